@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/base/json.h"
+
+#include <rapidjson/error/en.h>
+#include <rapidjson/prettywriter.h>
+#include <rapidjson/reader.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cmath>
+
+#include "operator/base/check.h"
+
+namespace cutover {
+namespace {
+
+// Deep enough for any Kubernetes object, shallow enough for any stack.
+constexpr size_t kDepthMax = 200;
+
+// Builds a Json tree from RapidJSON's events. `stack_` holds the containers that are still open.
+class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> {
+ public:
+  bool Null() { return Put(Json()); }
+  bool Bool(bool value) { return Put(value); }
+  bool Int(int value) { return Put(value); }
+  bool Uint(unsigned value) { return Put(value); }
+  bool Int64(int64_t value) { return Put(static_cast<long>(value)); }
+  bool Uint64(uint64_t value) {
+    if (value > static_cast<uint64_t>(INT64_MAX)) return Put(static_cast<double>(value));
+    return Put(static_cast<long>(value));
+  }
+  bool Double(double value) { return Put(value); }
+  bool String(const char* text, rapidjson::SizeType size, bool) {
+    return Put(std::string(text, size));
+  }
+  bool Key(const char* text, rapidjson::SizeType size, bool) {
+    stack_.back().key.assign(text, size);
+    return true;
+  }
+  bool StartObject() { return Open(Json::Object()); }
+  bool StartArray() { return Open(Json::Array()); }
+  bool EndObject(rapidjson::SizeType) { return Close(); }
+  bool EndArray(rapidjson::SizeType) { return Close(); }
+
+  Json Take() { return std::move(root_); }
+
+ private:
+  struct Open_ {
+    Json container;
+    std::string key;
+  };
+
+  bool Open(Json container) {
+    if (stack_.size() >= kDepthMax) return false;
+    stack_.push_back({std::move(container), ""});
+    return true;
+  }
+  bool Close() {
+    Json done = std::move(stack_.back().container);
+    stack_.pop_back();
+    return Put(std::move(done));
+  }
+  bool Put(Json value) {
+    if (stack_.empty())
+      root_ = std::move(value);
+    else if (stack_.back().container.IsArray())
+      stack_.back().container.Append(std::move(value));
+    else
+      stack_.back().container.Set(stack_.back().key, std::move(value));
+    return true;
+  }
+
+  std::vector<Open_> stack_;
+  Json root_;
+};
+
+template <class Writer>
+void Write(Writer& writer, const Json& value) {
+  if (value.IsObject()) {
+    writer.StartObject();
+    for (const auto& [key, member] : value.Members()) {
+      writer.Key(key.data(), static_cast<rapidjson::SizeType>(key.size()));
+      Write(writer, member);
+    }
+    writer.EndObject();
+  } else if (value.IsArray()) {
+    writer.StartArray();
+    for (const Json& item : value.Items()) Write(writer, item);
+    writer.EndArray();
+  } else if (value.IsString()) {
+    writer.String(value.StringRef().data(),
+                  static_cast<rapidjson::SizeType>(value.StringRef().size()));
+  } else if (value.IsBool()) {
+    writer.Bool(value.AsBool());
+  } else if (value.IsInt()) {
+    writer.Int64(value.AsInt());
+  } else if (value.IsNumber() && std::isfinite(value.AsDouble())) {
+    writer.Double(value.AsDouble());
+  } else {
+    writer.Null();
+  }
+}
+
+const Json& NullJson() {
+  static const auto* null = new Json;
+  return *null;
+}
+
+}  // namespace
+
+Result<Json> Json::Parse(std::string_view text) {
+  Builder builder;
+  rapidjson::Reader reader;
+  rapidjson::MemoryStream raw(text.data(), text.size());
+  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(raw);
+  auto result =
+      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag>(
+          stream, builder);
+  if (result.IsError())
+    return TerminalError("InvalidJson", std::string(rapidjson::GetParseError_En(result.Code())) +
+                                            " (at byte " + std::to_string(result.Offset()) + ")");
+  return builder.Take();
+}
+
+std::string Json::Dump() const {
+  rapidjson::StringBuffer buffer;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+  Write(writer, *this);
+  return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string Json::DumpPretty() const {
+  rapidjson::StringBuffer buffer;
+  rapidjson::PrettyWriter<rapidjson::StringBuffer> writer(buffer);
+  writer.SetIndent(' ', 2);
+  Write(writer, *this);
+  return {buffer.GetString(), buffer.GetSize()};
+}
+
+bool Json::AsBool(bool fallback) const {
+  const bool* value = std::get_if<bool>(&value_);
+  return value ? *value : fallback;
+}
+
+int64_t Json::AsInt(int64_t fallback) const {
+  if (const int64_t* value = std::get_if<int64_t>(&value_)) return *value;
+  // A double counts only when it is a whole number: 1.9 must not silently become 1.
+  if (const double* value = std::get_if<double>(&value_);
+      value && std::floor(*value) == *value && std::abs(*value) < 9e18)
+    return static_cast<int64_t>(*value);
+  return fallback;
+}
+
+double Json::AsDouble(double fallback) const {
+  if (const double* value = std::get_if<double>(&value_)) return *value;
+  if (const int64_t* value = std::get_if<int64_t>(&value_)) return static_cast<double>(*value);
+  return fallback;
+}
+
+std::string Json::AsString(std::string_view fallback) const {
+  return IsString() ? StringRef() : std::string(fallback);
+}
+
+const std::string& Json::StringRef() const {
+  static const auto* empty = new std::string;
+  const std::string* value = std::get_if<std::string>(&value_);
+  return value ? *value : *empty;
+}
+
+const Json* Json::Find(std::string_view key) const {
+  for (const Member& member : Members())
+    if (member.first == key) return &member.second;
+  return nullptr;
+}
+
+const Json& Json::operator[](std::string_view key) const {
+  const Json* found = Find(key);
+  return found ? *found : NullJson();
+}
+
+const Json& Json::operator[](size_t index) const {
+  return index < Items().size() ? Items()[index] : NullJson();
+}
+
+const Json& Json::At(std::initializer_list<std::string_view> path) const {
+  const Json* value = this;
+  for (std::string_view key : path) value = &(*value)[key];
+  return *value;
+}
+
+const Json::ArrayType& Json::Items() const {
+  static const auto* empty = new ArrayType;
+  const auto* items = std::get_if<ArrayType>(&value_);
+  return items ? *items : *empty;
+}
+
+const Json::ObjectType& Json::Members() const {
+  static const auto* empty = new ObjectType;
+  const auto* members = std::get_if<ObjectType>(&value_);
+  return members ? *members : *empty;
+}
+
+Json& Json::Set(std::string_view key, Json value) {
+  MutableAt(key) = std::move(value);
+  return *this;
+}
+
+Json& Json::MutableAt(std::string_view key) {
+  if (IsNull()) value_ = ObjectType();
+  auto* members = std::get_if<ObjectType>(&value_);
+  CHECK(members != nullptr);
+  for (Member& member : *members)
+    if (member.first == key) return member.second;
+  members->emplace_back(std::string(key), Json());
+  return members->back().second;
+}
+
+Json& Json::MutableAt(size_t index) {
+  auto* items = std::get_if<ArrayType>(&value_);
+  CHECK(items != nullptr && index < items->size());
+  return (*items)[index];
+}
+
+void Json::Remove(std::string_view key) {
+  auto* members = std::get_if<ObjectType>(&value_);
+  if (members) std::erase_if(*members, [&](const Member& member) { return member.first == key; });
+}
+
+Json& Json::Append(Json value) {
+  if (IsNull()) value_ = ArrayType();
+  auto* items = std::get_if<ArrayType>(&value_);
+  CHECK(items != nullptr);
+  items->push_back(std::move(value));
+  return items->back();
+}
+
+bool operator==(const Json& a, const Json& b) {
+  if (a.IsObject() && b.IsObject()) {
+    if (a.Size() != b.Size()) return false;
+    for (const auto& [key, value] : a.Members()) {
+      const Json* other = b.Find(key);
+      if (!other || !(value == *other)) return false;
+    }
+    return true;
+  }
+  if (a.IsNumber() && b.IsNumber() && a.IsInt() != b.IsInt()) return a.AsDouble() == b.AsDouble();
+  return a.value_ == b.value_;
+}
+
+}  // namespace cutover

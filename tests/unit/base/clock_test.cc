@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/base/clock.h"
+
+#include <gtest/gtest.h>
+
+namespace cutover {
+namespace {
+
+TEST(Clock, TimesSurviveFormattingAndParsing) {
+  auto time = ParseTime("2026-11-21T03:04:05Z");
+  ASSERT_TRUE(time);
+  EXPECT_EQ(FormatTime(*time), "2026-11-21T03:04:05Z");
+  auto micro = ParseTime("2026-11-21T03:04:05.123456Z");
+  ASSERT_TRUE(micro);
+  EXPECT_EQ(FormatMicroTime(*micro), "2026-11-21T03:04:05.123456Z");
+}
+
+TEST(Clock, OffsetsAreAppliedToUtc) {
+  EXPECT_EQ(ParseTime("2026-11-21T04:04:05+01:00"), ParseTime("2026-11-21T03:04:05Z"));
+  EXPECT_EQ(ParseTime("2026-11-20T22:34:05-04:30"), ParseTime("2026-11-21T03:04:05Z"));
+}
+
+TEST(Clock, WhatIsNoTimeIsRefused) {
+  for (const char* text :
+       {"", "2026-11-21", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T25:00:00Z",
+        "2026-11-21T03:04:05", "2026-11-21T03:04:05Zx", "2026-11-21T03:04:05.Z"})
+    EXPECT_FALSE(ParseTime(text)) << text;
+}
+
+TEST(Clock, DurationsReadLikeKubectlAges) {
+  EXPECT_EQ(FormatDuration(std::chrono::seconds(9)), "9s");
+  EXPECT_EQ(FormatDuration(std::chrono::seconds(245)), "4m05s");
+  EXPECT_EQ(FormatDuration(std::chrono::seconds(11520)), "3h12m");
+}
+
+}  // namespace
+}  // namespace cutover

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/base/json.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace cutover {
+namespace {
+
+TEST(Json, WhatIsDumpedParsesBackEqual) {
+  Json object = Json::Object({{"name", "a \"quoted\" \n name"},
+                              {"count", 3},
+                              {"big", INT64_MAX},
+                              {"ratio", 0.5},
+                              {"on", true},
+                              {"none", nullptr},
+                              {"list", Json::Array({1, "two", Json::Object({{"k", "v"}})})}});
+  auto back = Json::Parse(object.Dump());
+  ASSERT_TRUE(back);
+  EXPECT_EQ(*back, object);
+  EXPECT_EQ((*back)["big"].AsInt(), INT64_MAX);
+}
+
+TEST(Json, ReadingWhatIsAbsentIsNullAndNotAFailure) {
+  Json object = Json::Object({{"a", Json::Object({{"b", 1}})}});
+  EXPECT_TRUE(object["x"]["y"]["z"].IsNull());
+  EXPECT_EQ(object.At({"a", "b"}).AsInt(), 1);
+  EXPECT_EQ(object.At({"a", "b", "c"}).AsString("none"), "none");
+}
+
+TEST(Json, EqualityIgnoresMemberOrderButNotItemOrder) {
+  EXPECT_EQ(*Json::Parse(R"({"a":1,"b":2})"), *Json::Parse(R"({"b":2,"a":1})"));
+  EXPECT_FALSE(*Json::Parse("[1,2]") == *Json::Parse("[2,1]"));
+  EXPECT_FALSE(*Json::Parse(R"({"a":1})") == *Json::Parse(R"({"a":1,"b":null})"));
+}
+
+TEST(Json, AFractionNeverBecomesAnInteger) {
+  EXPECT_EQ((*Json::Parse("1.9")).AsInt(-1), -1);
+  EXPECT_EQ((*Json::Parse("2.0")).AsInt(-1), 2);
+}
+
+TEST(Json, BrokenTextIsRefusedWithItsPlace) {
+  for (const char* text : {"", "{", R"({"a":})", "[1,]", "\"\xff\"", "{} x"}) {
+    auto parsed = Json::Parse(text);
+    ASSERT_FALSE(parsed) << text;
+    EXPECT_EQ(parsed.error().reason, "InvalidJson");
+    EXPECT_EQ(parsed.error().disposition, Disposition::kTerminal);
+  }
+}
+
+TEST(Json, NestingBeyondTheBoundIsRefusedAndDoesNotOverflowTheStack) {
+  EXPECT_FALSE(Json::Parse(std::string(100'000, '[')));
+  EXPECT_TRUE(Json::Parse(std::string(150, '[') + std::string(150, ']')));
+}
+
+TEST(Json, SetReplacesInPlaceAndRemoveForgets) {
+  Json object = Json::Object({{"a", 1}, {"b", 2}});
+  object.Set("a", 3).Set("c", 4);
+  EXPECT_EQ(object.Dump(), R"({"a":3,"b":2,"c":4})");
+  object.Remove("b");
+  EXPECT_EQ(object.Dump(), R"({"a":3,"c":4})");
+}
+
+}  // namespace
+}  // namespace cutover
