@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/api/conditions.h"
+#include "operator/api/meta.h"
+#include "operator/base/json.h"
+
+namespace cutover::api {
+
+/// The life of a migration; docs/state-machine.md has the picture,
+/// reconcilers/migration/transitions.cc the table. The order here is the order of the pipeline.
+enum class Phase {
+  kPending,
+  kPreflight,
+  kBackingUp,
+  kPreparing,
+  kAwaitingCutover,
+  kFencing,
+  kCopying,
+  kFinalizing,
+  kVerifying,
+  kSwitching,
+  kOpening,
+  kSmoke,
+  kAdmitting,
+  kHypercare,
+  kCompleting,
+  kCompleted,
+  kUndoing,
+  kAborted,
+  kFailed,
+  kRollingBack,
+  kRolledBack,
+};
+std::string_view Name(Phase phase);
+std::optional<Phase> ParsePhase(std::string_view name);
+
+enum class BackupMode { kRequired, kSkip };
+enum class VerificationLevel { kCounts, kRows };
+enum class Approval { kAutomatic, kManual };
+enum class ReclaimPolicy { kRetain, kDelete };
+enum class CheckWhen { kPreflight, kSmoke, kHypercare };
+
+/// Asks the workload itself: within the cluster, past the route.
+struct HttpCheck {
+  std::string url;   ///< http://service.namespace.svc:port/path
+  std::string host;  ///< Host header, or empty for the URL's own.
+  int expected_status = 200;
+  std::string expected_text;  ///< Must occur in the body; empty: not asked.
+};
+
+/// Asks the tenant's database, as the tenant's own role, in a read-only transaction.
+struct SqlCheck {
+  std::string query;     ///< Returns one value.
+  std::string expected;  ///< Its text.
+};
+
+struct Check {
+  std::string name;
+  std::optional<HttpCheck> http;  ///< Exactly one of http and sql.
+  std::optional<SqlCheck> sql;
+  int timeout_seconds = 60;  ///< How long a check may go on failing before it counts as failed.
+  std::vector<CheckWhen> when;
+
+  bool At(CheckWhen moment) const {
+    for (CheckWhen w : when)
+      if (w == moment) return true;
+    return false;
+  }
+};
+
+struct MaintenancePage {
+  std::string title = "Down for maintenance";
+  std::string message = "We are moving your data to a new home. Please come back in a few minutes.";
+  int retry_after_seconds = 60;
+};
+
+struct TenantMigrationSpec {
+  std::string placement_name;
+  std::string target_server_name;
+  BackupMode backup_mode = BackupMode::kRequired;
+  std::string backup_claim_name;  ///< PersistentVolumeClaim in the migration's namespace.
+  int copy_jobs = 2;
+  VerificationLevel verification_level = VerificationLevel::kRows;
+  Approval approval = Approval::kAutomatic;
+  std::optional<WallTime> window_start;
+  std::optional<WallTime> window_end;
+  int max_write_pause_seconds = 0;  ///< 0: no bound.
+  MaintenancePage maintenance_page;
+  std::vector<Check> checks;
+  int hypercare_seconds = 0;
+  int retention_seconds = 86400;
+  ReclaimPolicy reclaim_policy = ReclaimPolicy::kRetain;
+  bool suspend = false;
+};
+
+/// One line of status.stages: the pipeline as people read it.
+struct Stage {
+  std::string name;   ///< The phase's name.
+  std::string state;  ///< Running, Succeeded, Failed
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> completed_at;
+  std::string message;
+  int64_t done = 0, total = 0;
+  std::string unit;  ///< "bytes" or empty: no progress.
+
+  friend bool operator==(const Stage&, const Stage&) = default;
+};
+
+struct MigrationProgress {
+  int64_t bytes_copied = 0, bytes_total = 0;
+  int64_t tables_copied = 0, tables_total = 0;
+  int64_t eta_seconds = 0;
+
+  friend bool operator==(const MigrationProgress&, const MigrationProgress&) = default;
+};
+
+struct CutoverStatus {
+  std::optional<WallTime> fenced_at;     ///< First effect that stopped the users.
+  std::optional<WallTime> journaled_at;  ///< The point of no return.
+  std::optional<WallTime> opened_at;     ///< The users were let in again.
+  int64_t write_pause_milliseconds = 0;
+  int64_t attempts = 0;
+
+  friend bool operator==(const CutoverStatus&, const CutoverStatus&) = default;
+};
+
+struct RollbackStatus {
+  std::optional<WallTime> available_until;
+  std::string reason;
+  std::optional<WallTime> completed_at;
+
+  friend bool operator==(const RollbackStatus&, const RollbackStatus&) = default;
+};
+
+struct VerificationStatus {
+  std::string level;
+  int64_t tables = 0, rows = 0, mismatches = 0;
+  std::optional<WallTime> finished_at;
+  std::string report;  ///< One sentence, or the first mismatches.
+
+  friend bool operator==(const VerificationStatus&, const VerificationStatus&) = default;
+};
+
+/// Last token seen of each command; a command is new while its annotation differs from this.
+struct HandledTokens {
+  std::string approve, abort, rollback, retry;
+
+  friend bool operator==(const HandledTokens&, const HandledTokens&) = default;
+};
+
+struct TenantMigrationStatus {
+  Phase phase = Phase::kPending;
+  std::string message;
+  int64_t observed_generation = 0;
+  std::string source_server_name;  ///< Where the tenant was when the migration began.
+  int64_t attempt = 0;             ///< Counts tries from Preflight; names the Jobs.
+  /// Why the migration is going back, set on entering Undoing or RollingBack.
+  std::string failure_reason;
+  std::string failure_message;
+  Conditions conditions;
+  std::vector<Stage> stages;
+  MigrationProgress progress;
+  CutoverStatus cutover;
+  RollbackStatus rollback;
+  VerificationStatus verification;
+  HandledTokens handled;
+
+  friend bool operator==(const TenantMigrationStatus&, const TenantMigrationStatus&) = default;
+};
+
+struct TenantMigration {
+  ObjectMeta meta;
+  TenantMigrationSpec spec;
+  TenantMigrationStatus status;
+};
+
+Result<TenantMigration> DecodeTenantMigration(const Json& object);
+Json EncodeStatus(const TenantMigrationStatus& status);
+
+}  // namespace cutover::api
