@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "operator/kube/client.h"
+#include "operator/kube/controller.h"
+#include "operator/kube/events.h"
+#include "operator/kube/leader_election.h"
+#include "operator/kube/store.h"
+#include "operator/kube/watcher.h"
+
+namespace cutover::kube {
+
+struct ManagerOptions {
+  std::optional<ElectionOptions> election;  ///< Without it this process leads alone, epoch 1.
+  std::chrono::seconds cache_sync_timeout{120};
+};
+
+/// Composes stores, controllers and the election into one process:
+///  - watches run at once, also in a standby, so that a new leader starts with warm caches;
+///  - controllers run once this process leads and every store has synced;
+///  - on stop: controllers first, then the lease is given back, then watches and events end.
+/// Add everything, then Run. Stores, controllers and the client outlive Run.
+class Manager {
+ public:
+  Manager(Client& client, ManagerOptions options, const Clock& clock = RealClock(),
+          Observer& observer = SilentObserver());
+  ~Manager();
+
+  template <class T>
+  Store<T>& AddStore(WatcherOptions watch, typename Store<T>::Decode decode) {
+    auto store = std::make_shared<Store<T>>(std::string(watch.resource.plural), std::move(decode));
+    AddWatch(std::move(watch), store, [raw = store.get()] { return raw->HasSynced(); });
+    return *store;
+  }
+
+  Controller& AddController(ControllerOptions options, Reconcile reconcile);
+
+  /// Runs beside the watches, leader or not, until the stop token it gets: an EventRecorder's Run,
+  /// a metrics server.
+  void AddService(std::string name, std::function<void(std::stop_token)> run);
+
+  /// Called once when this process becomes leader, before any controller runs. Must not block.
+  void OnElected(std::function<void(int64_t epoch)> on_elected);
+
+  /// Runs until `stop`. Ok after an orderly stop. Error "LeadershipLost": leave the process at once
+  /// without cleaning up, somebody else may be leading. Error "CacheSyncTimeout": a collection
+  /// could not be read, usually for want of a CRD or of permission.
+  Status Run(std::stop_token stop);
+
+  /// The leadership that fences databases; 0 while this process has never led.
+  int64_t epoch() const;
+  bool IsLeader() const;
+
+  /// For /readyz: one fact a line, its name and whether it holds.
+  std::vector<std::pair<std::string, bool>> ReadinessFacts() const;
+  /// For /healthz: false when this process is better restarted.
+  bool IsHealthy() const;
+
+ private:
+  struct Watch {
+    std::string name;
+    WatcherOptions options;
+    std::shared_ptr<WatchSink> sink;
+    std::function<bool()> has_synced;
+  };
+  struct Service {
+    std::string name;
+    std::function<void(std::stop_token)> run;
+  };
+  class Threads;
+
+  void AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink,
+                std::function<bool()> has_synced);
+  Status WaitForSync(std::stop_token stop) const;
+  Status RunElected(std::stop_token stop);
+  Status RunControllers(std::stop_token stop);
+
+  Client& client_;
+  const ManagerOptions options_;
+  const Clock& clock_;
+  Observer& observer_;
+  std::unique_ptr<LeaderElector> elector_;
+  std::vector<Watch> watches_;
+  std::vector<std::unique_ptr<Controller>> controllers_;
+  std::vector<Service> services_;
+  std::vector<std::function<void(int64_t)>> on_elected_;
+  std::atomic<bool> leading_alone_{false};
+};
+
+}  // namespace cutover::kube

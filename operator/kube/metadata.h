@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "operator/base/json.h"
+#include "operator/kube/resource.h"
+
+namespace cutover::kube {
+
+/// Reading metadata of an object. Absent fields read as empty.
+Key KeyOf(const Json& object);
+const std::string& UidOf(const Json& object);
+const std::string& ResourceVersionOf(const Json& object);
+/// True once somebody has asked for the object's deletion and a finalizer holds it.
+bool IsDeleting(const Json& object);
+std::string LabelOf(const Json& object, std::string_view label);
+std::string AnnotationOf(const Json& object, std::string_view annotation);
+
+/// A new object of a kind: apiVersion, kind and metadata {namespace, name}. Add the rest with Set.
+Json NewObject(const Resource& resource, const Key& key);
+
+/// An entry for metadata.ownerReferences that makes `owner` the controller of a child in the same
+/// namespace (or of any namespace, when the owner is cluster-scoped).
+Json ControllerReference(const Resource& resource, const Json& owner);
+
+/// The controller's reference in `object`'s ownerReferences when it is of this kind, else empty:
+/// the key to reconcile when a child changes.
+Key ControllerOf(const Json& object, const Resource& owner);
+
+}  // namespace cutover::kube
