@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2016,SC2034
 #
 # Odoo 19 as a tenant of demo and tests. Debian carries it in sid only; it runs on bookworm's
 # Python, so the package is unpacked, not installed, over a bookworm root filesystem. The private
@@ -46,7 +46,7 @@ Dir::Etc::SourceParts "/dev/null";
 APT::Sandbox::User "root";
 EOF
   (
-    cd "$1"
+    cd "$1" || exit
     export APT_CONFIG=$apt/apt.conf
     apt-get -qq update
     apt-get -qq download "$2"

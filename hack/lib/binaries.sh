@@ -73,7 +73,7 @@ build_binary_locked() {
   mkdir -p "$CUTOVER_CACHE/binaries"
   partial=$path.partial
   (
-    cd "$REPOSITORY/hack/modules/$module"
+    cd "$REPOSITORY/hack/modules/$module" || exit
     CGO_ENABLED=0 cutover_go build -trimpath -buildvcs=false -mod=readonly -ldflags "$ldflags" \
       -o "$partial" "$package"
   )

@@ -4,6 +4,9 @@
 # What every script in hack/ shares. Source it after `set -euo pipefail`; it defines
 # functions and constants and changes nothing on the machine.
 
+# Without this a failure inside $(...) would be passed over, and a half-built path printed.
+shopt -s inherit_errexit
+
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CUTOVER_CACHE=${CUTOVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cutover}
 export CUTOVER_CACHE
@@ -25,15 +28,18 @@ content_key() { sha256sum | cut -c1-20; }
 
 # with_lock NAME COMMAND...: runs COMMAND while nobody else runs one under the same NAME.
 # Waits without bound: the holder is another build, and the kernel drops the lock if it dies.
-# COMMAND runs in a subshell, so it cannot set the caller's variables.
+# A NAME that is a path is the lock file itself; others live in the cache. COMMAND runs in a
+# subshell, so it cannot set the caller's variables, and it and what it starts do not inherit the
+# lock.
 with_lock() {
-  local name=$1
+  local file=$1
   shift
-  mkdir -p "$CUTOVER_CACHE/locks"
+  [[ $file == /* ]] || file=$CUTOVER_CACHE/locks/$file
+  mkdir -p "${file%/*}"
   (
     flock 9
     "$@" 9>&-
-  ) 9>"$CUTOVER_CACHE/locks/$name"
+  ) 9>"$file"
 }
 
 # Prints the seconds since the epoch with milliseconds, for durations in messages.
@@ -42,7 +48,8 @@ now_seconds() { date +%s.%3N; }
 # seconds_since START: prints the duration since now_seconds gave START, one decimal.
 seconds_since() { awk -v a="$1" -v b="$(now_seconds)" 'BEGIN { printf "%.1f", b - a }'; }
 
-# The commands below need root for networks, mounts and package installation.
+# require_root ARGUMENT...: ends the script unless it runs as root. The arguments are the script's
+# own, for the advice.
 require_root() {
-  [ "$(id -u)" = 0 ] || die "must run as root; try: sudo -E $0 ${*:-}"
+  [ "$(id -u)" = 0 ] || die "must run as root; try: sudo -E $0 $*"
 }

@@ -105,6 +105,7 @@ unpack_rootfs_locked() {
 # Prints the mirror this machine's own apt uses for Debian: no mirror is written into this project.
 debian_mirror() {
   local mirror
+  # shellcheck disable=SC2016 # apt expands it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
     "Codename: $SUITE_BASE" | head -n1)
   [ -n "$mirror" ] ||
@@ -126,5 +127,6 @@ debian_rootfs() {
 }
 
 # Keeps the package's scripts from creating a 40 MB database cluster in the image.
+# shellcheck disable=SC2016,SC2034 # mmdebstrap expands it; recipes use it
 NO_MAIN_CLUSTER='--essential-hook=mkdir -p "$1/etc/postgresql-common/createcluster.d"
 echo "create_main_cluster = false" >"$1/etc/postgresql-common/createcluster.d/cutover.conf"'
