@@ -63,14 +63,17 @@ class CopyIn {
   /// of the server in the data may show here or only in Finish().
   Status Write(std::stop_token stop, Deadline deadline, std::string_view bytes);
 
-  /// Ends the stream and returns the number of rows that the server took.
+  /// Ends the stream and returns the number of rows that the server took. A lost answer is
+  /// kInDoubt, unless the COPY runs inside a transaction.
   Result<int64_t> Finish(std::stop_token stop, Deadline deadline);
 
  private:
-  explicit CopyIn(Connection* connection) : connection_(connection) {}
+  CopyIn(Connection* connection, bool commits_by_itself)
+      : connection_(connection), commits_by_itself_(commits_by_itself) {}
   Status Send(std::stop_token stop, Deadline deadline, std::string_view bytes);
 
   Connection* connection_;  ///< nullptr once ended or moved from.
+  bool commits_by_itself_;
   std::string pending_;
 };
 
