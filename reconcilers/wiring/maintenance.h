@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "operator/api/tenant_migration.h"
+#include "operator/base/deadline.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+#include "reconcilers/wiring/routes.h"
+
+namespace cutover::wiring {
+
+/// Begins the name of every maintenance page of ours.
+inline constexpr char kMaintenancePrefix[] = "cutover-maintenance-";
+inline constexpr int kMaintenancePort = 80;
+
+struct MaintenanceOptions {
+  std::string image;  ///< The operator's own.
+  std::string image_pull_policy = "IfNotPresent";
+};
+
+/// The Service that routes are flipped to while `migration` runs: "cutover-maintenance-<name>", cut
+/// and hashed when longer than a Service's name may be.
+MaintenanceBackend MaintenanceBackendOf(const api::TenantMigration& migration);
+
+/// Deployment and Service of the page in the migration's namespace, owned by the migration, so that
+/// they go with it at the latest. Idempotent; returns before the page is ready.
+Status EnsureMaintenancePage(std::stop_token stop, Deadline deadline, kube::Client& client,
+                             const api::TenantMigration& migration,
+                             const MaintenanceOptions& options);
+
+struct MaintenanceObservation {
+  bool exists = false;  ///< Deployment or Service.
+  bool ready = false;   ///< A ready address is behind the Service: a route may be flipped to it.
+  std::string detail;
+};
+Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Deadline deadline,
+                                                      kube::Client& client,
+                                                      const api::TenantMigration& migration);
+
+/// Ok also when there is none. Only what carries this migration's uid is deleted.
+Status DeleteMaintenancePage(std::stop_token stop, Deadline deadline, kube::Client& client,
+                             const api::TenantMigration& migration);
+
+/// What EnsureMaintenancePage applies. Pure.
+Json MaintenanceDeployment(const api::TenantMigration& migration,
+                           const MaintenanceOptions& options);
+Json MaintenanceService(const api::TenantMigration& migration);
+
+}  // namespace cutover::wiring

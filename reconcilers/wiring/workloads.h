@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/api/database_placement.h"
+#include "operator/base/deadline.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+
+namespace cutover::wiring {
+
+/// One Deployment, StatefulSet or CronJob of a placement, read live.
+struct WorkloadObservation {
+  api::ObjectRef ref;
+  bool exists = false;
+  int64_t wanted_replicas = 0;  ///< 0 or 1 for a CronJob: suspended or not.
+  int64_t ready_replicas = 0;   ///< Of the present pod template; equals wanted for a CronJob.
+  int64_t pods = 0;             ///< That have not ended, terminating ones included.
+  bool settled = false;         ///< Its controller has seen the present spec.
+  bool as_recorded = true;      ///< Wanted as the record says; true when no record was given.
+
+  /// Nothing runs and nothing will be started. True for what does not exist.
+  bool StoppedFully() const { return !exists || (wanted_replicas == 0 && settled && pods == 0); }
+  /// All that is wanted is ready, in its present form.
+  bool Ready() const { return exists && settled && ready_replicas >= wanted_replicas; }
+  /// "Deployment odoo: 1 of 2 ready", "CronJob backup: 1 pod still running".
+  std::string Describe() const;
+};
+
+/// All workloads of the placement, in its order. `record` (of RecordWorkloads) or null.
+/// Pods are found by the workload's own selector, not by status, which lags; those of a CronJob by
+/// its Jobs. A pod counts until it has ended (Succeeded, Failed) or is gone.
+Result<std::vector<WorkloadObservation>> ObserveWorkloads(std::stop_token stop, Deadline deadline,
+                                                          kube::Client& client,
+                                                          const api::DatabasePlacement& placement,
+                                                          const Json& record = {});
+
+/// Replica counts and suspension as they are, for the ledger.
+/// Terminal "WorkloadNotFound" naming those that do not exist.
+Result<Json> RecordWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
+                             const api::DatabasePlacement& placement);
+
+/// Zero replicas, CronJobs suspended. Returns at once; ObserveWorkloads tells when all has stopped.
+/// A workload that does not exist (any more) is stopped. Jobs that a CronJob has started already
+/// are left to end.
+Status StopWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
+                     const api::DatabasePlacement& placement);
+
+/// Replica counts and suspension as recorded. All are tried; the first error is returned.
+Status RestoreWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
+                        const api::DatabasePlacement& placement, const Json& record);
+
+/// "HorizontalPodAutoscaler web scales Deployment odoo": autoscalers whose target is a workload of
+/// the placement. They leave a workload at zero alone, but may set another count than recorded.
+Result<std::vector<std::string>> FindAutoscalers(std::stop_token stop, Deadline deadline,
+                                                 kube::Client& client,
+                                                 const api::DatabasePlacement& placement);
+
+}  // namespace cutover::wiring
