@@ -17,7 +17,7 @@ std::string_view Name(ProfileType type);
 
 struct SecretKeyRef {
   std::string name;
-  std::string key;
+  std::string key = "password";
 };
 
 struct ObjectRef {
@@ -28,7 +28,7 @@ struct ObjectRef {
 };
 
 /// spec.connection.secret: keys of a Secret that tell the workload where its database is.
-/// An empty key name means: the Secret has no such key.
+/// An empty key name means: that key is not looked at. At least one of host and uri is named.
 struct WiringSecret {
   std::string name;
   std::string host_key, port_key, username_key, password_key, database_key, uri_key;
@@ -41,8 +41,8 @@ struct WiringFile {
   std::string format = "OdooConf";
 };
 
-/// spec.connection.env[]: environment variables of a workload's container. An empty name means:
-/// none.
+/// spec.connection.env[]: names of environment variables of a workload's container. An empty name
+/// means none; host is never empty. The workload is one of spec.workloads.
 struct WiringEnv {
   ObjectRef workload;
   std::string container;
@@ -61,8 +61,8 @@ struct DatabasePlacementSpec {
   std::string owner;
   SecretKeyRef password_secret_ref;
   ServerClass server_class = ServerClass::kShared;
-  std::string
-      server_name;  ///< Where the tenant is adopted; afterwards status.serverName is the truth.
+  /// Where the tenant is adopted; afterwards status.serverName is the truth.
+  std::string server_name;
   ProfileType profile = ProfileType::kGeneric;
   Connection connection;
   std::vector<ObjectRef> workloads;
@@ -86,7 +86,10 @@ struct DatabasePlacement {
   DatabasePlacementStatus status;
 };
 
+/// Terminal error "InvalidObject" naming the field when `object` cannot be what the CRD admits.
 Result<DatabasePlacement> DecodeDatabasePlacement(const Json& object);
+/// The value of `.status`, in the field order of the CRD; equal statuses encode equally. Texts
+/// beyond the CRD's bounds are shortened.
 Json EncodeStatus(const DatabasePlacementStatus& status);
 
 }  // namespace cutover::api

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "operator/api/conditions.h"
@@ -23,9 +26,11 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+/// spec.allowedNamespaces: exactly one of the two is not empty. Every namespace is allowed where
+/// there is no selector at all.
 struct NamespaceSelector {
-  std::vector<std::string> names;  ///< Empty with empty labels: every namespace.
-  std::map<std::string, std::string> match_labels;
+  std::vector<std::string> names;
+  std::map<std::string, std::string> match_labels;  ///< A namespace must have them all.
 };
 
 struct DatabaseServerSpec {
@@ -60,7 +65,8 @@ struct DatabaseServer {
 
 /// Terminal error "InvalidObject" naming the field when `object` cannot be what the CRD admits.
 Result<DatabaseServer> DecodeDatabaseServer(const Json& object);
-/// The value of `.status`, in the field order of the CRD; equal statuses encode equally.
+/// The value of `.status`, in the field order of the CRD; equal statuses encode equally. Texts
+/// beyond the CRD's bounds are shortened, and numbers are left out until a first probe set any.
 Json EncodeStatus(const DatabaseServerStatus& status);
 
 }  // namespace cutover::api

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,10 +47,15 @@ enum class VerificationLevel { kCounts, kRows };
 enum class Approval { kAutomatic, kManual };
 enum class ReclaimPolicy { kRetain, kDelete };
 enum class CheckWhen { kPreflight, kSmoke, kHypercare };
+std::string_view Name(BackupMode mode);
+std::string_view Name(VerificationLevel level);
+std::string_view Name(Approval approval);
+std::string_view Name(ReclaimPolicy policy);
+std::string_view Name(CheckWhen when);
 
 /// Asks the workload itself: within the cluster, past the route.
 struct HttpCheck {
-  std::string url;   ///< http://service.namespace.svc:port/path
+  std::string url;   ///< http://service.namespace.svc:port/path; never https.
   std::string host;  ///< Host header, or empty for the URL's own.
   int expected_status = 200;
   std::string expected_text;  ///< Must occur in the body; empty: not asked.
@@ -80,6 +87,8 @@ struct MaintenancePage {
   int retry_after_seconds = 60;
 };
 
+/// spec, without the fields that admit a single value in this version (strategy: Offline,
+/// cutover.switch: Restart, hypercare.onFailedChecks: Hold): the decoder refuses any other.
 struct TenantMigrationSpec {
   std::string placement_name;
   std::string target_server_name;
@@ -88,7 +97,7 @@ struct TenantMigrationSpec {
   int copy_jobs = 2;
   VerificationLevel verification_level = VerificationLevel::kRows;
   Approval approval = Approval::kAutomatic;
-  std::optional<WallTime> window_start;
+  std::optional<WallTime> window_start;  ///< Both or neither of the two.
   std::optional<WallTime> window_end;
   int max_write_pause_seconds = 0;  ///< 0: no bound.
   MaintenancePage maintenance_page;
@@ -112,6 +121,7 @@ struct Stage {
   friend bool operator==(const Stage&, const Stage&) = default;
 };
 
+/// The encoder adds `summary` and `eta`, the same in words, for `kubectl get`.
 struct MigrationProgress {
   int64_t bytes_copied = 0, bytes_total = 0;
   int64_t tables_copied = 0, tables_total = 0;
@@ -120,6 +130,14 @@ struct MigrationProgress {
   friend bool operator==(const MigrationProgress&, const MigrationProgress&) = default;
 };
 
+/// "512/596 MB", or an empty string while the total is unknown.
+std::string Summary(const MigrationProgress& progress);
+
+/// "4.2s", and from a minute on "1m05s".
+std::string FormatPause(std::chrono::milliseconds pause);
+
+/// Times are kept to the microsecond, since durations are computed from them. The encoder adds
+/// `writePause`, the pause in words, for `kubectl get`.
 struct CutoverStatus {
   std::optional<WallTime> fenced_at;     ///< First effect that stopped the users.
   std::optional<WallTime> journaled_at;  ///< The point of no return.
@@ -164,7 +182,7 @@ struct TenantMigrationStatus {
   std::string failure_reason;
   std::string failure_message;
   Conditions conditions;
-  std::vector<Stage> stages;
+  std::vector<Stage> stages;  ///< The API keeps the last 64.
   MigrationProgress progress;
   CutoverStatus cutover;
   RollbackStatus rollback;
@@ -180,7 +198,10 @@ struct TenantMigration {
   TenantMigrationStatus status;
 };
 
+/// Terminal error "InvalidObject" naming the field when `object` cannot be what the CRD admits.
 Result<TenantMigration> DecodeTenantMigration(const Json& object);
+/// The value of `.status`, in the field order of the CRD; equal statuses encode equally. Texts
+/// beyond the CRD's bounds are shortened; the tokens of `handled` never are.
 Json EncodeStatus(const TenantMigrationStatus& status);
 
 }  // namespace cutover::api

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/api/tenant_migration.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "operator/api/field_reader.h"
+#include "operator/api/field_writer.h"
+
+namespace cutover::api {
+namespace {
+
+constexpr EnumNames<Phase, 21> kPhaseNames{{{Phase::kPending, "Pending"},
+                                            {Phase::kPreflight, "Preflight"},
+                                            {Phase::kBackingUp, "BackingUp"},
+                                            {Phase::kPreparing, "Preparing"},
+                                            {Phase::kAwaitingCutover, "AwaitingCutover"},
+                                            {Phase::kFencing, "Fencing"},
+                                            {Phase::kCopying, "Copying"},
+                                            {Phase::kFinalizing, "Finalizing"},
+                                            {Phase::kVerifying, "Verifying"},
+                                            {Phase::kSwitching, "Switching"},
+                                            {Phase::kOpening, "Opening"},
+                                            {Phase::kSmoke, "Smoke"},
+                                            {Phase::kAdmitting, "Admitting"},
+                                            {Phase::kHypercare, "Hypercare"},
+                                            {Phase::kCompleting, "Completing"},
+                                            {Phase::kCompleted, "Completed"},
+                                            {Phase::kUndoing, "Undoing"},
+                                            {Phase::kAborted, "Aborted"},
+                                            {Phase::kFailed, "Failed"},
+                                            {Phase::kRollingBack, "RollingBack"},
+                                            {Phase::kRolledBack, "RolledBack"}}};
+constexpr EnumNames<BackupMode, 2> kBackupModeNames{
+    {{BackupMode::kRequired, "Required"}, {BackupMode::kSkip, "Skip"}}};
+constexpr EnumNames<VerificationLevel, 2> kVerificationLevelNames{
+    {{VerificationLevel::kCounts, "Counts"}, {VerificationLevel::kRows, "Rows"}}};
+constexpr EnumNames<Approval, 2> kApprovalNames{
+    {{Approval::kAutomatic, "Automatic"}, {Approval::kManual, "Manual"}}};
+constexpr EnumNames<ReclaimPolicy, 2> kReclaimPolicyNames{
+    {{ReclaimPolicy::kRetain, "Retain"}, {ReclaimPolicy::kDelete, "Delete"}}};
+constexpr EnumNames<CheckWhen, 3> kCheckWhenNames{{{CheckWhen::kPreflight, "Preflight"},
+                                                   {CheckWhen::kSmoke, "Smoke"},
+                                                   {CheckWhen::kHypercare, "Hypercare"}}};
+
+HttpCheck ReadHttpCheck(FieldReader fields) {
+  HttpCheck check;
+  check.url = fields.RequiredString("url");
+  check.host = fields.String("host");
+  check.expected_status = fields.Count("expectedStatus", check.expected_status);
+  check.expected_text = fields.String("expectedText");
+  return check;
+}
+
+SqlCheck ReadSqlCheck(FieldReader fields) {
+  SqlCheck check;
+  check.query = fields.RequiredString("query");
+  if (!fields.Has("expected")) fields.Fail("expected", "must be set");
+  check.expected = fields.String("expected");
+  return check;
+}
+
+Check ReadCheck(FieldReader& fields) {
+  Check check;
+  check.name = fields.RequiredString("name");
+  if (fields.Has("http") == fields.Has("sql"))
+    fields.Fail("http", "exactly one of http and sql must be set");
+  if (fields.Has("http")) check.http = ReadHttpCheck(fields.Object("http"));
+  if (fields.Has("sql")) check.sql = ReadSqlCheck(fields.Object("sql"));
+  check.timeout_seconds = fields.Count("timeoutSeconds", check.timeout_seconds);
+  check.when = fields.Enums("when", kCheckWhenNames);
+  // A check that is never asked would pass for one that succeeded.
+  if (check.when.empty()) fields.Fail("when", "must name at least one moment");
+  return check;
+}
+
+MaintenancePage ReadMaintenancePage(FieldReader fields) {
+  MaintenancePage page;
+  page.title = fields.String("title", page.title);
+  page.message = fields.String("message", page.message);
+  page.retry_after_seconds = fields.Count("retryAfterSeconds", page.retry_after_seconds);
+  return page;
+}
+
+void ReadBackup(FieldReader fields, TenantMigrationSpec& spec) {
+  spec.backup_mode = fields.Enum("mode", kBackupModeNames, spec.backup_mode);
+  spec.backup_claim_name = fields.String("claimName");
+  if (spec.backup_mode == BackupMode::kRequired && spec.backup_claim_name.empty())
+    fields.Fail("claimName", "must be set, since backup.mode is Required");
+}
+
+void ReadCutover(FieldReader fields, TenantMigrationSpec& spec) {
+  spec.approval = fields.Enum("approval", kApprovalNames, spec.approval);
+  FieldReader window = fields.Object("window");
+  spec.window_start = window.Time("start");
+  spec.window_end = window.Time("end");
+  if (spec.window_start.has_value() != spec.window_end.has_value())
+    fields.Fail("window", "start and end must both be set");
+  fields.Expect("switch", "Restart", "Restart is the only way to switch in this version");
+  spec.max_write_pause_seconds = fields.Count("maxWritePauseSeconds", spec.max_write_pause_seconds);
+  spec.maintenance_page = ReadMaintenancePage(fields.Object("maintenancePage"));
+}
+
+TenantMigrationSpec ReadSpec(FieldReader fields) {
+  TenantMigrationSpec spec;
+  spec.placement_name = fields.RequiredObject("placementRef").RequiredString("name");
+  spec.target_server_name = fields.RequiredObject("target").RequiredString("serverName");
+  fields.Expect("strategy", "Offline", "Offline is the only strategy of this version");
+  ReadBackup(fields.RequiredObject("backup"), spec);
+  spec.copy_jobs = fields.Object("copy").Count("jobs", spec.copy_jobs);
+  spec.verification_level =
+      fields.Object("verification").Enum("level", kVerificationLevelNames, spec.verification_level);
+  ReadCutover(fields.Object("cutover"), spec);
+  fields.ForEach("checks", [&](FieldReader& item) { spec.checks.push_back(ReadCheck(item)); });
+  FieldReader hypercare = fields.Object("hypercare");
+  spec.hypercare_seconds = hypercare.Count("durationSeconds", spec.hypercare_seconds);
+  hypercare.Expect("onFailedChecks", "Hold", "Hold is the only choice of this version");
+  FieldReader source = fields.Object("source");
+  spec.retention_seconds = source.Count("retentionSeconds", spec.retention_seconds);
+  spec.reclaim_policy = source.Enum("reclaimPolicy", kReclaimPolicyNames, spec.reclaim_policy);
+  spec.suspend = fields.Bool("suspend", spec.suspend);
+  return spec;
+}
+
+Stage ReadStage(FieldReader& fields) {
+  Stage stage;
+  stage.name = fields.RequiredString("name");
+  stage.state = fields.RequiredString("state");
+  stage.started_at = fields.Time("startedAt");
+  stage.completed_at = fields.Time("completedAt");
+  stage.message = fields.String("message");
+  FieldReader progress = fields.Object("progress");
+  stage.done = progress.Int("done");
+  stage.total = progress.Int("total");
+  stage.unit = progress.String("unit");
+  return stage;
+}
+
+MigrationProgress ReadProgress(FieldReader fields) {
+  MigrationProgress progress;
+  progress.bytes_copied = fields.Int("bytesCopied");
+  progress.bytes_total = fields.Int("bytesTotal");
+  progress.tables_copied = fields.Int("tablesCopied");
+  progress.tables_total = fields.Int("tablesTotal");
+  progress.eta_seconds = fields.Int("etaSeconds");
+  return progress;
+}
+
+CutoverStatus ReadCutoverStatus(FieldReader fields) {
+  CutoverStatus cutover;
+  cutover.fenced_at = fields.Time("fencedAt");
+  cutover.journaled_at = fields.Time("journaledAt");
+  cutover.opened_at = fields.Time("openedAt");
+  cutover.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
+  cutover.attempts = fields.Int("attempts");
+  return cutover;
+}
+
+RollbackStatus ReadRollback(FieldReader fields) {
+  RollbackStatus rollback;
+  rollback.available_until = fields.Time("availableUntil");
+  rollback.reason = fields.String("reason");
+  rollback.completed_at = fields.Time("completedAt");
+  return rollback;
+}
+
+VerificationStatus ReadVerification(FieldReader fields) {
+  VerificationStatus verification;
+  verification.level = fields.String("level");
+  verification.tables = fields.Int("tables");
+  verification.rows = fields.Int("rows");
+  verification.mismatches = fields.Int("mismatches");
+  verification.finished_at = fields.Time("finishedAt");
+  verification.report = fields.String("report");
+  return verification;
+}
+
+HandledTokens ReadHandled(FieldReader fields) {
+  HandledTokens handled;
+  handled.approve = fields.String("approve");
+  handled.abort = fields.String("abort");
+  handled.rollback = fields.String("rollback");
+  handled.retry = fields.String("retry");
+  return handled;
+}
+
+TenantMigrationStatus ReadStatus(FieldReader fields) {
+  TenantMigrationStatus status;
+  status.phase = fields.Enum("phase", kPhaseNames, status.phase);
+  status.message = fields.String("message");
+  status.observed_generation = fields.Int("observedGeneration");
+  status.source_server_name = fields.String("sourceServerName");
+  status.attempt = fields.Int("attempt");
+  status.failure_reason = fields.String("failureReason");
+  status.failure_message = fields.String("failureMessage");
+  status.conditions = ReadConditions(fields);
+  fields.ForEach("stages", [&](FieldReader& item) { status.stages.push_back(ReadStage(item)); });
+  status.progress = ReadProgress(fields.Object("progress"));
+  status.cutover = ReadCutoverStatus(fields.Object("cutover"));
+  status.rollback = ReadRollback(fields.Object("rollback"));
+  status.verification = ReadVerification(fields.Object("verification"));
+  status.handled = ReadHandled(fields.Object("handled"));
+  return status;
+}
+
+Json EncodeStage(const Stage& stage) {
+  FieldWriter fields;
+  fields.Text("name", stage.name)
+      .Text("state", stage.state)
+      .PreciseTime("startedAt", stage.started_at)
+      .PreciseTime("completedAt", stage.completed_at)
+      .Text("message", stage.message, kStageMessageLengthMax);
+  if (!stage.unit.empty()) {
+    FieldWriter progress;
+    progress.Count("done", stage.done).Count("total", stage.total).Text("unit", stage.unit, 32);
+    fields.Value("progress", progress.Take());
+  }
+  return fields.Take();
+}
+
+Json EncodeStages(const std::vector<Stage>& stages) {
+  // Many attempts make many stages; people want the latest.
+  size_t first = stages.size() - std::min(stages.size(), kStagesMax);
+  Json encoded = Json::Array();
+  for (size_t i = first; i < stages.size(); ++i) encoded.Append(EncodeStage(stages[i]));
+  return encoded;
+}
+
+Json EncodeProgress(const MigrationProgress& progress) {
+  if (progress == MigrationProgress()) return Json();
+  FieldWriter fields;
+  fields.Count("bytesCopied", progress.bytes_copied)
+      .Count("bytesTotal", progress.bytes_total)
+      .Count("tablesCopied", progress.tables_copied)
+      .Count("tablesTotal", progress.tables_total)
+      .Count("etaSeconds", progress.eta_seconds)
+      .Text("summary", Summary(progress));
+  if (progress.eta_seconds > 0)
+    fields.Text("eta", FormatDuration(std::chrono::seconds(progress.eta_seconds)));
+  return fields.Take();
+}
+
+Json EncodeCutover(const CutoverStatus& cutover) {
+  if (cutover == CutoverStatus()) return Json();
+  FieldWriter fields;
+  fields.PreciseTime("fencedAt", cutover.fenced_at)
+      .PreciseTime("journaledAt", cutover.journaled_at)
+      .PreciseTime("openedAt", cutover.opened_at)
+      .Count("writePauseMilliseconds", cutover.write_pause_milliseconds);
+  if (cutover.write_pause_milliseconds > 0)
+    fields.Text("writePause",
+                FormatPause(std::chrono::milliseconds(cutover.write_pause_milliseconds)));
+  fields.Count("attempts", cutover.attempts);
+  return fields.Take();
+}
+
+Json EncodeRollback(const RollbackStatus& rollback) {
+  FieldWriter fields;
+  fields.Time("availableUntil", rollback.available_until)
+      .Text("reason", rollback.reason, kMessageLengthMax)
+      .Time("completedAt", rollback.completed_at);
+  return fields.Take();
+}
+
+Json EncodeVerification(const VerificationStatus& verification) {
+  if (verification == VerificationStatus()) return Json();
+  FieldWriter fields;
+  fields.Text("level", verification.level)
+      .Count("tables", verification.tables)
+      .Count("rows", verification.rows)
+      .Count("mismatches", verification.mismatches)
+      .Time("finishedAt", verification.finished_at)
+      .Text("report", verification.report, kReportLengthMax);
+  return fields.Take();
+}
+
+Json EncodeHandled(const HandledTokens& handled) {
+  // Never shortened: a token that differs from its annotation would be a new command for ever. The
+  // schema's bound is that of all annotations together.
+  FieldWriter fields;
+  fields.Text("approve", handled.approve)
+      .Text("abort", handled.abort)
+      .Text("rollback", handled.rollback)
+      .Text("retry", handled.retry);
+  return fields.Take();
+}
+
+}  // namespace
+
+std::string_view Name(Phase phase) { return NameIn(kPhaseNames, phase); }
+std::optional<Phase> ParsePhase(std::string_view name) { return ValueIn(kPhaseNames, name); }
+std::string_view Name(BackupMode mode) { return NameIn(kBackupModeNames, mode); }
+std::string_view Name(VerificationLevel level) { return NameIn(kVerificationLevelNames, level); }
+std::string_view Name(Approval approval) { return NameIn(kApprovalNames, approval); }
+std::string_view Name(ReclaimPolicy policy) { return NameIn(kReclaimPolicyNames, policy); }
+std::string_view Name(CheckWhen when) { return NameIn(kCheckWhenNames, when); }
+
+std::string Summary(const MigrationProgress& progress) {
+  constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
+  if (progress.bytes_total <= 0) return "";
+  double scale = 1;
+  size_t unit = 0;
+  while (static_cast<double>(progress.bytes_total) / scale >= 1000 && unit + 1 < kUnits.size()) {
+    scale *= 1000;
+    ++unit;
+  }
+  double copied = static_cast<double>(std::max<int64_t>(progress.bytes_copied, 0)) / scale;
+  double total = static_cast<double>(progress.bytes_total) / scale;
+  // "5.1/9.8 GB" but "512/596 MB": about three digits are worth reading.
+  int decimals = unit > 0 && total < 100 ? 1 : 0;
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f/%.*f %s", decimals, copied, decimals, total, kUnits[unit]);
+  return text;
+}
+
+std::string FormatPause(std::chrono::milliseconds pause) {
+  if (pause >= std::chrono::minutes(1))
+    return FormatDuration(std::chrono::round<std::chrono::seconds>(pause));
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1fs", static_cast<double>(pause.count()) / 1000);
+  return text;
+}
+
+Result<TenantMigration> DecodeTenantMigration(const Json& object) {
+  FieldReader fields(object);
+  ExpectKind(fields, "TenantMigration");
+  TenantMigration migration;
+  migration.meta = ReadMeta(fields.RequiredObject("metadata"));
+  migration.spec = ReadSpec(fields.RequiredObject("spec"));
+  migration.status = ReadStatus(fields.Object("status"));
+  TRY(fields.Failure());
+  return migration;
+}
+
+Json EncodeStatus(const TenantMigrationStatus& status) {
+  FieldWriter fields;
+  fields.Text("phase", Name(status.phase))
+      .Text("message", status.message, kMessageLengthMax)
+      .Count("observedGeneration", status.observed_generation)
+      .Text("sourceServerName", status.source_server_name)
+      .Count("attempt", status.attempt)
+      .Text("failureReason", status.failure_reason, kReasonLengthMax)
+      .Text("failureMessage", status.failure_message, kMessageLengthMax)
+      .Value("conditions", EncodeConditions(status.conditions))
+      .Value("stages", EncodeStages(status.stages))
+      .Value("progress", EncodeProgress(status.progress))
+      .Value("cutover", EncodeCutover(status.cutover))
+      .Value("rollback", EncodeRollback(status.rollback))
+      .Value("verification", EncodeVerification(status.verification))
+      .Value("handled", EncodeHandled(status.handled));
+  return fields.Take();
+}
+
+}  // namespace cutover::api
