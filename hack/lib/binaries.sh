@@ -88,6 +88,18 @@ build_binaries() {
   for name in "$@"; do build_binary "$name"; done
 }
 
+# Removes what is not needed once everything is built: several GB of Go's caches, and programs that
+# bin/ no longer points at. Not done by itself, because it makes the next change of a pin slower.
+prune_cache() {
+  local program
+  for program in "$CUTOVER_CACHE"/binaries/*; do
+    [ "$(readlink "$BINARIES_DIRECTORY/$(basename "${program%-*}")" 2>/dev/null)" = "$program" ] ||
+      rm -f "$program"
+  done
+  rm -rf "$CUTOVER_CACHE/go/build" "$CUTOVER_CACHE/go/modules"
+  say "the cache is now $(du -sh "$CUTOVER_CACHE" 2>/dev/null | cut -f1)"
+}
+
 # write_module NAME IMPORT_PATHS REQUIREMENT...: makes hack/modules/NAME from a pin. tools.go
 # imports the main packages so that `go mod tidy` records the sums of all they need: `go get` of
 # the module alone leaves go.sum incomplete.
@@ -99,7 +111,10 @@ write_module() {
     printf 'module cutover.local/hack/%s\n\ngo 1.24.0\n\nrequire (\n' "$name"
     for requirement in "$@"; do printf '\t%s\n' "$requirement"; done
     printf ')\n'
-    [ "$name" != kubernetes ] || kubernetes_replacements
+    case $name in
+      kubernetes) kubernetes_replacements ;;
+      traefik) inherited_directives "github.com/traefik/traefik/v3@v$TRAEFIK_VERSION" ;;
+    esac
   } >"$directory/go.mod"
   {
     printf '// SPDX-License-Identifier: Apache-2.0\n\n//go:build tools\n\n'
@@ -116,12 +131,25 @@ write_module() {
 # each is replaced by the module published for the same release (1.X.Y -> 0.X.Y).
 kubernetes_replacements() {
   local go_mod
-  go_mod=$(cutover_go mod download -json "k8s.io/kubernetes@v$KUBERNETES_VERSION" |
-    sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+  go_mod=$(module_go_mod "k8s.io/kubernetes@v$KUBERNETES_VERSION")
   printf '\nreplace (\n'
   sed -n "s#^[[:space:]]*\(k8s.io/[^ ]*\) => ./staging/src/.*#\t\1 => \1 v0.${KUBERNETES_VERSION#1.}#p" \
     "$go_mod"
   printf ')\n'
+}
+
+# inherited_directives MODULE@VERSION: prints the replace and exclude directives of a module's own
+# go.mod. Go heeds them only in the main module, and without them some programs do not build.
+inherited_directives() {
+  local go_mod
+  go_mod=$(module_go_mod "$1")
+  printf '\n'
+  sed -n '/^replace (/,/^)/p; /^replace [^(]/p; /^exclude (/,/^)/p; /^exclude [^(]/p' "$go_mod"
+}
+
+# module_go_mod MODULE@VERSION: prints the path of the module's go.mod in the module cache.
+module_go_mod() {
+  cutover_go mod download -json "$1" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p'
 }
 
 # pin_modules [NAME...]: rewrites the module files from hack/versions.

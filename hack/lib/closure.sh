@@ -32,7 +32,7 @@ copy_program() {
   install -m 755 "$program" "$root/usr/bin/"
   strip --strip-unneeded "$root/usr/bin/${program##*/}"
   install -m 755 "$(readlink -f "$loader")" "$root/usr/lib64/ld-linux-x86-64.so.2"
-  sed -n 's/.* => \(\/[^ ]*\) (0x.*/\1/p' <<<"$libraries" | while read -r path; do
+  sed -n '/ld-linux/d; s/.* => \(\/[^ ]*\) (0x.*/\1/p' <<<"$libraries" | while read -r path; do
     install -m 755 "$(readlink -f "$path")" "$root/usr/lib/x86_64-linux-gnu/${path##*/}"
   done
 }

@@ -10,11 +10,9 @@
 # real lib and share, because PostgreSQL's programs find each other and their files relative to
 # where they stand. So initdb and pg_ctl work here too, for users who can reach the cache.
 pg_tools_directory() {
-  local rootfs=$1 major=$POSTGRES_TARGET_MAJOR tree program
+  local rootfs=$1 major=$POSTGRES_TARGET_MAJOR tree
   tree=$rootfs-host
-  if [ ! -d "$tree" ]; then
-    with_lock pg-tools make_pg_tools "$rootfs" "$tree" "$major"
-  fi
+  [ -d "$tree" ] || with_lock pg-tools make_pg_tools "$rootfs" "$tree" "$major"
   printf '%s\n' "$tree/usr/lib/postgresql/$major/bin"
 }
 

@@ -10,6 +10,7 @@
 #   CUTOVER_INGRESS_URL   where its ingress controller answers; for a foreign cluster as the user
 #                         set it, possibly empty (the status of an Ingress tells then)
 #   PATH                  finds kubectl and helm
+#   KUBECACHEDIR          below our cache, so that kubectl leaves nothing in the home directory
 # Ends the script when the user's cluster does not answer.
 use_cluster() {
   local own
@@ -30,5 +31,6 @@ use_cluster() {
     PATH=$CUTOVER_CACHE/bin:$PATH
     CUTOVER_INGRESS_URL=$("$REPOSITORY/hack/cluster" ingress)
   fi
-  export KUBECONFIG CUTOVER_CLUSTER CUTOVER_INGRESS_URL PATH
+  KUBECACHEDIR=$CUTOVER_CACHE/kubecache
+  export KUBECONFIG CUTOVER_CLUSTER CUTOVER_INGRESS_URL PATH KUBECACHEDIR
 }
