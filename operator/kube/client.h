@@ -187,8 +187,8 @@ class ApiClient final : public Client {
   Result<std::string> GetRaw(std::stop_token stop, Deadline deadline, const std::string& target);
 
  private:
-  Result<std::string> Token();
-  Result<Response> CallOnce(std::stop_token stop, Deadline deadline, Request request);
+  Result<Request> Authenticated(const Request& request, std::string& token);
+  Result<Response> CallOnce(std::stop_token stop, Deadline deadline, const Request& request);
   Result<Response> Call(std::stop_token stop, Deadline deadline, const Request& request);
   Result<Json> CallForJson(std::stop_token stop, Deadline deadline, const Request& request);
 

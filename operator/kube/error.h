@@ -9,7 +9,7 @@
 namespace cutover::kube {
 
 /// Reasons of errors that come from talking to an API server. Those that the server itself gives
-/// are metav1.StatusReason, letter for letter; the last three are ours.
+/// are metav1.StatusReason, letter for letter; those after kServiceUnavailable are ours.
 namespace reason {
 inline constexpr char kUnauthorized[] = "Unauthorized";
 inline constexpr char kForbidden[] = "Forbidden";
@@ -25,6 +25,7 @@ inline constexpr char kTimeout[] = "Timeout";
 inline constexpr char kServerTimeout[] = "ServerTimeout";
 inline constexpr char kInternalError[] = "InternalError";
 inline constexpr char kServiceUnavailable[] = "ServiceUnavailable";
+inline constexpr char kVersionTooLarge[] = "ResourceVersionTooLarge";
 inline constexpr char kUnreachable[] = "Unreachable";  // No answer: refused, DNS, TLS, reset.
 inline constexpr char kCancelled[] = "Cancelled";      // Our own stop token.
 inline constexpr char kMalformed[] = "MalformedResponse";
@@ -37,6 +38,9 @@ bool IsAlreadyExists(const Error& error);
 bool IsConflict(const Error& error);
 /// 410 in either spelling: whoever holds this resourceVersion or continue token lists again.
 bool IsGone(const Error& error);
+/// The server has not (yet) reached the resourceVersion asked for: a stale replica, or one restored
+/// from a backup.
+bool IsVersionTooLarge(const Error& error);
 bool IsInvalid(const Error& error);
 bool IsTooManyRequests(const Error& error);
 bool IsTimeout(const Error& error);

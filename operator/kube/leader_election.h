@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -54,7 +53,7 @@ class LeaderElector {
   bool IsLeader() const;
   /// True when we were leader and can no longer be sure of it.
   bool IsLost() const;
-  /// The number of the current leadership, this process's when IsLeader(); from 1.
+  /// The number of the leadership last seen, this process's when IsLeader(); from 1, 0 before any.
   int64_t epoch() const;
   /// Who leads, as last seen; empty when nobody does or nothing has been seen.
   std::string Holder() const;
@@ -63,12 +62,15 @@ class LeaderElector {
   bool IsHealthy(std::chrono::milliseconds tolerance = std::chrono::seconds(20)) const;
 
  private:
-  bool Acquire(std::stop_token stop);
-  bool Renew(std::stop_token stop);
-  bool Write(std::stop_token stop, const Json& lease, bool create, SteadyTime started);
-  Json Record(const Json* existing, int64_t transitions) const;
+  void Acquire(std::stop_token stop);
+  void Renew(std::stop_token stop);
+  Result<Json> Write(std::stop_token stop, const std::optional<Json>& existing,
+                     const std::string& holder, int64_t transitions);
+  void Observe(const Json& lease);
+  void Lead(const Json& lease, SteadyTime started);
+  void Depose();
   Deadline RequestDeadline() const;
-  bool Observe(const Json& lease);
+  bool HoldsLocked() const REQUIRES(mutex_);
 
   Client& client_;
   const ElectionOptions options_;
@@ -78,7 +80,8 @@ class LeaderElector {
   mutable Mutex mutex_;
   std::optional<Json> observed_ GUARDED_BY(mutex_);  // The lease as last seen,
   SteadyTime observed_at_ GUARDED_BY(mutex_){};      // and when it last changed.
-  bool leading_ GUARDED_BY(mutex_) = false;
+  bool leading_ GUARDED_BY(mutex_) = false;          // Elected, and not known to be deposed.
+  bool deposed_ GUARDED_BY(mutex_) = false;
   SteadyTime renewed_at_ GUARDED_BY(mutex_){};
   int64_t epoch_ GUARDED_BY(mutex_) = 0;
 };

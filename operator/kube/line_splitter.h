@@ -22,7 +22,7 @@ class LineSplitter {
   std::string_view tail() const { return tail_; }
 
  private:
-  bool Emit(std::string_view line);
+  void Emit(std::string_view piece);
 
   const size_t line_bytes_max_;
   const std::function<void(std::string_view)> on_line_;

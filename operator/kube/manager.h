@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,6 +21,9 @@ namespace cutover::kube {
 
 struct ManagerOptions {
   std::optional<ElectionOptions> election;  ///< Without it this process leads alone, epoch 1.
+  /// Called at once on the electing thread when leadership is lost, to leave the process
+  /// (std::_Exit) before a reconcile under way can do harm. Without it Run stops and returns.
+  std::function<void()> on_lost;
   std::chrono::seconds cache_sync_timeout{120};
 };
 
@@ -51,12 +54,12 @@ class Manager {
   /// Called once when this process becomes leader, before any controller runs. Must not block.
   void OnElected(std::function<void(int64_t epoch)> on_elected);
 
-  /// Runs until `stop`. Ok after an orderly stop. Error "LeadershipLost": leave the process at once
-  /// without cleaning up, somebody else may be leading. Error "CacheSyncTimeout": a collection
-  /// could not be read, usually for want of a CRD or of permission.
+  /// Runs until `stop`. Ok after an orderly stop. Error "LeadershipLost": leave the process,
+  /// somebody else may be leading. Error "CacheSyncTimeout": a collection could not be read,
+  /// usually for want of a CRD or of permission.
   Status Run(std::stop_token stop);
 
-  /// The leadership that fences databases; 0 while this process has never led.
+  /// The leadership that fences databases; 0 while nobody has been seen leading.
   int64_t epoch() const;
   bool IsLeader() const;
 
@@ -76,10 +79,10 @@ class Manager {
     std::string name;
     std::function<void(std::stop_token)> run;
   };
-  class Threads;
 
   void AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink,
                 std::function<bool()> has_synced);
+  std::vector<std::jthread> StartBackground(std::stop_token stop);
   Status WaitForSync(std::stop_token stop) const;
   Status RunElected(std::stop_token stop);
   Status RunControllers(std::stop_token stop);
@@ -93,7 +96,6 @@ class Manager {
   std::vector<std::unique_ptr<Controller>> controllers_;
   std::vector<Service> services_;
   std::vector<std::function<void(int64_t)>> on_elected_;
-  std::atomic<bool> leading_alone_{false};
 };
 
 }  // namespace cutover::kube

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -54,7 +53,7 @@ class Watcher {
 
   Next ListAll(std::stop_token stop, const std::string& at_version);
   Next WatchOnce(std::stop_token stop);
-  bool HandleEvent(WatchEvent event);
+  void HandleEvent(WatchEvent event);
   void Pause(std::stop_token stop);
 
   Client& client_;

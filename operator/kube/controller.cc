@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/kube/controller.h"
+
+#include <exception>
+#include <thread>
+
+#include "operator/base/check.h"
+#include "operator/base/log.h"
+#include "operator/base/random.h"
+#include "operator/kube/error.h"
+
+namespace cutover::kube {
+namespace {
+
+std::string_view ResultLabel(const Result<Step>& outcome, bool panicked) {
+  if (panicked) return "panic";
+  if (outcome) return outcome->delay() ? "requeue_after" : "success";
+  return outcome.error().disposition == Disposition::kTerminal ? "terminal" : "error";
+}
+
+}  // namespace
+
+Controller::Controller(ControllerOptions options, Reconcile reconcile, const Clock& clock,
+                       Observer& observer)
+    : options_(std::move(options)),
+      reconcile_(std::move(reconcile)),
+      clock_(clock),
+      observer_(observer),
+      queue_(options_.name, clock, observer, options_.limits) {
+  CHECK(options_.workers > 0);
+}
+
+void Controller::Run(std::stop_token stop) {
+  std::vector<std::jthread> workers;
+  for (int i = 0; i < options_.workers; ++i)
+    workers.emplace_back([this, stop] {
+      while (std::optional<Key> key = queue_.Get(stop)) Process(stop, *key);
+    });
+}
+
+bool Controller::ProcessNext(std::stop_token stop) {
+  std::optional<Key> key = queue_.TryGet();
+  if (key) Process(stop, *key);
+  return key.has_value();
+}
+
+void Controller::Process(std::stop_token stop, const Key& key) {
+  LogContext context({{"controller", options_.name},
+                      {"namespace", key.ns},
+                      {"name", key.name},
+                      {"reconcileID", RandomHex(8)}});
+  observer_.OnActiveWorkers(options_.name, ++active_);
+  SteadyTime started = clock_.SteadyNow();
+  bool panicked = false;
+  Result<Step> outcome = CallReconcile(stop, key, panicked);
+  observer_.OnReconcile(options_.name, ResultLabel(outcome, panicked),
+                        clock_.SteadyNow() - started);
+  // An error on the way out is the stop's doing; whoever leads next looks at everything anew.
+  if (outcome || !stop.stop_requested()) Schedule(key, outcome);
+  queue_.Done(key);
+  observer_.OnActiveWorkers(options_.name, --active_);
+}
+
+// No exception crosses our own interfaces, so one that arrives here is a mistake in the code for
+// one object. It must not take the other tenants' operator down with it.
+Result<Step> Controller::CallReconcile(std::stop_token stop, const Key& key, bool& panicked) {
+  try {
+    return reconcile_(stop, Deadline::After(options_.reconcile_timeout), key);
+  } catch (const std::exception& exception) {
+    panicked = true;
+    return RetryError("Panic", std::string("a defect in this operator: ") + exception.what());
+  }
+}
+
+void Controller::Schedule(const Key& key, const Result<Step>& outcome) {
+  if (outcome) {
+    queue_.Forget(key);
+    if (outcome->delay()) queue_.AddAfter(key, *outcome->delay());
+    return;
+  }
+  const Error& error = outcome.error();
+  if (IsConflict(error))
+    LogInfo("somebody else wrote at the same time; looking again", {{"message", error.message}});
+  else
+    LogError("reconciling failed", error);
+  if (error.disposition == Disposition::kTerminal)
+    queue_.Forget(key);
+  else
+    queue_.AddRateLimited(key);
+}
+
+}  // namespace cutover::kube

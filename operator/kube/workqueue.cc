@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/kube/workqueue.h"
+
+#include "operator/base/check.h"
+
+namespace cutover::kube {
+
+WorkQueue::WorkQueue(std::string name, const Clock& clock, Observer& observer,
+                     RateLimiter::Options limits)
+    : name_(std::move(name)), clock_(clock), observer_(observer), limiter_(clock, limits) {}
+
+void WorkQueue::Add(const Key& key) {
+  MutexLock lock(mutex_);
+  AddLocked(key);
+}
+
+void WorkQueue::AddAfter(const Key& key, std::chrono::nanoseconds delay) {
+  MutexLock lock(mutex_);
+  AddAfterLocked(key, delay);
+}
+
+void WorkQueue::AddRateLimited(const Key& key) {
+  MutexLock lock(mutex_);
+  observer_.OnQueueRetry(name_);
+  AddAfterLocked(key, limiter_.When(key));
+}
+
+void WorkQueue::Forget(const Key& key) {
+  MutexLock lock(mutex_);
+  limiter_.Forget(key);
+}
+
+void WorkQueue::AddLocked(const Key& key) {
+  if (shut_down_) return;
+  if (!dirty_.emplace(key, clock_.SteadyNow()).second) return;
+  observer_.OnQueueAdd(name_);
+  if (processing_.contains(key)) return;  // Done will queue it.
+  queue_.push_back(key);
+  observer_.OnQueueDepth(name_, queue_.size());
+  changed_.NotifyOne();
+}
+
+void WorkQueue::AddAfterLocked(const Key& key, std::chrono::nanoseconds delay) {
+  if (shut_down_) return;
+  if (delay.count() <= 0) return AddLocked(key);
+  SteadyTime due = clock_.SteadyNow() + delay;
+  auto [known, inserted] = due_.try_emplace(key, due);
+  if (!inserted) {
+    if (known->second <= due) return;
+    delayed_.erase({known->second, key});
+    known->second = due;
+  }
+  delayed_.insert({due, key});
+  changed_.NotifyOne();  // A sleeping Get may have to wake earlier now.
+}
+
+void WorkQueue::MoveDueLocked() {
+  while (!delayed_.empty() && delayed_.begin()->first <= clock_.SteadyNow()) {
+    Key key = delayed_.begin()->second;
+    delayed_.erase(delayed_.begin());
+    due_.erase(key);
+    AddLocked(key);
+  }
+}
+
+std::optional<Key> WorkQueue::TakeLocked() {
+  if (queue_.empty() || shut_down_) return std::nullopt;
+  Key key = std::move(queue_.front());
+  queue_.pop_front();
+  SteadyTime now = clock_.SteadyNow();
+  auto added = dirty_.find(key);
+  CHECK(added != dirty_.end());
+  observer_.OnQueueLatency(name_, now - added->second);
+  observer_.OnQueueDepth(name_, queue_.size());
+  dirty_.erase(added);
+  processing_.emplace(key, now);
+  return key;
+}
+
+std::optional<Key> WorkQueue::Get(std::stop_token stop) {
+  MutexLock lock(mutex_);
+  while (!shut_down_ && !stop.stop_requested()) {
+    MoveDueLocked();
+    if (std::optional<Key> key = TakeLocked()) return key;
+    std::optional<SteadyTime> wake;
+    if (!delayed_.empty()) wake = delayed_.begin()->first;
+    Deadline deadline = wake ? Deadline::After(*wake - clock_.SteadyNow()) : Deadline::Never();
+    changed_.Wait(mutex_, stop, deadline, [&] {
+      bool earlier = !delayed_.empty() && (!wake || delayed_.begin()->first < *wake);
+      return shut_down_ || !queue_.empty() || earlier;
+    });
+  }
+  return std::nullopt;
+}
+
+std::optional<Key> WorkQueue::TryGet() {
+  MutexLock lock(mutex_);
+  MoveDueLocked();
+  return TakeLocked();
+}
+
+void WorkQueue::Done(const Key& key) {
+  MutexLock lock(mutex_);
+  auto started = processing_.find(key);
+  CHECK(started != processing_.end());
+  observer_.OnWorkDuration(name_, clock_.SteadyNow() - started->second);
+  processing_.erase(started);
+  if (shut_down_ || !dirty_.contains(key)) return;
+  queue_.push_back(key);
+  observer_.OnQueueDepth(name_, queue_.size());
+  changed_.NotifyOne();
+}
+
+void WorkQueue::ShutDown() {
+  MutexLock lock(mutex_);
+  shut_down_ = true;
+  queue_.clear();
+  dirty_.clear();
+  delayed_.clear();
+  due_.clear();
+  observer_.OnQueueDepth(name_, 0);
+  changed_.NotifyAll();
+}
+
+size_t WorkQueue::Depth() const {
+  MutexLock lock(mutex_);
+  return queue_.size();
+}
+
+std::optional<SteadyTime> WorkQueue::NextDue() const {
+  MutexLock lock(mutex_);
+  if (delayed_.empty()) return std::nullopt;
+  return delayed_.begin()->first;
+}
+
+std::pair<Duration, Duration> WorkQueue::UnfinishedWork() const {
+  MutexLock lock(mutex_);
+  Duration total{0}, longest{0};
+  for (const auto& [key, started] : processing_) {
+    Duration running = clock_.SteadyNow() - started;
+    total += running;
+    longest = std::max(longest, running);
+  }
+  return {total, longest};
+}
+
+}  // namespace cutover::kube
