@@ -108,8 +108,13 @@ debian_mirror() {
   # shellcheck disable=SC2016 # apt expands it
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
     "Codename: $SUITE_BASE" | head -n1)
-  [ -n "$mirror" ] ||
-    die "apt on this machine knows no mirror of Debian $SUITE_BASE; add one to its sources"
+  [ -n "$mirror" ] || die "apt on this machine knows no mirror of Debian $SUITE_BASE;" \
+    "add one to its sources, or run apt-get update if there is one"
+  # Cloud images name a list of mirrors instead of one.
+  if [[ $mirror == mirror+file:* ]]; then
+    mirror=${mirror#mirror+file:}
+    mirror=$(grep -m1 '^http' "${mirror%/}")
+  fi
   printf '%s\n' "$mirror"
 }
 

@@ -10,6 +10,7 @@
 
 cluster_down() (
   set +e
+  rm -rf "$CLUSTER_RUN.partial"
   if [ ! -e "$CLUSTER_RUN" ]; then
     say "the cluster is not up"
     exit 0
@@ -174,5 +175,5 @@ remove_directories() {
   while read -r directory; do
     rm -rf --one-file-system "$directory"
   done <"$CLUSTER_RUN/before/absent-directories"
-  rm -rf --one-file-system "$CLUSTER_RUN" "$CLUSTER_RUN.partial"
+  rm -rf --one-file-system "$CLUSTER_RUN"
 }
