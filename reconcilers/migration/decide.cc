@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/decide.h"
+
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+
+// A phase behind closed doors that does not come to its end within this is given up: users wait.
+// Copying has no bound of its own (it depends on the size); spec.cutover.maxWritePauseSeconds
+// bounds all.
+constexpr std::chrono::minutes kClosedPhaseBound{10};
+
+bool IsNew(const std::string& token, const std::string& handled) {
+  return !token.empty() && token != handled;
+}
+
+Plan PlanPhase(const api::TenantMigration& migration, const Observation& seen) {
+  switch (migration.status.phase) {
+    case Phase::kPending:
+      return PlanPending(migration, seen);
+    case Phase::kPreflight:
+      return PlanPreflight(migration, seen);
+    case Phase::kBackingUp:
+      return PlanBackingUp(migration, seen);
+    case Phase::kPreparing:
+      return PlanPreparing(migration, seen);
+    case Phase::kAwaitingCutover:
+      return PlanAwaitingCutover(migration, seen);
+    case Phase::kFencing:
+      return PlanFencing(migration, seen);
+    case Phase::kCopying:
+      return PlanCopying(migration, seen);
+    case Phase::kFinalizing:
+      return PlanFinalizing(migration, seen);
+    case Phase::kVerifying:
+      return PlanVerifying(migration, seen);
+    case Phase::kSwitching:
+      return PlanSwitching(migration, seen);
+    case Phase::kOpening:
+      return PlanOpening(migration, seen);
+    case Phase::kSmoke:
+      return PlanSmoke(migration, seen);
+    case Phase::kAdmitting:
+      return PlanAdmitting(migration, seen);
+    case Phase::kHypercare:
+      return PlanHypercare(migration, seen);
+    case Phase::kCompleting:
+      return PlanCompleting(migration, seen);
+    case Phase::kUndoing:
+      return PlanUndoing(migration, seen);
+    case Phase::kRollingBack:
+      return PlanRollingBack(migration, seen);
+    case Phase::kCompleted:
+    case Phase::kAborted:
+    case Phase::kFailed:
+    case Phase::kRolledBack:
+      return PlanEnd(migration, seen);
+  }
+  return Plan::Wait(std::chrono::seconds(30), "unknown phase");
+}
+
+// The journal decides what may still be undone, and it lives in the source database. While
+// Switching, status may lag behind it, so there only the database's own word counts.
+std::optional<Plan> UndoUnlessJournaled(const api::TenantMigration& migration,
+                                        const Observation& seen, Plan undo) {
+  if (migration.status.phase == Phase::kSwitching) {
+    NEED(seen.source);
+    if (seen.source->state == ControlState::kJournaled) return std::nullopt;
+  }
+  return undo;
+}
+
+bool CanUndo(Phase phase) {
+  return SideOf(phase) == Side::kBeforeJournal && phase != Phase::kUndoing;
+}
+
+std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Observation& seen,
+                              api::HandledTokens& handled) {
+  std::string token = migration.meta.Annotation(api::kAbortAnnotation);
+  if (!IsNew(token, handled.abort)) return std::nullopt;
+  if (!CanUndo(migration.status.phase)) {
+    handled.abort =
+        token;  // Too late or nothing to abort; answered, so that it is not kept for later.
+    return std::nullopt;
+  }
+  auto plan =
+      UndoUnlessJournaled(migration, seen, Plan::Undo("AbortRequested", "a person aborted"));
+  if (!plan || plan->guard) handled.abort = token;
+  return plan;
+}
+
+// Before users are in (Opening, Smoke) going back costs them nothing. Afterwards, without a reverse
+// stream, a person must accept the loss in so many words.
+std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
+                                        api::HandledTokens& handled) {
+  std::string token = migration.meta.Annotation(api::kRollbackAnnotation);
+  if (token.empty()) return std::nullopt;
+  Phase phase = migration.status.phase;
+  bool fresh = token != handled.rollback;
+  handled.rollback = token;
+  if (phase == Phase::kOpening || phase == Phase::kSmoke)
+    return fresh ? std::optional(Plan::RollBack("RollbackRequested", "a person asked to go back"))
+                 : std::nullopt;
+  if (phase != Phase::kAdmitting && phase != Phase::kHypercare) return std::nullopt;
+  if (migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token)
+    return Plan::RollBack("RollbackRequested",
+                          "a person asked to go back and accepted to lose what was written since");
+  if (phase == Phase::kAdmitting) return std::nullopt;
+  return Plan::Wait(std::chrono::seconds(5),
+                    "rollback refused: users write on the target and the strategy Offline has no "
+                    "reverse stream; to go back and lose those writes, also set cutover.dev/"
+                    "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
+                    "RollbackNeedsConsent");
+}
+
+std::optional<Plan> PlanDeletion(const api::TenantMigration& migration, const Observation& seen) {
+  if (!migration.meta.deleting()) return std::nullopt;
+  Phase phase = migration.status.phase;
+  if (CanUndo(phase))
+    return UndoUnlessJournaled(migration, seen,
+                               Plan::Undo("Deleted", "the TenantMigration was deleted"));
+  // Until users are in, going back loses nothing; afterwards the migration is finished first.
+  if (phase == Phase::kOpening || phase == Phase::kSmoke)
+    return Plan::RollBack("Deleted", "the TenantMigration was deleted");
+  return std::nullopt;
+}
+
+std::optional<Plan> PlanRetry(const api::TenantMigration& migration, api::HandledTokens& handled) {
+  std::string token = migration.meta.Annotation(api::kRetryAnnotation);
+  if (!IsNew(token, handled.retry) || !IsEnd(migration.status.phase)) return std::nullopt;
+  handled.retry = token;
+  Phase phase = migration.status.phase;
+  if (migration.meta.deleting() || (phase != Phase::kFailed && phase != Phase::kAborted))
+    return std::nullopt;
+  return Plan::Go(Guard::kRetryRequested, "a person asked for another attempt");
+}
+
+// Behind closed doors time is the users'. Both bounds give up before the journal only.
+std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Observation& seen) {
+  Phase phase = migration.status.phase;
+  if (!DoorsClosed(phase) || !CanUndo(phase)) return std::nullopt;
+  const auto& closed_at = migration.status.cutover.fenced_at;
+  int bound = migration.spec.max_write_pause_seconds;
+  if (bound > 0 && closed_at && seen.now - *closed_at > std::chrono::seconds(bound))
+    return UndoUnlessJournaled(migration, seen,
+                               Plan::Undo("WritePauseExceeded",
+                                          "the doors have been closed for longer than "
+                                          "spec.cutover.maxWritePauseSeconds (" +
+                                              std::to_string(bound) + " s)"));
+  if (phase != Phase::kCopying && seen.now - EnteredAt(migration, seen) > kClosedPhaseBound)
+    return UndoUnlessJournaled(
+        migration, seen,
+        Plan::Undo("StageTimedOut",
+                   std::string(Name(phase)) + " took too long: " + migration.status.message));
+  return std::nullopt;
+}
+
+// Suspension holds where holding costs nobody anything: while users work.
+bool HeldBySuspend(const api::TenantMigration& migration) {
+  Phase phase = migration.status.phase;
+  return migration.spec.suspend && !migration.meta.deleting() && !IsEnd(phase) &&
+         !DoorsClosed(phase) && phase != Phase::kUndoing && phase != Phase::kRollingBack;
+}
+
+Plan Choose(const api::TenantMigration& migration, const Observation& seen,
+            api::HandledTokens& handled) {
+  if (auto plan = PlanDeletion(migration, seen)) return *plan;
+  if (auto plan = PlanAbort(migration, seen, handled)) return *plan;
+  if (auto plan = PlanRollbackCommand(migration, handled)) return *plan;
+  if (auto plan = PlanRetry(migration, handled)) return *plan;
+  if (HeldBySuspend(migration))
+    return Plan::Wait(std::chrono::milliseconds(0), "suspended: set spec.suspend to false to go on",
+                      "Suspended");
+  if (auto plan = PlanBounds(migration, seen)) return *plan;
+  return PlanPhase(migration, seen);
+}
+
+}  // namespace
+
+WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen) {
+  for (auto stage = migration.status.stages.rbegin(); stage != migration.status.stages.rend();
+       ++stage)
+    if (stage->name == Name(migration.status.phase) && stage->started_at) return *stage->started_at;
+  return seen.now;
+}
+
+Decision Decide(const api::TenantMigration& migration, const Observation& seen) {
+  Decision decision;
+  decision.handled = migration.status.handled;
+  decision.plan = Choose(migration, seen, decision.handled);
+  if (decision.plan.guard == Guard::kDoorsMayClose)
+    decision.handled.approve = migration.meta.Annotation(api::kApproveAnnotation);
+  return decision;
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/api/tenant_migration.h"
+#include "operator/base/clock.h"
+#include "reconcilers/migration/fact.h"
+
+namespace cutover::migration {
+
+/// State of `cutover.control`, the one row in a side's database that outlives every process.
+///
+///   source:  none → open → fenced → journaled → retired
+///                     ↑        │          └→ reopened      (rollback)
+///                     └────────┘ undo
+///   target:  none → preparing → copied → verified → open → fenced (rollback)
+enum class ControlState {
+  kNone,
+  kOpen,
+  kFenced,
+  kJournaled,
+  kReopened,
+  kRetired,
+  kPreparing,
+  kCopied,
+  kVerified,
+};
+std::string_view Name(ControlState state);
+
+/// The tenant's database on one side, read in one go.
+struct DatabaseFacts {
+  bool exists = false;
+  ControlState state = ControlState::kNone;
+  bool foreign = false;        ///< The control row belongs to another migration.
+  bool closed = false;         ///< Owner, ACL and connection limit refuse everybody but us.
+  int64_t other_sessions = 0;  ///< Sessions in it that are not the operator's or the mover's.
+  int64_t prepared_transactions = 0;
+  std::string detail;  ///< What is in the way, for a message.
+
+  /// Proof that nobody can write, rather than a setting that says so.
+  bool ProvenFenced() const {
+    return exists && closed && other_sessions == 0 && prepared_transactions == 0;
+  }
+};
+
+struct PlacementFacts {
+  bool exists = false;
+  std::string server_name;      ///< Where the tenant is now.
+  std::string rival_migration;  ///< Another active migration that came first, or empty.
+};
+
+/// All workloads of the placement together. Without workloads everything holds.
+struct WorkloadFacts {
+  bool scaled_down = true;  ///< Zero replicas wanted, or suspended.
+  bool stopped = true;      ///< Scaled down and no pod left.
+  bool as_recorded = true;  ///< Wanted replicas are those of the ledger.
+  bool ready = true;        ///< As many pods are ready as are wanted.
+  std::string detail;
+};
+
+/// All routes of the placement together. Without routes both hold.
+struct RouteFacts {
+  bool at_maintenance = true;
+  bool as_recorded = true;
+  std::string detail;
+};
+
+/// All wiring of the placement together.
+struct WiringFacts {
+  bool at_target = false;
+  bool as_recorded = false;  ///< Exactly what the ledger holds.
+  std::string detail;
+};
+
+struct MaintenancePageFacts {
+  bool exists = false;
+  bool ready = false;
+};
+
+struct JobFacts {
+  bool exists = false;
+  bool succeeded = false;
+  bool failed = false;
+  std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.
+};
+
+struct CopyProgress {
+  std::string stage;
+  int64_t bytes_done = 0, bytes_total = 0, tables_done = 0, tables_total = 0;
+};
+
+/// What the mover wrote into the target database when it was done, in the same transaction as its
+/// last verified table.
+struct CopyResult {
+  int64_t attempt = 0;
+  bool equal = false;  ///< Positive proof: everything compared, nothing differed.
+  std::string level;
+  int64_t tables = 0, rows = 0, bytes = 0, mismatches = 0;
+  std::string report;
+};
+
+enum class Severity {
+  kWarning,   ///< Said, but not in the way.
+  kBlocking,  ///< Somebody must change something; the migration goes on by itself then.
+  kHopeless,  ///< This migration can never work, since its spec is immutable.
+};
+
+/// One line of the preflight's report.
+struct Finding {
+  Severity severity = Severity::kBlocking;
+  std::string reason;   ///< CamelCase; documented.
+  std::string message;  ///< What is wrong, with the object, and what to do.
+
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+struct CheckOutcome {
+  std::string name;
+  bool passed = false;
+  std::string message;
+  int timeout_seconds = 60;
+};
+
+/// Everything a decision may rest on; made by World::Observe, never changed. What a phase does not
+/// need is left unobserved (World decides by phase), which reads as unknown.
+struct Observation {
+  WallTime now;
+  Fact<PlacementFacts> placement;
+  Fact<bool> ledger_recorded;
+  Fact<WorkloadFacts> workloads;
+  Fact<RouteFacts> routes;
+  Fact<WiringFacts> wiring;
+  Fact<MaintenancePageFacts> maintenance_page;
+  Fact<JobFacts> backup_job;
+  Fact<JobFacts> copy_job;
+  Fact<std::optional<CopyProgress>> copy_progress;
+  Fact<std::optional<CopyResult>> copy_result;
+  Fact<DatabaseFacts> source;
+  Fact<DatabaseFacts> target;
+  Fact<std::vector<Finding>> preflight;
+  Fact<std::vector<CheckOutcome>> checks;
+};
+
+}  // namespace cutover::migration

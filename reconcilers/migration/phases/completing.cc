@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+
+/// Completing: the helpers go, the source stays fenced until its retention ends. The ledger goes
+/// last: as long as anything else is left, it says what was there.
+Plan PlanCompleting(const api::TenantMigration&, const Observation& seen) {
+  NEED(seen.maintenance_page);
+  if (seen.maintenance_page->exists)
+    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
+  NEED(seen.backup_job);
+  NEED(seen.copy_job);
+  if (seen.backup_job->exists || seen.copy_job->exists)
+    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  NEED(seen.source);
+  if (seen.source->exists && seen.source->state == ControlState::kJournaled)
+    return Plan::Do(Intent::kRetireSource, "retiring the source database, fenced");
+  NEED(seen.target);
+  if (seen.target->state != ControlState::kNone)
+    return Plan::Do(Intent::kCleanTarget, "removing our schema from the target database");
+  NEED(seen.ledger_recorded);
+  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
+  return Plan::Go(Guard::kCleanedUp);
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+
+/// Copying: a mover Job copies under the fence and compares what arrived. Leaves on the result that
+/// the mover committed into the target for this very attempt; the Job's exit code only tells when
+/// to give up, never that it went well.
+Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.source);
+  if (!seen.source->ProvenFenced())
+    return Plan::Undo("FenceBroken", "somebody opened the source database during the copy: " +
+                                         seen.source->detail);
+  NEED(seen.copy_job);
+  if (!seen.copy_job->exists) return Plan::Do(Intent::kCreateCopyJob, "starting the copy");
+  NEED(seen.copy_result);
+  const auto& result = *seen.copy_result;
+  if (result && result->attempt == migration.status.attempt) return Plan::Go(Guard::kCopyProven);
+  if (seen.copy_job->failed || seen.copy_job->succeeded)
+    return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
+                                        ? "the copy Job ended without a result: see its pod's log"
+                                        : seen.copy_job->message);
+  return Plan::Wait(std::chrono::seconds(1), "copying");
+}
+
+}  // namespace cutover::migration

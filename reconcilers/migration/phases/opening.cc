@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/base/clock.h"
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+// A workload that does not come up on the target within this keeps users out for nothing: go back.
+constexpr std::chrono::minutes kReadyBound{10};
+
+}  // namespace
+
+/// Opening: the target becomes the tenant's database. Order: open the database, then the wiring,
+/// then the placement's record, then the workloads, so that none of them ever starts against the
+/// fenced source. The route still shows the maintenance page.
+Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.target);
+  if (seen.target->state == ControlState::kVerified)
+    return Plan::Do(Intent::kOpenTarget, "opening the target database");
+  if (seen.target->state != ControlState::kOpen)
+    return Plan::RollBack("TargetChanged", "the target database is not as it was verified (" +
+                                               std::string(Name(seen.target->state)) + ")");
+  NEED(seen.wiring);
+  if (!seen.wiring->at_target) {
+    if (seen.now - EnteredAt(migration, seen) > kReadyBound)
+      return Plan::RollBack("WiringFailed", seen.wiring->detail);
+    return Plan::Do(Intent::kApplyWiring, "pointing the workloads at the target");
+  }
+  NEED(seen.placement);
+  if (seen.placement->exists && seen.placement->server_name != migration.spec.target_server_name)
+    return Plan::Do(Intent::kPlaceOnTarget, "recording where the tenant lives now");
+  NEED(seen.workloads);
+  if (!seen.workloads->as_recorded)
+    return Plan::Do(Intent::kStartWorkloads, "starting the workloads on the target");
+  if (seen.workloads->ready) return Plan::Go(Guard::kWorkloadsReady);
+  if (seen.now - EnteredAt(migration, seen) > kReadyBound)
+    return Plan::RollBack("WorkloadsNotReady", seen.workloads->detail);
+  return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+}
+
+}  // namespace cutover::migration

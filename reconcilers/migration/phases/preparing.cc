@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+
+/// Preparing: all that can be done before users notice. Order: first the claim on the source
+/// database, which keeps every other operator out; then the ledger, before anything that it
+/// describes is changed; then what takes time.
+Plan PlanPreparing(const api::TenantMigration&, const Observation& seen) {
+  NEED(seen.source);
+  if (seen.source->foreign)
+    return Plan::Undo("ForeignMigration",
+                      "the source database is held by another migration: " + seen.source->detail);
+  if (seen.source->state == ControlState::kNone)
+    return Plan::Do(Intent::kClaimSource, "claiming the source database");
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded)
+    return Plan::Do(Intent::kRecordLedger, "writing down replicas, routes and wiring as they are");
+  NEED(seen.maintenance_page);
+  if (!seen.maintenance_page->exists)
+    return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
+  NEED(seen.target);
+  if (seen.target->foreign)
+    return Plan::Undo("TargetExists",
+                      "the target database belongs to somebody else: " + seen.target->detail);
+  if (seen.target->state == ControlState::kNone)
+    return Plan::Do(Intent::kPrepareTarget, "creating the target database, closed to everybody");
+  if (!seen.maintenance_page->ready)
+    return Plan::Wait(std::chrono::milliseconds(500), "waiting for the maintenance page's pod");
+  return Plan::Go(Guard::kTargetPrepared);
+}
+
+}  // namespace cutover::migration

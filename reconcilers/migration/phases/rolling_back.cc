@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+constexpr std::chrono::minutes kReadyBound{2};
+
+bool BackOnSource(const Observation& seen) {
+  return seen.source->state == ControlState::kReopened ||
+         (seen.source->state == ControlState::kNone && !seen.source->closed);
+}
+
+// Closes the target for good before the source is opened: at no instant are both writable.
+std::optional<Plan> ExchangeSides(const Observation& seen) {
+  NEED(seen.maintenance_page);
+  if (!seen.maintenance_page->exists)
+    return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
+  NEED(seen.routes);
+  if (!seen.routes->at_maintenance)
+    return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page");
+  NEED(seen.workloads);
+  if (!seen.workloads->stopped) {
+    if (!seen.workloads->scaled_down)
+      return Plan::Do(Intent::kStopWorkloads, "stopping the workloads on the target");
+    return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+  }
+  NEED(seen.target);
+  if (seen.target->state != ControlState::kFenced || !seen.target->closed ||
+      seen.target->other_sessions > 0)
+    return Plan::Do(Intent::kFenceTarget, "fencing the target database");
+  if (!seen.target->ProvenFenced())
+    return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");
+  return Plan::Do(Intent::kReopenSource, "opening the source database again");
+}
+
+std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.wiring);
+  if (!seen.wiring->as_recorded)
+    return Plan::Do(Intent::kRestoreWiring, "pointing the workloads at the source again");
+  NEED(seen.placement);
+  if (seen.placement->exists && seen.placement->server_name != migration.status.source_server_name)
+    return Plan::Do(Intent::kPlaceOnSource, "recording where the tenant lives again");
+  NEED(seen.workloads);
+  if (!seen.workloads->as_recorded)
+    return Plan::Do(Intent::kStartWorkloads, "starting the workloads on the source");
+  NEED(seen.routes);
+  if (!seen.routes->as_recorded) {
+    bool waited = seen.now - EnteredAt(migration, seen) > kReadyBound;
+    if (!seen.workloads->ready && !waited)
+      return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+    return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+/// RollingBack: after the journal, the same cutover with the sides exchanged. The copy on the
+/// target stays, fenced, for whoever wants to find out what went wrong; deleting the
+/// TenantMigration drops it.
+Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.source);
+  NEED(seen.ledger_recorded);
+  if (!BackOnSource(seen)) {
+    if (auto plan = ExchangeSides(seen)) return *plan;
+  }
+  if (*seen.ledger_recorded) {
+    if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+  }
+  NEED(seen.maintenance_page);
+  if (seen.maintenance_page->exists)
+    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
+  NEED(seen.backup_job);
+  NEED(seen.copy_job);
+  if (seen.backup_job->exists || seen.copy_job->exists)
+    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  if (seen.source->state == ControlState::kReopened)
+    return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
+  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
+  return Plan::Go(Guard::kRolledBack);
+}
+
+}  // namespace cutover::migration

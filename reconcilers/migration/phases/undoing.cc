@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+// Users come before tidiness: routes are given back after this even if the workload is not ready,
+// since its own error says more than our page.
+constexpr std::chrono::minutes kReadyBound{2};
+
+// Users first: database, workloads, routes.
+std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
+  if (seen.source->state == ControlState::kFenced)
+    return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded) return std::nullopt;  // Nothing of Kubernetes was changed yet.
+  NEED(seen.workloads);
+  if (!seen.workloads->as_recorded)
+    return Plan::Do(Intent::kStartWorkloads, "starting the workloads again");
+  NEED(seen.routes);
+  if (!seen.routes->as_recorded) {
+    bool waited = seen.now - EnteredAt(migration, seen) > kReadyBound;
+    if (!seen.workloads->ready && !waited)
+      return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+    return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
+  }
+  return std::nullopt;
+}
+
+std::optional<Plan> RemoveHelpers(const Observation& seen) {
+  NEED(seen.maintenance_page);
+  if (seen.maintenance_page->exists)
+    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
+  NEED(seen.backup_job);
+  NEED(seen.copy_job);
+  if (seen.backup_job->exists || seen.copy_job->exists)
+    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  return std::nullopt;
+}
+
+std::optional<Plan> RemoveDatabases(const Observation& seen) {
+  NEED(seen.target);
+  if (seen.target->exists && !seen.target->foreign && seen.target->state != ControlState::kNone)
+    return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
+  if (seen.source->state == ControlState::kOpen && !seen.source->foreign)
+    return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
+  NEED(seen.ledger_recorded);
+  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
+  return std::nullopt;
+}
+
+// Before Preparing was recorded, no database was touched; then neither server need be reachable,
+// nor even exist, for the migration to be let go.
+bool TouchedDatabases(const api::TenantMigration& migration) {
+  for (const api::Stage& stage : migration.status.stages)
+    if (stage.name == Name(api::Phase::kPreparing)) return true;
+  return false;
+}
+
+Plan Undone(const api::TenantMigration& migration) {
+  const std::string& reason = migration.status.failure_reason;
+  bool requested = reason == "AbortRequested" || reason == "Deleted";
+  return Plan::Go(requested ? Guard::kUndoneOnRequest : Guard::kUndoneAfterFailure,
+                  migration.status.failure_message);
+}
+
+}  // namespace
+
+/// Undoing: before the journal, back to exactly what was. Opening the source needs no look at the
+/// target: a target opens only after the journal, and the journal lives in the source.
+/// Should the journal turn out to be written (its answer was lost), there is no undo: forward.
+Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen) {
+  if (!TouchedDatabases(migration)) {
+    if (auto plan = RemoveHelpers(seen)) return *plan;
+    return Undone(migration);
+  }
+  NEED(seen.source);
+  if (!seen.source->foreign) {
+    if (seen.source->state == ControlState::kJournaled)
+      return Plan::Go(Guard::kJournalFound, "the journal was already written; going forward");
+    if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+  }
+  if (auto plan = RemoveHelpers(seen)) return *plan;
+  if (auto plan = RemoveDatabases(seen)) return *plan;
+  return Undone(migration);
+}
+
+}  // namespace cutover::migration

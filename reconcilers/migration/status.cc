@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/status.h"
+
+#include <algorithm>
+
+#include "operator/base/check.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::ConditionStatus;
+using api::Phase;
+
+struct Change {
+  const api::TenantMigration& migration;
+  const Observation& seen;
+  const Plan& plan;
+  api::TenantMigrationStatus& status;
+
+  void Set(std::string type, ConditionStatus value, std::string reason, std::string message) const {
+    api::Condition condition;
+    condition.type = std::move(type);
+    condition.status = value;
+    condition.reason = std::move(reason);
+    condition.message = std::move(message);
+    condition.observed_generation = migration.meta.generation;
+    status.conditions.Set(std::move(condition), seen.now);
+  }
+};
+
+api::Stage& StageOf(api::TenantMigrationStatus& status, Phase phase) {
+  for (api::Stage& stage : status.stages)
+    if (stage.name == Name(phase)) return stage;
+  api::Stage stage;
+  stage.name = Name(phase);
+  status.stages.push_back(stage);
+  return status.stages.back();
+}
+
+void OpenStage(const Change& change, Phase phase) {
+  api::Stage& stage = StageOf(change.status, phase);
+  stage.state = IsEnd(phase) ? "Succeeded" : "Running";
+  stage.started_at = change.seen.now;
+  stage.completed_at.reset();
+  if (IsEnd(phase)) stage.completed_at = change.seen.now;
+}
+
+void CloseStage(const Change& change, Phase phase, bool good) {
+  api::Stage& stage = StageOf(change.status, phase);
+  stage.state = good ? "Succeeded" : "Failed";
+  stage.completed_at = change.seen.now;
+  if (!change.plan.message.empty()) stage.message = change.plan.message;
+}
+
+// What a guard proves, as the domain's own conditions.
+void SetDomainConditions(const Change& change, Guard guard) {
+  const std::string& message = change.plan.message;
+  auto yes = [&](const char* type, const char* reason, std::string text) {
+    change.Set(type, ConditionStatus::kTrue, reason, std::move(text));
+  };
+  auto no = [&](const char* type, std::string reason, std::string text) {
+    change.Set(type, ConditionStatus::kFalse, std::move(reason), std::move(text));
+  };
+  switch (guard) {
+    case Guard::kBackupWanted:
+    case Guard::kNoBackupWanted:
+      yes("PreflightPassed", "Passed", message.empty() ? "every check passed" : message);
+      if (guard == Guard::kNoBackupWanted) no("BackedUp", "Skipped", "spec.backup.mode is Skip");
+      break;
+    case Guard::kHopeless:
+      no("PreflightPassed", "PreflightFailed", message);
+      break;
+    case Guard::kBackupProven:
+      yes("BackedUp", "ReadBack", message);
+      break;
+    case Guard::kFenceProven:
+      yes("Fenced", "Proven", "nobody but the operator can write to the source");
+      break;
+    case Guard::kCopyProven:
+      yes("Copied", "Copied", "the mover's result is in the target database");
+      break;
+    case Guard::kVerified:
+      yes("Verified", "Equal", message);
+      break;
+    case Guard::kJournaled:
+    case Guard::kJournalFound:
+      yes("Switched", "Journaled", "the target is the tenant's database");
+      yes("RollbackReady", "UsersNotIn", "going back loses nothing: users are not in yet");
+      break;
+    case Guard::kSmokePassed:
+      no("RollbackReady", "NoReverseStream",
+         "users write on the target; strategy Offline carries nothing back");
+      break;
+    case Guard::kUndoneOnRequest:
+    case Guard::kUndoneAfterFailure:
+      for (const char* type : {"Fenced", "Copied", "Verified"})
+        if (change.status.conditions.Find(type)) no(type, "Undone", "undone");
+      break;
+    case Guard::kRolledBack:
+      yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);
+      no("Switched", "RolledBack", "the source is the tenant's database again");
+      no("Fenced", "RolledBack", "the source is open again");
+      no("RollbackReady", "RolledBack", "rolled back");
+      break;
+    default:
+      break;
+  }
+}
+
+// A fresh attempt starts with a clean sheet; what a person commanded stays answered.
+void StartOver(api::TenantMigrationStatus& status) {
+  api::TenantMigrationStatus fresh;
+  fresh.handled = status.handled;
+  fresh.attempt = status.attempt;
+  fresh.observed_generation = status.observed_generation;
+  status = std::move(fresh);
+}
+
+void Enter(const Change& change, Guard guard, Phase from, Phase to) {
+  api::TenantMigrationStatus& status = change.status;
+  if (guard == Guard::kRetryRequested) StartOver(status);
+  bool backwards = guard == Guard::kUndo || guard == Guard::kRollBack ||
+                   guard == Guard::kHopeless || guard == Guard::kPlacementBusy;
+  if (guard != Guard::kRetryRequested) CloseStage(change, from, !backwards);
+  if (backwards) {
+    status.failure_reason = change.plan.reason;
+    status.failure_message = change.plan.message;
+  }
+  if (guard == Guard::kMayStart) {
+    status.attempt += 1;
+    status.source_server_name = change.seen.placement->server_name;
+  }
+  if (guard == Guard::kDoorsMayClose) {
+    status.cutover.fenced_at = change.seen.now;
+    status.cutover.opened_at.reset();
+    status.cutover.attempts += 1;
+  }
+  if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
+    status.cutover.journaled_at = change.seen.now;
+  if (guard == Guard::kRolledBack) {
+    status.rollback.reason = status.failure_reason;
+    status.rollback.completed_at = change.seen.now;
+  }
+  status.phase = to;
+  OpenStage(change, to);
+  SetDomainConditions(change, guard);
+}
+
+// The pause ends when the routes are seen to be what they were, on whichever side.
+void NoteDoorsOpen(const Change& change) {
+  auto& cutover = change.status.cutover;
+  Phase phase = change.migration.status.phase;
+  bool may_open =
+      phase == Phase::kAdmitting || phase == Phase::kUndoing || phase == Phase::kRollingBack;
+  if (!may_open || !cutover.fenced_at || cutover.opened_at) return;
+  if (!change.seen.routes.known() || !change.seen.routes->as_recorded) return;
+  // While going back, the routes may not have been flipped at all yet, or not have been flipped
+  // back.
+  if (phase != Phase::kAdmitting) {
+    if (!change.seen.workloads.known() || !change.seen.workloads->as_recorded) return;
+    if (!change.seen.source.known() || change.seen.source->closed) return;
+  }
+  cutover.opened_at = change.seen.now;
+  cutover.write_pause_milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(change.seen.now - *cutover.fenced_at)
+          .count();
+}
+
+void NoteProgress(const Change& change) {
+  api::TenantMigrationStatus& status = change.status;
+  if (change.seen.copy_progress.known() && *change.seen.copy_progress) {
+    const CopyProgress& progress = **change.seen.copy_progress;
+    status.progress.bytes_copied = progress.bytes_done;
+    status.progress.bytes_total = progress.bytes_total;
+    status.progress.tables_copied = progress.tables_done;
+    status.progress.tables_total = progress.tables_total;
+    api::Stage& stage = StageOf(status, Phase::kCopying);
+    stage.done = progress.bytes_done;
+    stage.total = progress.bytes_total;
+    stage.unit = "bytes";
+    double elapsed = 0;
+    if (stage.started_at)
+      elapsed = std::chrono::duration<double>(change.seen.now - *stage.started_at).count();
+    double left = static_cast<double>(progress.bytes_total - progress.bytes_done);
+    status.progress.eta_seconds =
+        progress.bytes_done > 0
+            ? static_cast<int64_t>(left * elapsed / static_cast<double>(progress.bytes_done))
+            : 0;
+  }
+  if (change.seen.copy_result.known() && *change.seen.copy_result &&
+      (*change.seen.copy_result)->attempt == status.attempt) {
+    const CopyResult& result = **change.seen.copy_result;
+    auto& verification = status.verification;
+    verification.level = result.level;
+    verification.tables = result.tables;
+    verification.rows = result.rows;
+    verification.mismatches = result.mismatches;
+    verification.report = result.report;
+    if (!verification.finished_at) verification.finished_at = change.seen.now;
+    status.progress.bytes_copied = status.progress.bytes_total = result.bytes;
+    status.progress.tables_copied = status.progress.tables_total = result.tables;
+    status.progress.eta_seconds = 0;
+  }
+}
+
+// kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
+// will happen without a person. field-notes/kubernetes.md section 2 has the table.
+void SetSummary(const Change& change) {
+  api::TenantMigrationStatus& status = change.status;
+  const Plan& plan = change.plan;
+  Phase phase = status.phase;
+  std::string phase_name(Name(phase));
+  if (phase == Phase::kCompleted) {
+    change.Set("Ready", ConditionStatus::kTrue, "Completed", status.message);
+    change.Set("Succeeded", ConditionStatus::kTrue, "Completed", status.message);
+    status.conditions.Remove("Reconciling");
+    status.conditions.Remove("Stalled");
+    return;
+  }
+  if (IsEnd(phase)) {
+    std::string reason = status.failure_reason.empty() ? phase_name : status.failure_reason;
+    change.Set("Ready", ConditionStatus::kFalse, phase_name, status.message);
+    change.Set("Succeeded", ConditionStatus::kFalse, reason, status.message);
+    change.Set("Stalled", ConditionStatus::kTrue, phase_name, status.message);
+    status.conditions.Remove("Reconciling");
+    return;
+  }
+  std::string reason = plan.reason.empty() || plan.guard ? phase_name : plan.reason;
+  change.Set("Ready", ConditionStatus::kFalse, reason, status.message);
+  change.Set("Succeeded", ConditionStatus::kUnknown, "Running", status.message);
+  change.Set("Reconciling", ConditionStatus::kTrue,
+             plan.trouble ? "ProgressingWithRetry" : "Progressing", status.message);
+  status.conditions.Remove("Stalled");
+  if (phase == Phase::kPreflight && plan.reason == "PreflightFailed")
+    change.Set("PreflightPassed", ConditionStatus::kFalse, "PreflightFailed", plan.message);
+}
+
+std::string EndMessage(const api::TenantMigrationStatus& status) {
+  switch (status.phase) {
+    case Phase::kCompleted:
+      return "moved to the target: " + std::to_string(status.verification.tables) + " tables, " +
+             std::to_string(status.verification.rows) + " rows equal; doors closed for " +
+             std::to_string(status.cutover.write_pause_milliseconds) + " ms";
+    case Phase::kAborted:
+      return "aborted, everything is as it was (" + status.failure_message + ")";
+    case Phase::kFailed:
+      return status.failure_reason == "PreflightFailed" || status.failure_reason == "PlacementBusy"
+                 ? status.failure_message
+                 : "failed, everything is as it was: " + status.failure_message +
+                       "; to try again, set a new cutover.dev/retry token";
+    case Phase::kRolledBack:
+      return "rolled back, the tenant works on the source as before: " + status.failure_message +
+             "; the copy on the target stays, fenced, until this TenantMigration is deleted";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const Observation& seen,
+                                   const Decision& decision) {
+  api::TenantMigrationStatus status = migration.status;
+  Change change{migration, seen, decision.plan, status};
+  status.handled = decision.handled;
+  status.observed_generation = migration.meta.generation;
+  NoteProgress(change);
+  NoteDoorsOpen(change);
+  if (decision.plan.guard) {
+    auto to = Next(migration.status.phase, *decision.plan.guard);
+    CHECK(to.has_value());
+    Enter(change, *decision.plan.guard, migration.status.phase, *to);
+    status.message = IsEnd(*to) ? EndMessage(status) : decision.plan.message;
+  } else if (!decision.plan.message.empty()) {
+    status.message = decision.plan.message;
+    if (!IsEnd(status.phase)) StageOf(status, status.phase).message = decision.plan.message;
+  }
+  if (status.stages.empty()) OpenStage(change, status.phase);
+  SetSummary(change);
+  return status;
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/step.h"
+
+#include "operator/base/log.h"
+#include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
+
+namespace cutover::migration {
+namespace {
+
+bool MayUndo(api::Phase phase) {
+  return SideOf(phase) == Side::kBeforeJournal && phase != api::Phase::kUndoing &&
+         phase != api::Phase::kPending;
+}
+
+// What a failed effect leads to. Terminal before the journal: undo. Otherwise: look again later.
+Plan AfterFailure(api::Phase phase, const Error& error) {
+  if (error.disposition == Disposition::kTerminal && MayUndo(phase))
+    return Plan::Undo(error.reason, error.message);
+  Plan plan = Plan::Unknown(error);
+  // In doubt it may have happened: looking is cheap, and only looking is safe.
+  if (error.disposition == Disposition::kInDoubt) plan.wait = std::chrono::milliseconds(100);
+  return plan;
+}
+
+// Records `status` on `migration`, which then is what the API server holds.
+Status RecordIfChanged(World& world, std::stop_token stop, Deadline deadline,
+                       api::TenantMigration& migration, const api::TenantMigrationStatus& status) {
+  if (status == migration.status) return Ok();
+  TRY_ASSIGN(migration.meta.resource_version, world.Record(stop, deadline, migration, status));
+  migration.status = status;
+  return Ok();
+}
+
+}  // namespace
+
+Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline,
+                           const api::TenantMigration& migration) {
+  Observation seen = world.Observe(stop, deadline, migration);
+  Decision decision = Decide(migration, seen);
+  StepResult result;
+  result.status = Advance(migration, seen, decision);
+  result.moved = decision.plan.effect || decision.plan.guard;
+  result.wait = decision.plan.wait;
+  api::TenantMigration current = migration;
+  TRY(RecordIfChanged(world, stop, deadline, current, result.status));
+  if (!decision.plan.effect) return result;
+
+  Status done = world.Perform(stop, deadline, current, *decision.plan.effect);
+  if (done) return result;
+  if (done.error().reason == "Deposed" || done.error().reason == "Conflict")
+    return tl::make_unexpected(done.error());
+  Error error = WithContext(done.error(), Name(*decision.plan.effect));
+  LogError("effect failed", error);
+  decision.plan = AfterFailure(current.status.phase, error);
+  result.status = Advance(current, seen, decision);
+  result.moved = decision.plan.guard.has_value();
+  result.wait = decision.plan.wait;
+  TRY(RecordIfChanged(world, stop, deadline, current, result.status));
+  return result;
+}
+
+}  // namespace cutover::migration

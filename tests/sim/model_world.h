@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/migration/world.h"
+
+namespace cutover::migration {
+
+/// Thrown where the operator dies. Nothing of the reconciler survives it; the model does.
+struct Killed {};
+
+/// One database in the model. Writable means: somebody other than the operator could write.
+struct ModelDatabase {
+  bool exists = false;
+  bool closed = false;
+  int64_t rows = 0;
+  ControlState state = ControlState::kNone;
+  bool verified_equal = false;
+
+  bool Writable() const { return exists && !closed; }
+};
+
+enum class ModelSide { kSource, kTarget };
+
+/// Everything that outlives the operator: Kubernetes objects, two databases, the mover's Jobs.
+struct Model {
+  api::TenantMigration migration;
+  bool placement_exists = true;
+  ModelSide placed_on = ModelSide::kSource;
+  std::string rival;
+  bool ledger = false;
+  int replicas = 2;
+  int pods = 2;
+  bool route_at_maintenance = false;
+  ModelSide wiring = ModelSide::kSource;
+  bool page = false;
+  JobFacts backup_job, copy_job;
+  int backup_left = 2, copy_left = 3;  ///< Observations until the Job has done its work.
+  std::optional<CopyResult> copy_result;
+  ModelDatabase source{.exists = true, .rows = 100}, target;
+  bool source_up = true, target_up = true;
+  int64_t epoch = 0;
+  int64_t acknowledged_rows = 100;  ///< What clients were told is safe.
+  bool source_dropped = false;
+
+  // What this run is about.
+  std::vector<Finding> findings;
+  bool copy_fails = false, copy_differs = false, smoke_fails = false, pods_never_ready = false;
+};
+
+enum class Fault {
+  kNone,
+  kDieBefore,   ///< Killed before the effect.
+  kDieAfter,    ///< Killed after it.
+  kAnswerLost,  ///< It happened, and the caller gets kInDoubt.
+  kRefused,     ///< It did not happen, and the caller gets kRetry.
+};
+
+/// World over a Model, in virtual time, with one fault at one effect. Effects and records are
+/// counted alike: both change the world, and the operator can die around both.
+class ModelWorld final : public World {
+ public:
+  explicit ModelWorld(Model& model, int64_t epoch) : model_(model), epoch_(epoch) {}
+
+  Observation Observe(std::stop_token, Deadline, const api::TenantMigration&) override;
+  Status Perform(std::stop_token, Deadline, const api::TenantMigration&, Intent) override;
+  Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
+                             const api::TenantMigrationStatus&) override;
+
+  int fault_at = -1;
+  Fault fault = Fault::kNone;
+  int effects = 0;
+  WallTime now = std::chrono::system_clock::from_time_t(1'800'000'000);
+  /// Called after every change of the model: the invariants.
+  std::function<void(const Model&)> check = [](const Model&) {};
+  std::vector<Intent> performed;
+
+ private:
+  Status WithFault(const std::function<Status()>& change);
+  Status Change(Intent intent);
+  Status ChangeSource(Intent intent);
+  Status ChangeTarget(Intent intent);
+  Status ChangeCluster(Intent intent);
+  void RunJobs();
+  void UsersWrite();
+
+  Model& model_;
+  int64_t epoch_;
+};
+
+}  // namespace cutover::migration
