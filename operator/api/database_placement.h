@@ -18,6 +18,8 @@ std::string_view Name(ProfileType type);
 struct SecretKeyRef {
   std::string name;
   std::string key = "password";
+
+  friend bool operator==(const SecretKeyRef&, const SecretKeyRef&) = default;
 };
 
 struct ObjectRef {
@@ -32,6 +34,8 @@ struct ObjectRef {
 struct WiringSecret {
   std::string name;
   std::string host_key, port_key, username_key, password_key, database_key, uri_key;
+
+  friend bool operator==(const WiringSecret&, const WiringSecret&) = default;
 };
 
 /// spec.connection.configFiles[]: a file in a ConfigMap or Secret, edited line by line.
@@ -39,6 +43,8 @@ struct WiringFile {
   ObjectRef object;  ///< kind ConfigMap or Secret
   std::string key;
   std::string format = "OdooConf";
+
+  friend bool operator==(const WiringFile&, const WiringFile&) = default;
 };
 
 /// spec.connection.env[]: names of environment variables of a workload's container. An empty name
@@ -47,6 +53,8 @@ struct WiringEnv {
   ObjectRef workload;
   std::string container;
   std::string host, port, user, password;
+
+  friend bool operator==(const WiringEnv&, const WiringEnv&) = default;
 };
 
 struct Connection {
@@ -54,6 +62,8 @@ struct Connection {
   std::optional<WiringSecret> secret;
   std::vector<WiringFile> config_files;
   std::vector<WiringEnv> env;
+
+  friend bool operator==(const Connection&, const Connection&) = default;
 };
 
 struct DatabasePlacementSpec {
@@ -67,6 +77,8 @@ struct DatabasePlacementSpec {
   Connection connection;
   std::vector<ObjectRef> workloads;
   std::vector<ObjectRef> routes;
+
+  friend bool operator==(const DatabasePlacementSpec&, const DatabasePlacementSpec&) = default;
 };
 
 struct DatabasePlacementStatus {

@@ -31,6 +31,8 @@ struct Endpoint {
 struct NamespaceSelector {
   std::vector<std::string> names;
   std::map<std::string, std::string> match_labels;  ///< A namespace must have them all.
+
+  friend bool operator==(const NamespaceSelector&, const NamespaceSelector&) = default;
 };
 
 struct DatabaseServerSpec {
@@ -40,6 +42,8 @@ struct DatabaseServerSpec {
   std::optional<int64_t> capacity_tenants;
   std::optional<NamespaceSelector> allowed_namespaces;
   bool unschedulable = false;
+
+  friend bool operator==(const DatabaseServerSpec&, const DatabaseServerSpec&) = default;
 };
 
 struct DatabaseServerStatus {

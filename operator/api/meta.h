@@ -54,6 +54,8 @@ struct ObjectMeta {
     auto found = annotations.find(key);
     return found == annotations.end() ? "" : found->second;
   }
+
+  friend bool operator==(const ObjectMeta&, const ObjectMeta&) = default;
 };
 
 }  // namespace cutover::api

@@ -59,12 +59,16 @@ struct HttpCheck {
   std::string host;  ///< Host header, or empty for the URL's own.
   int expected_status = 200;
   std::string expected_text;  ///< Must occur in the body; empty: not asked.
+
+  friend bool operator==(const HttpCheck&, const HttpCheck&) = default;
 };
 
 /// Asks the tenant's database, as the tenant's own role, in a read-only transaction.
 struct SqlCheck {
   std::string query;     ///< Returns one value.
   std::string expected;  ///< Its text.
+
+  friend bool operator==(const SqlCheck&, const SqlCheck&) = default;
 };
 
 struct Check {
@@ -79,12 +83,16 @@ struct Check {
       if (w == moment) return true;
     return false;
   }
+
+  friend bool operator==(const Check&, const Check&) = default;
 };
 
 struct MaintenancePage {
   std::string title = "Down for maintenance";
   std::string message = "We are moving your data to a new home. Please come back in a few minutes.";
   int retry_after_seconds = 60;
+
+  friend bool operator==(const MaintenancePage&, const MaintenancePage&) = default;
 };
 
 /// spec, without the fields that admit a single value in this version (strategy: Offline,
@@ -106,6 +114,8 @@ struct TenantMigrationSpec {
   int retention_seconds = 86400;
   ReclaimPolicy reclaim_policy = ReclaimPolicy::kRetain;
   bool suspend = false;
+
+  friend bool operator==(const TenantMigrationSpec&, const TenantMigrationSpec&) = default;
 };
 
 /// One line of status.stages: the pipeline as people read it.
