@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/telemetry/object_metrics.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace cutover::telemetry {
+namespace {
+
+using api::Phase;
+
+constexpr Phase kEnds[] = {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack};
+
+bool HasEnded(Phase phase) { return std::ranges::find(kEnds, phase) != std::end(kEnds); }
+bool GoesBack(Phase phase) { return phase == Phase::kRollingBack || phase == Phase::kRolledBack; }
+
+double Seconds(WallTime::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+kube::Key KeyOf(const api::ObjectMeta& meta) { return {meta.namespace_name, meta.name}; }
+
+// Collects the samples of one object, whose labels all begin with its namespace and name.
+class SampleList {
+ public:
+  explicit SampleList(const kube::Key& key) : key_(key) {}
+
+  void Add(Metric metric, double value, std::vector<std::string> more_labels = {}) {
+    std::vector<std::string> labels = {key_.ns, key_.name};
+    std::ranges::move(more_labels, std::back_inserter(labels));
+    samples_.push_back({metric, std::move(labels), value});
+  }
+  void Add(Metric metric, int64_t value) { Add(metric, static_cast<double>(value)); }
+  std::vector<Sample> Take() { return std::move(samples_); }
+
+ private:
+  const kube::Key key_;
+  std::vector<Sample> samples_;
+};
+
+std::optional<WallTime> PausedSince(const api::TenantMigrationStatus& status) {
+  const bool paused = status.cutover.fenced_at && !status.cutover.opened_at;
+  return paused && !HasEnded(status.phase) ? status.cutover.fenced_at : std::nullopt;
+}
+
+std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
+  const auto& [meta, spec, status] = migration;
+  SampleList samples(KeyOf(meta));
+  samples.Add(Metric::kMigrationInfo, 1.0,
+              {spec.placement_name, status.source_server_name, spec.target_server_name, "Offline"});
+  for (int i = 0; i <= static_cast<int>(Phase::kRolledBack); ++i) {
+    const auto phase = static_cast<Phase>(i);
+    samples.Add(Metric::kMigrationPhase, status.phase == phase ? 1.0 : 0.0,
+                {std::string(api::Name(phase))});
+  }
+  samples.Add(Metric::kMigrationBytesCopied, status.progress.bytes_copied);
+  samples.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
+  samples.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);
+  samples.Add(Metric::kMigrationTablesExpected, status.progress.tables_total);
+  // Before and after the copy an estimate of 0 would read as "done any moment".
+  if (status.phase == Phase::kCopying)
+    samples.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
+  if (status.cutover.fenced_at && !PausedSince(status))
+    samples.Add(Metric::kMigrationWritePauseSeconds,
+                static_cast<double>(status.cutover.write_pause_milliseconds) / 1000);
+  // Without a verification that ended there is no proof, and 0 mismatches would look like one.
+  if (status.verification.finished_at) {
+    samples.Add(Metric::kVerificationRows, status.verification.rows);
+    samples.Add(Metric::kVerificationMismatches, status.verification.mismatches);
+  }
+  samples.Add(Metric::kRollbackReady, status.conditions.IsTrue("RollbackReady") ? 1.0 : 0.0);
+  return samples.Take();
+}
+
+std::vector<const api::Stage*> NewlyCompleted(const api::TenantMigrationStatus& before,
+                                              const api::TenantMigrationStatus& after) {
+  std::vector<const api::Stage*> completed;
+  for (const api::Stage& stage : after.stages) {
+    if (!stage.started_at || !stage.completed_at) continue;
+    const bool known = std::ranges::any_of(before.stages, [&stage](const api::Stage& earlier) {
+      return earlier.name == stage.name && earlier.completed_at == stage.completed_at;
+    });
+    if (!known) completed.push_back(&stage);
+  }
+  return completed;
+}
+
+}  // namespace
+
+ObjectMetrics::ObjectMetrics(Metrics& metrics, const Clock& clock)
+    : metrics_(metrics), clock_(clock) {
+  metrics_.AddCollector([this](const Metrics::Sink& sink) { Collect(sink); });
+}
+
+void ObjectMetrics::StartLeading() {
+  MutexLock lock(mutex_);
+  leading_ = true;
+  for (Phase end : kEnds) metrics_.Increment(Metric::kMigrationsTotal, {api::Name(end)}, 0);
+}
+
+void ObjectMetrics::ObserveMigration(const api::TenantMigration& migration) {
+  Migration observed{SamplesOf(migration), PausedSince(migration.status), std::nullopt,
+                     migration.status};
+  MutexLock lock(mutex_);
+  auto [place, first_sight] = migrations_.try_emplace(KeyOf(migration.meta));
+  if (!first_sight) {
+    observed.writable_sides = place->second.writable_sides;
+    if (leading_) CountChanges(place->second.status, migration.status);
+  }
+  place->second = std::move(observed);
+}
+
+void ObjectMetrics::ForgetMigration(const kube::Key& key) {
+  MutexLock lock(mutex_);
+  migrations_.erase(key);
+}
+
+void ObjectMetrics::ObserveWritableSides(const kube::Key& key, std::optional<int> sides) {
+  MutexLock lock(mutex_);
+  auto found = migrations_.find(key);
+  if (found != migrations_.end()) found->second.writable_sides = sides;
+}
+
+void ObjectMetrics::ObserveServer(const api::DatabaseServer& server) {
+  const std::string& name = server.meta.name;
+  std::vector<Sample> samples;
+  samples.push_back(
+      {Metric::kServerUp, {name}, server.status.conditions.IsTrue("Ready") ? 1.0 : 0.0});
+  samples.push_back({Metric::kServerTenants, {name}, static_cast<double>(server.status.tenants)});
+  MutexLock lock(mutex_);
+  servers_[name] = std::move(samples);
+}
+
+void ObjectMetrics::ForgetServer(const std::string& name) {
+  MutexLock lock(mutex_);
+  servers_.erase(name);
+}
+
+void ObjectMetrics::ObservePlacement(const api::DatabasePlacement& placement) {
+  const auto& [meta, spec, status] = placement;
+  SampleList samples(KeyOf(meta));
+  samples.Add(Metric::kPlacementInfo, 1.0,
+              {spec.database_name, status.server_name, std::string(api::Name(spec.server_class)),
+               std::string(api::Name(spec.profile))});
+  MutexLock lock(mutex_);
+  placements_[KeyOf(meta)] = samples.Take();
+}
+
+void ObjectMetrics::ForgetPlacement(const kube::Key& key) {
+  MutexLock lock(mutex_);
+  placements_.erase(key);
+}
+
+void ObjectMetrics::CountChanges(const api::TenantMigrationStatus& before,
+                                 const api::TenantMigrationStatus& after) {
+  // Times in a status have whole seconds, and so do these durations.
+  for (const api::Stage* stage : NewlyCompleted(before, after))
+    metrics_.Observe(Metric::kStageDurationSeconds, {stage->name},
+                     Seconds(*stage->completed_at - *stage->started_at));
+  if (after.cutover.opened_at && after.cutover.opened_at != before.cutover.opened_at)
+    metrics_.Observe(Metric::kWritePauseSeconds, {},
+                     static_cast<double>(after.cutover.write_pause_milliseconds) / 1000);
+  if (HasEnded(after.phase) && after.phase != before.phase)
+    metrics_.Increment(Metric::kMigrationsTotal, {api::Name(after.phase)});
+  if (GoesBack(after.phase) && !GoesBack(before.phase))
+    metrics_.Increment(
+        Metric::kRollbacksTotal,
+        {after.rollback.reason.empty() ? after.failure_reason : after.rollback.reason});
+}
+
+void ObjectMetrics::Collect(const Metrics::Sink& sink) const {
+  const WallTime now = clock_.WallNow();
+  MutexLock lock(mutex_);
+  if (!leading_) return;
+  for (const auto& [key, migration] : migrations_) {
+    for (const Sample& sample : migration.samples) sink(sample);
+    if (migration.paused_since)
+      sink({Metric::kMigrationWritePauseSeconds,
+            {key.ns, key.name},
+            std::max(0.0, Seconds(now - *migration.paused_since))});
+    if (migration.writable_sides)
+      sink({Metric::kWritableSides,
+            {key.ns, key.name},
+            static_cast<double>(*migration.writable_sides)});
+  }
+  for (const auto& [name, samples] : servers_)
+    for (const Sample& sample : samples) sink(sample);
+  for (const auto& [key, samples] : placements_)
+    for (const Sample& sample : samples) sink(sample);
+}
+
+}  // namespace cutover::telemetry

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/base/clock.h"
+#include "operator/base/mutex.h"
+#include "operator/kube/resource.h"
+#include "operator/telemetry/metrics.h"
+
+namespace cutover::telemetry {
+
+/// The series of our resources, each computed from its object alone: after a restart they are back
+/// as soon as the objects have been listed, and they go when their object goes. Fed by the stores,
+/// so that no reconciler has to remember to report.
+///
+/// *Guarantees*: shows nothing and counts nothing until StartLeading, since a standby that watches
+/// the same objects would double every sum. Counters and histograms count what happened between
+/// two versions of an object; what an object had behind it when first seen is not counted again.
+///
+/// *Caveat*: what happens while no process leads is in the gauges, but in no counter.
+///
+/// Thread-safe. `metrics` outlives this, and this the last scrape.
+class ObjectMetrics {
+ public:
+  explicit ObjectMetrics(Metrics& metrics, const Clock& clock = RealClock());
+
+  void StartLeading();
+
+  void ObserveMigration(const api::TenantMigration& migration);
+  void ForgetMigration(const kube::Key& key);
+  void ObserveServer(const api::DatabaseServer& server);
+  void ForgetServer(const std::string& name);
+  void ObservePlacement(const api::DatabasePlacement& placement);
+  void ForgetPlacement(const kube::Key& key);
+
+  /// How many sides of the migration's tenant somebody but the operator can write to, as just
+  /// observed in the servers themselves (status could never tell of a breach); nothing when they
+  /// could not be asked. Kept until the next call or ForgetMigration; ignored for a migration that
+  /// has not been observed.
+  void ObserveWritableSides(const kube::Key& key, std::optional<int> sides);
+
+ private:
+  struct Migration {
+    std::vector<Sample> samples;
+    std::optional<WallTime> paused_since;  // While the doors are closed: the pause still grows.
+    std::optional<int> writable_sides;
+    api::TenantMigrationStatus status;
+  };
+
+  void CountChanges(const api::TenantMigrationStatus& before,
+                    const api::TenantMigrationStatus& after);
+  void Collect(const Metrics::Sink& sink) const;
+
+  Metrics& metrics_;
+  const Clock& clock_;
+  mutable Mutex mutex_;
+  bool leading_ GUARDED_BY(mutex_) = false;
+  std::map<kube::Key, Migration> migrations_ GUARDED_BY(mutex_);
+  std::map<std::string, std::vector<Sample>> servers_ GUARDED_BY(mutex_);
+  std::map<kube::Key, std::vector<Sample>> placements_ GUARDED_BY(mutex_);
+};
+
+}  // namespace cutover::telemetry

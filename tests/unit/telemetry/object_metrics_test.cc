@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/telemetry/object_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace cutover::telemetry {
+namespace {
+
+using api::Phase;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+class FixedClock final : public Clock {
+ public:
+  WallTime WallNow() const override { return now; }
+  SteadyTime SteadyNow() const override { return {}; }
+  WallTime now = WallTime(seconds(1'000'000));
+};
+
+class ObjectMetricsTest : public testing::Test {
+ protected:
+  ObjectMetricsTest() { objects_.StartLeading(); }
+
+  static api::TenantMigration MigrationIn(Phase phase) {
+    api::TenantMigration migration;
+    migration.meta.namespace_name = "tenant-a";
+    migration.meta.name = "move";
+    migration.spec.placement_name = "odoo";
+    migration.spec.target_server_name = "pg-17";
+    migration.status.source_server_name = "pg-15";
+    migration.status.phase = phase;
+    return migration;
+  }
+
+  std::string Expose() const { return metrics_.Expose(); }
+
+  const kube::Key key_{"tenant-a", "move"};
+  FixedClock clock_;
+  Metrics metrics_;
+  ObjectMetrics objects_{metrics_, clock_};
+};
+
+TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
+  auto migration = MigrationIn(Phase::kCopying);
+  migration.status.progress = {10, 100, 2, 7, 33};
+  objects_.ObserveMigration(migration);
+  const std::string text = Expose();
+  for (const char* line :
+       {"cutover_migration_info{namespace=\"tenant-a\",name=\"move\",placement=\"odoo\","
+        "source=\"pg-15\",target=\"pg-17\",strategy=\"Offline\"} 1\n",
+        "cutover_migration_phase{namespace=\"tenant-a\",name=\"move\",phase=\"Copying\"} 1\n",
+        "cutover_migration_phase{namespace=\"tenant-a\",name=\"move\",phase=\"Verifying\"} 0\n",
+        "cutover_migration_bytes_copied{namespace=\"tenant-a\",name=\"move\"} 10\n",
+        "cutover_migration_bytes_expected{namespace=\"tenant-a\",name=\"move\"} 100\n",
+        "cutover_migration_tables_copied{namespace=\"tenant-a\",name=\"move\"} 2\n",
+        "cutover_migration_tables_expected{namespace=\"tenant-a\",name=\"move\"} 7\n",
+        "cutover_migration_eta_seconds{namespace=\"tenant-a\",name=\"move\"} 33\n",
+        "cutover_rollback_ready{namespace=\"tenant-a\",name=\"move\"} 0\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+}
+
+TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
+  objects_.ObserveMigration(MigrationIn(Phase::kVerifying));
+  EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
+}
+
+TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
+  objects_.ObserveMigration(MigrationIn(Phase::kCopying));
+  objects_.ObserveWritableSides(key_, 1);
+  api::DatabaseServer server;
+  server.meta.name = "tenant-a-server";
+  objects_.ObserveServer(server);
+  api::DatabasePlacement placement;
+  placement.meta.namespace_name = "tenant-a";
+  placement.meta.name = "odoo";
+  objects_.ObservePlacement(placement);
+  ASSERT_THAT(Expose(), HasSubstr("tenant-a"));
+  objects_.ForgetMigration(key_);
+  objects_.ForgetServer("tenant-a-server");
+  objects_.ForgetPlacement({"tenant-a", "odoo"});
+  EXPECT_THAT(Expose(), Not(HasSubstr("tenant-a")));
+}
+
+TEST_F(ObjectMetricsTest, ReplacesTheSeriesOfAChangedObject) {
+  objects_.ObserveMigration(MigrationIn(Phase::kPending));
+  auto moved = MigrationIn(Phase::kPending);
+  moved.status.source_server_name = "pg-16";
+  objects_.ObserveMigration(moved);
+  EXPECT_THAT(Expose(), Not(HasSubstr("pg-15")));
+}
+
+TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
+  constexpr char kPause[] =
+      "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
+  auto migration = MigrationIn(Phase::kCopying);
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("write_pause_seconds{")));
+  migration.status.cutover.fenced_at = clock_.now;
+  objects_.ObserveMigration(migration);
+  clock_.now += seconds(12);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "12\n"));
+  migration.status.cutover.opened_at = clock_.now;
+  migration.status.cutover.write_pause_milliseconds = 12'500;
+  objects_.ObserveMigration(migration);
+  clock_.now += seconds(100);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "12.5\n"));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_count 1\n"));
+}
+
+TEST_F(ObjectMetricsTest, ClaimsNoMismatchesBeforeAVerificationHasEnded) {
+  auto migration = MigrationIn(Phase::kVerifying);
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("cutover_verification")));
+  migration.status.verification = {"Rows", 3, 4000, 2, clock_.now, ""};
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(
+      Expose(),
+      HasSubstr("cutover_verification_mismatches{namespace=\"tenant-a\",name=\"move\"} 2\n"));
+}
+
+TEST_F(ObjectMetricsTest, CountsTheEndOfAMigrationOnce) {
+  objects_.ObserveMigration(MigrationIn(Phase::kCompleting));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_migrations_total{result=\"Completed\"} 0\n"));
+  objects_.ObserveMigration(MigrationIn(Phase::kCompleted));
+  objects_.ObserveMigration(MigrationIn(Phase::kCompleted));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_migrations_total{result=\"Completed\"} 1\n"));
+}
+
+TEST_F(ObjectMetricsTest, CountsARollbackWithItsReason) {
+  objects_.ObserveMigration(MigrationIn(Phase::kSmoke));
+  auto back = MigrationIn(Phase::kRollingBack);
+  back.status.failure_reason = "SmokeCheckFailed";
+  objects_.ObserveMigration(back);
+  back.status.phase = Phase::kRolledBack;
+  objects_.ObserveMigration(back);
+  EXPECT_THAT(Expose(), HasSubstr("cutover_rollbacks_total{reason=\"SmokeCheckFailed\"} 1\n"));
+}
+
+TEST_F(ObjectMetricsTest, TimesAStageWhenItCompletesAndOnlyThen) {
+  auto migration = MigrationIn(Phase::kCopying);
+  migration.status.stages = {{"Copying", "Running", clock_.now, {}, "", 0, 0, ""}};
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("cutover_stage_duration_seconds")));
+  migration.status.stages[0].completed_at = clock_.now + seconds(40);
+  objects_.ObserveMigration(migration);
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), HasSubstr("cutover_stage_duration_seconds_sum{stage=\"Copying\"} 40\n"));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_stage_duration_seconds_count{stage=\"Copying\"} 1\n"));
+}
+
+TEST_F(ObjectMetricsTest, CountsNothingThatHadHappenedBeforeTheFirstSight) {
+  auto migration = MigrationIn(Phase::kCompleted);
+  migration.status.stages = {
+      {"Copying", "Succeeded", clock_.now, clock_.now + seconds(40), "", 0, 0, ""}};
+  migration.status.cutover.opened_at = clock_.now;
+  objects_.ObserveMigration(migration);
+  const std::string text = Expose();
+  EXPECT_THAT(text, HasSubstr("cutover_migrations_total{result=\"Completed\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("cutover_stage_duration_seconds")));
+  EXPECT_THAT(text, Not(HasSubstr("cutover_write_pause_seconds")));
+}
+
+TEST_F(ObjectMetricsTest, ShowsWritableSidesAsLastObservedAndNothingWhenUnknown) {
+  constexpr char kSides[] = "cutover_writable_sides{namespace=\"tenant-a\",name=\"move\"} ";
+  objects_.ObserveWritableSides(key_, 1);
+  EXPECT_THAT(Expose(), Not(HasSubstr(kSides))) << "nothing known of such a migration";
+  objects_.ObserveMigration(MigrationIn(Phase::kFencing));
+  objects_.ObserveWritableSides(key_, 2);
+  objects_.ObserveMigration(MigrationIn(Phase::kFencing));
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kSides) + "2\n"));
+  objects_.ObserveWritableSides(key_, std::nullopt);
+  EXPECT_THAT(Expose(), Not(HasSubstr(kSides)));
+}
+
+TEST_F(ObjectMetricsTest, ShowsAServerDownUntilItIsReady) {
+  api::DatabaseServer server;
+  server.meta.name = "pg-15";
+  server.status.tenants = 12;
+  objects_.ObserveServer(server);
+  EXPECT_THAT(Expose(), HasSubstr("cutover_server_up{server=\"pg-15\"} 0\n"));
+  server.status.conditions.Set({"Ready", api::ConditionStatus::kTrue, "Probed", "", 1, {}},
+                               clock_.now);
+  objects_.ObserveServer(server);
+  EXPECT_THAT(Expose(), HasSubstr("cutover_server_up{server=\"pg-15\"} 1\n"));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_server_tenants{server=\"pg-15\"} 12\n"));
+}
+
+TEST_F(ObjectMetricsTest, TellsWhereATenantIs) {
+  api::DatabasePlacement placement;
+  placement.meta.namespace_name = "tenant-a";
+  placement.meta.name = "odoo";
+  placement.spec.database_name = "shop";
+  placement.spec.profile = api::ProfileType::kOdoo;
+  placement.status.server_name = "pg-17";
+  objects_.ObservePlacement(placement);
+  EXPECT_THAT(Expose(), HasSubstr("cutover_placement_info{namespace=\"tenant-a\",name=\"odoo\","
+                                  "database=\"shop\",server=\"pg-17\",class=\"Shared\","
+                                  "profile=\"Odoo\"} 1\n"));
+}
+
+TEST(ObjectMetricsOfAStandby, ShowAndCountNothing) {
+  Metrics metrics;
+  ObjectMetrics objects(metrics);
+  api::TenantMigration migration;
+  migration.meta.name = "move";
+  objects.ObserveMigration(migration);
+  migration.status.phase = Phase::kCompleted;
+  objects.ObserveMigration(migration);
+  EXPECT_EQ(metrics.Expose(), "");
+  objects.StartLeading();
+  EXPECT_THAT(metrics.Expose(), HasSubstr("cutover_migration_info"));
+}
+
+}  // namespace
+}  // namespace cutover::telemetry
