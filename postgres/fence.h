@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/access.h"
+#include "postgres/connection.h"
+#include "postgres/control.h"
+#include "postgres/sessions.h"
+
+namespace cutover::pg {
+
+/// The fence: nobody but the operator's roles can write to a database, enforced by the server.
+///
+/// Expected flow, over a connection to the tenant's own database as the admin role:
+///   1. One transaction checks the epoch, records owner, ACL and connection limit in the ledger,
+///      makes the admin role the owner (a tenant who owns his database could open it again from
+///      another one), leaves CONNECT to the operator's roles only, sets CONNECTION LIMIT 0, and
+///      moves the control row to `fenced`.
+///   2. All other sessions are terminated: their clients see an error, what was not committed is
+///      rolled back. New ones are refused already.
+///   3. Proof by catalog, pg_stat_activity, pg_prepared_xacts and pg_locks.
+/// Each step may be repeated, and the whole after a crash between any two.
+///
+/// Assumptions: the admin role is a superuser, or owns the database through membership. For one
+/// that is no superuser the connection limit stays as it is, since it would lock us out too.
+/// Caveats: a superuser cannot be fenced; a tenant who is one is refused ("SuperuserOwner"), and a
+/// session of another superuser is terminated and, if it returns, named by the proof.
+struct FenceState {
+  std::string database;
+  DatabaseAccess access;
+  bool owner_is_superuser = false;
+  bool admin_is_superuser = false;
+  /// Everything that is connected and not ours, whatever kind of process it is.
+  std::vector<SessionGroup> foreign_sessions;
+  /// Sessions that have been let in but are not in pg_stat_activity yet.
+  int arriving_sessions = 0;
+  std::vector<std::string> prepared_transactions;  ///< Their global identifiers.
+  /// Roles without superuser, other than ours, that the server would let in.
+  std::vector<std::string> roles_with_connect;
+
+  bool refuses_newcomers() const;
+  /// Nothing that could write exists, and nothing that could can come.
+  bool fenced() const;
+};
+
+struct FenceOptions {
+  /// Roles that stay, beside the one we are connected as: replication's, in later strategies.
+  std::vector<std::string> allowed_roles;
+};
+
+/// Reads the state of the database that `connection` is connected to.
+Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connection& connection,
+                                const FenceOptions& options = {});
+
+/// Step 1. Control row: open → fenced. Terminal "SuperuserOwner", "PreparedTransactions" (with
+/// their names and the remedy), and what WithEpoch() says. A database that is fenced already, but
+/// whose access somebody has changed since, is closed again.
+Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& connection,
+                      const Claim& claim, const FenceOptions& options = {});
+
+/// Step 2: terminates everything foreign until it is gone. kRetry "SessionsRemain" when some are
+/// left at the deadline.
+Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& connection,
+                         const FenceOptions& options = {});
+
+/// Step 3: success is positive proof. kRetry "NotFenced" with all that is missing; terminal
+/// "PreparedTransactions".
+Status ProveFenced(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const FenceOptions& options = {});
+
+/// Steps 1 to 3.
+Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+             const FenceOptions& options = {});
+
+/// Restores owner, ACL and limit exactly as recorded, forgets the record and moves the control row,
+/// in one transaction: fenced → open (undo), or journaled → reopened (rollback, which the caller
+/// has to say by `to`). Does nothing when the row is in state `to` already. Terminal
+/// "StateMismatch" when the journal forbids it, "LedgerMissing" without a record.
+Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+               ControlState to);
+
+}  // namespace cutover::pg

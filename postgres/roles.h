@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+#include "postgres/database.h"
+
+namespace cutover::pg {
+
+/// A role as pg_authid has it. Holds a password verifier: never log one.
+struct Role {
+  std::string name;
+  bool superuser = false;
+  bool inherit = true;
+  bool create_role = false;
+  bool create_database = false;
+  bool can_login = false;
+  bool replication = false;
+  bool bypass_rls = false;
+  int connection_limit = -1;
+  std::string verifier;     ///< "SCRAM-SHA-256$…"; empty without a password.
+  std::string valid_until;  ///< Empty is forever.
+  std::string comment;
+  std::vector<StoredSetting> settings;  ///< `ALTER ROLE … SET`, for all databases.
+};
+
+/// `role` is a member of `group`.
+struct Membership {
+  std::string group;
+  std::string member;
+  bool admin_option = false;
+
+  auto operator<=>(const Membership&) const = default;
+};
+
+struct RoleSet {
+  std::vector<Role> roles;
+  std::vector<Membership> memberships;
+};
+
+/// The roles that the database of `connection` cannot do without: owners, grantees, subjects of
+/// policies and default privileges, roles with settings in it; members of the roles that own
+/// something, and, upwards, the groups of all of these. Groups are not followed downwards, or one
+/// group of all tenants would bring them all along. The admin role itself is left out. Predefined
+/// roles (pg_*) appear as groups in memberships only.
+/// Needs to read pg_authid: a superuser, or GRANT SELECT ON pg_authid.
+Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
+                                    Connection& connection);
+
+/// Named roles of a server, those that exist, with the memberships among them.
+Result<RoleSet> ReadRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                          const std::vector<std::string>& names);
+
+enum class RoleVerdict {
+  kCreate,           ///< Absent on the target.
+  kSame,             ///< There, with the same attributes and password.
+  kClash,            ///< There, but another one: its tenant would be locked out, or ours let in.
+  kSuperuser,        ///< A superuser of the source is never created or changed on the target.
+  kPredefinedGroup,  ///< Member of a pg_* role: not copied, since on a shared server it would show
+                     ///< this tenant the others.
+};
+
+struct RoleFinding {
+  std::string role;
+  RoleVerdict verdict = RoleVerdict::kCreate;
+  std::string message;
+};
+
+/// Pure: what would have to happen to each role of `source`.
+std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target);
+
+/// Creates the absent roles of `source` with their verifiers, attributes, settings and memberships,
+/// and marks each, by its comment, as created by this migration, so that undo finds them whatever
+/// has died in between. Superusers are left alone. Terminal "RoleClash". Repeatable.
+/// The statements are kept out of the server's log as far as our privileges allow.
+Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
+                   const RoleSet& source, std::string_view migration_uid);
+
+/// Undo: drops the roles that this migration created, after its target database is dropped.
+/// Returns those that could not be, because something on the server depends on them by now.
+Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
+                                                  Connection& connection,
+                                                  std::string_view migration_uid);
+
+/// Completion: the marks become the comments that the roles have on the source.
+Status KeepCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                        const RoleSet& source, std::string_view migration_uid);
+
+}  // namespace cutover::pg

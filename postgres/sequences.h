@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::pg {
+
+/// The position of a sequence. Both fields matter: (1, not called) yields 1 next, (1, called) 2.
+struct SequencePosition {
+  std::string schema;
+  std::string name;
+  int64_t last_value = 0;
+  bool is_called = false;
+
+  auto operator<=>(const SequencePosition&) const = default;
+};
+
+/// All sequences of the database, those that no column owns included (Odoo numbers its invoices by
+/// such), sorted; without temporary ones and those of schema `cutover`.
+Result<std::vector<SequencePosition>> ReadSequences(std::stop_token stop, Deadline deadline,
+                                                    Connection& connection);
+
+/// Sets the positions, in one statement. setval() takes effect at once, COMMIT or not.
+Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transaction,
+                    const std::vector<SequencePosition>& positions);
+
+/// Pure: a sentence for each difference; empty means equal.
+std::vector<std::string> CompareSequences(const std::vector<SequencePosition>& source,
+                                          const std::vector<SequencePosition>& target);
+
+}  // namespace cutover::pg

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::pg {
+
+/// A privilege that the admin role lacks, and the statement that gives it.
+struct MissingPrivilege {
+  std::string privilege;
+  std::string remedy;
+};
+
+/// A server as its DatabaseServer resource reports it.
+struct ServerFacts {
+  int version_number = 0;  ///< 150020
+  std::string version;     ///< "15.20"
+  std::string system_identifier;
+  int timeline = 0;
+  bool in_recovery = false;
+  std::string wal_level;
+  int64_t size_bytes = 0;            ///< Of all databases that we may look at.
+  std::vector<std::string> tenants;  ///< Databases that are neither templates nor `postgres`.
+  int connections_used = 0;
+  int connections_max = 0;  ///< Without those reserved for superusers.
+  bool admin_is_superuser = false;
+  std::vector<MissingPrivilege> missing_privileges;
+
+  int slots_used = 0;
+  int slots_max = 0;
+  int wal_senders_used = 0;
+  int wal_senders_max = 0;
+  int replication_workers_max = 0;
+  /// A sentence for each thing that stands in the way of logical replication; empty means ready.
+  std::vector<std::string> replication_obstacles;
+};
+
+/// One look at a server, over a connection to any of its databases.
+Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connection& connection);
+
+}  // namespace cutover::pg
