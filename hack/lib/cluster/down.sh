@@ -74,8 +74,8 @@ remove_containers() {
 kill_shims() {
   local directory
   for directory in /proc/[0-9]*; do
-    # grep and not a read of it first: the process may end meanwhile.
-    if grep -as "containerd-shim.*$CLUSTER_SOCKET" "$directory/cmdline" >/dev/null; then
+    [[ $(readlink "$directory/exe" 2>/dev/null) == */containerd-shim* ]] || continue
+    if grep -as "$CLUSTER_SOCKET" "$directory/cmdline" >/dev/null; then
       kill -KILL "${directory#/proc/}" 2>/dev/null
     fi
   done
@@ -119,8 +119,8 @@ unmount_below_run_directory() {
 # The pods' ends of the links go with their namespaces, at leisure; ours are deleted at once.
 remove_network() {
   local link
-  ip -o link show master "$CLUSTER_BRIDGE" 2>/dev/null |
-    sed -n 's/^[0-9]*: \([^@:]*\).*/\1/p' | while read -r link; do ip link delete "$link" 2>/dev/null || true; done
+  ip -o link show master "$CLUSTER_BRIDGE" 2>/dev/null | sed -n 's/^[0-9]*: \([^@:]*\).*/\1/p' |
+    while read -r link; do ip link delete "$link" 2>/dev/null; done
   ip link delete "$CLUSTER_BRIDGE" 2>/dev/null
 }
 
@@ -139,12 +139,12 @@ remove_firewall_rules() {
 # iptables leaves its tables behind, empty. Those without a rule or chain of anybody's go, unless
 # they were there before.
 remove_empty_nft_tables() {
-  local table
+  local table hooks='INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING' empty
+  empty="^(table .*\\{|[[:space:]]*chain ($hooks) \\{|[[:space:]]*type .* hook .*|[[:space:]]*\\}|#.*|[[:space:]]*)\$"
   command -v nft >/dev/null || return 0
   nft list tables | grep -vxFf "$CLUSTER_RUN/before/nft-tables" | while read -r _ table; do
     # shellcheck disable=SC2086 # family and name are two arguments
-    if ! nft list table $table 2>/dev/null |
-      grep -vE '^(table .*\{|[[:space:]]*chain (INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING) \{|[[:space:]]*type .* hook .*|[[:space:]]*\}|#.*|[[:space:]]*)$' >/dev/null; then
+    if ! nft list table $table 2>/dev/null | grep -vE "$empty" >/dev/null; then
       nft delete table $table 2>/dev/null
     fi
   done

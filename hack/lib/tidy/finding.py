@@ -49,7 +49,7 @@ class SourceFile:
 
 
 def tracked_files():
-    """Every tracked file that exists, relative to the repository, which is the current directory."""
+    """Every tracked file that exists; names count from the repository, the current directory."""
     listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout
     names = sorted(name for name in listed.decode().split("\0") if name)
     return [SourceFile(name) for name in names if pathlib.Path(name).is_file()]

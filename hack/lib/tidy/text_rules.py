@@ -21,9 +21,8 @@ _REGISTRY_HOSTS = [
     ("proxy", "golang", "org"), ("sum", "golang", "org"), ("index", "crates", "io"),
     ("registry", "k8s", "io"), ("docker", "io"), ("ghcr", "io"), ("quay", "io"), ("gcr", "io"),
 ]  # fmt: skip
-_REGISTRY = re.compile(
-    r"(?<![\w.-])(?:[\w-]+\.)*(?:" + "|".join(r"\.".join(host) for host in _REGISTRY_HOSTS) + r")(?![\w.-])"
-)
+_HOST = "|".join(r"\.".join(host) for host in _REGISTRY_HOSTS)
+_REGISTRY = re.compile(rf"(?<![\w.-])(?:[\w-]+\.)*(?:{_HOST})(?![\w.-])")
 
 
 def check_spdx(files):
@@ -79,7 +78,7 @@ def check_registries(files):
     for file in files:
         for number, line in enumerate(file.lines, 1):
             if match := _REGISTRY.search(line):
-                message = f"remove the registry's host name {match.group()}: machines have their own"
+                message = f"remove {match.group()}: machines have their own registries"
                 yield Finding(file.path, number, message)
 
 
