@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/catalog.h"
+#include "postgres/connection.h"
+#include "postgres/roles.h"
+#include "postgres/server_probe.h"
+#include "reconcilers/migration/checks/check.h"
+#include "reconcilers/migration/fact.h"
+#include "reconcilers/migration/observation.h"
+#include "reconcilers/migration/profiles/profile.h"
+#include "reconcilers/wiring/endpoints.h"
+#include "reconcilers/wiring/precedence.h"
+#include "reconcilers/wiring/routes.h"
+#include "reconcilers/wiring/workloads.h"
+
+namespace cutover::migration {
+
+/// The tenant's database where it is.
+struct SourceFacts {
+  pg::ServerFacts server;
+  pg::DatabaseFacts database;
+  /// Tables that the tenant's own role, which makes the backup, cannot read in full.
+  std::vector<std::string> unreadable_tables;
+  /// Superusers and the operator's own role, as far as the database's owner or the placement's
+  /// owner is one of them or a member: whoever may act as such a role cannot be fenced.
+  std::vector<std::string> unfenceable_roles;
+  pg::RoleSet roles;  ///< That the database cannot do without.
+};
+
+/// The server that the tenant shall move to.
+struct TargetFacts {
+  pg::ServerFacts server;
+  bool database_exists = false;  ///< One of the tenant's database's name.
+  std::map<std::string, pg::AvailableExtension> extensions;
+  pg::RoleSet roles;  ///< Those of the source's roles that exist here too.
+  std::string
+      locale_problem;  ///< Why a database with the source's locale cannot be made, or empty.
+};
+
+/// Everything that preflight looks at. What could not be read is unknown, with its reason.
+struct PreflightFacts {
+  api::TenantMigration migration;
+  api::DatabasePlacement placement;
+  std::string source_server_name;
+  Fact<std::optional<api::DatabaseServer>> source_server, target_server;
+  Fact<std::map<std::string, std::string>> namespace_labels;  ///< Of the tenant's namespace.
+  Fact<SourceFacts> source;
+  Fact<TargetFacts> target;
+  Fact<bool> tenant_login;  ///< The tenant's role and password open the database.
+  Fact<std::vector<wiring::WorkloadObservation>> workloads;
+  Fact<std::vector<wiring::RouteObservation>> routes;
+  Fact<std::vector<std::string>> autoscalers;
+  Fact<std::vector<wiring::Finding>> wiring;
+  Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.
+  Fact<std::vector<Finding>> profile;
+  Fact<std::vector<CheckOutcome>> checks;  ///< spec.checks with when: Preflight.
+};
+
+/// Admin options of a server: its endpoint, Secret and CA, to its maintenance database.
+using AdminOptions = std::function<Result<pg::ConnectOptions>(
+    std::stop_token stop, Deadline deadline, const api::DatabaseServer& server)>;
+
+struct PreflightInputs {
+  const api::TenantMigration& migration;
+  const api::DatabasePlacement& placement;
+  std::string source_server_name;  ///< Where the tenant is.
+  wiring::Access access;
+  AdminOptions admin_options;
+  const Profile& profile;
+  HttpConnect http = PlainHttp();
+};
+
+/// Reads everything and changes nothing. Never fails: what cannot be read is unknown. Blocks until
+/// the deadline at most.
+PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
+                               const PreflightInputs& inputs);
+
+}  // namespace cutover::migration
