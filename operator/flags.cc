@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/flags.h"
+
+#include <CLI/CLI.hpp>
+
+namespace cutover {
+namespace {
+
+constexpr char kFooter[] =
+    "Exit codes: 0 stopped as asked, 1 failed, 2 wrong command line, 3 leadership lost.\n"
+    "SIGTERM and SIGINT stop in good order and give the lease back; the second one exits at once.";
+
+void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
+  app.add_option("--kubeconfig", flags.kubeconfig,
+                 "How to reach the API server; else KUBECONFIG, the pod's service account, "
+                 "~/.kube/config");
+  app.add_option("--namespace", flags.namespace_name,
+                 "Namespace of the lease, of servers' Secrets and of copy Jobs")
+      ->envname("POD_NAMESPACE")
+      ->capture_default_str();
+  app.add_option("--pod-name", flags.pod_name, "This process in events and in the lease")
+      ->envname("POD_NAME")
+      ->capture_default_str();
+  app.add_option("--metrics-address", flags.metrics_address, "Where to serve /metrics; 0: nowhere")
+      ->capture_default_str();
+  app.add_option("--health-address", flags.health_address,
+                 "Where to serve /healthz and /readyz; 0: nowhere")
+      ->capture_default_str();
+  app.add_flag("--leader-elect", flags.leader_elect,
+               "Work only while holding the lease; =false only where no second one can run")
+      ->capture_default_str();
+  app.add_option("--lease-name", flags.lease_name, "Name of the lease")->capture_default_str();
+  app.add_option("--workers", flags.workers, "Objects of a kind that are worked on at a time")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.add_option("--operator-image", flags.operator_image, "Image of the maintenance page's pods")
+      ->envname("CUTOVER_OPERATOR_IMAGE")
+      ->capture_default_str();
+  app.add_option("--mover-image", flags.mover_image, "Image of the mover's Jobs")
+      ->envname("CUTOVER_MOVER_IMAGE")
+      ->capture_default_str();
+  app.add_option("--image-pull-policy", flags.image_pull_policy, "Of both")
+      ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}))
+      ->capture_default_str();
+}
+
+CLI::App* AddMaintenancePage(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand(
+      "maintenance-page", "Answer everything with 503 and a page that says so, until stopped");
+  command->add_option("--port", line.page_port, "Port to listen on")->capture_default_str();
+  command->add_option("--title", line.page.title, "Heading, as plain text")->capture_default_str();
+  command->add_option("--message", line.page.message, "What to tell the users, as plain text")
+      ->capture_default_str();
+  command->add_option("--retry-after", line.page.retry_after_seconds, "Seconds until a retry")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+  return command;
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(int argc, const char* const* argv) {
+  CommandLine line;
+  CLI::App app("Moves tenants between PostgreSQL servers.", "cutover-operator");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("cutover-operator ") + CUTOVER_VERSION);
+  app.require_subcommand(0, 1);
+  AddOperatorFlags(app, line.flags);
+  const CLI::App* page = AddMaintenancePage(app, line);
+  const CLI::App* reference =
+      app.add_subcommand("metrics-reference", "Print docs/metrics.md, which is generated");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    line.exit_code = app.exit(error) == 0 ? kExitStopped : kExitUsage;
+  }
+  if (page->parsed()) line.command = Command::kMaintenancePage;
+  if (reference->parsed()) line.command = Command::kMetricsReference;
+  return line;
+}
+
+}  // namespace cutover

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/flags.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <vector>
+
+namespace cutover {
+namespace {
+
+CommandLine Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "cutover-operator");
+  return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(CommandLine, RunsTheOperatorWithoutAnyArgument) {
+  const CommandLine line = Parse({});
+  EXPECT_FALSE(line.exit_code);
+  EXPECT_EQ(line.command, Command::kRun);
+  EXPECT_EQ(line.flags.namespace_name, "cutover-system");
+  EXPECT_TRUE(line.flags.leader_elect);
+}
+
+TEST(CommandLine, TakesWhereItRunsFromTheEnvironment) {
+  setenv("POD_NAMESPACE", "elsewhere", 1);
+  EXPECT_EQ(Parse({}).flags.namespace_name, "elsewhere");
+  EXPECT_EQ(Parse({"--namespace", "here"}).flags.namespace_name, "here");
+  unsetenv("POD_NAMESPACE");
+}
+
+TEST(CommandLine, ReadsTheOperatorsFlags) {
+  const CommandLine line = Parse({"--kubeconfig=/k", "--leader-elect=false", "--workers=2",
+                                  "--mover-image=m:1", "--metrics-address=127.0.0.1:0"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_EQ(line.flags.kubeconfig, "/k");
+  EXPECT_FALSE(line.flags.leader_elect);
+  EXPECT_EQ(line.flags.workers, 2);
+  EXPECT_EQ(line.flags.mover_image, "m:1");
+  EXPECT_EQ(line.flags.metrics_address, "127.0.0.1:0");
+}
+
+TEST(CommandLine, ReadsAMaintenancePageWhoseTextsBeginWithDashes) {
+  const CommandLine line =
+      Parse({"maintenance-page", "--port", "9000", "--title", "--- back soon", "--message",
+             "-1 degree\n$(date) \"quoted\"", "--retry-after", "30"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_EQ(line.command, Command::kMaintenancePage);
+  EXPECT_EQ(line.page_port, 9000);
+  EXPECT_EQ(line.page.title, "--- back soon");
+  EXPECT_EQ(line.page.message, "-1 degree\n$(date) \"quoted\"");
+  EXPECT_EQ(line.page.retry_after_seconds, 30);
+}
+
+TEST(CommandLine, RefusesWhatItDoesNotKnow) {
+  for (const auto& arguments :
+       std::vector<std::vector<const char*>>{{"--unknown"},
+                                             {"--workers=0"},
+                                             {"--log-level=loud"},
+                                             {"no-such-command"},
+                                             {"maintenance-page", "--retry-after=0"},
+                                             {"maintenance-page", "--port=70000"}})
+    EXPECT_EQ(Parse(arguments).exit_code, kExitUsage) << arguments.back();
+}
+
+TEST(CommandLine, SucceedsWithNothingToDoForHelpAndVersion) {
+  EXPECT_EQ(Parse({"--help"}).exit_code, kExitStopped);
+  EXPECT_EQ(Parse({"--version"}).exit_code, kExitStopped);
+}
+
+}  // namespace
+}  // namespace cutover
