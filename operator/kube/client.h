@@ -24,33 +24,33 @@
 namespace cutover::kube {
 
 struct ListOptions {
-  std::string ns;  ///< Empty: all namespaces.
-  std::string label_selector;
-  std::string field_selector;
+  std::string ns{};  ///< Empty: all namespaces.
+  std::string label_selector{};
+  std::string field_selector{};
   int page_size = 500;
 };
 
 struct ObjectList {
-  std::vector<Json> items;       ///< apiVersion and kind are filled in, which servers leave out.
-  std::string resource_version;  ///< Where a watch goes on from here.
+  std::vector<Json> items{};       ///< apiVersion and kind are filled in, which servers leave out.
+  std::string resource_version{};  ///< Where a watch goes on from here.
 };
 
 /// One page of a list. `next` is empty on the last one.
 struct ListPage {
-  ObjectList list;
-  std::string next;
+  ObjectList list{};
+  std::string next{};
 };
 
 /// Which page: the first (optionally not older than, or served from cache at, `resource_version`),
 /// or the one after another page.
 struct PageRequest {
-  std::string resource_version;  ///< Empty: the most recent state.
-  std::string next;
+  std::string resource_version{};  ///< Empty: the most recent state.
+  std::string next{};
 };
 
 struct WriteOptions {
   std::string field_manager = "cutover";
-  std::string subresource;  ///< "status" or "scale"; empty for the object itself.
+  std::string subresource{};  ///< "status" or "scale"; empty for the object itself.
   bool dry_run = false;
 };
 
@@ -59,7 +59,7 @@ enum class PatchType { kJsonMerge, kJsonPatch, kApply };
 struct PatchOptions {
   PatchType type = PatchType::kJsonMerge;
   std::string field_manager = "cutover";
-  std::string subresource;
+  std::string subresource{};
   bool force = false;  ///< kApply only: take fields over from other managers.
   bool dry_run = false;
 };
@@ -67,24 +67,24 @@ struct PatchOptions {
 enum class Propagation { kBackground, kForeground, kOrphan };
 
 struct DeleteOptions {
-  std::string uid;               ///< When set, another object of the same name is left alone,
-  std::string resource_version;  ///< and so is one that has changed: IsConflict.
+  std::string uid{};               ///< When set, another object of the same name is left alone,
+  std::string resource_version{};  ///< and so is one that has changed: IsConflict.
   Propagation propagation = Propagation::kBackground;
-  std::optional<int> grace_period_seconds;
+  std::optional<int> grace_period_seconds{};
 };
 
 enum class WatchEventType { kAdded, kModified, kDeleted, kBookmark };
 
 struct WatchEvent {
   WatchEventType type = WatchEventType::kAdded;
-  Json object;
+  Json object{};
 };
 
 struct WatchOptions {
-  std::string ns;
-  std::string label_selector;
-  std::string field_selector;
-  std::string resource_version;
+  std::string ns{};
+  std::string label_selector{};
+  std::string field_selector{};
+  std::string resource_version{};
   std::chrono::seconds timeout{300};  ///< After which the server ends the watch.
 };
 

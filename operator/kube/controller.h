@@ -39,10 +39,10 @@ using Reconcile =
     std::function<Result<Step>(std::stop_token stop, Deadline deadline, const Key& key)>;
 
 struct ControllerOptions {
-  std::string name;                             ///< In metrics and logs.
+  std::string name{};                           ///< In metrics and logs.
   int workers = 4;                              ///< Keys reconciled at the same time.
   std::chrono::seconds reconcile_timeout{120};  ///< The deadline that Reconcile gets.
-  RateLimiter::Options limits;
+  RateLimiter::Options limits{};
 };
 
 /// Runs a Reconcile for every key that its sources name: N workers, one key never twice at once.

@@ -16,22 +16,22 @@ namespace cutover::kube {
 
 /// The object an event is about.
 struct ObjectReference {
-  Resource resource;
-  Key key;
-  std::string uid;
+  Resource resource{};
+  Key key{};
+  std::string uid{};
 };
 
 struct EventSpec {
-  ObjectReference regarding;
+  ObjectReference regarding{};
   bool warning = false;
-  std::string reason;  ///< CamelCase, what happened: "PhaseChanged".
-  std::string action;  ///< CamelCase, what was done about it: "Copying".
-  std::string note;    ///< For people; cut at 1 kB. Never a secret.
+  std::string reason{};  ///< CamelCase, what happened: "PhaseChanged".
+  std::string action{};  ///< CamelCase, what was done about it: "Copying".
+  std::string note{};    ///< For people; cut at 1 kB. Never a secret.
 };
 
 struct EventRecorderOptions {
-  std::string controller;                     ///< reportingController: "cutover.dev/operator".
-  std::string instance;                       ///< reportingInstance: the pod's name.
+  std::string controller{};                   ///< reportingController: "cutover.dev/operator".
+  std::string instance{};                     ///< reportingInstance: the pod's name.
   std::string cluster_namespace = "default";  ///< For events about cluster-scoped objects.
   size_t queue_max = 1000;
   std::chrono::seconds series_window{360};

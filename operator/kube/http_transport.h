@@ -10,11 +10,11 @@
 namespace cutover::kube {
 
 struct HttpTransportOptions {
-  std::string url;              ///< "https://10.96.0.1:443" or "http://…"; no path.
-  std::string ca_pem;           ///< Whom to trust. Empty: the machine's own authorities.
-  std::string certificate_pem;  ///< Client certificate and key, both or none.
-  std::string key_pem;
-  std::string tls_server_name;  ///< Name to verify instead of the URL's host; sent as SNI.
+  std::string url{};              ///< "https://10.96.0.1:443" or "http://…"; no path.
+  std::string ca_pem{};           ///< Whom to trust. Empty: the machine's own authorities.
+  std::string certificate_pem{};  ///< Client certificate and key, both or none.
+  std::string key_pem{};
+  std::string tls_server_name{};  ///< Name to verify instead of the URL's host; sent as SNI.
   bool insecure_skip_tls_verify = false;
   size_t response_bytes_max = 256u << 20;
 };

@@ -16,11 +16,11 @@ namespace cutover::kube {
 
 /// All that is needed to reach one API server as somebody.
 struct Connection {
-  HttpTransportOptions transport;
+  HttpTransportOptions transport{};
   std::shared_ptr<TokenSource>
       token;                   ///< Null when a client certificate (or nothing) identifies us.
   std::string ns = "default";  ///< Namespace of the context, or of the pod.
-  std::string origin;          ///< Where this was found, for messages.
+  std::string origin{};        ///< Where this was found, for messages.
 };
 
 /// Reads the environment; replaced in tests.

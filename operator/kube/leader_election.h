@@ -15,8 +15,8 @@
 namespace cutover::kube {
 
 struct ElectionOptions {
-  Key lease;             ///< Namespace and name of the Lease.
-  std::string identity;  ///< Unique to this process, not only to the pod: name_randomhex.
+  Key lease{};             ///< Namespace and name of the Lease.
+  std::string identity{};  ///< Unique to this process, not only to the pod: name_randomhex.
   std::chrono::milliseconds lease_duration{15'000};
   std::chrono::milliseconds renew_deadline{10'000};
   std::chrono::milliseconds retry_period{2'000};

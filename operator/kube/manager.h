@@ -20,10 +20,10 @@
 namespace cutover::kube {
 
 struct ManagerOptions {
-  std::optional<ElectionOptions> election;  ///< Without it this process leads alone, epoch 1.
+  std::optional<ElectionOptions> election{};  ///< Without it this process leads alone, epoch 1.
   /// Called at once on the electing thread when leadership is lost, to leave the process
   /// (std::_Exit) before a reconcile under way can do harm. Without it Run stops and returns.
-  std::function<void()> on_lost;
+  std::function<void()> on_lost{};
   std::chrono::seconds cache_sync_timeout{120};
 };
 

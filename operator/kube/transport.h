@@ -24,16 +24,16 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct Request {
   Method method = Method::kGet;
-  std::string target;  ///< Absolute path with its encoded query: "/api/v1/pods?limit=500".
-  Headers headers;     ///< Besides Content-Type and Content-Length. Host overrides the URL's.
-  std::string body;
-  std::string content_type;
+  std::string target{};  ///< Absolute path with its encoded query: "/api/v1/pods?limit=500".
+  Headers headers{};     ///< Besides Content-Type and Content-Length. Host overrides the URL's.
+  std::string body{};
+  std::string content_type{};
 };
 
 struct Response {
   int status = 0;
-  Headers headers;
-  std::string body;
+  Headers headers{};
+  std::string body{};
 
   /// The first header of that name (any case), or nothing.
   std::optional<std::string> Header(std::string_view name) const;
@@ -45,9 +45,9 @@ struct Response {
 ///  - error: no answer at all (status 0), or the stream broke (status 200).
 struct StreamEnd {
   int status = 0;
-  Headers headers;
-  std::string body;
-  std::optional<Error> error;
+  Headers headers{};
+  std::string body{};
+  std::optional<Error> error{};
 };
 
 /// One HTTP server. Implementations are thread-safe and must be outlived by no call.

@@ -23,13 +23,13 @@ class WatchSink {
 };
 
 struct WatcherOptions {
-  Resource resource;
-  std::string ns;
-  std::string label_selector;
-  std::string field_selector;
+  Resource resource{};
+  std::string ns{};
+  std::string label_selector{};
+  std::string field_selector{};
   int page_size = 500;
   /// Sleeps for a back-off; false when the stop came first. Replaced in tests.
-  std::function<bool(std::stop_token, std::chrono::milliseconds)> sleep;
+  std::function<bool(std::stop_token, std::chrono::milliseconds)> sleep{};
 };
 
 /// Keeps a sink equal to a collection of the API server, through everything that a server may do:
