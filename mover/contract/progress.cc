@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mover/contract/progress.h"
+
+namespace cutover::mover {
+namespace {
+
+constexpr char kCreate[] = R"(
+CREATE SCHEMA IF NOT EXISTS cutover;
+CREATE TABLE IF NOT EXISTS cutover.progress (
+  migration_uid text NOT NULL, stage text NOT NULL, attempt int NOT NULL, finished boolean NOT NULL,
+  bytes_done bigint NOT NULL, bytes_total bigint NOT NULL,
+  tables_done bigint NOT NULL, tables_total bigint NOT NULL, rows_done bigint NOT NULL,
+  seconds float8 NOT NULL,
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (migration_uid, stage));
+CREATE TABLE IF NOT EXISTS cutover.chunk (
+  migration_uid text NOT NULL, attempt int NOT NULL, table_name text NOT NULL, chunk int NOT NULL,
+  key_range text NOT NULL, rows bigint NOT NULL, bytes bigint NOT NULL, digest text NOT NULL,
+  committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (migration_uid, attempt, table_name, chunk));
+CREATE TABLE IF NOT EXISTS cutover.result (
+  migration_uid text NOT NULL, attempt int NOT NULL, kind text NOT NULL, result text NOT NULL,
+  finished_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (migration_uid, attempt, kind));)";
+
+/// A ledger that nobody has made yet is absence, not failure.
+Result<bool> HasTable(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                      const char* name) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.QueryOne(stop, deadline, "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+                             {pg::Param(name)}));
+  return rows[0].Bool(0);
+}
+
+}  // namespace
+
+Result<std::optional<Progress>> ReadProgress(std::stop_token stop, Deadline deadline,
+                                             pg::Connection& target,
+                                             std::string_view migration_uid) {
+  TRY_ASSIGN(bool there, HasTable(stop, deadline, target, "cutover.progress"));
+  if (!there) return std::optional<Progress>();
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, deadline,
+                          "SELECT stage, finished, bytes_done, bytes_total, tables_done,"
+                          " tables_total, rows_done, seconds, attempt,"
+                          " extract(epoch FROM clock_timestamp() - max(updated_at) OVER ())"
+                          " FROM cutover.progress WHERE migration_uid = $1 ORDER BY started_at",
+                          {migration_uid}));
+  if (rows.empty()) return std::optional<Progress>();
+  Progress progress;
+  for (const pg::Row row : rows) {
+    progress.stages.push_back(StageProgress{row.Text(0), row.Bool(1), row.Int(2), row.Int(3),
+                                            row.Int(4), row.Int(5), row.Int(6), row.Double(7)});
+    progress.current_stage = row.Text(0);
+    progress.attempt = static_cast<int>(row.Int(8));
+    progress.seconds_since_update = row.Double(9);
+  }
+  return std::optional<Progress>(std::move(progress));
+}
+
+Result<std::optional<Json>> ReadResult(std::stop_token stop, Deadline deadline,
+                                       pg::Connection& target, std::string_view migration_uid,
+                                       int attempt, JobKind kind) {
+  TRY_ASSIGN(bool there, HasTable(stop, deadline, target, "cutover.result"));
+  if (!there) return std::optional<Json>();
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, deadline,
+                          "SELECT result FROM cutover.result"
+                          " WHERE migration_uid = $1 AND attempt = $2 AND kind = $3",
+                          {migration_uid, attempt, Name(kind)}));
+  if (rows.empty()) return std::optional<Json>();
+  TRY_ASSIGN(Json result, Json::Parse(rows[0].Text(0)));
+  return std::optional<Json>(std::move(result));
+}
+
+Status CreateLedger(std::stop_token stop, Deadline deadline, pg::Connection& target) {
+  return target.Exec(stop, deadline, kCreate);
+}
+
+Status ForgetRun(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                 std::string_view migration_uid, int attempt, JobKind kind) {
+  // A Verify after a Clone adds its own stage; what the Clone reported stays readable.
+  const bool whole = kind == JobKind::kClone;
+  TRY(target.Query(stop, deadline,
+                   "DELETE FROM cutover.progress WHERE migration_uid = $1"
+                   " AND ($2 OR stage = 'verify')",
+                   {migration_uid, whole}));
+  if (whole)
+    TRY(target.Query(stop, deadline, "DELETE FROM cutover.chunk WHERE migration_uid = $1",
+                     {migration_uid}));
+  TRY(target.Query(stop, deadline,
+                   "DELETE FROM cutover.result"
+                   " WHERE migration_uid = $1 AND attempt = $2 AND kind = $3",
+                   {migration_uid, attempt, Name(kind)}));
+  return Ok();
+}
+
+Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                  std::string_view migration_uid, int attempt, const StageProgress& stage) {
+  TRY(target.Query(
+      stop, deadline,
+      "INSERT INTO cutover.progress AS p (migration_uid, attempt, stage, finished, bytes_done,"
+      " bytes_total, tables_done, tables_total, rows_done, seconds)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+      " ON CONFLICT (migration_uid, stage) DO UPDATE SET attempt = excluded.attempt,"
+      " finished = excluded.finished, bytes_done = excluded.bytes_done,"
+      " bytes_total = excluded.bytes_total, tables_done = excluded.tables_done,"
+      " tables_total = excluded.tables_total, rows_done = excluded.rows_done,"
+      " seconds = excluded.seconds, updated_at = clock_timestamp()",
+      {migration_uid, attempt, stage.stage, stage.finished, stage.bytes_done, stage.bytes_total,
+       stage.tables_done, stage.tables_total, stage.rows_done, std::to_string(stage.seconds)}));
+  return Ok();
+}
+
+Status WriteChunk(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                  std::string_view migration_uid, int attempt, const Chunk& chunk) {
+  TRY(target.Query(stop, deadline,
+                   "INSERT INTO cutover.chunk (migration_uid, attempt, table_name, chunk,"
+                   " key_range, rows, bytes, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                   {migration_uid, attempt, chunk.table, chunk.number, chunk.key_range, chunk.rows,
+                    chunk.bytes, chunk.digest}));
+  return Ok();
+}
+
+Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
+                                      pg::Connection& target, std::string_view migration_uid,
+                                      int attempt) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, deadline,
+                          "SELECT table_name, chunk, key_range, rows, bytes, digest"
+                          " FROM cutover.chunk WHERE migration_uid = $1 AND attempt = $2"
+                          " ORDER BY table_name, chunk",
+                          {migration_uid, attempt}));
+  std::vector<Chunk> chunks;
+  for (const pg::Row row : rows)
+    chunks.push_back(Chunk{row.Text(0), static_cast<int>(row.Int(1)), row.Text(2), row.Int(3),
+                           row.Int(4), row.Text(5)});
+  return chunks;
+}
+
+Status WriteResult(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                   const Json& result) {
+  TRY(target.Query(stop, deadline,
+                   "INSERT INTO cutover.result (migration_uid, attempt, kind, result)"
+                   " VALUES ($1, $2, $3, $4) ON CONFLICT (migration_uid, attempt, kind)"
+                   " DO UPDATE SET result = excluded.result, finished_at = clock_timestamp()",
+                   {result["migrationUid"].StringRef(), result["attempt"].AsInt(),
+                    result["kind"].StringRef(), result.Dump()}));
+  return Ok();
+}
+
+}  // namespace cutover::mover

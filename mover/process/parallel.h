@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <stop_token>
+
+#include "operator/base/result.h"
+
+namespace cutover::mover {
+
+/// Does one task at a time, by number. Owned by one thread, with the connections it needs.
+using Lane = std::function<Status(std::stop_token, size_t task)>;
+
+/// Makes a lane; called in the thread that the lane will live in.
+using LaneFactory = std::function<Result<Lane>(std::stop_token)>;
+
+/// Does tasks 0 … task_count-1, taken in that order, on up to `lanes_max` threads. The first error
+/// requests the others to stop and is returned when all have; a stop requested from outside ends
+/// in an error with reason "Stopped".
+Status RunInParallel(std::stop_token stop, int lanes_max, size_t task_count,
+                     const LaneFactory& make_lane);
+
+}  // namespace cutover::mover

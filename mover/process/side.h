@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::mover {
+
+/// One database, read by many connections that all see the same instant: one connection holds the
+/// snapshot open, the lanes adopt it. The snapshot pins the server's oldest row versions, so close
+/// the side (destroy it) as soon as the reading is done.
+class Side {
+ public:
+  static Result<Side> Open(std::stop_token stop, const pg::ConnectOptions& options);
+
+  /// Another connection in a read-only transaction under the same snapshot. Thread-safe.
+  Result<pg::Connection> OpenLane(std::stop_token stop) const;
+
+  pg::Connection& connection() { return holder_; }
+  const pg::ConnectOptions& options() const { return options_; }
+  const std::string& snapshot() const { return snapshot_; }
+  const std::string& version() const { return version_; }    ///< "15.20 (Debian …)"
+  const std::string& encoding() const { return encoding_; }  ///< Of the database.
+
+ private:
+  Side(pg::ConnectOptions options, pg::Connection holder)
+      : options_(std::move(options)), holder_(std::move(holder)) {}
+
+  pg::ConnectOptions options_;
+  pg::Connection holder_;
+  std::string snapshot_;
+  std::string version_;
+  std::string encoding_;
+};
+
+}  // namespace cutover::mover

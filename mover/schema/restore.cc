@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mover/schema/restore.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "mover/process/parallel.h"
+#include "operator/base/mutex.h"
+
+namespace cutover::mover {
+namespace {
+
+constexpr size_t kItemsPerTransaction = 64;
+constexpr size_t kBytesPerTransaction = 1 << 20;
+
+Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
+  TRY_ASSIGN(pg::Transaction transaction,
+             pg::Transaction::Begin(stop, Deadline::Never(), target));
+  TRY(transaction.Exec(stop, Deadline::Never(), sql));
+  return transaction.Commit(stop, Deadline::Never());
+}
+
+/// One statement that may need names found the usual way.
+Status InTransactionOrUsualPath(std::stop_token stop, pg::Connection& target,
+                                const std::string& sql) {
+  Status done = InTransaction(stop, target, sql);
+  if (done || !target.usable() || !FailedByName(target)) return done;
+  TRY(target.Exec(stop, Deadline::Never(), kUsualSearchPath));
+  Status again = InTransaction(stop, target, sql);
+  if (target.usable()) TRY(target.Exec(stop, Deadline::Never(), kEmptySearchPath));
+  return again ? again : done;
+}
+
+Status OneByOne(std::stop_token stop, pg::Connection& target,
+                const std::vector<const RestoreItem*>& items, size_t from, size_t to) {
+  for (size_t i = from; i < to; ++i) {
+    Status done = InTransactionOrUsualPath(stop, target, items[i]->sql);
+    if (!done)
+      return tl::make_unexpected(
+          WithContext(std::move(done).error(), "restoring " + items[i]->Describe()));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+bool FailedByName(const pg::Connection& connection) {
+  const std::string& state = connection.last_sqlstate();
+  return state == "42P01" || state == "42883" || state == "42704" || state == "42703" ||
+         state == "3F000";
+}
+
+Status RestoreItems(std::stop_token stop, pg::Connection& target,
+                    const std::vector<const RestoreItem*>& items) {
+  size_t from = 0;
+  while (from < items.size()) {
+    std::string batch;
+    size_t to = from;
+    while (to < items.size() && to - from < kItemsPerTransaction &&
+           (to == from || batch.size() + items[to]->sql.size() < kBytesPerTransaction))
+      batch += items[to++]->sql;
+    Status done = InTransaction(stop, target, batch);
+    if (!done) {
+      if (!target.usable()) return done;
+      // Nothing of the batch is there; again in single steps, to find the entry or its remedy.
+      TRY(OneByOne(stop, target, items, from, to));
+    }
+    from = to;
+  }
+  return Ok();
+}
+
+Status RestoreUnits(std::stop_token stop, const Connector& connect, int jobs,
+                    const std::vector<RestoreUnit>& units) {
+  return RunInParallel(stop, jobs, units.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
+    TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
+    auto target = std::make_shared<pg::Connection>(std::move(opened));
+    return Lane([target, &units](std::stop_token task_stop, size_t task) {
+      return RestoreItems(task_stop, *target, units[task].items);
+    });
+  });
+}
+
+Status RestoreForeignKeys(std::stop_token stop, const Connector& connect, int jobs,
+                          const std::vector<ForeignKeyPlan>& keys) {
+  TRY_ASSIGN(pg::Connection target, connect(stop));
+  std::vector<RestoreItem> changed;
+  changed.reserve(keys.size());
+  std::vector<const RestoreItem*> items;
+  std::vector<const ForeignKeyPlan*> to_validate;
+  for (const ForeignKeyPlan& key : keys) {
+    changed.push_back(*key.item);
+    changed.back().sql = key.sql;
+    items.push_back(&changed.back());
+    if (!key.validate_sql.empty()) to_validate.push_back(&key);
+  }
+  TRY(RestoreItems(stop, target, items));
+  return RunInParallel(
+      stop, jobs, to_validate.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
+        TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
+        auto lane = std::make_shared<pg::Connection>(std::move(opened));
+        return Lane([lane, &to_validate](std::stop_token task_stop, size_t task) -> Status {
+          const ForeignKeyPlan& key = *to_validate[task];
+          Status done = InTransactionOrUsualPath(task_stop, *lane, key.validate_sql);
+          if (done) return done;
+          return tl::make_unexpected(
+              WithContext(std::move(done).error(), "proving " + key.item->Describe()));
+        });
+      });
+}
+
+Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
+                                                       pg::Connection& source) {
+  // A view that reads another one, however indirectly, reads more views than that one does; so the
+  // number of views read is an order in which each finds its own filled.
+  TRY_ASSIGN(
+      pg::Rows rows,
+      source.Query(
+          stop, deadline,
+          "WITH RECURSIVE reads (reader, read) AS ("
+          " SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite r"
+          " JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass"
+          "  AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass"
+          "  AND d.refobjid <> r.ev_class"
+          " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')),"
+          " closure (reader, read) AS (SELECT reader, read FROM reads"
+          "  UNION SELECT c.reader, r.read FROM closure c JOIN reads r ON r.reader = c.read)"
+          " SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+          " WHERE c.relkind = 'm' AND c.relispopulated AND n.nspname <> 'cutover'"
+          " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = c.oid"
+          "  AND e.classid = 'pg_catalog.pg_class'::regclass AND e.deptype = 'e')"
+          " ORDER BY (SELECT count(*) FROM closure WHERE reader = c.oid), c.oid"));
+  std::vector<std::string> names;
+  for (const pg::Row row : rows) names.push_back(pg::QuoteQualified(row.Text(0), row.Text(1)));
+  return names;
+}
+
+Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
+                       const std::vector<std::string>& populated) {
+  for (const std::string& name : populated) {
+    Status done = InTransactionOrUsualPath(stop, target, "REFRESH MATERIALIZED VIEW " + name);
+    if (!done)
+      return tl::make_unexpected(
+          WithContext(std::move(done).error(), "filling materialized view " + name));
+  }
+  return Ok();
+}
+
+Result<std::vector<std::string>> AnalyzeAll(std::stop_token stop, const Connector& connect,
+                                            int jobs) {
+  TRY_ASSIGN(pg::Connection target, connect(stop));
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, Deadline::Never(),
+                          "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                          " WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname !~ '^pg_'"
+                          " AND n.nspname NOT IN ('information_schema', 'cutover')"
+                          " ORDER BY c.relpages DESC, c.oid"));
+  std::vector<std::string> names;
+  for (const pg::Row row : rows) names.push_back(pg::QuoteQualified(row.Text(0), row.Text(1)));
+  Mutex mutex;
+  std::vector<std::string> warnings;
+  TRY(RunInParallel(stop, jobs, names.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
+    TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
+    auto lane = std::make_shared<pg::Connection>(std::move(opened));
+    return Lane([&, lane](std::stop_token task_stop, size_t task) -> Status {
+      Status done = InTransactionOrUsualPath(task_stop, *lane, "ANALYZE " + names[task]);
+      if (done) return Ok();
+      if (!lane->usable()) return done;
+      MutexLock lock(mutex);
+      warnings.push_back("no statistics for " + names[task] + ": " + done.error().message);
+      return Ok();
+    });
+  }));
+  return warnings;
+}
+
+}  // namespace cutover::mover

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "mover/plan/restore_schedule.h"
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::mover {
+
+/// Restores items one after the other, some dozens to a transaction: few commits, and no more locks
+/// than a server's default lock table holds. Nothing of a failed transaction stays; the error names
+/// the entry at fault. When functions of an index or check fail under the empty search path, the
+/// entry is tried once more under the usual one ("$user", public).
+Status RestoreItems(std::stop_token stop, pg::Connection& target,
+                    const std::vector<const RestoreItem*>& items);
+
+/// Opens another connection of the run.
+using Connector = std::function<Result<pg::Connection>(std::stop_token)>;
+
+/// Restores units on up to `jobs` connections, in their order.
+Status RestoreUnits(std::stop_token stop, const Connector& connect, int jobs,
+                    const std::vector<RestoreUnit>& units);
+
+/// Adds the foreign keys one after the other without looking at rows, then proves them in parallel,
+/// biggest table first.
+Status RestoreForeignKeys(std::stop_token stop, const Connector& connect, int jobs,
+                          const std::vector<ForeignKeyPlan>& keys);
+
+/// Fills the materialized views that are filled on the source (qualified names in `populated`), those
+/// first that others read.
+Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
+                       const std::vector<std::string>& populated);
+
+/// Names of the populated ones, in an order in which they can be refreshed.
+Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
+                                                       pg::Connection& source);
+
+/// Statistics for every table, partition root and materialized view, each by its own statement: one
+/// unreachable foreign partition must not cost the others theirs. Returns what failed as warnings.
+Result<std::vector<std::string>> AnalyzeAll(std::stop_token stop, const Connector& connect,
+                                            int jobs);
+
+/// True when the last statement failed because a name was not found, which may be the empty search
+/// path's doing.
+bool FailedByName(const pg::Connection& connection);
+
+/// The path that most tenants' functions were written under.
+inline constexpr char kUsualSearchPath[] = "SET search_path TO \"$user\", public";
+inline constexpr char kEmptySearchPath[] = "SET search_path TO ''";
+
+}  // namespace cutover::mover

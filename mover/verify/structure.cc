@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mover/verify/structure.h"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace cutover::mover {
+namespace {
+
+constexpr size_t kExcerptBytesMax = 200;
+
+/// What an entry is, whoever owns it and whatever it says.
+std::string KeyOf(const RestoreItem& item) {
+  return item.type + '\0' + item.schema + '\0' + item.name;
+}
+
+bool IsGrants(const RestoreItem& item) {
+  return item.type == "ACL" || item.type == "DEFAULT ACL";
+}
+
+bool IsExtension(const RestoreItem& item) {
+  return item.type == "EXTENSION" ||
+         (item.type == "COMMENT" && item.name.rfind("EXTENSION ", 0) == 0);
+}
+
+/// Lines that mean something. Settings between entries are pg_dump's own state, and belong to
+/// whichever entry happens to stand before them.
+std::vector<std::string> Lines(const RestoreItem& item) {
+  std::vector<std::string> lines;
+  std::string_view rest = item.sql;
+  while (!rest.empty()) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.empty() || line.rfind("SET default_table", 0) == 0) continue;
+    lines.emplace_back(line);
+  }
+  if (IsGrants(item)) std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::string Excerpt(const std::string& line) {
+  return line.size() <= kExcerptBytesMax ? line : line.substr(0, kExcerptBytesMax) + "…";
+}
+
+/// The first line in which they differ, from each side.
+std::pair<std::string, std::string> FirstDifference(const std::vector<std::string>& source,
+                                                    const std::vector<std::string>& target) {
+  for (size_t i = 0; i < std::max(source.size(), target.size()); ++i) {
+    const std::string left = i < source.size() ? source[i] : "";
+    const std::string right = i < target.size() ? target[i] : "";
+    if (left != right) return {Excerpt(left), Excerpt(right)};
+  }
+  return {};
+}
+
+std::string KindOf(const RestoreItem& item) { return IsGrants(item) ? "grants" : "structure"; }
+
+using ByKey = std::map<std::string, std::vector<const RestoreItem*>>;
+
+ByKey Index(const RestoreScript& script) {
+  ByKey items;
+  for (const RestoreItem& item : script.items) {
+    if (!IsExtension(item)) items[KeyOf(item)].push_back(&item);
+  }
+  // Several entries can share a key; by their text they pair up on both sides.
+  for (auto& [key, same] : items)
+    std::sort(same.begin(), same.end(),
+              [](const RestoreItem* a, const RestoreItem* b) { return a->sql < b->sql; });
+  return items;
+}
+
+void CompareItem(const RestoreItem& source, const RestoreItem& target, Report& report) {
+  if (source.owner != target.owner)
+    report.Add({source.Describe(), "owner", source.owner, target.owner});
+  const std::vector<std::string> source_lines = Lines(source), target_lines = Lines(target);
+  // The owner stands in the text as well; once is enough.
+  auto without_owner = [](std::vector<std::string> lines) {
+    std::erase_if(lines, [](const std::string& line) {
+      return line.rfind("ALTER ", 0) == 0 && line.find(" OWNER TO ") != std::string::npos;
+    });
+    return lines;
+  };
+  const auto source_text = without_owner(source_lines), target_text = without_owner(target_lines);
+  if (source_text == target_text) return;
+  auto [left, right] = FirstDifference(source_text, target_text);
+  report.Add({source.Describe(), KindOf(source), left, right});
+}
+
+}  // namespace
+
+void CompareStructure(const RestoreScript& source, const RestoreScript& target, Report& report) {
+  const ByKey source_items = Index(source);
+  const ByKey target_items = Index(target);
+  static const std::vector<const RestoreItem*> kNone;
+  auto same_in = [](const ByKey& items, const std::string& key) -> const auto& {
+    auto found = items.find(key);
+    return found == items.end() ? kNone : found->second;
+  };
+  for (const auto& [key, ours] : source_items) {
+    const auto& theirs = same_in(target_items, key);
+    for (size_t i = 0; i < ours.size(); ++i) {
+      if (i < theirs.size())
+        CompareItem(*ours[i], *theirs[i], report);
+      else
+        report.Add({ours[i]->Describe(), KindOf(*ours[i]), "present", "absent"});
+    }
+  }
+  for (const auto& [key, theirs] : target_items) {
+    const auto& ours = same_in(source_items, key);
+    for (size_t i = ours.size(); i < theirs.size(); ++i)
+      report.Add({theirs[i]->Describe(), KindOf(*theirs[i]), "absent", "present"});
+  }
+}
+
+}  // namespace cutover::mover

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "mover/copy/digest.h"
+#include "mover/plan/tables.h"
+#include "mover/process/pg_programs.h"
+#include "mover/process/reporter.h"
+#include "mover/schema/large_objects.h"
+#include "mover/schema/schema_dump.h"
+#include "mover/verify/report.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::mover {
+
+/// What a clone learned about the source while it passed. With it, verifying reads only the target.
+struct SourceFacts {
+  std::map<std::string, RowsSeen> rows;  ///< By TablePlan::Qualified().
+  LargeObjects large_objects;
+  SchemaDump structure;
+};
+
+struct VerifyOptions {
+  pg::ConnectOptions source;
+  pg::ConnectOptions target;
+  VerificationLevel level = VerificationLevel::kRows;
+  int jobs = 2;
+  int seconds_max = 0;  ///< 0: no bound.
+  std::vector<std::string> exclude_tables;
+  /// Whether owner, grants and connection limit of the database itself must be equal. Not while one
+  /// side is fenced.
+  bool compare_access = true;
+};
+
+/// Compares two databases at rest, except their schemas cutover. The report is complete for its
+/// level: anything that could not be compared makes the call fail. Reason "VerificationTimeout"
+/// when `seconds_max` ran out.
+Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
+                               const VerifyOptions& options,
+                               const std::optional<SourceFacts>& known, Reporter& reporter);
+
+}  // namespace cutover::mover
