@@ -67,7 +67,7 @@ Json EncodeConditions(const Conditions& conditions) {
     FieldWriter item;
     item.Text("type", condition.type)
         .Text("status", Name(condition.status))
-        .Text("reason", condition.reason, kReasonLengthMax)
+        .Text("reason", std::string_view(condition.reason).substr(0, kReasonLengthMax))
         .Value("message", Shorten(condition.message, kMessageLengthMax))  // required, even empty
         .Count("observedGeneration", condition.observed_generation)
         .Time("lastTransitionTime", condition.last_transition_time);

@@ -144,6 +144,7 @@ MigrationProgress ReadProgress(FieldReader fields) {
   progress.tables_copied = fields.Int("tablesCopied");
   progress.tables_total = fields.Int("tablesTotal");
   progress.eta_seconds = fields.Int("etaSeconds");
+  progress.updated_at = fields.Time("updatedAt");
   return progress;
 }
 
@@ -238,6 +239,7 @@ Json EncodeProgress(const MigrationProgress& progress) {
       .Text("summary", Summary(progress));
   if (progress.eta_seconds > 0)
     fields.Text("eta", FormatDuration(std::chrono::seconds(progress.eta_seconds)));
+  fields.PreciseTime("updatedAt", progress.updated_at);
   return fields.Take();
 }
 

@@ -136,6 +136,7 @@ struct MigrationProgress {
   int64_t bytes_copied = 0, bytes_total = 0;
   int64_t tables_copied = 0, tables_total = 0;
   int64_t eta_seconds = 0;
+  std::optional<WallTime> updated_at;  ///< When this was read from the mover.
 
   friend bool operator==(const MigrationProgress&, const MigrationProgress&) = default;
 };
