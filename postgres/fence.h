@@ -34,6 +34,7 @@ namespace cutover::pg {
 /// session of another superuser is terminated and, if it returns, named by the proof.
 struct FenceState {
   std::string database;
+  std::string admin;  ///< The role we are connected as.
   DatabaseAccess access;
   bool owner_is_superuser = false;
   bool admin_is_superuser = false;

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/fence.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "operator/base/check.h"
+
+namespace cutover::pg {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLookAgainAfter{25};
+
+// Where the ledger keeps what the fence changes.
+constexpr std::string_view kRecordKind = "database";
+constexpr std::string_view kRecordName = "access";
+
+constexpr const char* kReadDatabase = R"(
+  SELECT d.datname, me.rolname, me.rolsuper, o.rolsuper
+    FROM pg_database d
+         JOIN pg_roles o ON o.oid = d.datdba
+         JOIN pg_roles me ON me.rolname = current_user
+   WHERE d.datname = current_database())";
+
+// A session takes this lock before it is checked against the access of the database, and holds it
+// until it shows in pg_stat_activity: between them the two views leave no gap.
+constexpr const char* kCountArriving = R"(
+  SELECT count(*)
+    FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+   WHERE l.locktype = 'object' AND l.classid = 'pg_database'::regclass AND l.database = 0
+     AND l.objid = (SELECT oid FROM pg_database WHERE datname = current_database())
+     AND l.mode = 'RowExclusiveLock' AND l.pid <> pg_backend_pid() AND a.datid IS NULL)";
+
+// Besides those with CONNECT: a member of the owning role could take the fence down from another
+// database.
+constexpr const char* kRolesWithConnect = R"(
+  SELECT r.rolname
+    FROM pg_roles r JOIN pg_database d ON d.datname = current_database()
+   WHERE r.rolcanlogin AND NOT r.rolsuper AND r.rolname <> ALL ($1::text[])
+     AND (has_database_privilege(r.oid, d.oid, 'CONNECT') OR pg_has_role(r.oid, d.datdba, 'MEMBER'))
+   ORDER BY 1)";
+
+constexpr const char* kTerminate = R"(
+  SELECT count(pg_terminate_backend(pid))
+    FROM pg_stat_activity
+   WHERE datname = current_database() AND pid <> pg_backend_pid()
+     AND backend_type NOT IN ('autovacuum worker', 'parallel worker')
+     AND coalesce(usename, '') <> ALL ($1::text[]))";
+
+std::string Join(const std::vector<std::string>& items) {
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
+  return text;
+}
+
+std::string Describe(const std::vector<SessionGroup>& groups) {
+  std::vector<std::string> items;
+  for (const SessionGroup& group : groups)
+    items.push_back(group.role + " (" +
+                    (group.application.empty() ? group.kind : group.application) + ")");
+  return Join(items);
+}
+
+tl::unexpected<Error> PreparedTransactionsError(const FenceState& state) {
+  return TerminalError("PreparedTransactions",
+                       "prepared transactions hold database " + QuoteIdentifier(state.database) +
+                           ": " + Join(state.prepared_transactions) +
+                           "; run COMMIT PREPARED or ROLLBACK PREPARED for each, connected to it");
+}
+
+std::vector<std::string> Ours(std::string_view admin, const FenceOptions& options) {
+  std::vector<std::string> roles = options.allowed_roles;
+  roles.emplace_back(admin);
+  return roles;
+}
+
+/// The access that a fenced database has: the admin's as owner, and CONNECT for who has to stay.
+DatabaseAccess FencedAccess(const FenceState& state, const FenceOptions& options) {
+  DatabaseAccess access;
+  access.owner = state.admin;
+  access.connection_limit = state.admin_is_superuser ? 0 : state.access.connection_limit;
+  for (const char* privilege : {"CONNECT", "CREATE", "TEMPORARY"})
+    access.acl.push_back({state.admin, state.admin, privilege, false});
+  for (const std::string& role : options.allowed_roles) {
+    if (role != state.admin) access.acl.push_back({state.admin, role, "CONNECT", false});
+  }
+  std::sort(access.acl.begin(), access.acl.end());
+  return access;
+}
+
+}  // namespace
+
+bool FenceState::refuses_newcomers() const {
+  return access.owner == admin && roles_with_connect.empty() &&
+         (access.connection_limit == 0 || !admin_is_superuser);
+}
+
+bool FenceState::fenced() const {
+  return refuses_newcomers() && foreign_sessions.empty() && arriving_sessions == 0 &&
+         prepared_transactions.empty();
+}
+
+Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connection& connection,
+                                const FenceOptions& options) {
+  FenceState state;
+  TRY_ASSIGN(Rows database, connection.QueryOne(stop, deadline, kReadDatabase));
+  state.database = database[0].Text(0);
+  state.admin = database[0].Text(1);
+  state.admin_is_superuser = database[0].Bool(2);
+  state.owner_is_superuser = database[0].Bool(3);
+  TRY_ASSIGN(state.access, ReadAccess(stop, deadline, connection, state.database));
+  const std::vector<std::string> ours = Ours(state.admin, options);
+  TRY_ASSIGN(Rows roles, connection.Query(stop, deadline, kRolesWithConnect, {ours}));
+  for (Row row : roles) state.roles_with_connect.push_back(row.Text(0));
+  // Arriving sessions first: one that shows up between the two looks is then in the second.
+  TRY_ASSIGN(Rows arriving, connection.QueryOne(stop, deadline, kCountArriving));
+  state.arriving_sessions = static_cast<int>(arriving[0].Int(0));
+  TRY_ASSIGN(state.foreign_sessions,
+             ReadSessions(stop, deadline, connection, state.database, ours));
+  // Last, since a session that is gone by now may have left one behind.
+  TRY_ASSIGN(Rows prepared, connection.Query(stop, deadline,
+                                             "SELECT gid FROM pg_prepared_xacts "
+                                             "WHERE database = current_database() ORDER BY gid"));
+  for (Row row : prepared) state.prepared_transactions.push_back(row.Text(0));
+  return state;
+}
+
+Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& connection,
+                      const Claim& claim, const FenceOptions& options) {
+  return WithEpoch(
+      stop, deadline, connection, claim,
+      [&](Transaction& transaction, const Control& held) -> Status {
+        TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
+        // Once fenced, the owner is the admin role, superuser or not.
+        if (held.state != ControlState::kFenced && state.owner_is_superuser)
+          return TerminalError("SuperuserOwner",
+                               "database " + QuoteIdentifier(state.database) +
+                                   " belongs to a superuser, whom no fence stops; give it to the "
+                                   "tenant's own role (ALTER DATABASE … OWNER TO …)");
+        if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
+        TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
+                       ToJson(state.access)));
+        TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, options)));
+        return MoveState(stop, deadline, transaction, held, ControlState::kOpen,
+                         ControlState::kFenced);
+      });
+}
+
+Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& connection,
+                         const FenceOptions& options) {
+  while (true) {
+    TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
+    if (state.foreign_sessions.empty() && state.arriving_sessions == 0) return Ok();
+    if (deadline.Remaining() < 2 * kLookAgainAfter)
+      return RetryError("SessionsRemain",
+                        "sessions on database " + QuoteIdentifier(state.database) +
+                            " have not ended: " + Describe(state.foreign_sessions));
+    TRY(connection.Query(stop, deadline, kTerminate, {Ours(state.admin, options)}));
+    std::this_thread::sleep_for(kLookAgainAfter);
+  }
+}
+
+Status ProveFenced(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const FenceOptions& options) {
+  TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
+  if (state.fenced()) return Ok();
+  if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
+  std::vector<std::string> missing;
+  if (state.access.owner != state.admin)
+    missing.push_back("its owner is " + QuoteIdentifier(state.access.owner));
+  if (!state.roles_with_connect.empty())
+    missing.push_back("these roles may connect: " + Join(state.roles_with_connect));
+  if (state.admin_is_superuser && state.access.connection_limit != 0)
+    missing.push_back("its connection limit is not 0");
+  if (!state.foreign_sessions.empty())
+    missing.push_back("connected are: " + Describe(state.foreign_sessions));
+  if (state.arriving_sessions > 0) missing.push_back("a session is being let in");
+  return RetryError("NotFenced", "database " + QuoteIdentifier(state.database) +
+                                     " is not fenced: " + Join(missing));
+}
+
+Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+             const FenceOptions& options) {
+  TRY(RecordAndClose(stop, deadline, connection, claim, options));
+  TRY(TerminateSessions(stop, deadline, connection, options));
+  return ProveFenced(stop, deadline, connection, options);
+}
+
+Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+               ControlState to) {
+  CHECK(to == ControlState::kOpen || to == ControlState::kReopened);
+  const ControlState from =
+      to == ControlState::kOpen ? ControlState::kFenced : ControlState::kJournaled;
+  return WithEpoch(
+      stop, deadline, connection, claim,
+      [&](Transaction& transaction, const Control& held) -> Status {
+        if (held.state == to) return Ok();
+        // The state decides first: after the journal, undo must not even begin.
+        TRY(MoveState(stop, deadline, transaction, held, from, to));
+        TRY_ASSIGN(std::optional<Json> record,
+                   ReadRecord(stop, deadline, connection, kRecordKind, kRecordName));
+        if (!record)
+          return TerminalError("LedgerMissing",
+                               "nothing is recorded of the access that the database had");
+        TRY_ASSIGN(DatabaseAccess access, DatabaseAccessFrom(*record));
+        TRY_ASSIGN(Rows name, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
+        TRY(ApplyAccess(stop, deadline, transaction, name[0].Text(0), access));
+        return ForgetRecord(stop, deadline, transaction, kRecordKind, kRecordName);
+      });
+}
+
+}  // namespace cutover::pg

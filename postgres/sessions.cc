@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/sessions.h"
+
+namespace cutover::pg {
+
+Result<std::vector<SessionGroup>> ReadSessions(std::stop_token stop, Deadline deadline,
+                                               Connection& connection, std::string_view database,
+                                               const std::vector<std::string>& roles_left_out) {
+  // Parallel workers count with their leader; autovacuum writes nothing that a copy would miss.
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
+      SELECT coalesce(usename, ''), application_name, backend_type, count(*)
+        FROM pg_stat_activity
+       WHERE datname = $1 AND pid <> pg_backend_pid()
+         AND backend_type NOT IN ('autovacuum worker', 'parallel worker')
+         AND coalesce(usename, '') <> ALL ($2::text[])
+       GROUP BY 1, 2, 3 ORDER BY 1, 2, 3)",
+                                         {database, roles_left_out}));
+  std::vector<SessionGroup> groups;
+  for (Row row : rows)
+    groups.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<int>(row.Int(3))});
+  return groups;
+}
+
+int CountClients(const std::vector<SessionGroup>& groups) {
+  int count = 0;
+  for (const SessionGroup& group : groups) {
+    if (group.kind == "client backend") count += group.count;
+  }
+  return count;
+}
+
+}  // namespace cutover::pg
