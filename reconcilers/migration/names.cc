@@ -24,6 +24,8 @@ std::string_view Name(ControlState state) {
       return "copied";
     case ControlState::kVerified:
       return "verified";
+    case ControlState::kDropping:
+      return "dropping";
   }
   return "unknown";
 }

@@ -18,6 +18,8 @@ namespace cutover::migration {
 ///                     ↑        │          └→ reopened      (rollback)
 ///                     └────────┘ undo
 ///   target:  none → preparing → copied → verified → open → fenced (rollback)
+///
+/// `dropping` is the last word of a database that is about to go. postgres/control.h has the table.
 enum class ControlState {
   kNone,
   kOpen,
@@ -28,6 +30,7 @@ enum class ControlState {
   kPreparing,
   kCopied,
   kVerified,
+  kDropping,
 };
 std::string_view Name(ControlState state);
 

@@ -166,41 +166,54 @@ void NoteDoorsOpen(const Change& change) {
           .count();
 }
 
-void NoteProgress(const Change& change) {
-  api::TenantMigrationStatus& status = change.status;
-  if (change.seen.copy_progress.known() && *change.seen.copy_progress) {
-    const CopyProgress& progress = **change.seen.copy_progress;
-    status.progress.bytes_copied = progress.bytes_done;
-    status.progress.bytes_total = progress.bytes_total;
-    status.progress.tables_copied = progress.tables_done;
-    status.progress.tables_total = progress.tables_total;
-    api::Stage& stage = StageOf(status, Phase::kCopying);
-    stage.done = progress.bytes_done;
-    stage.total = progress.bytes_total;
-    stage.unit = "bytes";
-    double elapsed = 0;
-    if (stage.started_at)
-      elapsed = std::chrono::duration<double>(change.seen.now - *stage.started_at).count();
-    double left = static_cast<double>(progress.bytes_total - progress.bytes_done);
-    status.progress.eta_seconds =
-        progress.bytes_done > 0
-            ? static_cast<int64_t>(left * elapsed / static_cast<double>(progress.bytes_done))
-            : 0;
+// Where the copy stands, at most every two seconds: each write of it is an event for every watcher.
+constexpr std::chrono::seconds kProgressInterval{2};
+
+void NoteProgress(const Change& change, const CopyProgress& copy) {
+  auto& progress = change.status.progress;
+  if (progress.updated_at && change.seen.now - *progress.updated_at < kProgressInterval) return;
+  api::Stage& stage = StageOf(change.status, Phase::kCopying);
+  stage.done = copy.bytes_done;
+  stage.total = copy.bytes_total;
+  stage.unit = "bytes";
+  api::MigrationProgress now;
+  now.bytes_copied = copy.bytes_done;
+  now.bytes_total = copy.bytes_total;
+  now.tables_copied = copy.tables_done;
+  now.tables_total = copy.tables_total;
+  if (stage.started_at && copy.bytes_done > 0) {
+    double elapsed = std::chrono::duration<double>(change.seen.now - *stage.started_at).count();
+    double left = static_cast<double>(copy.bytes_total - copy.bytes_done);
+    now.eta_seconds = static_cast<int64_t>(left * elapsed / static_cast<double>(copy.bytes_done));
   }
-  if (change.seen.copy_result.known() && *change.seen.copy_result &&
-      (*change.seen.copy_result)->attempt == status.attempt) {
-    const CopyResult& result = **change.seen.copy_result;
-    auto& verification = status.verification;
-    verification.level = result.level;
-    verification.tables = result.tables;
-    verification.rows = result.rows;
-    verification.mismatches = result.mismatches;
-    verification.report = result.report;
-    if (!verification.finished_at) verification.finished_at = change.seen.now;
-    status.progress.bytes_copied = status.progress.bytes_total = result.bytes;
-    status.progress.tables_copied = status.progress.tables_total = result.tables;
-    status.progress.eta_seconds = 0;
-  }
+  now.updated_at = change.seen.now;
+  progress = now;
+}
+
+void NoteResult(const Change& change, const CopyResult& result) {
+  auto& verification = change.status.verification;
+  verification.level = result.level;
+  verification.tables = result.tables;
+  verification.rows = result.rows;
+  verification.mismatches = result.mismatches;
+  verification.report = result.report;
+  if (!verification.finished_at) verification.finished_at = change.seen.now;
+  auto& progress = change.status.progress;
+  progress.bytes_copied = progress.bytes_total = result.bytes;
+  progress.tables_copied = progress.tables_total = result.tables;
+  progress.eta_seconds = 0;
+  api::Stage& stage = StageOf(change.status, Phase::kCopying);
+  stage.done = stage.total = result.bytes;
+  stage.unit = "bytes";
+}
+
+void NoteCopy(const Change& change) {
+  const auto& progress = change.seen.copy_progress;
+  const auto& result = change.seen.copy_result;
+  if (result.known() && *result && (*result)->attempt == change.status.attempt)
+    NoteResult(change, **result);
+  else if (progress.known() && *progress)
+    NoteProgress(change, **progress);
 }
 
 // kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
@@ -264,7 +277,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   Change change{migration, seen, decision.plan, status};
   status.handled = decision.handled;
   status.observed_generation = migration.meta.generation;
-  NoteProgress(change);
+  NoteCopy(change);
   NoteDoorsOpen(change);
   if (decision.plan.guard) {
     auto to = Next(migration.status.phase, *decision.plan.guard);

@@ -31,8 +31,8 @@ class World {
   /// Writes status and returns the object's new resourceVersion. Fails with reason "Conflict" when
   /// the object is no longer at `migration.meta.resource_version`.
   virtual Result<std::string> Record(std::stop_token stop, Deadline deadline,
-                        const api::TenantMigration& migration,
-                        const api::TenantMigrationStatus& status) = 0;
+                                     const api::TenantMigration& migration,
+                                     const api::TenantMigrationStatus& status) = 0;
 };
 
 }  // namespace cutover::migration

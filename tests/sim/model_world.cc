@@ -207,7 +207,6 @@ Status ModelWorld::ChangeTarget(Intent intent) {
       model_.copy_result.reset();
       return Ok();
     default:
-      if (target.state == ControlState::kVerified) target.state = ControlState::kOpen;
       TRY(CompareAndSet(target, ControlState::kOpen, ControlState::kFenced));
       target.closed = true;
       return Ok();

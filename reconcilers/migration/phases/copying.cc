@@ -20,7 +20,11 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
                                         ? "the copy Job ended without a result: see its pod's log"
                                         : seen.copy_job->message);
-  return Plan::Wait(std::chrono::seconds(1), "copying");
+  // Users wait while this runs, so the result is looked for more often than progress is recorded.
+  return Plan::Wait(std::chrono::milliseconds(500),
+                    seen.copy_progress.known() && *seen.copy_progress
+                        ? "copying: " + (*seen.copy_progress)->stage
+                        : "copying");
 }
 
 }  // namespace cutover::migration

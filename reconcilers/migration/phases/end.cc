@@ -44,6 +44,8 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen) {
       NEED(seen.target);
       if (seen.target->exists && !seen.target->foreign && seen.target->state != ControlState::kNone)
         return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
+      NEED(seen.ledger_recorded);
+      if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
     }
     if (held) return Plan::Do(Intent::kRemoveFinalizer, migration.status.message);
     return Plan::Wait(std::chrono::milliseconds(0), migration.status.message);

@@ -26,10 +26,11 @@ std::optional<Plan> ExchangeSides(const Observation& seen) {
     return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
   }
   NEED(seen.target);
-  if (seen.target->state != ControlState::kFenced || !seen.target->closed ||
-      seen.target->other_sessions > 0)
+  // A target that was never opened is closed since its creation, whatever its state.
+  if (seen.target->exists && (seen.target->state == ControlState::kOpen || !seen.target->closed ||
+                              seen.target->other_sessions > 0))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");
-  if (!seen.target->ProvenFenced())
+  if (seen.target->exists && !seen.target->ProvenFenced())
     return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");
   return Plan::Do(Intent::kReopenSource, "opening the source database again");
 }
@@ -77,7 +78,7 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
     return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
   if (seen.source->state == ControlState::kReopened)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
-  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
+  // The ledger stays as long as the copy does: it says which database that is.
   return Plan::Go(Guard::kRolledBack);
 }
 

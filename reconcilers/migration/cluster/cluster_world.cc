@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/cluster/cluster_world.h"
+
+#include "operator/kube/error.h"
+#include "operator/kube/metadata.h"
+#include "reconcilers/access/admin_options.h"
+#include "reconcilers/migration/preflight/checks.h"
+#include "reconcilers/migration/preflight/facts.h"
+#include "reconcilers/migration/profiles/profile.h"
+
+namespace cutover::migration {
+
+ClusterWorld::ClusterWorld(const ClusterContext& context) : context_(context) {}
+ClusterWorld::~ClusterWorld() = default;
+
+Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
+                             const api::TenantMigration& migration, Intent intent) {
+  // The databases fence a deposed leader out by themselves; Kubernetes objects have no such guard,
+  // so whoever has lost the lease does not begin.
+  if (context_.config.epoch() == 0)
+    return RetryError("Deposed", "this process does not hold the lease any more");
+  Call call{stop, deadline, migration};
+  switch (intent) {
+    case Intent::kClaimSource:
+    case Intent::kFenceSource:
+    case Intent::kJournal:
+    case Intent::kRetireSource:
+    case Intent::kDropSource:
+    case Intent::kUnfenceSource:
+    case Intent::kReopenSource:
+    case Intent::kCleanSource:
+      return PerformOnSource(call, intent);
+    case Intent::kPrepareTarget:
+    case Intent::kFinalizeTarget:
+    case Intent::kMarkVerified:
+    case Intent::kOpenTarget:
+    case Intent::kCleanTarget:
+    case Intent::kDropTarget:
+    case Intent::kFenceTarget:
+      return PerformOnTarget(call, intent);
+    default:
+      return PerformOnCluster(call, intent);
+  }
+}
+
+// Conditional on the version that was decided on: a person's command that arrived meanwhile is seen
+// first, and a leader that is out of date writes nothing.
+Result<std::string> ClusterWorld::Record(std::stop_token stop, Deadline deadline,
+                                         const api::TenantMigration& migration,
+                                         const api::TenantMigrationStatus& status) {
+  kube::Key key{migration.meta.namespace_name, migration.meta.name};
+  Json object = kube::NewObject(kube::kTenantMigration, key);
+  object.MutableAt("metadata").Set("resourceVersion", migration.meta.resource_version);
+  object.MutableAt("metadata").Set("uid", migration.meta.uid);
+  object.Set("status", api::EncodeStatus(status));
+  kube::WriteOptions options;
+  options.field_manager = "cutover-status";
+  options.subresource = "status";
+  TRY_ASSIGN(Json stored,
+             context_.client.Update(stop, deadline, kube::kTenantMigration, object, options));
+  return kube::ResourceVersionOf(stored);
+}
+
+Result<std::optional<Ledger>> ClusterWorld::ReadLedger(const Call& call) {
+  if (ledger_) return ledger_;
+  TRY_ASSIGN(ledger_, migration::ReadLedger(call.stop, call.deadline, context_.client,
+                                            context_.config.namespace_name, call.migration));
+  return ledger_;
+}
+
+Result<Ledger> ClusterWorld::NeedLedger(const Call& call) {
+  TRY_ASSIGN(auto ledger, ReadLedger(call));
+  if (!ledger)
+    return RetryError("LedgerMissing", "Secret " + LedgerName(call.migration) + " is missing in " +
+                                           context_.config.namespace_name +
+                                           ": it says what has to be restored");
+  return std::move(*ledger);
+}
+
+Result<api::DatabasePlacement> ClusterWorld::NeedPlacement(const Call& call) {
+  TRY_ASSIGN(auto ledger, ReadLedger(call));
+  if (ledger) return api::DecodeDatabasePlacement(ledger->placement);
+  kube::Key key{call.migration.meta.namespace_name, call.migration.spec.placement_name};
+  TRY_ASSIGN(auto object,
+             context_.client.Get(call.stop, call.deadline, kube::kDatabasePlacement, key));
+  if (!object)
+    return RetryError("PlacementNotFound",
+                      "DatabasePlacement " + key.ToString() + " does not exist: create it");
+  return api::DecodeDatabasePlacement(*object);
+}
+
+Result<api::DatabaseServer> ClusterWorld::ReadServer(const Call& call, const std::string& name) {
+  TRY_ASSIGN(auto object,
+             context_.client.Get(call.stop, call.deadline, kube::kDatabaseServer, {"", name}));
+  if (!object)
+    return RetryError("ServerNotFound", "DatabaseServer " + name + " does not exist: create it");
+  return api::DecodeDatabaseServer(*object);
+}
+
+Result<pg::ConnectOptions> ClusterWorld::AdminOptions(const Call& call,
+                                                      const std::string& server_name) {
+  TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, server_name));
+  return ReadAdminOptions(call.stop, call.deadline, context_.client, context_.config.namespace_name,
+                          server);
+}
+
+Result<std::unique_ptr<DatabaseSide>> ClusterWorld::OpenSide(const Call& call,
+                                                             const std::string& server_name) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(pg::ConnectOptions admin, AdminOptions(call, server_name));
+  return std::make_unique<DatabaseSide>(server_name, std::move(admin),
+                                        placement.spec.database_name);
+}
+
+Result<DatabaseSide*> ClusterWorld::Source(const Call& call) {
+  if (!source_) {
+    TRY_ASSIGN(source_, OpenSide(call, call.migration.status.source_server_name));
+  }
+  return source_.get();
+}
+
+Result<DatabaseSide*> ClusterWorld::Target(const Call& call) {
+  if (!target_) {
+    TRY_ASSIGN(target_, OpenSide(call, call.migration.spec.target_server_name));
+  }
+  return target_.get();
+}
+
+wiring::Access ClusterWorld::WiringAccess() const {
+  return {context_.client, context_.resolver, context_.config.namespace_name};
+}
+
+Result<std::vector<Finding>> ClusterWorld::ObservePreflight(const Call& call) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  PreflightInputs inputs{
+      .migration = call.migration,
+      .placement = placement,
+      .source_server_name = call.migration.status.source_server_name,
+      .access = WiringAccess(),
+      .admin_options =
+          [this](std::stop_token stop, Deadline deadline, const api::DatabaseServer& server) {
+            return ReadAdminOptions(stop, deadline, context_.client, context_.config.namespace_name,
+                                    server);
+          },
+      .profile = ProfileOf(placement.spec.profile)};
+  return CheckPreflight(GatherPreflight(call.stop, call.deadline, inputs));
+}
+
+CheckContext ClusterWorld::MakeCheckContext(const Call& call,
+                                            const api::DatabasePlacement& placement,
+                                            const std::string& server_name) {
+  CheckContext context;
+  context.namespace_name = placement.meta.namespace_name;
+  context.database = placement.spec.database_name;
+  context.owner = placement.spec.owner;
+  context.source_admin = AdminOptions(call, call.migration.status.source_server_name);
+  context.target_admin = AdminOptions(call, call.migration.spec.target_server_name);
+  auto admin = AdminOptions(call, server_name);
+  auto password = ReadTenantPassword(call.stop, call.deadline, context_.client, placement);
+  if (!admin)
+    context.tenant = admin.error();
+  else if (!password)
+    context.tenant = password.error();
+  else
+    context.tenant = AsTenant(*admin, placement, *password);
+  auto ledger = ReadLedger(call);
+  if (!ledger)
+    context.backends = ledger.error();
+  else
+    context.backends = wiring::OriginalBackends(call.stop, call.deadline, context_.client,
+                                                placement, *ledger ? (*ledger)->routes : Json());
+  context.checks = call.migration.spec.checks;
+  return context;
+}
+
+Result<std::vector<CheckOutcome>> ClusterWorld::ObserveChecks(const Call& call,
+                                                              api::CheckWhen moment) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  CheckContext context = MakeCheckContext(call, placement, call.migration.spec.target_server_name);
+  TRY_ASSIGN(Json baseline, ReadBaseline(call));
+  context.builtin = ProfileOf(placement.spec.profile).Checks(baseline);
+  // Checks are tried again until their own timeouts; one look at all of them is bounded.
+  auto outcomes =
+      RunChecks(call.stop, call.deadline.OrAfter(std::chrono::seconds(20)), moment, context);
+  if (!outcomes.known()) return tl::make_unexpected(outcomes.error());
+  return outcomes.value();
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/kube/client.h"
+#include "postgres/control.h"
+#include "reconcilers/migration/checks/check.h"
+#include "reconcilers/migration/cluster/config.h"
+#include "reconcilers/migration/cluster/database_side.h"
+#include "reconcilers/migration/cluster/ledger.h"
+#include "reconcilers/migration/world.h"
+#include "reconcilers/wiring/endpoints.h"
+
+namespace cutover::migration {
+
+/// What outlives one reconcile. The references outlive every ClusterWorld made of it.
+struct ClusterContext {
+  kube::Client& client;
+  wiring::Resolver& resolver;
+  const Clock& clock;
+  OperatorConfig config;
+};
+
+/// The World of one migration during one reconcile: real API server, real PostgreSQL servers.
+/// Keeps its connections between calls, and nothing else: every fact is read anew. Not thread-safe;
+/// one reconcile, one thread, one ClusterWorld.
+/// Errors of effects are those of kube::Client and of postgres/.
+class ClusterWorld final : public World {
+ public:
+  explicit ClusterWorld(const ClusterContext& context);
+  ~ClusterWorld() override;
+
+  Observation Observe(std::stop_token stop, Deadline deadline,
+                      const api::TenantMigration& migration) override;
+  Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
+                 Intent intent) override;
+  Result<std::string> Record(std::stop_token stop, Deadline deadline,
+                             const api::TenantMigration& migration,
+                             const api::TenantMigrationStatus& status) override;
+
+ private:
+  /// One call's migration with its bounds; what every step below needs.
+  struct Call {
+    std::stop_token stop;
+    Deadline deadline;
+    const api::TenantMigration& migration;
+  };
+
+  // Reads (observe.cc).
+  /// The placement as the move knows it: the ledger's once there is one, else the live one.
+  Result<api::DatabasePlacement> NeedPlacement(const Call& call);
+  Result<api::DatabaseServer> ReadServer(const Call& call, const std::string& name);
+  Result<pg::ConnectOptions> AdminOptions(const Call& call, const std::string& server_name);
+  CheckContext MakeCheckContext(const Call& call, const api::DatabasePlacement& placement,
+                                const std::string& server_name);
+  Result<std::string> RivalOf(const Call& call);
+  Result<std::optional<Ledger>> ReadLedger(const Call& call);
+  Result<Ledger> NeedLedger(const Call& call);
+  Result<PlacementFacts> ObservePlacement(const Call& call);
+  Result<WorkloadFacts> ObserveWorkloads(const Call& call);
+  Result<RouteFacts> ObserveRoutes(const Call& call);
+  Result<WiringFacts> ObserveWiring(const Call& call);
+  Result<MaintenancePageFacts> ObservePage(const Call& call);
+  Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
+  Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
+  Result<std::optional<CopyResult>> ObserveResult(const Call& call);
+  Result<std::vector<Finding>> ObservePreflight(const Call& call);
+  Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment);
+
+  // Effects (effects_cluster.cc, effects_database.cc).
+  Status PerformOnCluster(const Call& call, Intent intent);
+  Status PerformOnSource(const Call& call, Intent intent);
+  Status PerformOnTarget(const Call& call, Intent intent);
+  Status RecordLedger(const Call& call);
+  Status CreateBackupJob(const Call& call);
+  Status CreateCopyJob(const Call& call);
+  Status DeleteJobs(const Call& call);
+  Status ApplyWiring(const Call& call);
+  Status PlaceOn(const Call& call, const std::string& server_name);
+  Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
+  Status FinalizeTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
+  /// The profile's figures of the fenced source; null once they were dropped with our schema.
+  Result<Json> ReadBaseline(const Call& call);
+
+  /// The side's connections, made at the first use.
+  Result<DatabaseSide*> Source(const Call& call);
+  Result<DatabaseSide*> Target(const Call& call);
+  Result<std::unique_ptr<DatabaseSide>> OpenSide(const Call& call, const std::string& server_name);
+  wiring::Access WiringAccess() const;
+
+  const ClusterContext& context_;
+  std::optional<Ledger> ledger_;  ///< Immutable once written, so it is read once.
+  std::unique_ptr<DatabaseSide> source_;
+  std::unique_ptr<DatabaseSide> target_;
+};
+
+}  // namespace cutover::migration

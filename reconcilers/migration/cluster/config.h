@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace cutover::migration {
+
+/// What the operator was started with, as far as migrations care.
+struct OperatorConfig {
+  std::string namespace_name =
+      "cutover-system";  ///< Where servers' Secrets, ledgers, copy Jobs live.
+  std::string operator_image;
+  std::string mover_image;
+  std::string image_pull_policy = "IfNotPresent";
+  /// The lease's epoch, which fences the databases; 0 while not leading.
+  std::function<int64_t()> epoch = [] { return int64_t{1}; };
+};
+
+}  // namespace cutover::migration

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/cluster/database_side.h"
+
+#include "postgres/control.h"
+#include "postgres/fence.h"
+
+namespace cutover::migration {
+namespace {
+
+constexpr char kMaintenanceDatabase[] = "postgres";
+
+ControlState StateOf(pg::ControlState state) {
+  switch (state) {
+    case pg::ControlState::kOpen:
+      return ControlState::kOpen;
+    case pg::ControlState::kFenced:
+      return ControlState::kFenced;
+    case pg::ControlState::kJournaled:
+      return ControlState::kJournaled;
+    case pg::ControlState::kReopened:
+      return ControlState::kReopened;
+    case pg::ControlState::kRetired:
+      return ControlState::kRetired;
+    case pg::ControlState::kPreparing:
+      return ControlState::kPreparing;
+    case pg::ControlState::kCopied:
+      return ControlState::kCopied;
+    case pg::ControlState::kVerified:
+      return ControlState::kVerified;
+    case pg::ControlState::kDropping:
+      return ControlState::kDropping;
+  }
+  return ControlState::kNone;
+}
+
+std::string DescribeFence(const pg::FenceState& fence, const std::string& place) {
+  std::string text = place + ":";
+  for (const pg::SessionGroup& group : fence.foreign_sessions)
+    text += " " + std::to_string(group.count) + " session(s) of " + group.role + " (" +
+            group.application + ")";
+  for (const std::string& transaction : fence.prepared_transactions)
+    text += " prepared transaction " + transaction + " (COMMIT PREPARED or ROLLBACK PREPARED it)";
+  if (!fence.refuses_newcomers()) text += " lets new sessions in";
+  return text;
+}
+
+}  // namespace
+
+DatabaseSide::DatabaseSide(std::string server_name, pg::ConnectOptions admin, std::string database)
+    : server_name_(std::move(server_name)),
+      admin_(std::move(admin)),
+      database_(std::move(database)) {}
+
+DatabaseSide::~DatabaseSide() = default;
+
+Result<pg::Connection*> DatabaseSide::Session(std::stop_token stop, Deadline deadline,
+                                              std::optional<pg::Connection>& session,
+                                              const std::string& database) {
+  if (session && session->usable()) return &*session;
+  session.reset();
+  auto opened = pg::Connection::Open(stop, deadline, admin_.WithDatabase(database));
+  if (!opened)
+    return tl::make_unexpected(WithContext(std::move(opened).error(), "server " + server_name_));
+  session.emplace(std::move(*opened));
+  return &*session;
+}
+
+Result<pg::Connection*> DatabaseSide::InDatabase(std::stop_token stop, Deadline deadline) {
+  return Session(stop, deadline, in_database_, database_);
+}
+
+Result<pg::Connection*> DatabaseSide::Beside(std::stop_token stop, Deadline deadline) {
+  return Session(stop, deadline, beside_, kMaintenanceDatabase);
+}
+
+void DatabaseSide::LeaveDatabase() { in_database_.reset(); }
+
+Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadline,
+                                            const std::string& uid) {
+  DatabaseFacts facts;
+  TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
+  TRY_ASSIGN(pg::Rows found,
+             beside->Query(stop, deadline,
+                           "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database_}));
+  if (found.empty()) {
+    facts.detail = "no database " + database_ + " on server " + server_name_;
+    return facts;
+  }
+  facts.exists = true;
+  TRY_ASSIGN(pg::Connection * inside, InDatabase(stop, deadline));
+  TRY_ASSIGN(auto control, pg::ReadControl(stop, deadline, *inside));
+  if (control) {
+    facts.state = StateOf(control->state);
+    facts.foreign = control->migration_uid != uid;
+  }
+  TRY_ASSIGN(pg::FenceState fence, pg::ObserveFence(stop, deadline, *inside));
+  facts.closed = fence.refuses_newcomers();
+  for (const pg::SessionGroup& group : fence.foreign_sessions) facts.other_sessions += group.count;
+  facts.other_sessions += fence.arriving_sessions;
+  facts.prepared_transactions = static_cast<int64_t>(fence.prepared_transactions.size());
+  facts.detail = DescribeFence(fence, "database " + database_ + " on server " + server_name_);
+  return facts;
+}
+
+}  // namespace cutover::migration

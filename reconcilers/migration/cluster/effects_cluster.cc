@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/kube/error.h"
+#include "operator/kube/finalizer.h"
+#include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/cluster/jobs.h"
+#include "reconcilers/wiring/maintenance.h"
+#include "reconcilers/wiring/routes.h"
+#include "reconcilers/wiring/wiring.h"
+#include "reconcilers/wiring/workloads.h"
+
+namespace cutover::migration {
+namespace {
+
+kube::Key KeyOf(const api::TenantMigration& migration) {
+  return {migration.meta.namespace_name, migration.meta.name};
+}
+
+mover::Endpoint EndpointOf(const pg::ConnectOptions& options, const char* ca_key) {
+  mover::Endpoint endpoint;
+  endpoint.host = options.host;
+  endpoint.port = options.port;
+  endpoint.database = options.database;
+  endpoint.user = options.user;
+  endpoint.ssl_mode = options.ssl_mode;
+  if (!options.ca_pem.empty()) endpoint.ca_file = std::string(kOrderPath) + "/" + ca_key;
+  return endpoint;
+}
+
+}  // namespace
+
+Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
+  auto& [stop, deadline, migration] = call;
+  kube::Client& client = context_.client;
+  switch (intent) {
+    case Intent::kAddFinalizer:
+      TRY(kube::EnsureFinalizer(stop, deadline, client, kube::kTenantMigration, KeyOf(migration),
+                                migration.meta.uid, api::kFinalizer));
+      return Ok();
+    case Intent::kRemoveFinalizer:
+      return kube::RemoveFinalizer(stop, deadline, client, kube::kTenantMigration, KeyOf(migration),
+                                   migration.meta.uid, api::kFinalizer);
+    case Intent::kRecordLedger:
+      return RecordLedger(call);
+    case Intent::kDeleteLedger:
+      ledger_.reset();
+      return DeleteLedger(stop, deadline, client, context_.config.namespace_name, migration);
+    case Intent::kEnsureMaintenancePage:
+      return wiring::EnsureMaintenancePage(
+          stop, deadline, client, migration,
+          {context_.config.operator_image, context_.config.image_pull_policy});
+    case Intent::kDeleteMaintenancePage:
+      return wiring::DeleteMaintenancePage(stop, deadline, client, migration);
+    case Intent::kCreateBackupJob:
+      return CreateBackupJob(call);
+    case Intent::kCreateCopyJob:
+      return CreateCopyJob(call);
+    case Intent::kDeleteJobs:
+      return DeleteJobs(call);
+    case Intent::kPlaceOnTarget:
+      return PlaceOn(call, migration.spec.target_server_name);
+    case Intent::kPlaceOnSource:
+      return PlaceOn(call, migration.status.source_server_name);
+    default:
+      break;
+  }
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  if (intent == Intent::kStopWorkloads)
+    return wiring::StopWorkloads(stop, deadline, client, placement);
+  if (intent == Intent::kFlipRoutes)
+    return wiring::FlipToMaintenance(stop, deadline, client, placement,
+                                     wiring::MaintenanceBackendOf(migration));
+  if (intent == Intent::kApplyWiring) return ApplyWiring(call);
+  TRY_ASSIGN(Ledger ledger, NeedLedger(call));
+  if (intent == Intent::kStartWorkloads)
+    return wiring::RestoreWorkloads(stop, deadline, client, placement, ledger.workloads);
+  if (intent == Intent::kRestoreRoutes)
+    return wiring::RestoreRoutes(stop, deadline, client, placement, ledger.routes);
+  if (intent == Intent::kRestoreWiring)
+    return wiring::RestoreWiring(stop, deadline, WiringAccess(), placement, ledger.wiring);
+  return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
+}
+
+// Written before anything it speaks of is changed; the first record wins.
+Status ClusterWorld::RecordLedger(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  kube::Key key{migration.meta.namespace_name, migration.spec.placement_name};
+  TRY_ASSIGN(auto object, context_.client.Get(stop, deadline, kube::kDatabasePlacement, key));
+  if (!object)
+    return RetryError("PlacementNotFound", "DatabasePlacement " + key.ToString() + " is gone");
+  TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
+  Ledger ledger;
+  ledger.placement = std::move(*object);
+  TRY_ASSIGN(ledger.workloads, wiring::RecordWorkloads(stop, deadline, context_.client, placement));
+  TRY_ASSIGN(ledger.routes, wiring::RecordRoutes(stop, deadline, context_.client, placement));
+  TRY_ASSIGN(ledger.wiring, wiring::RecordWiring(stop, deadline, WiringAccess(), placement));
+  return WriteLedgerOnce(stop, deadline, context_.client, context_.config.namespace_name, migration,
+                         ledger);
+}
+
+// As the tenant's own role, in the tenant's namespace, where the volume and the password are.
+Status ClusterWorld::CreateBackupJob(const Call& call) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  pg::ConnectOptions tenant = source->admin().WithDatabase(placement.spec.database_name);
+  tenant.user = placement.spec.owner;
+  MoverJob job;
+  job.spec.kind = mover::JobKind::kBackup;
+  job.spec.migration_uid = call.migration.meta.uid;
+  job.spec.attempt = static_cast<int>(call.migration.status.attempt);
+  job.spec.epoch = context_.config.epoch();
+  job.spec.source = EndpointOf(tenant, "source-ca.crt");
+  job.spec.jobs = call.migration.spec.copy_jobs;
+  job.spec.backup_directory = std::string(kBackupPath) + "/" + placement.meta.name + "-" +
+                              call.migration.meta.uid.substr(0, 8) + "-" +
+                              std::to_string(call.migration.status.attempt);
+  job.namespace_name = call.migration.meta.namespace_name;
+  job.source_password = {placement.spec.password_secret_ref.name,
+                         placement.spec.password_secret_ref.key};
+  job.source_ca_pem = tenant.ca_pem;
+  job.claim_name = call.migration.spec.backup_claim_name;
+  return CreateMoverJob(call.stop, call.deadline, context_.client, context_.config, call.migration,
+                        job);
+}
+
+// As the administrator on both sides, in the operator's namespace, where those passwords are.
+Status ClusterWorld::CreateCopyJob(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(api::DatabaseServer source_server, ReadServer(call, source->server_name()));
+  TRY_ASSIGN(api::DatabaseServer target_server, ReadServer(call, target->server_name()));
+  MoverJob job;
+  job.spec.kind = mover::JobKind::kClone;
+  job.spec.migration_uid = call.migration.meta.uid;
+  job.spec.attempt = static_cast<int>(call.migration.status.attempt);
+  job.spec.epoch = context_.config.epoch();
+  job.spec.source = EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt");
+  job.spec.target = EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt");
+  job.spec.jobs = call.migration.spec.copy_jobs;
+  job.spec.verification_level =
+      call.migration.spec.verification_level == api::VerificationLevel::kRows
+          ? mover::VerificationLevel::kRows
+          : mover::VerificationLevel::kCounts;
+  job.namespace_name = context_.config.namespace_name;
+  job.source_password = {source_server.spec.admin_secret_name, "password"};
+  job.target_password = {target_server.spec.admin_secret_name, "password"};
+  job.source_ca_pem = source->admin().ca_pem;
+  job.target_ca_pem = target->admin().ca_pem;
+  return CreateMoverJob(call.stop, call.deadline, context_.client, context_.config, call.migration,
+                        job);
+}
+
+Status ClusterWorld::DeleteJobs(const Call& call) {
+  for (const std::string& ns : {call.migration.meta.namespace_name, context_.config.namespace_name})
+    TRY(DeleteMoverJobs(call.stop, call.deadline, context_.client, ns, call.migration));
+  return Ok();
+}
+
+// User and password stay: roles come to the target with the verifiers that they have.
+Status ClusterWorld::ApplyWiring(const Call& call) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
+  wiring::Wanted wanted;
+  wanted.server = {target.spec.endpoint.host, target.spec.endpoint.port};
+  wanted.user = placement.spec.owner;
+  wanted.database = placement.spec.database_name;
+  return wiring::ApplyWiring(call.stop, call.deadline, WiringAccess(), placement, wanted);
+}
+
+// The one field of the placement's status that a migration owns, under a manager of its own, so
+// that neither reconciler takes the other's fields away.
+Status ClusterWorld::PlaceOn(const Call& call, const std::string& server_name) {
+  kube::Key key{call.migration.meta.namespace_name, call.migration.spec.placement_name};
+  kube::PatchOptions options;
+  options.type = kube::PatchType::kJsonMerge;
+  options.subresource = "status";
+  options.field_manager = "cutover-migration";
+  Json patch = Json::Object({{"status", Json::Object({{"serverName", server_name}})}});
+  auto patched = context_.client.Patch(call.stop, call.deadline, kube::kDatabasePlacement, key,
+                                       patch, options);
+  if (!patched && !kube::IsNotFound(patched.error())) return tl::make_unexpected(patched.error());
+  return Ok();
+}
+
+}  // namespace cutover::migration

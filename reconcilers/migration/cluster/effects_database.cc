@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/control.h"
+#include "postgres/database.h"
+#include "postgres/fence.h"
+#include "postgres/roles.h"
+#include "postgres/sequences.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/profiles/profile.h"
+
+namespace cutover::migration {
+namespace {
+
+// What the target's own ledger keeps, so that opening it needs nothing of the source.
+constexpr char kAccessRecord[] = "source-access";
+constexpr char kBaselineRecord[] = "profile-baseline";
+
+// Where the fence has recorded what the source's access was.
+constexpr char kFenceRecord[] = "database-access";
+
+pg::Claim ClaimFor(const api::TenantMigration& migration, int64_t epoch, pg::Side side) {
+  return pg::Claim{migration.meta.uid, epoch, side};
+}
+
+}  // namespace
+
+Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimFor(migration, context_.config.epoch(), pg::Side::kSource);
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  if (intent == Intent::kDropSource) {
+    source->LeaveDatabase();
+    return pg::DropDatabase(stop, deadline, source->admin(), source->database(), claim);
+  }
+  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(stop, deadline));
+  switch (intent) {
+    case Intent::kClaimSource:
+      TRY(pg::ClaimEpoch(stop, deadline, *inside, claim));
+      return Ok();
+    case Intent::kFenceSource:
+      return pg::Fence(stop, deadline, *inside, claim);
+    case Intent::kJournal:
+      return pg::CompareAndSetState(stop, deadline, *inside, claim, pg::ControlState::kFenced,
+                                    pg::ControlState::kJournaled);
+    case Intent::kRetireSource:
+      return pg::CompareAndSetState(stop, deadline, *inside, claim, pg::ControlState::kJournaled,
+                                    pg::ControlState::kRetired);
+    case Intent::kUnfenceSource:
+      return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kOpen);
+    case Intent::kReopenSource:
+      return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kReopened);
+    case Intent::kCleanSource:
+      return pg::DropControl(stop, deadline, *inside, claim);
+    default:
+      return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
+  }
+}
+
+Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimFor(migration, context_.config.epoch(), pg::Side::kTarget);
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  if (intent == Intent::kPrepareTarget) return PrepareTarget(call, claim, *target);
+  if (intent == Intent::kDropTarget) {
+    target->LeaveDatabase();
+    TRY(pg::DropDatabase(stop, deadline, target->admin(), target->database(), claim));
+    TRY_ASSIGN(pg::Connection * beside, target->Beside(stop, deadline));
+    TRY(pg::DropCreatedRoles(stop, deadline, *beside, migration.meta.uid));
+    return Ok();
+  }
+  TRY_ASSIGN(pg::Connection * inside, target->InDatabase(stop, deadline));
+  switch (intent) {
+    case Intent::kFinalizeTarget:
+      return FinalizeTarget(call, claim, *inside);
+    case Intent::kMarkVerified:
+      return pg::CompareAndSetState(stop, deadline, *inside, claim, pg::ControlState::kCopied,
+                                    pg::ControlState::kVerified);
+    case Intent::kOpenTarget: {
+      TRY_ASSIGN(auto record, pg::ReadRecord(stop, deadline, *inside, kAccessRecord, ""));
+      if (!record)
+        return TerminalError("LedgerMissing", "the target does not know how to be opened");
+      TRY_ASSIGN(pg::DatabaseAccess access, pg::DatabaseAccessFrom(*record));
+      return pg::OpenDatabase(stop, deadline, *inside, claim, access);
+    }
+    case Intent::kFenceTarget:
+      return pg::Fence(stop, deadline, *inside, claim);
+    case Intent::kCleanTarget:
+      return pg::DropControl(stop, deadline, *inside, claim);
+    default:
+      return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
+  }
+}
+
+// Roles first, since the database's contents will be owned by them; then the database, closed.
+Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(stop, deadline));
+  TRY_ASSIGN(pg::RoleSet roles, pg::ReadReferencedRoles(stop, deadline, *inside));
+  TRY_ASSIGN(auto properties, pg::FindDatabase(stop, deadline, *inside, source->database()));
+  if (!properties)
+    return TerminalError("DatabaseNotFound", "database " + source->database() + " is gone");
+  TRY_ASSIGN(pg::Connection * beside, target.Beside(stop, deadline));
+  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, *beside));
+  TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid));
+  TRY(transaction.Commit(stop, deadline));
+  return pg::CreateTargetDatabase(stop, deadline, target.admin(), *properties, claim);
+}
+
+// Under the fence, so whatever is read of the source is its last word.
+Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
+                                    pg::Connection& target) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(DatabaseSide * source_side, Source(call));
+  TRY_ASSIGN(pg::Connection * source, source_side->InDatabase(stop, deadline));
+  TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, *source));
+  TRY_ASSIGN(auto access, pg::ReadRecord(stop, deadline, *source, kFenceRecord, ""));
+  if (!access) return TerminalError("LedgerMissing", "the fence has recorded no access");
+  TRY_ASSIGN(auto properties, pg::FindDatabase(stop, deadline, *source, source_side->database()));
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(Json baseline, ProfileOf(placement.spec.profile).Baseline(stop, deadline, *source));
+  return pg::WithEpoch(
+      stop, deadline, target, claim,
+      [&](pg::Transaction& transaction, const pg::Control& held) -> Status {
+        TRY(pg::SetSequences(stop, deadline, transaction, sequences));
+        TRY_ASSIGN(auto arrived, pg::ReadSequences(stop, deadline, transaction.connection()));
+        auto differences = pg::CompareSequences(sequences, arrived);
+        if (!differences.empty()) return TerminalError("SequencesDiffer", differences.front());
+        if (properties) TRY(pg::ApplyDatabaseProperties(stop, deadline, transaction, *properties));
+        TRY(pg::RecordOnce(stop, deadline, transaction, kAccessRecord, "", *access));
+        TRY(pg::RecordOnce(stop, deadline, transaction, kBaselineRecord, "", baseline));
+        return pg::MoveState(stop, deadline, transaction, held, pg::ControlState::kPreparing,
+                             pg::ControlState::kCopied);
+      });
+}
+
+Result<Json> ClusterWorld::ReadBaseline(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(pg::Connection * inside, target->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(auto record, pg::ReadRecord(call.stop, call.deadline, *inside, kBaselineRecord, ""));
+  return record ? *record : Json();
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/cluster/jobs.h"
+
+#include "operator/kube/error.h"
+#include "operator/kube/metadata.h"
+
+namespace cutover::migration {
+namespace {
+
+constexpr char kKindLabel[] = "cutover.dev/job";
+// A pod that dies is replaced twice; the mover starts cleanly each time.
+constexpr int kBackoffLimit = 2;
+
+std::string KindName(mover::JobKind kind) {
+  return kind == mover::JobKind::kBackup ? "backup" : "copy";
+}
+
+Json Labels(const api::TenantMigration& migration, mover::JobKind kind) {
+  return Json::Object({{api::kManagedByLabel, api::kManagedByValue},
+                       {api::kMigrationUidLabel, migration.meta.uid},
+                       {kKindLabel, KindName(kind)}});
+}
+
+std::string Selector(const api::TenantMigration& migration) {
+  return std::string(api::kMigrationUidLabel) + "=" + migration.meta.uid;
+}
+
+Json PasswordVariable(const char* name, const PasswordReference& reference) {
+  return Json::Object(
+      {{"name", name},
+       {"valueFrom", Json::Object({{"secretKeyRef", Json::Object({{"name", reference.secret_name},
+                                                                  {"key", reference.key}})}})}});
+}
+
+Json Environment(const MoverJob& job) {
+  Json environment = Json::Array();
+  environment.Append(PasswordVariable(mover::kSourcePasswordVariable, job.source_password));
+  if (!job.target_password.secret_name.empty())
+    environment.Append(PasswordVariable(mover::kTargetPasswordVariable, job.target_password));
+  // The mover's scratch files, and pg_dump's, go where the read-only root lets them.
+  environment.Append(Json::Object({{"name", "TMPDIR"}, {"value", "/tmp"}}));
+  environment.Append(Json::Object({{"name", "HOME"}, {"value", "/tmp"}}));
+  return environment;
+}
+
+Json Container(const OperatorConfig& config, const MoverJob& job) {
+  Json mounts =
+      Json::Array({Json::Object({{"name", "order"}, {"mountPath", kOrderPath}, {"readOnly", true}}),
+                   Json::Object({{"name", "scratch"}, {"mountPath", "/tmp"}})});
+  if (!job.claim_name.empty())
+    mounts.Append(Json::Object({{"name", "backup"}, {"mountPath", kBackupPath}}));
+  return Json::Object(
+      {{"name", "mover"},
+       {"image", config.mover_image},
+       {"imagePullPolicy", config.image_pull_policy},
+       {"args", Json::Array({"job", "--spec", std::string(kOrderPath) + "/spec.json"})},
+       {"env", Environment(job)},
+       {"volumeMounts", mounts},
+       {"terminationMessagePolicy", "File"},
+       {"securityContext",
+        Json::Object({{"allowPrivilegeEscalation", false},
+                      {"readOnlyRootFilesystem", true},
+                      {"capabilities", Json::Object({{"drop", Json::Array({"ALL"})}})}})}});
+}
+
+Json Volumes(const std::string& order_name, const MoverJob& job) {
+  Json volumes = Json::Array(
+      {Json::Object({{"name", "order"}, {"configMap", Json::Object({{"name", order_name}})}}),
+       Json::Object({{"name", "scratch"}, {"emptyDir", Json::Object()}})});
+  if (!job.claim_name.empty())
+    volumes.Append(
+        Json::Object({{"name", "backup"},
+                      {"persistentVolumeClaim", Json::Object({{"claimName", job.claim_name}})}}));
+  return volumes;
+}
+
+Json Metadata(const api::TenantMigration& migration, const MoverJob& job) {
+  return Json::Object({{"name", JobName(migration, job.spec.kind)},
+                       {"namespace", job.namespace_name},
+                       {"labels", Labels(migration, job.spec.kind)}});
+}
+
+// What the newest pod of the Job said when it ended.
+Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
+                              const std::string& ns, const std::string& job_name) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.label_selector = "job-name=" + job_name;
+  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
+  std::string newest, words;
+  for (const Json& pod : pods.items) {
+    const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
+    if (created < newest) continue;
+    newest = created;
+    const Json& statuses = pod.At({"status", "containerStatuses"});
+    words = statuses[size_t{0}].At({"state", "terminated", "message"}).AsString();
+  }
+  return words;
+}
+
+bool HasCondition(const Json& job, std::string_view type) {
+  for (const Json& condition : job.At({"status", "conditions"}).Items())
+    if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
+      return true;
+  return false;
+}
+
+}  // namespace
+
+std::string JobName(const api::TenantMigration& migration, mover::JobKind kind) {
+  return "cutover-" + KindName(kind) + "-" + migration.meta.uid.substr(0, 8) + "-" +
+         std::to_string(migration.status.attempt);
+}
+
+Json MoverOrderObject(const api::TenantMigration& migration, const MoverJob& job) {
+  Json order = Json::Object({{"apiVersion", "v1"}, {"kind", "ConfigMap"}});
+  order.Set("metadata", Metadata(migration, job));
+  Json data = Json::Object({{"spec.json", mover::EncodeJobSpec(job.spec).DumpPretty()}});
+  if (!job.source_ca_pem.empty()) data.Set("source-ca.crt", job.source_ca_pem);
+  if (!job.target_ca_pem.empty()) data.Set("target-ca.crt", job.target_ca_pem);
+  order.Set("data", std::move(data));
+  return order;
+}
+
+Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& migration,
+                    const MoverJob& job) {
+  std::string name = JobName(migration, job.spec.kind);
+  Json pod_spec = Json::Object(
+      {{"restartPolicy", "Never"},
+       {"automountServiceAccountToken", false},  // The mover never talks to the API server.
+       {"enableServiceLinks", false},
+       {"securityContext",
+        Json::Object({{"runAsNonRoot", true},
+                      {"runAsUser", 65532},
+                      {"runAsGroup", 65532},
+                      {"fsGroup", 65532},
+                      {"seccompProfile", Json::Object({{"type", "RuntimeDefault"}})}})},
+       {"containers", Json::Array({Container(config, job)})},
+       {"volumes", Volumes(name, job)}});
+  Json object = Json::Object({{"apiVersion", "batch/v1"}, {"kind", "Job"}});
+  object.Set("metadata", Metadata(migration, job));
+  object.Set(
+      "spec",
+      Json::Object({{"backoffLimit", kBackoffLimit},
+                    {"template",
+                     Json::Object({{"metadata",
+                                    Json::Object({{"labels", Labels(migration, job.spec.kind)}})},
+                                   {"spec", pod_spec}})}}));
+  return object;
+}
+
+Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& client,
+                      const OperatorConfig& config, const api::TenantMigration& migration,
+                      const MoverJob& job) {
+  TRY(client.Apply(stop, deadline, kube::kConfigMap, MoverOrderObject(migration, job)));
+  auto created = client.Create(stop, deadline, kube::kJob, MoverJobObject(config, migration, job));
+  if (created || kube::IsAlreadyExists(created.error())) return Ok();
+  return tl::make_unexpected(created.error());
+}
+
+Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
+                            const std::string& ns, const api::TenantMigration& migration,
+                            mover::JobKind kind) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.label_selector = Selector(migration) + "," + kKindLabel + "=" + KindName(kind);
+  TRY_ASSIGN(kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
+  JobFacts facts;
+  for (const Json& job : jobs.items) {
+    facts.exists = true;
+    bool current = kube::KeyOf(job).name == JobName(migration, kind);
+    if (!current || kube::IsDeleting(job)) continue;
+    facts.succeeded = HasCondition(job, "Complete");
+    facts.failed = HasCondition(job, "Failed");
+    if (facts.succeeded || facts.failed) {
+      TRY_ASSIGN(facts.message, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
+    }
+  }
+  return facts;
+}
+
+Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
+                       const std::string& ns, const api::TenantMigration& migration) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.label_selector = Selector(migration) + "," + kKindLabel;
+  for (const kube::Resource& resource : {kube::kJob, kube::kConfigMap}) {
+    TRY_ASSIGN(kube::ObjectList found, client.List(stop, deadline, resource, options));
+    for (const Json& object : found.items) {
+      kube::DeleteOptions how;
+      how.uid = kube::UidOf(object);
+      how.propagation = kube::Propagation::kForeground;
+      TRY(client.Delete(stop, deadline, resource, kube::KeyOf(object), how));
+    }
+  }
+  return Ok();
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include "mover/contract/job_spec.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/base/deadline.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+#include "reconcilers/migration/cluster/config.h"
+#include "reconcilers/migration/observation.h"
+
+namespace cutover::migration {
+
+/// A password that a Job's pod takes from a Secret by reference: it is never copied.
+struct PasswordReference {
+  std::string secret_name;
+  std::string key;
+};
+
+/// One mover Job and the ConfigMap that carries its order.
+struct MoverJob {
+  mover::JobSpec spec;
+  std::string namespace_name;
+  PasswordReference source_password;
+  PasswordReference target_password;  ///< Empty for a backup.
+  std::string source_ca_pem;          ///< Empty: none. Certificates are no secret.
+  std::string target_ca_pem;
+  std::string claim_name;  ///< Mounted at kBackupPath; empty: none.
+};
+
+inline constexpr char kBackupPath[] = "/backup";
+inline constexpr char kOrderPath[] = "/etc/cutover";
+
+/// "cutover-copy-<8 of uid>-<attempt>" and "cutover-backup-…".
+std::string JobName(const api::TenantMigration& migration, mover::JobKind kind);
+
+/// Order first, then the Job, both idempotent: a Job that exists is left alone, since a second
+/// mover of one attempt must not start.
+Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& client,
+                      const OperatorConfig& config, const api::TenantMigration& migration,
+                      const MoverJob& job);
+
+/// The Job of this kind that belongs to the migration, whatever its attempt, with its pod's last
+/// words. A Job that is being deleted still exists until its pods are gone.
+Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
+                            const std::string& ns, const api::TenantMigration& migration,
+                            mover::JobKind kind);
+
+/// Deletes every Job and order of the migration in `ns`; pods go first (foreground).
+Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
+                       const std::string& ns, const api::TenantMigration& migration);
+
+/// What CreateMoverJob creates. Pure.
+Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& migration,
+                    const MoverJob& job);
+Json MoverOrderObject(const api::TenantMigration& migration, const MoverJob& job);
+
+}  // namespace cutover::migration

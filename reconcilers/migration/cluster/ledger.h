@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "operator/api/tenant_migration.h"
+#include "operator/base/deadline.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+
+namespace cutover::migration {
+
+/// What Kubernetes objects were before the migration changed them: the placement, replica counts,
+/// routes, wiring.
+/// It lives in a Secret of the operator's namespace, since wiring holds passwords and a tenant must
+/// not be able to lose it. (What the databases were is recorded in the source database, beside what
+/// it describes: postgres/control.h.)
+struct Ledger {
+  Json placement;  ///< The DatabasePlacement itself: later changes of its spec do not mix in.
+  Json workloads;
+  Json routes;
+  Json wiring;
+
+  friend bool operator==(const Ledger&, const Ledger&) = default;
+};
+
+/// "cutover-ledger-<uid>".
+std::string LedgerName(const api::TenantMigration& migration);
+
+/// The ledger, or nothing when none was written yet.
+Result<std::optional<Ledger>> ReadLedger(std::stop_token stop, Deadline deadline,
+                                         kube::Client& client, const std::string& ns,
+                                         const api::TenantMigration& migration);
+
+/// Writes the ledger unless there is one: the first record of what was there wins, because a later
+/// look may already see our own changes.
+Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& client,
+                       const std::string& ns, const api::TenantMigration& migration,
+                       const Ledger& ledger);
+
+Status DeleteLedger(std::stop_token stop, Deadline deadline, kube::Client& client,
+                    const std::string& ns, const api::TenantMigration& migration);
+
+}  // namespace cutover::migration

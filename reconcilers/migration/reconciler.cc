@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/reconciler.h"
+
+#include "operator/base/log.h"
+#include "operator/base/random.h"
+#include "operator/kube/error.h"
+#include "reconcilers/migration/step.h"
+
+namespace cutover::migration {
+namespace {
+
+// One round may hold a fence, a dropped database or a slow check; none may hold a worker for ever.
+constexpr std::chrono::seconds kRoundBound{60};
+
+bool IsTrouble(api::Phase phase) {
+  return phase == api::Phase::kFailed || phase == api::Phase::kUndoing ||
+         phase == api::Phase::kRollingBack || phase == api::Phase::kRolledBack;
+}
+
+Result<std::optional<api::TenantMigration>> Read(std::stop_token stop, Deadline deadline,
+                                                 kube::Client& client, const kube::Key& key) {
+  TRY_ASSIGN(auto object, client.Get(stop, deadline, kube::kTenantMigration, key));
+  if (!object) return std::optional<api::TenantMigration>();
+  TRY_ASSIGN(api::TenantMigration migration, api::DecodeTenantMigration(*object));
+  return std::optional<api::TenantMigration>(std::move(migration));
+}
+
+}  // namespace
+
+MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::EventRecorder& events,
+                                         MigrationListeners listeners)
+    : context_(context), events_(events), listeners_(std::move(listeners)) {}
+
+Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline deadline,
+                                                  const kube::Key& key) {
+  ClusterWorld world(context_);
+  while (!stop.stop_requested()) {
+    TRY_ASSIGN(auto migration, Read(stop, deadline, context_.client, key));
+    if (!migration) {
+      if (listeners_.on_gone) listeners_.on_gone(key);
+      return kube::Step::Done();
+    }
+    LogContext scope({{"migrationUID", migration->meta.uid},
+                      {"phase", Name(migration->status.phase)},
+                      {"reconcileID", RandomHex(8)}});
+    auto round = RunOnce(world, stop, deadline.OrAfter(kRoundBound), *migration);
+    if (!round) {
+      // Somebody wrote at the same time, a person's command perhaps: look again at once.
+      if (kube::IsConflict(round.error())) continue;
+      return tl::make_unexpected(std::move(round).error());
+    }
+    api::TenantMigration after = *migration;
+    after.status = round->status;
+    Tell(*migration, after);
+    if (round->moved && !deadline.Expired()) continue;
+    if (round->moved) return kube::Step::After(std::chrono::milliseconds(0));
+    if (round->wait.count() == 0) return kube::Step::Done();
+    return kube::Step::After(round->wait);
+  }
+  return kube::Step::Done();
+}
+
+void MigrationReconciler::Tell(const api::TenantMigration& before,
+                               const api::TenantMigration& after) {
+  if (listeners_.on_status) listeners_.on_status(after);
+  const auto& was = before.status;
+  const auto& is = after.status;
+  if (was.phase != is.phase) {
+    LogInfo("phase changed",
+            {{"from", Name(was.phase)}, {"to", Name(is.phase)}, {"message", is.message}});
+    RecordEvent(after, IsTrouble(is.phase), "PhaseChanged", std::string(Name(is.phase)),
+                is.message.empty() ? std::string(Name(is.phase)) : is.message);
+  }
+  auto answered = [&](const char* command, const std::string& old_token,
+                      const std::string& new_token) {
+    if (old_token == new_token || new_token.empty()) return;
+    RecordEvent(after, false, "CommandHandled", command,
+                std::string("answered ") + command + ": " + is.message);
+  };
+  answered("Approve", was.handled.approve, is.handled.approve);
+  answered("Abort", was.handled.abort, is.handled.abort);
+  answered("Rollback", was.handled.rollback, is.handled.rollback);
+  answered("Retry", was.handled.retry, is.handled.retry);
+}
+
+void MigrationReconciler::RecordEvent(const api::TenantMigration& migration, bool warning,
+                                      std::string reason, std::string action, std::string note) {
+  kube::EventSpec event;
+  event.regarding = {kube::kTenantMigration,
+                     {migration.meta.namespace_name, migration.meta.name},
+                     migration.meta.uid};
+  event.warning = warning;
+  event.reason = std::move(reason);
+  event.action = std::move(action);
+  event.note = std::move(note);
+  events_.Record(std::move(event));
+}
+
+}  // namespace cutover::migration
