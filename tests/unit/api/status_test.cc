@@ -46,7 +46,7 @@ TenantMigrationStatus FullMigrationStatus() {
   status.conditions = SomeConditions();
   status.stages = {{"Copying", "Succeeded", kPrecise, kPrecise, "96 tables", 5, 5, "bytes"},
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
-  status.progress = {512'000'000, 596'000'000, 12, 96, 65};
+  status.progress = {512'000'000, 596'000'000, 12, 96, 65, kPrecise};
   status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1};
   status.rollback = {kMorning, "SmokeFailed", kMorning};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
@@ -162,7 +162,7 @@ TEST(Summary, ShowsAboutThreeDigitsInTheUnitOfTheTotal) {
         Row{512'000'000, 596'000'000, "512/596 MB"},
         Row{5'140'000'000, 59'600'000'000, "5.1/59.6 GB"},
         Row{1'000'000, 12'000'000'000'000, "0.0/12.0 TB"}, Row{-1, 2'000, "0.0/2.0 kB"}})
-    EXPECT_EQ(Summary({row.copied, row.total, 0, 0, 0}), row.text);
+    EXPECT_EQ(Summary({.bytes_copied = row.copied, .bytes_total = row.total}), row.text);
 }
 
 TEST(FormatPause, CountsTenthsUpToAMinute) {
