@@ -33,8 +33,8 @@ struct Finding {
 /// containers take their environment from (EnvironmentSources), as far as they exist.
 ///
 /// Reasons: ArgumentOverridesWiring, EnvironmentOverridesWiring, EnvironmentNotChangeable,
-/// ContainerNotFound, EnvironmentIgnored, ModulesUpdatedAtStart, SourceNamedElsewhere,
-/// NoWiring.
+/// ContainerNotFound, EnvironmentIgnored, ModulesUpdatedAtStart, PortNotWired,
+/// SourceNamedElsewhere, NoWiring.
 std::vector<Finding> CheckPrecedence(const api::DatabasePlacement& placement,
                                      const Objects& objects, const Sides& sides);
 

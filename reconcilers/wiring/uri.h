@@ -25,4 +25,7 @@ std::optional<UriEndpoint> ReadUri(std::string_view uri);
 Result<std::string> EditUri(std::string_view uri, const UriEndpoint& endpoint,
                             const std::optional<std::string>& password);
 
+/// A URI that names user and database, to be completed by EditUri.
+std::string MakeUri(std::string_view user, std::string_view database);
+
 }  // namespace cutover::wiring

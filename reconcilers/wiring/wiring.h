@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -96,11 +97,18 @@ Status RestoreWiring(std::stop_token stop, Deadline deadline, const Access& acce
 Result<bool> WiringIsAsRecorded(std::stop_token stop, Deadline deadline, const Access& access,
                                 const api::DatabasePlacement& placement, const Json& record);
 
+/// Asked right before a write, whether it is still wanted.
+using StillWanted = std::function<Result<bool>()>;
+
 /// Makes the Service and its EndpointSlices lead to `server` now; all that a placement owns itself.
 /// Does nothing when the placement names no Service. Terminal "ServiceNotOurs" when one of that
 /// name has a selector or an external name, or other EndpointSlices feed it.
+///
+/// Slices are written on condition of the version read before `still_wanted` was asked: whoever
+/// points them elsewhere in between wins, and this call is a conflict.
 Status ApplyService(std::stop_token stop, Deadline deadline, const Access& access,
-                    const api::DatabasePlacement& placement, const HostPort& server);
+                    const api::DatabasePlacement& placement, const HostPort& server,
+                    const StillWanted& still_wanted = nullptr);
 
 // Pure parts of the above.
 
@@ -133,8 +141,7 @@ Result<std::vector<ObjectPatch>> PlanWiring(const api::DatabasePlacement& placem
 Result<Json> RecordObjects(const api::DatabasePlacement& placement, const Objects& current);
 
 /// The writes that bring all items but the Service back to `record`.
-Result<std::vector<ObjectPatch>> PlanRestore(const api::DatabasePlacement& placement,
-                                             const Objects& current, const Json& record);
+Result<std::vector<ObjectPatch>> PlanRestore(const Objects& current, const Json& record);
 
 /// Where all items but the Service point.
 std::vector<ItemObservation> ObserveObjects(const api::DatabasePlacement& placement,

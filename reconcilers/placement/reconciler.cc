@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/placement/reconciler.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "operator/base/log.h"
+#include "operator/kube/metadata.h"
+#include "reconcilers/placement/status.h"
+#include "reconcilers/server/admin_login.h"
+#include "reconcilers/wiring/service.h"
+
+namespace cutover::placement {
+namespace {
+
+bool IsOver(api::Phase phase) {
+  return phase == api::Phase::kCompleted || phase == api::Phase::kAborted ||
+         phase == api::Phase::kFailed || phase == api::Phase::kRolledBack;
+}
+
+wiring::HostPort AddressOf(const api::DatabaseServer& server) {
+  return {server.spec.endpoint.host, server.spec.endpoint.port};
+}
+
+bool HasLabels(const Json& object, const std::map<std::string, std::string>& labels) {
+  return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
+    return kube::LabelOf(object, label.first) == label.second;
+  });
+}
+
+Result<bool> Admits(std::stop_token stop, Deadline deadline, kube::Client& client,
+                    const api::DatabaseServer& server, const std::string& ns) {
+  const auto& allowed = server.spec.allowed_namespaces;
+  if (!allowed) return true;
+  if (!allowed->names.empty())
+    return std::find(allowed->names.begin(), allowed->names.end(), ns) != allowed->names.end();
+  if (allowed->match_labels.empty()) return true;
+  TRY_ASSIGN(const std::optional<Json> object,
+             client.Get(stop, deadline, kube::kNamespace, {"", ns}));
+  return object && HasLabels(*object, allowed->match_labels);
+}
+
+void LogChange(const api::DatabasePlacementStatus& before,
+               const api::DatabasePlacementStatus& after) {
+  for (const api::Condition& condition : after.conditions.items()) {
+    const api::Condition* held = before.conditions.Find(condition.type);
+    if (held != nullptr && held->reason == condition.reason) continue;
+    LogInfo("a placement's condition has changed", {{"condition", condition.type},
+                                                    {"status", api::Name(condition.status)},
+                                                    {"reason", condition.reason},
+                                                    {"message", condition.message}});
+  }
+}
+
+}  // namespace
+
+std::string ActiveMigrationOf(const kube::Key& placement,
+                              const std::vector<api::TenantMigration>& migrations) {
+  const api::TenantMigration* first = nullptr;
+  for (const api::TenantMigration& migration : migrations) {
+    if (migration.meta.namespace_name != placement.ns ||
+        migration.spec.placement_name != placement.name || IsOver(migration.status.phase))
+      continue;
+    const auto age = [](const api::TenantMigration& m) {
+      return std::pair(m.meta.creation_timestamp, m.meta.name);
+    };
+    if (first == nullptr || age(migration) < age(*first)) first = &migration;
+  }
+  return first == nullptr ? "" : first->meta.name;
+}
+
+PlacementReconciler::PlacementReconciler(PlacementSources sources,
+                                         PlacementReconcilerOptions options, const Clock& clock,
+                                         AskDatabase ask)
+    : sources_(sources), options_(std::move(options)), clock_(clock), ask_(std::move(ask)) {}
+
+wiring::Access PlacementReconciler::WiringAccess() const {
+  return {sources_.client, sources_.resolver, options_.operator_namespace};
+}
+
+Status PlacementReconciler::ObserveServer(std::stop_token stop, Deadline deadline,
+                                          PlacementObservation& seen) {
+  if (seen.server_name.empty()) return Ok();
+  TRY_ASSIGN(const auto server, sources_.servers.Get({"", seen.server_name}));
+  if (!server) return Ok();
+  seen.server = *server;
+  TRY_ASSIGN(seen.namespace_allowed,
+             Admits(stop, deadline, sources_.client, *server, seen.placement.meta.namespace_name));
+  return Ok();
+}
+
+Result<DatabaseObservation> PlacementReconciler::ObserveDatabase(std::stop_token stop,
+                                                                 Deadline deadline,
+                                                                 const PlacementObservation& seen) {
+  DatabaseQuestion question;
+  TRY_ASSIGN(question.admin, server::AdminLogin(stop, deadline, sources_.client,
+                                                options_.operator_namespace, *seen.server));
+  question.tenant = question.admin.WithDatabase(seen.placement.spec.database_name);
+  question.tenant.user = seen.placement.spec.owner;
+  question.tenant.password = seen.password ? *seen.password : "";
+  return ask_(stop, deadline.OrAfter(options_.database_timeout), question);
+}
+
+// Asked live, between reading the Service and writing it: a migration that began since then owns
+// the Service, and what it writes makes our write a conflict.
+Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadline deadline,
+                                                     const PlacementObservation& seen) {
+  const kube::Key key{seen.placement.meta.namespace_name, seen.placement.meta.name};
+  TRY_ASSIGN(const std::optional<Json> object,
+             sources_.client.Get(stop, deadline, kube::kDatabasePlacement, key));
+  if (!object || kube::UidOf(*object) != seen.placement.meta.uid) return false;
+  if ((*object)["status"]["serverName"].AsString() != seen.placement.status.server_name)
+    return false;
+  kube::ListOptions options;
+  options.ns = key.ns;
+  TRY_ASSIGN(const kube::ObjectList list,
+             sources_.client.List(stop, deadline, kube::kTenantMigration, options));
+  std::vector<api::TenantMigration> migrations;
+  for (const Json& item : list.items) {
+    TRY_ASSIGN(api::TenantMigration migration, api::DecodeTenantMigration(item));
+    migrations.push_back(std::move(migration));
+  }
+  return ActiveMigrationOf(key, migrations).empty();
+}
+
+Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline deadline,
+                                               const PlacementObservation& seen) {
+  if (!seen.migration_name.empty())
+    return wiring::RefreshService(stop, deadline, WiringAccess(), seen.placement);
+  return wiring::ApplyService(stop, deadline, WiringAccess(), seen.placement,
+                              AddressOf(*seen.server),
+                              [&] { return ServiceIsStillOurs(stop, deadline, seen); });
+}
+
+Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, Deadline deadline,
+                                                          api::DatabasePlacement placement) {
+  PlacementObservation seen;
+  const kube::Key key{placement.meta.namespace_name, placement.meta.name};
+  std::vector<api::TenantMigration> migrations;
+  for (const auto& migration : sources_.migrations.List(key.ns)) migrations.push_back(*migration);
+  seen.migration_name = ActiveMigrationOf(key, migrations);
+  seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
+                                                          : placement.status.server_name;
+  seen.placement = std::move(placement);
+  TRY(ObserveServer(stop, deadline, seen));
+  if (!seen.server || !seen.namespace_allowed) return seen;
+
+  seen.service = KeepServiceCurrent(stop, deadline, seen);
+  if (!seen.migration_name.empty()) return seen;
+  const api::SecretKeyRef& secret = seen.placement.spec.password_secret_ref;
+  seen.password =
+      server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);
+  seen.database = ObserveDatabase(stop, deadline, seen);
+  seen.wiring = wiring::ObserveWiring(stop, deadline, WiringAccess(), seen.placement,
+                                      {AddressOf(*seen.server), std::nullopt});
+  return seen;
+}
+
+Result<kube::Step> PlacementReconciler::Reconcile(std::stop_token stop, Deadline deadline,
+                                                  const kube::Key& key) {
+  TRY_ASSIGN(const std::optional<Json> object,
+             sources_.client.Get(stop, deadline, kube::kDatabasePlacement, key));
+  if (!object || kube::IsDeleting(*object)) return kube::Step::Done();
+  TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
+  const api::DatabasePlacementStatus before = placement.status;
+
+  TRY_ASSIGN(const PlacementObservation seen, Observe(stop, deadline, std::move(placement)));
+  if (stop.stop_requested()) return kube::Step::Done();
+  const api::DatabasePlacementStatus after = DecideStatus(seen, clock_.WallNow());
+  const Json encoded = api::EncodeStatus(after);
+  if (encoded != api::EncodeStatus(before)) {
+    LogChange(before, after);
+    // On condition that nobody has written since: a migration may just have moved serverName.
+    Json patch = kube::NewObject(kube::kDatabasePlacement, key);
+    patch.MutableAt("metadata").Set("resourceVersion", seen.placement.meta.resource_version);
+    patch.Set("status", encoded);
+    kube::PatchOptions options;
+    options.type = kube::PatchType::kApply;
+    options.field_manager = "cutover-status";
+    options.subresource = "status";
+    options.force = true;
+    TRY(sources_.client.Patch(stop, deadline, kube::kDatabasePlacement, key, patch, options));
+  }
+  return kube::Step::After(options_.resync_interval);
+}
+
+void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePlacement>& placements,
+                            kube::Store<api::DatabaseServer>& servers,
+                            kube::Store<api::TenantMigration>& migrations,
+                            PlacementReconciler& reconciler) {
+  kube::ControllerOptions options;
+  options.name = "databaseplacement";
+  options.workers = reconciler.options().workers;
+  kube::Controller& controller = manager.AddController(
+      options, [&reconciler](std::stop_token stop, Deadline deadline, const kube::Key& key) {
+        return reconciler.Reconcile(stop, deadline, key);
+      });
+
+  // Not Controller::For: our own writes of the status would call for another look each. What a
+  // migration writes there is another matter.
+  placements.AddHandler(
+      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
+        if (before && after && before->meta.generation == after->meta.generation &&
+            before->status.server_name == after->status.server_name)
+          return;
+        controller.Enqueue(key);
+      });
+  migrations.AddHandler(
+      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
+        if (before && after && IsOver(before->status.phase) == IsOver(after->status.phase)) return;
+        for (const auto& version : {before, after})
+          if (version) controller.Enqueue({key.ns, version->spec.placement_name});
+      });
+  servers.AddHandler([&controller, &placements](kube::Change, const kube::Key& key,
+                                                const auto& before, const auto& after) {
+    if (before && after && before->meta.generation == after->meta.generation &&
+        before->status.conditions.IsTrue("Ready") == after->status.conditions.IsTrue("Ready"))
+      return;
+    for (const auto& placement : placements.List())
+      if (placement->status.server_name == key.name || placement->spec.server_name == key.name)
+        controller.Enqueue({placement->meta.namespace_name, placement->meta.name});
+  });
+}
+
+}  // namespace cutover::placement

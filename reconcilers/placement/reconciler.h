@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <string>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/base/clock.h"
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+#include "operator/kube/controller.h"
+#include "operator/kube/manager.h"
+#include "operator/kube/store.h"
+#include "reconcilers/placement/observe.h"
+#include "reconcilers/wiring/endpoints.h"
+
+namespace cutover::placement {
+
+struct PlacementReconcilerOptions {
+  std::string operator_namespace = "cutover-system";  ///< Where the servers' Secrets live.
+  std::chrono::seconds resync_interval{30};
+  std::chrono::seconds database_timeout{10};
+  int workers = 8;
+};
+
+/// What the reconciler reads from. All outlive it.
+struct PlacementSources {
+  kube::Client& client;
+  wiring::Resolver& resolver;
+  const kube::Store<api::DatabaseServer>& servers;
+  const kube::Store<api::TenantMigration>& migrations;
+};
+
+/// Adopts a tenant that exists already, and from then on says where it is, whether it can be
+/// reached there, and whether its wiring agrees. The one thing it changes is the placement's own
+/// Service; foreign changes of the wiring are reported, never fought. While a migration is active
+/// the Service's addresses are kept current for the server that it leads to, and nothing else is
+/// done. Keeps nothing between calls; thread-safe.
+class PlacementReconciler {
+ public:
+  PlacementReconciler(PlacementSources sources, PlacementReconcilerOptions options,
+                      const Clock& clock = RealClock(), AskDatabase ask = AskOverNetwork);
+
+  Result<kube::Step> Reconcile(std::stop_token stop, Deadline deadline, const kube::Key& key);
+
+  const PlacementReconcilerOptions& options() const { return options_; }
+
+ private:
+  Result<PlacementObservation> Observe(std::stop_token stop, Deadline deadline,
+                                       api::DatabasePlacement placement);
+  Status ObserveServer(std::stop_token stop, Deadline deadline, PlacementObservation& seen);
+  Result<DatabaseObservation> ObserveDatabase(std::stop_token stop, Deadline deadline,
+                                              const PlacementObservation& seen);
+  Status KeepServiceCurrent(std::stop_token stop, Deadline deadline,
+                            const PlacementObservation& seen);
+  Result<bool> ServiceIsStillOurs(std::stop_token stop, Deadline deadline,
+                                  const PlacementObservation& seen);
+  wiring::Access WiringAccess() const;
+
+  const PlacementSources sources_;
+  const PlacementReconcilerOptions options_;
+  const Clock& clock_;
+  const AskDatabase ask_;
+};
+
+/// The active migration of a placement among `migrations`: the oldest, by name when equally old.
+std::string ActiveMigrationOf(const kube::Key& placement,
+                              const std::vector<api::TenantMigration>& migrations);
+
+/// Runs the reconciler for every placement of the store: when it changes, or its server, or a
+/// migration of it, and every resync_interval. All references outlive the manager's Run.
+void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePlacement>& placements,
+                            kube::Store<api::DatabaseServer>& servers,
+                            kube::Store<api::TenantMigration>& migrations,
+                            PlacementReconciler& reconciler);
+
+}  // namespace cutover::placement

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "operator/api/database_placement.h"
+#include "operator/base/clock.h"
+#include "reconcilers/placement/observe.h"
+
+namespace cutover::placement {
+
+/// The status that an observation asks for. Pure.
+///
+/// Ready's reasons, in the order of the checks, the first that fails: ServerNotChosen,
+/// ServerNotFound, ServerNotReady, NamespaceNotAllowed, PasswordMissing, DatabaseNotObserved,
+/// DatabaseNotFound, OwnerDiffers, TenantLoginFailed, ServiceNotCurrent; else Ready.
+/// InSync's: InSync, WiringDrifted, PinnedElsewhere, Unknown. WiringDrifted's: AsExpected, Drifted,
+/// Unknown. While a migration is active all three say Migrating: what it changes is no drift.
+///
+/// status.serverName is set once, when the tenant has been found there; afterwards only a migration
+/// changes it.
+api::DatabasePlacementStatus DecideStatus(const PlacementObservation& observation, WallTime now);
+
+}  // namespace cutover::placement

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/server/reconciler.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "operator/base/log.h"
+#include "reconcilers/server/admin_login.h"
+#include "reconcilers/server/status.h"
+
+namespace cutover::server {
+namespace {
+
+// All that a watch of Secrets is for here: that one of this name has changed. What is in them is
+// read when it is needed, and never kept.
+struct SecretName {
+  std::string name;
+};
+
+Result<SecretName> DecodeSecretName(const Json& object) {
+  return SecretName{kube::KeyOf(object).name};
+}
+
+bool Names(const api::DatabaseServer& server, const std::string& secret) {
+  return server.spec.admin_secret_name == secret || server.spec.endpoint.ca_secret_name == secret;
+}
+
+void LogChange(const api::DatabaseServer& server, const api::DatabaseServerStatus& status) {
+  const api::Condition* before = server.status.conditions.Find("Ready");
+  const api::Condition* after = status.conditions.Find("Ready");
+  if (before != nullptr && before->reason == after->reason) return;
+  LogInfo("a server's condition has changed", {{"ready", api::Name(after->status)},
+                                               {"reason", after->reason},
+                                               {"message", after->message}});
+}
+
+}  // namespace
+
+Result<pg::ServerFacts> ProbeOverNetwork(std::stop_token stop, Deadline deadline,
+                                         const pg::ConnectOptions& login) {
+  TRY_ASSIGN(pg::Connection connection, pg::Connection::Open(stop, deadline, login));
+  return pg::ProbeServer(stop, deadline, connection);
+}
+
+ServerReconciler::ServerReconciler(kube::Client& client, ServerReconcilerOptions options,
+                                   const Clock& clock, Probe probe)
+    : client_(client), options_(std::move(options)), clock_(clock), probe_(std::move(probe)) {}
+
+Result<pg::ServerFacts> ServerReconciler::Observe(std::stop_token stop, Deadline deadline,
+                                                  const Result<pg::ConnectOptions>& login) {
+  if (!login) return tl::make_unexpected(login.error());
+  return probe_(stop, deadline.OrAfter(options_.probe_timeout), *login);
+}
+
+Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline deadline,
+                                               const kube::Key& key) {
+  TRY_ASSIGN(const std::optional<Json> object,
+             client_.Get(stop, deadline, kube::kDatabaseServer, key));
+  if (!object || kube::IsDeleting(*object)) return kube::Step::Done();
+  TRY_ASSIGN(const api::DatabaseServer server, api::DecodeDatabaseServer(*object));
+
+  const Result<pg::ConnectOptions> login =
+      AdminLogin(stop, deadline, client_, options_.operator_namespace, server);
+  // What the API server fails to tell says nothing about the database server.
+  if (!login && !IsLoginIncomplete(login.error())) return tl::make_unexpected(login.error());
+  const Result<pg::ServerFacts> probe = Observe(stop, deadline, login);
+  if (stop.stop_requested()) return kube::Step::Done();
+  const api::DatabaseServerStatus status = DecideStatus(server, probe, clock_.WallNow());
+
+  // Compared as they are written: what encoding shortens must not look like a change.
+  const Json encoded = api::EncodeStatus(status);
+  if (encoded != api::EncodeStatus(server.status)) {
+    LogChange(server, status);
+    TRY(client_.ApplyStatus(stop, deadline, kube::kDatabaseServer, key, encoded, server.meta.uid));
+  }
+  return kube::Step::After(options_.probe_interval);
+}
+
+void AddServerController(kube::Manager& manager, kube::Store<api::DatabaseServer>& servers,
+                         ServerReconciler& reconciler) {
+  kube::ControllerOptions options;
+  options.name = "databaseserver";
+  options.workers = reconciler.options().workers;
+  kube::Controller& controller = manager.AddController(
+      options, [&reconciler](std::stop_token stop, Deadline deadline, const kube::Key& key) {
+        return reconciler.Reconcile(stop, deadline, key);
+      });
+
+  // Not Controller::For: our own writes of the status would start a second probe each.
+  servers.AddHandler(
+      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
+        if (before && after && before->meta.generation == after->meta.generation) return;
+        controller.Enqueue(key);
+      });
+
+  kube::WatcherOptions watch;
+  watch.resource = kube::kSecret;
+  watch.ns = reconciler.options().operator_namespace;
+  kube::Store<SecretName>& secrets = manager.AddStore<SecretName>(watch, DecodeSecretName);
+  controller.Watches<SecretName>(secrets, [&servers](const kube::Key&, const SecretName& secret) {
+    std::vector<kube::Key> affected;
+    for (const auto& server : servers.List())
+      if (Names(*server, secret.name)) affected.push_back({"", server->meta.name});
+    return affected;
+  });
+}
+
+}  // namespace cutover::server

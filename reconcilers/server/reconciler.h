@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <stop_token>
+#include <string>
+
+#include "operator/api/database_server.h"
+#include "operator/base/clock.h"
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+#include "operator/kube/controller.h"
+#include "operator/kube/manager.h"
+#include "postgres/server_probe.h"
+
+namespace cutover::server {
+
+struct ServerReconcilerOptions {
+  std::string operator_namespace = "cutover-system";  ///< Where the servers' Secrets live.
+  std::chrono::seconds probe_interval{30};
+  std::chrono::seconds probe_timeout{10};  ///< So that a dead server holds one worker this long.
+  int workers = 8;
+};
+
+/// Looks at a server with the given login.
+using Probe =
+    std::function<Result<pg::ServerFacts>(std::stop_token, Deadline, const pg::ConnectOptions&)>;
+Result<pg::ServerFacts> ProbeOverNetwork(std::stop_token stop, Deadline deadline,
+                                         const pg::ConnectOptions& login);
+
+/// Says in its status what a DatabaseServer is and whether it can be worked with. Changes nothing
+/// on the server. Keeps nothing between calls; thread-safe.
+class ServerReconciler {
+ public:
+  ServerReconciler(kube::Client& client, ServerReconcilerOptions options,
+                   const Clock& clock = RealClock(), Probe probe = ProbeOverNetwork);
+
+  Result<kube::Step> Reconcile(std::stop_token stop, Deadline deadline, const kube::Key& key);
+
+  const ServerReconcilerOptions& options() const { return options_; }
+
+ private:
+  Result<pg::ServerFacts> Observe(std::stop_token stop, Deadline deadline,
+                                  const Result<pg::ConnectOptions>& login);
+
+  kube::Client& client_;
+  const ServerReconcilerOptions options_;
+  const Clock& clock_;
+  const Probe probe_;
+};
+
+/// Runs the reconciler for every server of the store: when its spec changes, when a Secret that it
+/// names changes, and every probe_interval. `servers` and `reconciler` outlive the manager's Run.
+void AddServerController(kube::Manager& manager, kube::Store<api::DatabaseServer>& servers,
+                         ServerReconciler& reconciler);
+
+}  // namespace cutover::server
