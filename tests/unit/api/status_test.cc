@@ -152,6 +152,13 @@ TEST(Shorten, NeverCutsACharacterInTwo) {
   EXPECT_EQ(Shorten("\xF0\x9F\x98\x80\xF0\x9F\x98\x80", 6), "...");
 }
 
+std::string SummaryOf(int64_t copied, int64_t total) {
+  MigrationProgress progress;
+  progress.bytes_copied = copied;
+  progress.bytes_total = total;
+  return Summary(progress);
+}
+
 TEST(Summary, ShowsAboutThreeDigitsInTheUnitOfTheTotal) {
   struct Row {
     int64_t copied, total;
@@ -162,7 +169,7 @@ TEST(Summary, ShowsAboutThreeDigitsInTheUnitOfTheTotal) {
         Row{512'000'000, 596'000'000, "512/596 MB"},
         Row{5'140'000'000, 59'600'000'000, "5.1/59.6 GB"},
         Row{1'000'000, 12'000'000'000'000, "0.0/12.0 TB"}, Row{-1, 2'000, "0.0/2.0 kB"}})
-    EXPECT_EQ(Summary({.bytes_copied = row.copied, .bytes_total = row.total}), row.text);
+    EXPECT_EQ(SummaryOf(row.copied, row.total), row.text);
 }
 
 TEST(FormatPause, CountsTenthsUpToAMinute) {
