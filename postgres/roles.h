@@ -54,6 +54,10 @@ struct RoleSet {
 Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
                                     Connection& connection);
 
+/// Their names only; needs no privilege on pg_authid. Predefined roles are not among them.
+Result<std::vector<std::string>> ReadReferencedRoleNames(std::stop_token stop, Deadline deadline,
+                                                         Connection& connection);
+
 /// Named roles of a server, those that exist, with the memberships among them.
 Result<RoleSet> ReadRoles(std::stop_token stop, Deadline deadline, Connection& connection,
                           const std::vector<std::string>& names);

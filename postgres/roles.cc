@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/roles.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+namespace cutover::pg {
+namespace {
+
+// pg_shdepend knows owners, grantees, default privileges and policies of this database's objects,
+// and of the database itself. Roles that every cluster has are not in it.
+constexpr const char* kReferencedNames = R"(
+  WITH RECURSIVE this AS (SELECT oid FROM pg_database WHERE datname = current_database()),
+  direct AS (
+    SELECT s.refobjid AS role, bool_or(s.deptype = 'o') AS owns
+      FROM pg_shdepend s, this
+     WHERE s.refclassid = 'pg_authid'::regclass
+       AND (s.dbid = this.oid OR s.classid = 'pg_database'::regclass AND s.objid = this.oid)
+     GROUP BY 1
+    UNION ALL
+    SELECT s.setrole, false FROM pg_db_role_setting s, this
+     WHERE s.setdatabase = this.oid AND s.setrole <> 0),
+  members AS (
+    SELECT role FROM direct WHERE owns
+    UNION
+    SELECT m.member FROM members JOIN pg_auth_members m ON m.roleid = members.role
+      JOIN pg_roles r ON r.oid = m.member
+     WHERE NOT r.rolsuper),
+  wanted AS (
+    SELECT role FROM direct
+    UNION SELECT role FROM members
+    UNION
+    SELECT m.roleid FROM wanted JOIN pg_auth_members m ON m.member = wanted.role)
+  SELECT DISTINCT r.rolname FROM wanted JOIN pg_roles r ON r.oid = wanted.role
+   WHERE r.rolname <> current_user AND r.rolname !~ '^pg_' ORDER BY 1)";
+
+constexpr const char* kReadRoles = R"(
+  SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
+         rolbypassrls, rolconnlimit, coalesce(rolpassword, ''),
+         coalesce(nullif(rolvaliduntil, 'infinity')::text, ''),
+         coalesce(shobj_description(oid, 'pg_authid'), '')
+    FROM pg_authid
+   WHERE rolname = ANY ($1::text[]) AND rolname !~ '^pg_' ORDER BY rolname COLLATE "C")";
+
+constexpr const char* kReadMemberships = R"(
+  SELECT g.rolname, m.rolname, bool_or(a.admin_option)
+    FROM pg_auth_members a
+         JOIN pg_roles g ON g.oid = a.roleid
+         JOIN pg_roles m ON m.oid = a.member
+   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
+   GROUP BY 1, 2 ORDER BY 1, 2)";
+
+constexpr const char* kReadRoleSettings = R"(
+  SELECT r.rolname, split_part(item, '=', 1), substr(item, strpos(item, '=') + 1)
+    FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+         CROSS JOIN unnest(s.setconfig) AS item
+   WHERE s.setdatabase = 0 AND r.rolname = ANY ($1::text[]) ORDER BY 1, 2)";
+
+// Verifiers must not end up in the server's log, nor in pg_stat_statements' texts.
+constexpr const char* kKeepOutOfLogs = R"(
+  SELECT set_config(name, value, true)
+    FROM (VALUES ('log_statement', 'none'), ('log_min_error_statement', 'panic'),
+                 ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
+                 ('pg_stat_statements.track_utility', 'off')) AS quiet (name, value)
+   WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))";
+
+bool IsPredefined(const std::string& role) { return role.starts_with("pg_"); }
+
+std::string MarkOf(std::string_view migration_uid) {
+  return "Created by Cutover, migration " + std::string(migration_uid);
+}
+
+/// The attributes as CREATE ROLE takes them; all are said, so that no default decides.
+std::string Attributes(const Role& role) {
+  auto flag = [](bool set, const char* name) { return std::string(set ? " " : " NO") + name; };
+  std::string sql = flag(role.inherit, "INHERIT") + flag(role.create_role, "CREATEROLE") +
+                    flag(role.create_database, "CREATEDB") + flag(role.can_login, "LOGIN");
+  // Only what a superuser may grant is left unsaid when it is not wanted.
+  if (role.replication) sql += " REPLICATION";
+  if (role.bypass_rls) sql += " BYPASSRLS";
+  sql += " CONNECTION LIMIT " + std::to_string(role.connection_limit);
+  if (!role.verifier.empty()) sql += " PASSWORD " + QuoteLiteral(role.verifier);
+  if (!role.valid_until.empty()) sql += " VALID UNTIL " + QuoteLiteral(role.valid_until);
+  return sql;
+}
+
+/// What differs between two roles of one name, in words; empty when they are the same role. The
+/// comment and the settings do not make another role of it.
+std::string Difference(const Role& source, const Role& target) {
+  std::string words;
+  auto note = [&words](bool differs, const char* what) {
+    if (differs) words += std::string(words.empty() ? "" : ", ") + what;
+  };
+  note(source.superuser != target.superuser, "SUPERUSER");
+  note(source.inherit != target.inherit, "INHERIT");
+  note(source.create_role != target.create_role, "CREATEROLE");
+  note(source.create_database != target.create_database, "CREATEDB");
+  note(source.can_login != target.can_login, "LOGIN");
+  note(source.replication != target.replication, "REPLICATION");
+  note(source.bypass_rls != target.bypass_rls, "BYPASSRLS");
+  note(source.connection_limit != target.connection_limit, "CONNECTION LIMIT");
+  note(source.valid_until != target.valid_until, "VALID UNTIL");
+  note(source.verifier != target.verifier, "the password");
+  return words;
+}
+
+Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                  const Role& role, std::string_view migration_uid) {
+  const std::string name = QuoteIdentifier(role.name);
+  Status created = transaction.Exec(stop, deadline, "CREATE ROLE " + name + Attributes(role));
+  if (!created) return tl::unexpected(WithContext(std::move(created).error(), "role " + name));
+  TRY(transaction.Exec(stop, deadline,
+                       "COMMENT ON ROLE " + name + " IS " + QuoteLiteral(MarkOf(migration_uid))));
+  for (const StoredSetting& setting : role.settings) {
+    TRY(transaction.Exec(stop, deadline,
+                         "ALTER ROLE " + name + " SET " + setting.name + " = " +
+                             SettingLiteral(setting.name, setting.value)));
+  }
+  return Ok();
+}
+
+template <class Session>
+Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Session& session,
+                          const std::vector<std::string>& names) {
+  RoleSet set;
+  TRY_ASSIGN(Rows rows, session.Query(stop, deadline, kReadRoles, {names}));
+  TRY_ASSIGN(Rows memberships, session.Query(stop, deadline, kReadMemberships, {names}));
+  TRY_ASSIGN(Rows settings, session.Query(stop, deadline, kReadRoleSettings, {names}));
+  for (Row row : rows) {
+    Role role;
+    role.name = row.Text(0);
+    role.superuser = row.Bool(1);
+    role.inherit = row.Bool(2);
+    role.create_role = row.Bool(3);
+    role.create_database = row.Bool(4);
+    role.can_login = row.Bool(5);
+    role.replication = row.Bool(6);
+    role.bypass_rls = row.Bool(7);
+    role.connection_limit = static_cast<int>(row.Int(8));
+    role.verifier = row.Text(9);
+    role.valid_until = row.Text(10);
+    role.comment = row.Text(11);
+    for (Row setting : settings) {
+      if (setting.Text(0) == role.name)
+        role.settings.push_back({role.name, setting.Text(1), setting.Text(2)});
+    }
+    set.roles.push_back(std::move(role));
+  }
+  for (Row row : memberships) set.memberships.push_back({row.Text(0), row.Text(1), row.Bool(2)});
+  return set;
+}
+
+std::vector<std::string> NamesOf(const RoleSet& set) {
+  std::vector<std::string> names;
+  for (const Role& role : set.roles) names.push_back(role.name);
+  return names;
+}
+
+Result<std::vector<std::string>> MarkedRoles(const std::stop_token& stop, Deadline deadline,
+                                             Connection& connection,
+                                             std::string_view migration_uid) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline,
+                                         "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND "
+                                         "shobj_description(oid, 'pg_authid') = $1 ORDER BY 1",
+                                         {MarkOf(migration_uid)}));
+  std::vector<std::string> names;
+  for (Row row : rows) names.push_back(row.Text(0));
+  return names;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> ReadReferencedRoleNames(std::stop_token stop, Deadline deadline,
+                                                         Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, kReferencedNames));
+  std::vector<std::string> names;
+  for (Row row : rows) names.push_back(row.Text(0));
+  return names;
+}
+
+Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
+                                    Connection& connection) {
+  TRY_ASSIGN(std::vector<std::string> names, ReadReferencedRoleNames(stop, deadline, connection));
+  return ReadNamed(stop, deadline, connection, names);
+}
+
+Result<RoleSet> ReadRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                          const std::vector<std::string>& names) {
+  return ReadNamed(stop, deadline, connection, names);
+}
+
+std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target) {
+  std::map<std::string, const Role*> on_target;
+  for (const Role& role : target.roles) on_target[role.name] = &role;
+  std::vector<RoleFinding> findings;
+  for (const Role& role : source.roles) {
+    const std::string name = QuoteIdentifier(role.name);
+    auto found = on_target.find(role.name);
+    if (role.superuser) {
+      findings.push_back({role.name, RoleVerdict::kSuperuser,
+                          "role " + name + " is a superuser of the source; it is not copied"});
+    } else if (found == on_target.end()) {
+      findings.push_back({role.name, RoleVerdict::kCreate, "role " + name + " will be created"});
+    } else if (std::string differs = Difference(role, *found->second); differs.empty()) {
+      findings.push_back({role.name, RoleVerdict::kSame, "role " + name + " is there already"});
+    } else {
+      findings.push_back({role.name, RoleVerdict::kClash,
+                          "role " + name + " exists on the target and differs in " + differs +
+                              "; rename one of them, or make them the same"});
+    }
+  }
+  for (const Membership& membership : source.memberships) {
+    if (IsPredefined(membership.group))
+      findings.push_back({membership.member, RoleVerdict::kPredefinedGroup,
+                          "role " + QuoteIdentifier(membership.member) + " is a member of " +
+                              membership.group + ", which is not copied: it reaches all tenants"});
+  }
+  return findings;
+}
+
+Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
+                   const RoleSet& source, std::string_view migration_uid) {
+  TRY(transaction.Query(stop, deadline, kKeepOutOfLogs));
+  TRY_ASSIGN(RoleSet target, ReadNamed(stop, deadline, transaction, NamesOf(source)));
+  std::set<std::string> absent;
+  for (const RoleFinding& finding : CompareRoles(source, target)) {
+    if (finding.verdict == RoleVerdict::kClash) return TerminalError("RoleClash", finding.message);
+    if (finding.verdict == RoleVerdict::kCreate) absent.insert(finding.role);
+  }
+  std::set<std::string> present = absent;
+  for (const Role& role : target.roles) present.insert(role.name);
+  for (const Role& role : source.roles) {
+    if (!absent.contains(role.name)) continue;
+    TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
+  }
+  for (const Membership& membership : source.memberships) {
+    // A role that was there before keeps the memberships that it had: they are not ours to widen.
+    if (!absent.contains(membership.member) || !present.contains(membership.group)) continue;
+    TRY(transaction.Exec(stop, deadline,
+                         "GRANT " + QuoteIdentifier(membership.group) + " TO " +
+                             QuoteIdentifier(membership.member) +
+                             (membership.admin_option ? " WITH ADMIN OPTION" : "")));
+  }
+  return Ok();
+}
+
+Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
+                                                  Connection& connection,
+                                                  std::string_view migration_uid) {
+  TRY_ASSIGN(std::vector<std::string> names,
+             MarkedRoles(stop, deadline, connection, migration_uid));
+  std::vector<std::string> left;
+  for (const std::string& name : names) {
+    Status dropped =
+        connection.Exec(stop, deadline, "DROP ROLE IF EXISTS " + QuoteIdentifier(name));
+    if (dropped) continue;
+    // 2BP01: something depends on it by now. Anything else is no reason to go on.
+    if (connection.last_sqlstate() != "2BP01") return tl::unexpected(std::move(dropped).error());
+    left.push_back(name);
+  }
+  return left;
+}
+
+Status KeepCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                        const RoleSet& source, std::string_view migration_uid) {
+  TRY_ASSIGN(std::vector<std::string> names,
+             MarkedRoles(stop, deadline, connection, migration_uid));
+  for (const std::string& name : names) {
+    auto role = std::find_if(source.roles.begin(), source.roles.end(),
+                             [&](const Role& candidate) { return candidate.name == name; });
+    bool has_comment = role != source.roles.end() && !role->comment.empty();
+    TRY(connection.Exec(stop, deadline,
+                        "COMMENT ON ROLE " + QuoteIdentifier(name) + " IS " +
+                            (has_comment ? QuoteLiteral(role->comment) : "NULL")));
+  }
+  return Ok();
+}
+
+}  // namespace cutover::pg
