@@ -191,8 +191,7 @@ cluster_enable_gateway_api() {
   [ ! -e "$CLUSTER_RUN/gateway-api" ] || return 0
   directory=$(gateway_crds_directory)
   cluster_kubectl apply --server-side --filename "$directory" >/dev/null
-  cluster_kubectl wait --for condition=Established --timeout 30s \
-    crd/httproutes.gateway.networking.k8s.io crd/gatewayclasses.gateway.networking.k8s.io >/dev/null
+  wait_until 30 "the Gateway API being served" cluster_serves_gateway_api
   cluster_kubectl apply --filename - >/dev/null <<'EOF'
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
@@ -204,6 +203,11 @@ EOF
     "--providers.kubernetesgateway.statusaddress.ip=$CLUSTER_ADDRESS"
   touch "$CLUSTER_RUN/gateway-api"
   say "the Gateway API is enabled (GatewayClass traefik, listener port $CLUSTER_INGRESS_PORT)"
+}
+
+# By asking for objects, not by `kubectl wait`, which fails on a CRD that has no conditions yet.
+cluster_serves_gateway_api() {
+  cluster_kubectl get gatewayclasses,gateways,httproutes --all-namespaces >/dev/null 2>&1
 }
 
 # load_archive ARCHIVE: imports an image archive into the store of the running cluster.
