@@ -83,6 +83,7 @@ class Controller {
 
   WorkQueue& queue() { return queue_; }
   const std::string& name() const { return options_.name; }
+  int workers() const { return options_.workers; }
 
  private:
   void Process(std::stop_token stop, const Key& key);

@@ -46,6 +46,8 @@ class Manager {
   }
 
   Controller& AddController(ControllerOptions options, Reconcile reconcile);
+  /// In the order in which they were added.
+  const std::vector<std::unique_ptr<Controller>>& controllers() const { return controllers_; }
 
   /// Runs beside the watches, leader or not, until the stop token it gets: an EventRecorder's Run,
   /// a metrics server.

@@ -11,9 +11,9 @@ double Seconds(kube::Duration duration) { return std::chrono::duration<double>(d
 
 }  // namespace
 
-void RuntimeMetrics::Add(kube::Controller& controller, int workers) {
+void RuntimeMetrics::Add(kube::Controller& controller) {
   const std::string& name = controller.name();
-  metrics_.Set(Metric::kMaxConcurrentReconciles, {name}, workers);
+  metrics_.Set(Metric::kMaxConcurrentReconciles, {name}, controller.workers());
   metrics_.Set(Metric::kActiveWorkers, {name}, 0);
   metrics_.Set(Metric::kQueueDepth, {name, name}, 0);
   // All results from the start: a counter that appears with its first error shows no increase.

@@ -17,7 +17,7 @@ class RuntimeMetrics final : public kube::Observer {
 
   /// Shows the controller's workers and, at every scrape, the age of what is being worked on.
   /// `controller` outlives the last scrape.
-  void Add(kube::Controller& controller, int workers);
+  void Add(kube::Controller& controller);
 
   void OnRequest(int code, std::string_view method, std::string_view host,
                  kube::Duration took) override;

@@ -25,6 +25,33 @@ Result<std::optional<api::TenantMigration>> Read(std::stop_token stop, Deadline 
   return std::optional<api::TenantMigration>(std::move(migration));
 }
 
+// The world with a window: whoever listens sees what was observed.
+class WatchedWorld final : public World {
+ public:
+  WatchedWorld(World& world, const MigrationListeners& listeners)
+      : world_(world), listeners_(listeners) {}
+
+  Observation Observe(std::stop_token stop, Deadline deadline,
+                      const api::TenantMigration& migration) override {
+    Observation seen = world_.Observe(stop, deadline, migration);
+    if (listeners_.on_observation) listeners_.on_observation(migration, seen);
+    return seen;
+  }
+  Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
+                 Intent intent) override {
+    return world_.Perform(stop, deadline, migration, intent);
+  }
+  Result<std::string> Record(std::stop_token stop, Deadline deadline,
+                             const api::TenantMigration& migration,
+                             const api::TenantMigrationStatus& status) override {
+    return world_.Record(stop, deadline, migration, status);
+  }
+
+ private:
+  World& world_;
+  const MigrationListeners& listeners_;
+};
+
 }  // namespace
 
 MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::EventRecorder& events,
@@ -33,7 +60,8 @@ MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::Ev
 
 Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline deadline,
                                                   const kube::Key& key) {
-  ClusterWorld world(context_);
+  ClusterWorld cluster(context_);
+  WatchedWorld world(cluster, listeners_);
   while (!stop.stop_requested()) {
     TRY_ASSIGN(auto migration, Read(stop, deadline, context_.client, key));
     if (!migration) {

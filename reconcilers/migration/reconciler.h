@@ -17,6 +17,8 @@ namespace cutover::migration {
 struct MigrationListeners {
   /// After each status that was written, and once when the object is first seen.
   std::function<void(const api::TenantMigration&)> on_status;
+  /// After each look at the world.
+  std::function<void(const api::TenantMigration&, const Observation&)> on_observation;
   /// When the object is gone.
   std::function<void(const kube::Key&)> on_gone;
 };

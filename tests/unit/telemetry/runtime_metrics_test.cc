@@ -73,7 +73,7 @@ TEST_F(RuntimeMetricsTest, ShowsTheAgeOfWorkUnderWayAtTheScrape) {
         return kube::Step::Done();
       },
       RealClock(), runtime_);
-  runtime_.Add(controller, 4);
+  runtime_.Add(controller);
   EXPECT_THAT(metrics_.Expose(), HasSubstr("unfinished_work_seconds{name=\"server\","
                                            "controller=\"server\"} 0\n"));
   controller.Enqueue({"", "pg-15"});

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/controllers.h"
+
+#include <optional>
+#include <utility>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/kube/resource.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/reconciler.h"
+#include "reconcilers/placement/reconciler.h"
+#include "reconcilers/server/reconciler.h"
+#include "reconcilers/wiring/endpoints.h"
+
+namespace cutover {
+namespace {
+
+using telemetry::ObjectMetrics;
+
+template <class T>
+kube::Store<T>& AddStore(kube::Manager& manager, const kube::Resource& resource,
+                         typename kube::Store<T>::Decode decode) {
+  kube::WatcherOptions watch;
+  watch.resource = resource;
+  return manager.AddStore<T>(std::move(watch), std::move(decode));
+}
+
+// Keeps the metrics of a collection equal to it. An object that can no longer be decoded keeps what
+// was last known of it.
+template <class T, class Observe, class Forget>
+void Report(kube::Store<T>& store, Observe observe, Forget forget) {
+  store.AddHandler(
+      [observe, forget](kube::Change change, const kube::Key& key, const auto&, const auto& after) {
+        if (after)
+          observe(*after);
+        else if (change == kube::Change::kDeleted)
+          forget(key);
+      });
+}
+
+// Sides of the tenant that somebody else can write to; nothing unless both are known. The target is
+// closed from its creation on, the source open until the fence is proven.
+std::optional<int> WritableSides(const migration::Observation& seen) {
+  if (!seen.source.known() || !seen.target.known()) return std::nullopt;
+  const bool source = seen.source->exists && !seen.source->ProvenFenced();
+  const bool target = seen.target->exists && !seen.target->closed;
+  return (source ? 1 : 0) + (target ? 1 : 0);
+}
+
+// True when the difference between two versions is no more than what we write ourselves: our own
+// status must not call for another look at once.
+bool OnlyStatusDiffers(const api::TenantMigration& before, const api::TenantMigration& after) {
+  return before.meta.generation == after.meta.generation &&
+         before.meta.annotations == after.meta.annotations &&
+         before.meta.deleting() == after.meta.deleting();
+}
+
+}  // namespace
+
+class Controllers::Impl {
+ public:
+  explicit Impl(const ControllerParts& parts)
+      : parts_(parts),
+        servers_(AddStore<api::DatabaseServer>(parts.manager, kube::kDatabaseServer,
+                                               api::DecodeDatabaseServer)),
+        placements_(AddStore<api::DatabasePlacement>(parts.manager, kube::kDatabasePlacement,
+                                                     api::DecodeDatabasePlacement)),
+        migrations_(AddStore<api::TenantMigration>(parts.manager, kube::kTenantMigration,
+                                                   api::DecodeTenantMigration)),
+        server_(parts.client, ServerOptions()),
+        placement_({parts.client, resolver_, servers_, migrations_}, PlacementOptions()),
+        context_{parts.client, resolver_, RealClock(), MigrationConfig()},
+        migration_(context_, parts.events, Listeners()) {
+    // Before the controllers: what they reconcile is in the metrics already.
+    ReportObjects();
+    server::AddServerController(parts.manager, servers_, server_);
+    placement::AddPlacementController(parts.manager, placements_, servers_, migrations_,
+                                      placement_);
+    AddMigrationController();
+    for (const auto& controller : parts.manager.controllers()) parts.runtime.Add(*controller);
+  }
+
+ private:
+  server::ServerReconcilerOptions ServerOptions() const {
+    server::ServerReconcilerOptions options;
+    options.operator_namespace = parts_.flags.namespace_name;
+    options.workers = parts_.flags.workers;
+    return options;
+  }
+
+  placement::PlacementReconcilerOptions PlacementOptions() const {
+    placement::PlacementReconcilerOptions options;
+    options.operator_namespace = parts_.flags.namespace_name;
+    options.workers = parts_.flags.workers;
+    return options;
+  }
+
+  migration::OperatorConfig MigrationConfig() const {
+    migration::OperatorConfig config;
+    config.namespace_name = parts_.flags.namespace_name;
+    config.operator_image = parts_.flags.operator_image;
+    config.mover_image = parts_.flags.mover_image;
+    config.image_pull_policy = parts_.flags.image_pull_policy;
+    config.epoch = [&manager = parts_.manager] { return manager.IsLeader() ? manager.epoch() : 0; };
+    return config;
+  }
+
+  migration::MigrationListeners Listeners() const {
+    migration::MigrationListeners listeners;
+    listeners.on_observation = [&objects = parts_.objects](const api::TenantMigration& migration,
+                                                           const migration::Observation& seen) {
+      objects.ObserveWritableSides({migration.meta.namespace_name, migration.meta.name},
+                                   WritableSides(seen));
+    };
+    return listeners;
+  }
+
+  void ReportObjects() {
+    ObjectMetrics& objects = parts_.objects;
+    Report(
+        servers_, [&objects](const auto& server) { objects.ObserveServer(server); },
+        [&objects](const kube::Key& key) { objects.ForgetServer(key.name); });
+    Report(
+        placements_, [&objects](const auto& placement) { objects.ObservePlacement(placement); },
+        [&objects](const kube::Key& key) { objects.ForgetPlacement(key); });
+    Report(
+        migrations_, [&objects](const auto& migration) { objects.ObserveMigration(migration); },
+        [&objects](const kube::Key& key) { objects.ForgetMigration(key); });
+  }
+
+  void AddMigrationController() {
+    kube::ControllerOptions options;
+    options.name = "tenantmigration";
+    options.workers = parts_.flags.workers;
+    kube::Controller& controller = parts_.manager.AddController(
+        options, [this](std::stop_token stop, Deadline deadline, const kube::Key& key) {
+          return migration_.Reconcile(stop, deadline, key);
+        });
+    migrations_.AddHandler(
+        [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
+          if (!before || !after || !OnlyStatusDiffers(*before, *after)) controller.Enqueue(key);
+        });
+  }
+
+  const ControllerParts parts_;
+  wiring::SystemResolver resolver_;
+  kube::Store<api::DatabaseServer>& servers_;
+  kube::Store<api::DatabasePlacement>& placements_;
+  kube::Store<api::TenantMigration>& migrations_;
+  server::ServerReconciler server_;
+  placement::PlacementReconciler placement_;
+  const migration::ClusterContext context_;
+  migration::MigrationReconciler migration_;
+};
+
+Controllers::Controllers(const ControllerParts& parts) : impl_(std::make_unique<Impl>(parts)) {}
+Controllers::~Controllers() = default;
+
+}  // namespace cutover

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "operator/base/log.h"
+#include "operator/base/random.h"
+#include "operator/controllers.h"
+#include "operator/flags.h"
+#include "operator/kube/client.h"
+#include "operator/kube/http_transport.h"
+#include "operator/kube/kubeconfig.h"
+#include "operator/kube/manager.h"
+#include "operator/signals.h"
+#include "operator/telemetry/health.h"
+#include "operator/telemetry/http_server.h"
+#include "operator/telemetry/metrics.h"
+#include "operator/telemetry/object_metrics.h"
+#include "operator/telemetry/process_metrics.h"
+#include "operator/telemetry/runtime_metrics.h"
+
+namespace cutover {
+namespace {
+
+using Servers = std::vector<std::unique_ptr<telemetry::HttpServer>>;
+
+// Serves `routes` at an address of the command line, where "0" means nowhere.
+Status Serve(const std::string& address_text, telemetry::Routes routes, Servers& servers) {
+  if (address_text == "0") return Ok();
+  TRY_ASSIGN(const telemetry::ListenAddress address, telemetry::ParseListenAddress(address_text));
+  telemetry::HttpServerOptions options;
+  options.host = address.host;
+  options.port = address.port;
+  options.routes = std::move(routes);
+  TRY_ASSIGN(auto server, telemetry::HttpServer::Start(std::move(options)));
+  LogInfo("serving", {{"address", address_text}, {"port", server->port()}});
+  servers.push_back(std::move(server));
+  return Ok();
+}
+
+Result<Servers> ServeTelemetry(const OperatorFlags& flags, const telemetry::Metrics& metrics,
+                               const kube::Manager& manager) {
+  Servers servers;
+  auto health = telemetry::HealthRoutes({[&manager] { return manager.IsHealthy(); },
+                                         [&manager] { return manager.ReadinessFacts(); }});
+  auto routes = telemetry::MetricsRoutes(metrics);
+  if (flags.metrics_address == flags.health_address)
+    routes.merge(health);
+  else
+    TRY(Serve(flags.health_address, std::move(health), servers));
+  TRY(Serve(flags.metrics_address, std::move(routes), servers));
+  return servers;
+}
+
+kube::ManagerOptions MakeManagerOptions(const OperatorFlags& flags) {
+  kube::ManagerOptions options;
+  if (!flags.leader_elect) return options;
+  options.election.emplace();
+  options.election->lease = {flags.namespace_name, flags.lease_name};
+  options.election->identity = flags.pod_name + "_" + RandomHex(4);
+  options.on_lost = [] {
+    // At once, past every destructor: a reconcile under way must not get to its next effect.
+    LogError("leadership is lost; leaving");
+    std::_Exit(kExitLeadershipLost);
+  };
+  return options;
+}
+
+// Everything is made in the order of dependence, so that it goes in the opposite one: the servers
+// first, which ask all the others.
+Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
+  telemetry::Metrics metrics;
+  metrics.AddCollector(
+      [](const telemetry::Metrics::Sink& sink) { telemetry::CollectProcess(sink); });
+  telemetry::RuntimeMetrics runtime(metrics);
+  telemetry::ObjectMetrics objects(metrics);
+
+  TRY_ASSIGN(const kube::Connection connection, kube::LoadConnection(flags.kubeconfig));
+  LogInfo("starting", {{"version", CUTOVER_VERSION},
+                       {"apiServer", connection.transport.url},
+                       {"connection", connection.origin},
+                       {"namespace", flags.namespace_name}});
+  TRY_ASSIGN(const auto client, kube::MakeApiClient(connection, runtime));
+  kube::EventRecorderOptions event_options;
+  event_options.controller = "cutover.dev/operator";
+  event_options.instance = flags.pod_name;
+  kube::EventRecorder events(*client, event_options, RealClock(), runtime);
+
+  kube::Manager manager(*client, MakeManagerOptions(flags), RealClock(), runtime);
+  manager.AddService("events", [&events](std::stop_token end) { events.Run(end); });
+  manager.OnElected([&objects](int64_t epoch) {
+    LogInfo("leading", {{"epoch", epoch}});
+    objects.StartLeading();
+  });
+  const Controllers controllers({flags, *client, manager, events, runtime, objects});
+  TRY_ASSIGN(const Servers servers, ServeTelemetry(flags, metrics, manager));
+  return manager.Run(stop);
+}
+
+int ExitCodeOf(const Status& status) {
+  if (status) {
+    LogInfo("stopped");
+    return kExitStopped;
+  }
+  LogError("cannot go on", status.error());
+  return status.error().reason == "LeadershipLost" ? kExitLeadershipLost : kExitFailed;
+}
+
+int Main(int argc, const char* const* argv) {
+  const CommandLine line = ParseCommandLine(argc, argv);
+  if (line.exit_code) return *line.exit_code;
+  if (line.command == Command::kMetricsReference) {
+    std::cout << telemetry::RenderMetricsReference();
+    return kExitStopped;
+  }
+  SetLogLevel(line.flags.log_level);
+  const SignalStop signals;
+  if (line.command == Command::kMaintenancePage)
+    return ExitCodeOf(ServeMaintenancePage(signals.token(), line.page, {"", line.page_port}));
+  kube::InitializeHttp();
+  return ExitCodeOf(RunOperator(line.flags, signals.token()));
+}
+
+}  // namespace
+}  // namespace cutover
+
+int main(int argc, char** argv) { return cutover::Main(argc, argv); }
