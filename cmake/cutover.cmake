@@ -44,12 +44,13 @@ function(cutover_binary name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 
-# cutover_test(NAME LABEL SOURCES ... [DEPS ...] [TIMEOUT seconds] [RESOURCE_LOCK name])
+# cutover_test(NAME LABEL SOURCES ... [DEPS ...] [TIMEOUT seconds] [RESOURCE_LOCK name]
+#              [ENVIRONMENT VAR=value] [FIXTURES_REQUIRED name])
 #
 # One ctest test for each GoogleTest case, labelled with the folder it lives in. Cases are found
 # when ctest starts, not at build time, so that building needs no cluster and no server.
 function(cutover_test name label)
-  cmake_parse_arguments(ARG "" "TIMEOUT;RESOURCE_LOCK" "SOURCES;DEPS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;RESOURCE_LOCK;FIXTURES_REQUIRED" "SOURCES;DEPS;ENVIRONMENT" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
@@ -59,6 +60,9 @@ function(cutover_test name label)
   set(properties LABELS ${label} TIMEOUT ${ARG_TIMEOUT})
   if(ARG_RESOURCE_LOCK)
     list(APPEND properties RESOURCE_LOCK ${ARG_RESOURCE_LOCK})
+  endif()
+  if(ARG_FIXTURES_REQUIRED)
+    list(APPEND properties FIXTURES_REQUIRED ${ARG_FIXTURES_REQUIRED})
   endif()
   if(ARG_ENVIRONMENT)
     list(APPEND properties ENVIRONMENT "${ARG_ENVIRONMENT}")

@@ -67,6 +67,14 @@ bool HasCause(const Json& status, std::string_view cause) {
   return false;
 }
 
+// The object that was meant is gone and another has its name. The server calls that an invalid
+// change of an immutable field; for the caller it is what every lost race is: look again.
+bool IsAboutAnotherObject(const Json& status) {
+  for (const Json& item : status.At({"details", "causes"}).Items())
+    if (item["field"].StringRef() == "metadata.uid") return true;
+  return false;
+}
+
 bool Is(const Error& error, std::string_view reason) { return error.reason == reason; }
 
 }  // namespace
@@ -97,6 +105,10 @@ Error ErrorFromResponse(int http_status, std::string_view body, bool is_write) {
     if (const std::string& given = (*status)["reason"].StringRef(); !given.empty())
       error.reason = given;
     if (HasCause(*status, reason::kVersionTooLarge)) error.reason = reason::kVersionTooLarge;
+    if (http_status == 422 && IsAboutAnotherObject(*status)) {
+      error.reason = reason::kConflict;
+      error.disposition = Disposition::kRetry;
+    }
   } else {
     error.message = std::string(body.substr(0, kForeignBodyBytesMax));
   }

@@ -113,7 +113,8 @@ Status Manager::RunControllers(std::stop_token stop) {
   std::vector<std::jthread> threads;
   for (const auto& controller : controllers_)
     threads.emplace_back([&controller, stop] { controller->Run(stop); });
-  threads.clear();  // Waits for the stop and the reconciles under way.
+  SleepUntil(stop, Deadline::Never());
+  threads.clear();  // Waits for the reconciles under way.
   return Ok();
 }
 

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/kube/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace cutover::kube {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+Json Object(const std::string& name, int version, const std::string& uid = "u") {
+  Json object = NewObject(kConfigMap, {"ns", name});
+  object.MutableAt("metadata").Set("resourceVersion", std::to_string(version));
+  object.MutableAt("metadata").Set("uid", uid + name);
+  object.MutableAt("metadata").Set("managedFields", Json::Array({"long"}));
+  return object;
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest() {
+    store_.AddHandler([this](Change change, const Key& key, const auto& before, const auto& after) {
+      static constexpr char kSigns[] = {'+', '~', '-'};
+      seen_.push_back(std::string(1, kSigns[static_cast<int>(change)]) + key.name +
+                      (before ? "b" : "") + (after ? "a" : ""));
+    });
+  }
+  std::vector<std::string> TakeSeen() { return std::exchange(seen_, {}); }
+
+  std::vector<std::string> seen_;
+  Store<Json> store_{"configmaps", [](const Json& object) -> Result<Json> {
+                       if (object["bad"].AsBool()) return TerminalError("Bad", "cannot");
+                       return object;
+                     }};
+};
+
+TEST_F(StoreTest, HasSyncedOnlyAfterAWholeList) {
+  store_.Upsert(Object("a", 1));
+  EXPECT_FALSE(store_.HasSynced());
+  store_.Replace({});
+  EXPECT_TRUE(store_.HasSynced());
+}
+
+TEST_F(StoreTest, AListDeletesWhatItDoesNotContainAndIsSilentAboutWhatIsKnown) {
+  store_.Replace({Object("a", 1), Object("b", 2)});
+  EXPECT_THAT(TakeSeen(), ElementsAre("+aa", "+ba"));
+  store_.Replace({Object("b", 2), Object("c", 3)});
+  EXPECT_THAT(TakeSeen(), ElementsAre("+ca", "-ab"));
+  EXPECT_THAT(store_.Keys(), ElementsAre(Key{"ns", "b"}, Key{"ns", "c"}));
+}
+
+TEST_F(StoreTest, AnotherObjectOfTheSameNameIsADeletionAndAnAddition) {
+  store_.Upsert(Object("a", 1, "first"));
+  TakeSeen();
+  store_.Upsert(Object("a", 5, "second"));
+  EXPECT_THAT(TakeSeen(), ElementsAre("-ab", "+aa"));
+}
+
+TEST_F(StoreTest, AddedForAKnownKeyIsAModification) {
+  store_.Upsert(Object("a", 1));
+  store_.Upsert(Object("a", 2));
+  EXPECT_THAT(TakeSeen(), ElementsAre("+aa", "~aba"));
+}
+
+TEST_F(StoreTest, AnObjectThatCannotBeDecodedIsAnErrorNotAbsentAndStopsNoOther) {
+  Json bad = Object("a", 1);
+  bad.Set("bad", true);
+  store_.Replace({bad, Object("b", 2)});
+  Result<Store<Json>::Pointer> got = store_.Get({"ns", "a"});
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().reason, "Bad");
+  EXPECT_THAT(store_.List(), ::testing::SizeIs(1));
+  EXPECT_THAT(TakeSeen(), ElementsAre("+a", "+ba"));
+  store_.Upsert(Object("a", 3));
+  ASSERT_TRUE(store_.Get({"ns", "a"}));
+  EXPECT_NE(*store_.Get({"ns", "a"}), nullptr);
+}
+
+TEST_F(StoreTest, WhatIsAbsentIsNull) {
+  Result<Store<Json>::Pointer> got = store_.Get({"ns", "a"});
+  ASSERT_TRUE(got);
+  EXPECT_EQ(*got, nullptr);
+}
+
+TEST_F(StoreTest, ManagedFieldsAreNotKept) {
+  store_.Upsert(Object("a", 1));
+  EXPECT_FALSE((**store_.Get({"ns", "a"}))["metadata"].Contains("managedFields"));
+}
+
+TEST_F(StoreTest, ListsByNamespace) {
+  Json other = Object("a", 1);
+  other.MutableAt("metadata").Set("namespace", "elsewhere");
+  store_.Replace({other, Object("b", 2)});
+  EXPECT_THAT(store_.Keys("elsewhere"), ElementsAre(Key{"elsewhere", "a"}));
+  EXPECT_THAT(store_.List("ns"), ::testing::SizeIs(1));
+  EXPECT_THAT(store_.List("nowhere"), IsEmpty());
+}
+
+TEST_F(StoreTest, AnObjectHeldSurvivesItsDeletion) {
+  store_.Upsert(Object("a", 1));
+  Store<Json>::Pointer held = *store_.Get({"ns", "a"});
+  store_.Remove(Object("a", 2));
+  EXPECT_EQ(KeyOf(*held).name, "a");
+  EXPECT_EQ(*store_.Get({"ns", "a"}), nullptr);
+}
+
+}  // namespace
+}  // namespace cutover::kube

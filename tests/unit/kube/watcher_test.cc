@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "operator/kube/watcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/kube/store.h"
+#include "tests/unit/kube/fake_clock.h"
+#include "tests/unit/kube/fake_transport.h"
+
+namespace cutover::kube {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Object(const std::string& name, int version) {
+  return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"ns","name":")" + name +
+         R"(","uid":"u)" + name + R"(","resourceVersion":")" + std::to_string(version) + R"("}})";
+}
+
+std::string List(int version, const std::vector<std::string>& objects,
+                 const std::string& next = "") {
+  std::string items;
+  for (const std::string& object : objects) items += (items.empty() ? "" : ",") + object;
+  return R"({"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":")" +
+         std::to_string(version) + R"(","continue":")" + next + R"("},"items":[)" + items + "]}";
+}
+
+std::string Event(const std::string& type, const std::string& object) {
+  return R"({"type":")" + type + R"(","object":)" + object + "}\n";
+}
+
+std::string StatusObject(int code, const std::string& reason, const std::string& cause = "") {
+  return R"({"kind":"Status","apiVersion":"v1","message":"m","reason":")" + reason +
+         R"(","details":{"causes":[{"reason":")" + cause + R"("}]},"code":)" +
+         std::to_string(code) + "}";
+}
+
+std::string Bookmark(int version) {
+  return Event("BOOKMARK", R"({"kind":"ConfigMap","metadata":{"resourceVersion":")" +
+                               std::to_string(version) + R"("}})");
+}
+
+// Runs a watcher through a script of answers until it asks for more than there is.
+class WatcherTest : public ::testing::Test {
+ protected:
+  void RunScript(std::deque<FakeTransport::Answer> script) {
+    auto transport = std::make_unique<FakeTransport>();
+    transport_ = transport.get();
+    transport_->script = std::move(script);
+    transport_->on_exhausted = [this] { stop_.request_stop(); };
+    client_ = std::make_unique<ApiClient>(std::move(transport));
+    WatcherOptions options;
+    options.resource = kConfigMap;
+    options.ns = "ns";
+    options.sleep = [this](std::stop_token, std::chrono::milliseconds wait) {
+      pauses_.push_back(wait);
+      clock_.Advance(wait);
+      return true;
+    };
+    Watcher(*client_, options, store_, clock_).Run(stop_.get_token());
+  }
+
+  // "LIST"/"WATCH" and the version asked for, for each request.
+  std::vector<std::string> Asked() const {
+    std::vector<std::string> asked;
+    for (const Request& request : transport_->requests) {
+      const std::string& target = request.target;
+      std::string line = target.find("watch=1") != std::string::npos ? "WATCH" : "LIST";
+      size_t version = target.find("resourceVersion=");
+      if (version != std::string::npos) {
+        std::string rest = target.substr(version + 16);
+        line += "@" + rest.substr(0, rest.find('&'));
+      }
+      if (target.find("continue=") != std::string::npos) line += "+";
+      asked.push_back(line);
+    }
+    return asked;
+  }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    for (const Key& key : store_.Keys()) names.push_back(key.name);
+    return names;
+  }
+
+  FakeClock clock_;
+  std::stop_source stop_;
+  Store<Json> store_{"configmaps", AsIs};
+  std::unique_ptr<ApiClient> client_;
+  FakeTransport* transport_ = nullptr;
+  std::vector<std::chrono::milliseconds> pauses_;
+};
+
+TEST_F(WatcherTest, ListsAllPagesThenFollowsChanges) {
+  RunScript({{.body = List(10, {Object("a", 1)}, "more")},
+             {.body = List(10, {Object("b", 2)})},
+             {.body = Event("ADDED", Object("c", 11)) + Event("DELETED", Object("a", 12))}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "LIST+", "WATCH@10", "WATCH@12"));
+  EXPECT_THAT(Names(), ElementsAre("b", "c"));
+  EXPECT_TRUE(store_.HasSynced());
+}
+
+TEST_F(WatcherTest, ResumesAnEndedWatchWhereItWasWithoutAList) {
+  RunScript({{.body = List(10, {})},
+             {.body = Event("ADDED", Object("a", 11))},
+             {.body = Event("MODIFIED", Object("a", 12))}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "WATCH@11", "WATCH@12"));
+}
+
+TEST_F(WatcherTest, BookmarksAloneMoveTheResumePoint) {
+  RunScript({{.body = List(10, {})}, {.body = Bookmark(500)}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "WATCH@500"));
+}
+
+TEST_F(WatcherTest, TheSameEventsArriveHoweverTheBytesAreCut) {
+  for (size_t chunk : {1, 2, 7, 64}) {
+    stop_ = std::stop_source();
+    RunScript({{.body = List(10, {})},
+               {.body = Event("ADDED", Object("ä", 11)) + Event("ADDED", Object("b", 12)),
+                .chunk_bytes = chunk}});
+    EXPECT_THAT(Names(), ElementsAre("b", "ä")) << chunk;
+  }
+}
+
+TEST_F(WatcherTest, GoneAsHttpStatusListsAtTheLastVersion) {
+  RunScript({{.body = List(10, {Object("a", 1)})},
+             {.status = 410, .body = StatusObject(410, "Expired")},
+             {.body = List(20, {Object("b", 15)})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "WATCH@20"));
+  EXPECT_THAT(Names(), ElementsAre("b")) << "what vanished meanwhile must be deleted";
+}
+
+TEST_F(WatcherTest, GoneAsEventListsAtTheLastVersion) {
+  RunScript(
+      {{.body = List(10, {Object("a", 1)})},
+       {.body = Event("MODIFIED", Object("a", 11)) + Event("ERROR", StatusObject(410, "Expired"))},
+       {.body = List(20, {})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@11", "WATCH@20"));
+  EXPECT_THAT(Names(), ElementsAre());
+}
+
+TEST_F(WatcherTest, WhenTheListAtThatVersionIsGoneTooListsTheMostRecent) {
+  RunScript({{.body = List(10, {})},
+             {.status = 410, .body = StatusObject(410, "Gone")},
+             {.status = 410, .body = StatusObject(410, "Gone")},
+             {.body = List(20, {})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "LIST", "WATCH@20"));
+}
+
+TEST_F(WatcherTest, GoneBetweenPagesStartsTheListAgainAndKeepsTheOldStateMeanwhile) {
+  RunScript({{.body = List(10, {Object("a", 1)}, "more")},
+             {.status = 410, .body = StatusObject(410, "Expired")},
+             {.body = List(20, {Object("b", 2)})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "LIST+", "LIST", "WATCH@20"));
+  EXPECT_THAT(Names(), ElementsAre("b")) << "no half of the first attempt";
+}
+
+TEST_F(WatcherTest, AVersionTheServerHasNotReachedMeansTheMostRecentList) {
+  RunScript({{.body = List(10, {})},
+             {.status = 504, .body = StatusObject(504, "Timeout", "ResourceVersionTooLarge")},
+             {.body = List(5, {})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST", "WATCH@5"));
+}
+
+TEST_F(WatcherTest, RefusedConnectionsAndThrottlingRetryTheSameWatchWithBackOff) {
+  RunScript({{.body = List(10, {Object("a", 1)})},
+             {.status = 0},
+             {.status = 429, .body = StatusObject(429, "TooManyRequests")},
+             {.status = 0},
+             {.body = Bookmark(11)}});
+  EXPECT_THAT(Asked(),
+              ElementsAre("LIST", "WATCH@10", "WATCH@10", "WATCH@10", "WATCH@10", "WATCH@11"));
+  ASSERT_EQ(pauses_.size(), 3u);
+  for (size_t i = 0; i < pauses_.size(); ++i) {
+    EXPECT_GE(pauses_[i].count(), 800 << i);
+    EXPECT_LE(pauses_[i].count(), 1600 << i);
+  }
+  EXPECT_THAT(Names(), ElementsAre("a")) << "stale, never empty";
+}
+
+TEST_F(WatcherTest, AWatchThatBreaksInTheMiddleOfALineResumesAfterTheLastWholeOne) {
+  std::string half = Event("ADDED", Object("b", 12));
+  half.resize(half.size() / 2);
+  RunScript({{.body = List(10, {})},
+             {.body = Event("ADDED", Object("a", 11)) + half, .breaks = true},
+             {.body = Event("ADDED", Object("b", 12))}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "WATCH@11", "WATCH@12"));
+  EXPECT_THAT(Names(), ElementsAre("a", "b"));
+}
+
+TEST_F(WatcherTest, AWatchThatEndsAtOnceWithoutEventsIsNotHammered) {
+  RunScript({{.body = List(10, {})}, {.body = ""}, {.body = ""}});
+  EXPECT_EQ(pauses_.size(), 2u);
+}
+
+TEST_F(WatcherTest, AnEventThatIsNoJsonEndsTheWatchAndListsAgain) {
+  RunScript({{.body = List(10, {})}, {.body = "oops\n"}, {.body = List(20, {})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "WATCH@20"));
+}
+
+TEST_F(WatcherTest, AnEventOfAnUnknownTypeIsPassedOver) {
+  RunScript({{.body = List(10, {})},
+             {.body = Event("FUTURE", Object("x", 11)) + Event("ADDED", Object("a", 12))}});
+  EXPECT_THAT(Names(), ElementsAre("a"));
+}
+
+TEST_F(WatcherTest, AFailingListIsRetriedAndLeavesTheSinkUnsynced) {
+  RunScript({{.status = 403, .body = StatusObject(403, "Forbidden")},
+             {.status = 403, .body = StatusObject(403, "Forbidden")},
+             {.body = List(10, {Object("a", 1)})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "LIST", "LIST", "WATCH@10"));
+  EXPECT_EQ(pauses_.size(), 2u);
+}
+
+TEST_F(WatcherTest, AsksForBookmarksAndForAnEndWithinTenMinutes) {
+  RunScript({{.body = List(10, {})}, {.body = Bookmark(11)}});
+  const std::string& target = transport_->requests[1].target;
+  EXPECT_THAT(target, HasSubstr("allowWatchBookmarks=true"));
+  size_t at = target.find("timeoutSeconds=");
+  ASSERT_NE(at, std::string::npos);
+  int timeout_seconds = std::stoi(target.substr(at + 15));
+  EXPECT_GE(timeout_seconds, 300);
+  EXPECT_LE(timeout_seconds, 600);
+  EXPECT_THAT(transport_->requests[0].target, Not(HasSubstr("resourceVersion=")))
+      << "the first list is the most recent state";
+}
+
+TEST(Backoff, StartsAgainAfterTwoHealthyMinutesAndNeverExceedsItsCapBeforeJitter) {
+  FakeClock clock;
+  Backoff::Options options;
+  options.random = [] { return 0.0; };
+  Backoff backoff(clock, options);
+  std::vector<int64_t> waits;
+  for (int i = 0; i < 8; ++i) waits.push_back(backoff.Next().count());
+  EXPECT_THAT(waits, ElementsAre(800, 1600, 3200, 6400, 12800, 25600, 30000, 30000));
+  clock.Advance(std::chrono::seconds(121));
+  EXPECT_EQ(backoff.Next().count(), 800);
+}
+
+}  // namespace
+}  // namespace cutover::kube
