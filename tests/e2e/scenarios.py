@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""End-to-end scenarios on a real cluster with a real Odoo. Usage: scenarios.py NAME
+
+Each finds the tenant working, does its deed, and leaves it working, so that they can run in any
+order and again.
+"""
+
+import json
+import sys
+import time
+import traceback
+
+import generic
+from cluster import (Failure, end_session, expect, get, kill_leader, kubectl, leader, sql,
+                     sql_session, wait_until)
+from tenant import (NAMESPACE, RecordingWriter, annotate, apply, delete_migration, expect_open_on,
+                    fingerprint, new_migration, others, server_of_tenant, status_of,
+                    wait_for_phase)
+
+
+def nothing_left_behind(server):
+    """No trace of a move on a server that keeps or has lost the tenant."""
+    exists = sql(server, "postgres", "select count(*) from pg_database where datname = 'acme'")
+    if exists == "1":
+        schema = sql(server, "acme", "select count(*) from pg_namespace where nspname = 'cutover'")
+        expect(schema == "0", f"schema cutover is left behind on {server}")
+    jobs = json.loads(kubectl("get", "jobs", "--all-namespaces", "--selector",
+                              "cutover.dev/migration-uid", "--output", "json"))["items"]
+    expect(not jobs, "Jobs are left behind")
+    page = kubectl("--namespace", NAMESPACE, "get", "deploy,svc", "--selector",
+                   "cutover.dev/migration-uid", "--output", "name").strip()
+    expect(not page, f"the maintenance page is left behind: {page}")
+
+
+def a_failed_smoke_check_brings_the_tenant_back_exactly_as_it_was():
+    source = server_of_tenant()
+    target = others(source)[0]
+    before = fingerprint(source)
+    check = {"name": "impossible", "sql": {"query": "select 'a'", "expected": "b"},
+             "timeoutSeconds": 2, "when": ["Smoke"]}
+    apply(new_migration("fails", target, checks=[check]))
+    with RecordingWriter() as writer:
+        status = wait_for_phase("fails", {"RolledBack"})
+        expect_open_on(source)
+    writer.check(source)
+    expect(status["rollback"]["reason"] == "SmokeFailed", "the reason is SmokeFailed")
+    expect(fingerprint(source) == before,
+           f"as it was: {fingerprint(source)} instead of {before}")
+    kept = sql(target, "postgres", "select count(*) from pg_database where datname = 'acme'")
+    expect(kept == "1", "the copy is kept for forensics")
+    delete_migration("fails")
+    kept = sql(target, "postgres", "select count(*) from pg_database where datname = 'acme'")
+    expect(kept == "0", "deleting the migration drops the copy")
+    nothing_left_behind(source)
+
+
+def an_abort_before_the_journal_leaves_everything_as_it_was():
+    source = server_of_tenant()
+    target = others(source)[0]
+    before = fingerprint(source)
+    apply(new_migration("aborted", target, cutover={"approval": "Manual"}))
+    wait_for_phase("aborted", {"AwaitingCutover"})
+    with RecordingWriter() as writer:
+        annotate("aborted", "approve", "go")
+        wait_for_phase("aborted", {"Fencing", "Copying"})
+        annotate("aborted", "abort", "stop")
+        status = wait_for_phase("aborted", {"Aborted"})
+        expect_open_on(source)
+    writer.check(source)
+    expect(status["handled"]["abort"] == "stop", "the operator answers the abort's token")
+    expect(fingerprint(source) == before,
+           f"as it was: {fingerprint(source)} instead of {before}")
+    gone = sql(target, "postgres", "select count(*) from pg_database where datname = 'acme'")
+    expect(gone == "0", "the half copy is dropped")
+    nothing_left_behind(source)
+    delete_migration("aborted")
+
+
+def a_second_migration_of_the_same_placement_is_refused():
+    source = server_of_tenant()
+    target = others(source)[0]
+    apply(new_migration("first", target, cutover={"approval": "Manual"}))
+    wait_for_phase("first", {"AwaitingCutover"})
+    apply(new_migration("second", target))
+    status = wait_for_phase("second", {"Failed"}, seconds=60)
+    expect("first" in status["message"], f"it names the first: {status['message']}")
+    expect(status_of("first")["phase"] == "AwaitingCutover", "the first one is undisturbed")
+    delete_migration("second")
+    delete_migration("first")
+    expect_open_on(source)
+    nothing_left_behind(source)
+
+
+def move(name, meanwhile=lambda source: None):
+    """Moves the tenant while a recording writer works; returns the migration's last status."""
+    source = server_of_tenant()
+    target = others(source)[0]
+    apply(new_migration(name, target))
+    with RecordingWriter() as writer:
+        meanwhile(source)
+        status = wait_for_phase(name, {"Completed"})
+        expect_open_on(target)
+        acknowledged = len(writer.acknowledged)
+        wait_until("writes go on, on the target", 60,
+                   lambda: len(writer.acknowledged) > acknowledged + 2)
+    writer.check(target)
+    expect(status["verification"]["mismatches"] == 0 and status["verification"]["rows"] > 0,
+           "it was verified")
+    print(f"{len(writer.acknowledged)} writes acknowledged, {writer.refused} refused, none lost; "
+          f"doors closed for {status['cutover']['writePauseMilliseconds']} ms")
+    wait_until("the source is dropped, its retention of 0 s being over", 60, lambda: sql(
+        source, "postgres", "select count(*) from pg_database where datname = 'acme'") == "0", 1)
+    delete_migration(name)
+    nothing_left_behind(target)
+    return status
+
+
+def a_move_loses_no_acknowledged_write():
+    status = move("moves")
+    expect(status["cutover"]["writePauseMilliseconds"] > 0, "the pause was measured")
+
+
+def the_leader_killed_in_copying_costs_no_write():
+    _, epoch = leader()
+
+    def meanwhile(_):
+        wait_for_phase("killed-copying", {"Copying"})
+        kill_leader()
+
+    move("killed-copying", meanwhile)
+    wait_until("a new epoch", 60, lambda: leader()[1] > epoch)
+
+
+def the_leader_killed_in_switching_costs_no_write():
+    def meanwhile(source):
+        wait_for_phase("killed-switching", {"Copying"})
+        # A lock on the control row keeps the journal from being written until the kill.
+        holder = sql_session(source, "acme", "begin; select 1 from cutover.control for update; "
+                                             "select pg_sleep(120)")
+        wait_for_phase("killed-switching", {"Switching"})
+        time.sleep(0.5)
+        expect(status_of("killed-switching")["phase"] == "Switching", "held in Switching")
+        kill_leader()
+        end_session(source, holder)
+
+    move("killed-switching", meanwhile)
+
+
+def a_generic_tenant_behind_a_service_moves_as_well():
+    generic.moves()
+
+
+def main():
+    scenario = globals().get(sys.argv[1]) if len(sys.argv) == 2 else None
+    if not callable(scenario):
+        sys.exit(f"usage: {sys.argv[0]} SCENARIO")
+    try:
+        expect(get("dbp", "acme", NAMESPACE), "the world is there (hack/test prepares it)")
+        scenario()
+    except Failure as failure:
+        traceback.print_exc(limit=4)
+        print(f"FAILED: {failure}", file=sys.stderr)
+        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", check=False))
+        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
+                      "app.kubernetes.io/name=cutover", "--tail", "40", check=False))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Odoo tenant of hack/lib/demo_world.sh: its users, and what must not change about it."""
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from cluster import Failure, apply, expect, get, kubectl, sql, wait_until  # noqa: F401
+
+NAMESPACE = "acme"
+DATABASE = "acme"
+HOST = "acme.example.test"
+
+
+def ingress_url():
+    url = os.environ.get("CUTOVER_INGRESS_URL", "")
+    expect(url, "CUTOVER_INGRESS_URL says where the ingress controller answers (hack/test sets it)")
+    return url
+
+
+def login_page():
+    """HTTP status of the login page as a user gets it; 0 without an answer."""
+    request = urllib.request.Request(ingress_url() + "/web/login", headers={"Host": HOST})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def rpc(service, method, *arguments):
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "call", "params": {
+        "service": service, "method": method, "args": list(arguments)}}).encode()
+    request = urllib.request.Request(ingress_url() + "/jsonrpc", data=body, headers={
+        "Host": HOST, "Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        reply = json.loads(answer.read())
+    if "error" in reply:
+        raise ValueError(reply["error"].get("message", "error"))
+    return reply["result"]
+
+
+class RecordingWriter:
+    """A user who creates partners through the route, one after the other, and remembers exactly
+    those that Odoo acknowledged."""
+
+    def __init__(self):
+        self.run = f"{os.getpid()}-{time.time_ns()}"
+        self.acknowledged = []
+        self.refused = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        wait_until("the first acknowledged write", 60, lambda: len(self.acknowledged) > 2)
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join(timeout=60)
+
+    def _write(self):
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            name = f"e2e-{self.run}-{number}"
+            try:
+                created = rpc("object", "execute_kw", DATABASE, 2, "admin", "res.partner",
+                              "create", [{"name": name}])
+                if created:
+                    self.acknowledged.append(name)
+            except (OSError, ValueError):
+                self.refused += 1
+            time.sleep(0.05)
+
+    def check(self, server):
+        """Every acknowledged partner is on `server` exactly once."""
+        found = sql(server, DATABASE, "select name from res_partner where name like "
+                                      f"'e2e-{self.run}-%'").split("\n")
+        lost = [name for name in self.acknowledged if name not in set(found)]
+        expect(not lost, f"{len(lost)} acknowledged writes lost, the first: {lost[:3]}")
+        expect(len(found) == len(set(found)), "an acknowledged write is there twice")
+
+
+def server_of_tenant():
+    placement = get("dbp", "acme", NAMESPACE)
+    expect(placement, "DatabasePlacement acme exists")
+    return placement["status"]["serverName"]
+
+
+def others(server):
+    """Servers that the tenant may move to from `server`: never to an older major."""
+    return [name for name in ("pg-dedicated", "pg-dedicated-2") if name != server]
+
+
+def fingerprint(server):
+    """All that must be the same after a move that did not happen."""
+    access = sql(server, "postgres",
+                 "select pg_get_userbyid(datdba), datconnlimit, array(select e::text from "
+                 "aclexplode(coalesce(datacl, acldefault('d', datdba))) e order by 1) "
+                 f"from pg_database where datname = '{DATABASE}'")
+    route = get("ingress", "odoo", NAMESPACE)["spec"]
+    wiring = get("configmap", "odoo-conf", NAMESPACE)["data"]
+    replicas = get("deployment", "odoo", NAMESPACE)["spec"]["replicas"]
+    return {"server": server, "access": access, "route": route, "wiring": wiring,
+            "replicas": replicas}
+
+
+def writable_servers():
+    """Servers on which the tenant's own role may write to its database."""
+    writable = []
+    for server in ("pg-shared", "pg-dedicated", "pg-dedicated-2"):
+        allowed = sql(server, "postgres",
+                      "select count(*) from pg_database d join pg_roles r on r.rolname = 'acme' "
+                      f"where datname = '{DATABASE}' and datconnlimit <> 0 and "
+                      "has_database_privilege(r.oid, d.oid, 'CONNECT')")
+        if allowed == "1":
+            writable.append(server)
+    return writable
+
+
+def expect_open_on(server):
+    """The tenant works, on `server` and nowhere else."""
+    wait_until("the login page answers 200", 60, lambda: login_page() == 200)
+    expect(server_of_tenant() == server, f"the placement says {server}")
+    expect(writable_servers() == [server],
+           f"writable on exactly {server}, but on {writable_servers()}")
+
+
+def new_migration(name, target, **spec):
+    body = {"placementRef": {"name": "acme"}, "target": {"serverName": target},
+            "strategy": "Offline", "backup": {"mode": "Skip"},
+            "source": {"retentionSeconds": 0, "reclaimPolicy": "Delete"}}
+    body.update(spec)
+    return {"apiVersion": "cutover.dev/v1alpha1", "kind": "TenantMigration",
+            "metadata": {"name": name, "namespace": NAMESPACE}, "spec": body}
+
+
+def status_of(name):
+    migration = get("tm", name, NAMESPACE)
+    return migration.get("status", {}) if migration else {}
+
+
+def wait_for_phase(name, phases, seconds=240):
+    """The status once the phase is one of `phases`; fails at once in any other end."""
+    ends = {"Completed", "Failed", "Aborted", "RolledBack"}
+
+    def reached():
+        status = status_of(name)
+        phase = status.get("phase")
+        if phase in phases:
+            return status
+        if phase in ends:
+            raise Failure(f"{name} ended as {phase}: {status.get('message')}")
+        return None
+
+    return wait_until(f"{name} in {phases}", seconds, reached)
+
+
+def annotate(name, command, token):
+    kubectl("--namespace", NAMESPACE, "annotate", "tm", name, "--overwrite",
+            f"cutover.dev/{command}={token}")
+
+
+def delete_migration(name):
+    kubectl("--namespace", NAMESPACE, "delete", "tm", name, "--ignore-not-found", "--timeout",
+            "120s")
