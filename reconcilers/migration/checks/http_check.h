@@ -22,6 +22,11 @@ struct HttpUrl {
 /// Terminal "InvalidUrl" for anything but plain http with a host.
 Result<HttpUrl> ParseHttpUrl(std::string_view url);
 
+/// Terminal "CheckOutsideNamespace" unless `url` names a Service of `namespace_name`. The operator
+/// reaches more of the cluster than a tenant may, and quotes what it was answered: a check must not
+/// become the tenant's way of looking at others.
+Status AsksOwnNamespace(std::string_view url, std::string_view namespace_name);
+
 /// GETs `url`; `host` (when not empty) is sent as Host. Redirects are answers.
 Result<kube::Response> Get(std::stop_token stop, Deadline deadline, const HttpConnect& connect,
                            const std::string& url, const std::string& host);

@@ -31,21 +31,25 @@ namespace cutover::migration {
 /// The tenant's database where it is.
 struct SourceFacts {
   pg::ServerFacts server;
+  std::string admin;  ///< The role that the operator connects as.
+  /// The admin is a superuser or a member of the database's owner, so that it can close it.
+  bool admin_owns_database = false;
   pg::DatabaseFacts database;
   /// Tables that the tenant's own role, which makes the backup, cannot read in full.
   std::vector<std::string> unreadable_tables;
   /// Superusers and the operator's own role, as far as the database's owner or the placement's
   /// owner is one of them or a member: whoever may act as such a role cannot be fenced.
   std::vector<std::string> unfenceable_roles;
-  pg::RoleSet roles;  ///< That the database cannot do without.
+  Fact<pg::RoleSet> roles;  ///< That the database cannot do without.
 };
 
 /// The server that the tenant shall move to.
 struct TargetFacts {
   pg::ServerFacts server;
+  std::string admin;
   bool database_exists = false;  ///< One of the tenant's database's name.
   std::map<std::string, pg::AvailableExtension> extensions;
-  pg::RoleSet roles;  ///< Those of the source's roles that exist here too.
+  Fact<pg::RoleSet> roles;  ///< Those of the source's roles that exist here too.
   std::string
       locale_problem;  ///< Why a database with the source's locale cannot be made, or empty.
 };
@@ -61,7 +65,7 @@ struct PreflightFacts {
   Fact<TargetFacts> target;
   Fact<bool> tenant_login;  ///< The tenant's role and password open the database.
   Fact<std::vector<wiring::WorkloadObservation>> workloads;
-  Fact<std::vector<wiring::RouteObservation>> routes;
+  Fact<bool> routes;  ///< All of them can be recorded, or what is in the way.
   Fact<std::vector<std::string>> autoscalers;
   Fact<std::vector<wiring::Finding>> wiring;
   Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.

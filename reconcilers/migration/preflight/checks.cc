@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/preflight/checks.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "reconcilers/migration/checks/http_check.h"
+#include "reconcilers/migration/preflight/findings.h"
+
+namespace cutover::migration {
+namespace {
+
+using ServerFact = Fact<std::optional<api::DatabaseServer>>;
+
+Findings ServerIsReady(const ServerFact& server, const std::string& name) {
+  Findings findings;
+  if (!Have(server, findings)) return findings;
+  if (!*server) {
+    findings.push_back({Severity::kBlocking, "ServerNotFound",
+                        "DatabaseServer " + name + " does not exist: create it"});
+    return findings;
+  }
+  const api::Conditions& conditions = (*server)->status.conditions;
+  if (conditions.IsTrue("Ready")) return findings;
+  const api::Condition* ready = conditions.Find("Ready");
+  findings.push_back({Severity::kBlocking, "ServerNotReady",
+                      "DatabaseServer " + name + " is not ready: " +
+                          (ready ? ready->message : "it has not been probed yet")});
+  return findings;
+}
+
+Findings SourceIsReady(const PreflightFacts& facts) {
+  return ServerIsReady(facts.source_server, facts.source_server_name);
+}
+
+Findings TargetIsReady(const PreflightFacts& facts) {
+  return ServerIsReady(facts.target_server, facts.migration.spec.target_server_name);
+}
+
+Findings ServersDiffer(const PreflightFacts& facts) {
+  Findings findings;
+  const std::string& target = facts.migration.spec.target_server_name;
+  if (target == facts.source_server_name) {
+    findings.push_back({Severity::kHopeless, "AlreadyThere",
+                        "the tenant is on DatabaseServer " + target +
+                            " already: create a TenantMigration to another server"});
+    return findings;
+  }
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  const std::string& identifier = facts.source->server.system_identifier;
+  if (identifier.empty() || identifier != facts.target->server.system_identifier) return findings;
+  findings.push_back({Severity::kBlocking, "SameServer",
+                      "DatabaseServers " + facts.source_server_name + " and " + target +
+                          " are the same PostgreSQL cluster, or a copy of it (system identifier " +
+                          identifier + "): correct the endpoint of one of them"});
+  return findings;
+}
+
+// Both server objects, when they were read and exist; what is wrong with them is reported by the
+// checks of their own.
+const api::DatabaseServer* TargetObject(const PreflightFacts& facts) {
+  return facts.target_server.known() && *facts.target_server ? &**facts.target_server : nullptr;
+}
+
+bool HasLabels(const std::map<std::string, std::string>& labels,
+               const std::map<std::string, std::string>& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&labels](const auto& label) {
+    auto found = labels.find(label.first);
+    return found != labels.end() && found->second == label.second;
+  });
+}
+
+Findings TargetAdmitsTenant(const PreflightFacts& facts) {
+  Findings findings;
+  const api::DatabaseServer* target = TargetObject(facts);
+  if (!target) return findings;
+  const std::string name = "DatabaseServer " + target->meta.name;
+  if (target->spec.unschedulable)
+    findings.push_back({Severity::kBlocking, "Unschedulable",
+                        name + " takes no new tenants: set its spec.unschedulable to false"});
+  if (!target->spec.allowed_namespaces) return findings;
+  const api::NamespaceSelector& allowed = *target->spec.allowed_namespaces;
+  const std::string& ns = facts.placement.meta.namespace_name;
+  bool admitted = std::find(allowed.names.begin(), allowed.names.end(), ns) != allowed.names.end();
+  if (!allowed.match_labels.empty()) {
+    if (!Have(facts.namespace_labels, findings)) return findings;
+    admitted = admitted || HasLabels(*facts.namespace_labels, allowed.match_labels);
+  }
+  if (!admitted)
+    findings.push_back({Severity::kBlocking, "NamespaceNotAllowed",
+                        name + " takes no tenants of namespace " + ns +
+                            ": add it to the server's spec.allowedNamespaces"});
+  return findings;
+}
+
+Findings TargetHasCapacity(const PreflightFacts& facts) {
+  Findings findings;
+  const api::DatabaseServer* target = TargetObject(facts);
+  if (!target || !target->spec.capacity_tenants || !Have(facts.target, findings)) return findings;
+  const std::vector<std::string>& tenants = facts.target->server.tenants;
+  if (static_cast<int64_t>(tenants.size()) < *target->spec.capacity_tenants) return findings;
+  findings.push_back({Severity::kBlocking, "ServerFull",
+                      "DatabaseServer " + target->meta.name + " has " +
+                          std::to_string(tenants.size()) + " tenants of at most " +
+                          std::to_string(*target->spec.capacity_tenants) +
+                          ": raise its spec.capacity.tenants, or move one away"});
+  return findings;
+}
+
+Findings TenantCanLogIn(const PreflightFacts& facts) {
+  Findings findings;
+  if (facts.tenant_login.known()) return findings;
+  const Error& error = facts.tenant_login.error();
+  bool refused = error.reason == "AuthenticationFailed";
+  const api::SecretKeyRef& ref = facts.placement.spec.password_secret_ref;
+  findings.push_back({Severity::kBlocking, error.reason,
+                      refused ? error.message + ": correct key " + ref.key + " of Secret " +
+                                    ref.name + ", with which the backup and the checks log in"
+                              : error.message});
+  return findings;
+}
+
+Findings WorkloadsExist(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.workloads, findings)) return findings;
+  for (const wiring::WorkloadObservation& workload : *facts.workloads)
+    if (!workload.exists)
+      findings.push_back({Severity::kBlocking, "WorkloadNotFound",
+                          workload.ref.kind + " " + workload.ref.name +
+                              " does not exist: create it, or take it out of the placement's "
+                              "spec.workloads"});
+  return findings;
+}
+
+Findings RoutesExist(const PreflightFacts& facts) {
+  Findings findings;
+  Have(facts.routes, findings);
+  return findings;
+}
+
+Findings NoAutoscalerInterferes(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.autoscalers, findings)) return findings;
+  for (const std::string& autoscaler : *facts.autoscalers)
+    findings.push_back({Severity::kWarning, "Autoscaler",
+                        autoscaler + ": it may set another number of replicas than was there "
+                                     "before the move"});
+  return findings;
+}
+
+Findings WiringIsComplete(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.wiring, findings)) return findings;
+  for (const wiring::Finding& trap : *facts.wiring) {
+    bool blocks = trap.severity == wiring::Severity::kBlocking;
+    findings.push_back(
+        {blocks ? Severity::kBlocking : Severity::kWarning, trap.reason, trap.message});
+  }
+  return findings;
+}
+
+Findings ProfileAgrees(const PreflightFacts& facts) {
+  Findings findings;
+  if (Have(facts.profile, findings)) findings = *facts.profile;
+  return findings;
+}
+
+Findings ChecksStayInNamespace(const PreflightFacts& facts) {
+  Findings findings;
+  for (const api::Check& check : facts.migration.spec.checks) {
+    if (!check.http) continue;
+    Status own = AsksOwnNamespace(check.http->url, facts.placement.meta.namespace_name);
+    if (!own)
+      findings.push_back({Severity::kHopeless, own.error().reason,
+                          "check " + check.name + ": " + own.error().message});
+  }
+  return findings;
+}
+
+Findings OwnChecksPass(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.checks, findings)) return findings;
+  for (const CheckOutcome& outcome : *facts.checks)
+    if (!outcome.passed)
+      findings.push_back(
+          {Severity::kBlocking, "CheckFailed", "check " + outcome.name + ": " + outcome.message});
+  return findings;
+}
+
+constexpr PreflightCheck kChecks[] = {
+    {"source-server", "the source server exists and is ready", SourceIsReady},
+    {"target-server", "the target server exists and is ready", TargetIsReady},
+    {"different-servers", "source and target are two clusters, not two names of one",
+     ServersDiffer},
+    {"admission", "the target takes new tenants, and those of this namespace", TargetAdmitsTenant},
+    {"capacity", "the target has room for one more tenant", TargetHasCapacity},
+    {"major-version", "the target's major version is not older than the source's",
+     NeverToOlderMajor},
+    {"tenant", "the database is on a primary and belongs to the role that the placement names",
+     TenantIsAsThePlacementSays},
+    {"fence", "nobody who acts for the tenant could walk through the fence", TenantCanBeFenced},
+    {"privileges", "the operator's role may do on both servers what a move needs",
+     OperatorMayDoItsWork},
+    {"prepared-transactions", "no prepared transaction outlives the fence", NoPreparedTransactions},
+    {"target-database", "the target has no database of that name", TargetHasNoSuchDatabase},
+    {"locale", "the target can make a database of the same encoding and locale",
+     LocaleCanBeReproduced},
+    {"extensions", "the target has every extension of the database", ExtensionsAreAvailable},
+    {"roles", "no other role of the same name is on the target", RolesDoNotClash},
+    {"tenant-login", "the tenant's role and password open the database", TenantCanLogIn},
+    {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp},
+    {"workloads", "every workload of the placement exists", WorkloadsExist},
+    {"routes", "every route of the placement exists and leads to its workload", RoutesExist},
+    {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes},
+    {"wiring", "nothing but the placement's wiring tells the workload its database",
+     WiringIsComplete},
+    {"profile", "the application itself is in a state to be moved", ProfileAgrees},
+    {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace},
+    {"checks", "the checks of spec.checks for this moment pass", OwnChecksPass},
+    {"leftovers", "people know what does not move by itself", WhatDoesNotMoveByItself},
+};
+
+}  // namespace
+
+std::span<const PreflightCheck> PreflightChecks() { return kChecks; }
+
+std::vector<Finding> CheckPreflight(const PreflightFacts& facts) {
+  std::vector<Finding> all;
+  for (const PreflightCheck& check : kChecks)
+    for (Finding& finding : check.run(facts))
+      if (std::find(all.begin(), all.end(), finding) == all.end())
+        all.push_back(std::move(finding));
+  return all;
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/connection.h"
+#include "postgres/roles.h"
+#include "reconcilers/migration/preflight/findings.h"
+
+namespace cutover::migration {
+namespace {
+
+// A transaction that has been open for this long will be cut off by the fence.
+constexpr int64_t kLongTransactionSeconds = 300;
+
+std::string DatabaseOf(const PreflightFacts& facts) {
+  return "database " + facts.placement.spec.database_name;
+}
+std::string SourceOf(const PreflightFacts& facts) {
+  return "DatabaseServer " + facts.source_server_name;
+}
+std::string TargetOf(const PreflightFacts& facts) {
+  return "DatabaseServer " + facts.migration.spec.target_server_name;
+}
+
+// "run on DatabaseServer x: STATEMENT"
+std::string Run(const std::string& server, const std::string& statement) {
+  return "run on " + server + ": " + statement;
+}
+
+void AddMissingPrivileges(const pg::ServerFacts& server, const std::string& admin,
+                          const std::string& name, Findings& findings) {
+  for (const pg::MissingPrivilege& missing : server.missing_privileges)
+    findings.push_back({Severity::kBlocking, "MissingPrivilege",
+                        "the operator's role " + admin + " lacks " + missing.privilege + " on " +
+                            name + ": " + Run(name, missing.remedy)});
+}
+
+}  // namespace
+
+Findings NeverToOlderMajor(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  const pg::ServerFacts& source = facts.source->server;
+  const pg::ServerFacts& target = facts.target->server;
+  if (target.version_number / 10000 >= source.version_number / 10000) return findings;
+  findings.push_back({Severity::kHopeless, "OlderMajor",
+                      "PostgreSQL on " + TargetOf(facts) + " is " + target.version +
+                          ", older than " + source.version + " on " + SourceOf(facts) +
+                          ": create a TenantMigration to a server of the same or a newer major"});
+  return findings;
+}
+
+Findings TenantIsAsThePlacementSays(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings)) return findings;
+  if (facts.source->server.in_recovery)
+    findings.push_back({Severity::kBlocking, "SourceIsStandby",
+                        SourceOf(facts) + " is a standby, which cannot be fenced: point "
+                                          "spec.endpoint at the primary"});
+  const std::string& owner = facts.source->database.properties.access.owner;
+  if (owner != facts.placement.spec.owner)
+    findings.push_back(
+        {Severity::kBlocking, "OwnerMismatch",
+         DatabaseOf(facts) + " belongs to role " + owner + ", not to " +
+             facts.placement.spec.owner + " as DatabasePlacement " + facts.placement.meta.name +
+             " says: correct spec.database.owner, or " +
+             Run(SourceOf(facts),
+                 "ALTER DATABASE " + pg::QuoteIdentifier(facts.placement.spec.database_name) +
+                     " OWNER TO " + pg::QuoteIdentifier(facts.placement.spec.owner))});
+  return findings;
+}
+
+Findings TenantCanBeFenced(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || facts.source->unfenceable_roles.empty()) return findings;
+  const std::string& owner = facts.source->database.properties.access.owner;
+  findings.push_back({Severity::kHopeless, "SuperuserOwner",
+                      "role " + owner + ", the owner of " + DatabaseOf(facts) + ", may act as " +
+                          List(facts.source->unfenceable_roles) +
+                          ", whom no fence keeps out: give the database to an ordinary role of "
+                          "its own (ALTER DATABASE … OWNER TO …, REASSIGN OWNED), let the "
+                          "workload log in as that one, and create a new TenantMigration"});
+  return findings;
+}
+
+Findings OperatorMayDoItsWork(const PreflightFacts& facts) {
+  Findings findings;
+  if (Have(facts.source, findings)) {
+    AddMissingPrivileges(facts.source->server, facts.source->admin, SourceOf(facts), findings);
+    const std::string& owner = facts.source->database.properties.access.owner;
+    if (!facts.source->server.admin_is_superuser && !facts.source->admin_owns_database)
+      findings.push_back({Severity::kBlocking, "MissingPrivilege",
+                          "the operator's role " + facts.source->admin + " may not close " +
+                              DatabaseOf(facts) + ": " +
+                              Run(SourceOf(facts), "GRANT " + pg::QuoteIdentifier(owner) + " TO " +
+                                                       pg::QuoteIdentifier(facts.source->admin))});
+  }
+  if (Have(facts.target, findings)) {
+    AddMissingPrivileges(facts.target->server, facts.target->admin, TargetOf(facts), findings);
+    if (facts.target->server.in_recovery)
+      findings.push_back({Severity::kBlocking, "TargetIsStandby",
+                          TargetOf(facts) + " is a standby, which takes no writes: point "
+                                            "spec.endpoint at the primary"});
+  }
+  return findings;
+}
+
+Findings NoPreparedTransactions(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings)) return findings;
+  std::vector<std::string> gids;
+  for (const pg::PreparedTransaction& prepared : facts.source->database.prepared_transactions)
+    gids.push_back(pg::QuoteLiteral(prepared.gid) + " of " + prepared.owner);
+  if (gids.empty()) return findings;
+  findings.push_back({Severity::kBlocking, "PreparedTransactions",
+                      DatabaseOf(facts) +
+                          " holds prepared transactions, which the fence cannot "
+                          "end (" +
+                          List(gids) +
+                          "): connect to it and say COMMIT PREPARED or ROLLBACK "
+                          "PREPARED for each"});
+  return findings;
+}
+
+Findings TargetHasNoSuchDatabase(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.target, findings) || !facts.target->database_exists) return findings;
+  findings.push_back(
+      {Severity::kBlocking, "TargetExists",
+       TargetOf(facts) + " already has a " + DatabaseOf(facts) +
+           ": delete the earlier TenantMigration that was rolled back and keeps "
+           "it, or, if nobody needs it, " +
+           Run(TargetOf(facts),
+               "DROP DATABASE " + pg::QuoteIdentifier(facts.placement.spec.database_name))});
+  return findings;
+}
+
+Findings LocaleCanBeReproduced(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  if (facts.target->locale_problem.empty()) return findings;
+  const pg::DatabaseProperties& source = facts.source->database.properties;
+  std::string locale = source.locale_provider == "libc"
+                           ? source.collate + " / " + source.ctype
+                           : source.locale_provider + " " + source.locale;
+  findings.push_back({Severity::kBlocking, "LocaleMissing",
+                      TargetOf(facts) + " cannot make a database with encoding " + source.encoding +
+                          " and locale " + locale + ": " + facts.target->locale_problem +
+                          "; install the locale on that server's machine or in its image and "
+                          "restart it"});
+  return findings;
+}
+
+Findings ExtensionsAreAvailable(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  for (const pg::Extension& extension : facts.source->database.extensions) {
+    auto available = facts.target->extensions.find(extension.name);
+    if (available == facts.target->extensions.end()) {
+      findings.push_back({Severity::kBlocking, "ExtensionMissing",
+                          "extension " + extension.name + " " + extension.version +
+                              " is not available on " + TargetOf(facts) +
+                              ": install the package that brings it there, or drop it from " +
+                              DatabaseOf(facts) + " if nothing uses it"});
+      continue;
+    }
+    const auto& versions = available->second.versions;
+    if (std::find(versions.begin(), versions.end(), extension.version) != versions.end()) continue;
+    findings.push_back({Severity::kWarning, "ExtensionVersion",
+                        "extension " + extension.name + " will be of version " +
+                            available->second.default_version + " instead of " + extension.version +
+                            ", which " + TargetOf(facts) + " does not have"});
+  }
+  return findings;
+}
+
+Findings RolesDoNotClash(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  const auto& source = facts.source->roles;
+  const auto& target = facts.target->roles;
+  if (!Have(source, findings) || !Have(target, findings)) return findings;
+  for (const pg::RoleFinding& role : pg::CompareRoles(*source, *target)) {
+    switch (role.verdict) {
+      case pg::RoleVerdict::kCreate:
+      case pg::RoleVerdict::kSame:
+        break;
+      case pg::RoleVerdict::kClash:
+        findings.push_back({Severity::kBlocking, "RoleClash",
+                            "role " + role.role + " on " + TargetOf(facts) + ": " + role.message});
+        break;
+      case pg::RoleVerdict::kSuperuser:
+      case pg::RoleVerdict::kPredefinedGroup:
+        findings.push_back(
+            {Severity::kWarning, "RoleNotCopied", "role " + role.role + ": " + role.message});
+        break;
+    }
+  }
+  return findings;
+}
+
+Findings TenantCanBackItselfUp(const PreflightFacts& facts) {
+  Findings findings;
+  if (facts.migration.spec.backup_mode != api::BackupMode::kRequired) return findings;
+  const std::string& claim = facts.migration.spec.backup_claim_name;
+  if (Have(facts.backup_claim, findings) && !*facts.backup_claim)
+    findings.push_back({Severity::kBlocking, "BackupClaimNotFound",
+                        "PersistentVolumeClaim " + claim +
+                            " for the backup does not exist in "
+                            "namespace " +
+                            facts.placement.meta.namespace_name +
+                            ", is being deleted, or has lost its volume: create it"});
+  if (!Have(facts.source, findings) || facts.source->unreadable_tables.empty()) return findings;
+  findings.push_back({Severity::kBlocking, "BackupIncomplete",
+                      "role " + facts.placement.spec.owner +
+                          ", which makes the backup, cannot "
+                          "read all of " +
+                          List(facts.source->unreadable_tables) +
+                          ": make it the owner of these tables, or grant it SELECT on them and "
+                          "USAGE on their schemas, and let no row security hide rows from it"});
+  return findings;
+}
+
+Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings)) return findings;
+  const pg::DatabaseFacts& database = facts.source->database;
+  auto warn = [&findings](const char* reason, std::string message) {
+    findings.push_back({Severity::kWarning, reason, std::move(message)});
+  };
+  std::vector<std::string> subscriptions;
+  for (const pg::Subscription& subscription : database.subscriptions)
+    subscriptions.push_back(subscription.name);
+  if (!subscriptions.empty())
+    warn("SubscriptionsStop",
+         "subscriptions arrive disabled and must be enabled by hand: " + List(subscriptions));
+  if (!database.publications.empty())
+    warn("PublicationsLoseSubscribers",
+         "whoever subscribes to these publications must be pointed at the target: " +
+             List(database.publications));
+  if (!database.foreign_tables.empty())
+    warn("ForeignTables",
+         "foreign tables keep their remote servers, which the target must be "
+         "able to reach: " +
+             List(database.foreign_tables));
+  std::vector<std::string> triggers;
+  for (const pg::EventTrigger& trigger : database.event_triggers) triggers.push_back(trigger.name);
+  if (!triggers.empty())
+    warn("EventTriggers",
+         "event triggers do not fire while the schema is restored: " + List(triggers));
+  if (!database.tablespaces.empty())
+    warn("TablespacesDropped", "everything lands in the target's default tablespace instead of " +
+                                   List(database.tablespaces));
+  if (database.oldest_transaction_age_seconds > kLongTransactionSeconds)
+    warn("LongTransaction", "a transaction has been open for more than " +
+                                std::to_string(kLongTransactionSeconds) +
+                                " s; it will be cut off if it is still open when the doors close");
+  return findings;
+}
+
+}  // namespace cutover::migration
