@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/connection.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <stop_token>
+#include <thread>
+
+#include "postgres/snapshot.h"
+#include "tests/postgres/servers.h"
+
+namespace cutover::pg {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::MustConnect;
+using testing::MustExec;
+using testing::MustRead;
+using testing::Servers;
+using testing::Soon;
+using testing::TestDatabase;
+using testing::TestRole;
+
+std::chrono::milliseconds Since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start);
+}
+
+TEST(Connection, RoundTripsParametersOfEveryKind) {
+  Connection connection = MustConnect(Servers().source);
+  auto rows = connection.QueryOne(
+      {}, Soon(), "SELECT $1::text, $2::bigint, $3::boolean, $4::text, $5::text[], $6::float8",
+      {"it's", 42, true, std::nullopt, std::vector<std::string>{"a,b", "", "NULL", "\"\\"}, "1.5"});
+  ASSERT_TRUE(rows) << rows.error().message;
+  Row row = (*rows)[0];
+  EXPECT_EQ(row.Text(0), "it's");
+  EXPECT_EQ(row.Int(1), 42);
+  EXPECT_TRUE(row.Bool(2));
+  EXPECT_TRUE(row.IsNull(3));
+  EXPECT_EQ(row.TextArray(4), (std::vector<std::string>{"a,b", "", "NULL", "\"\\"}));
+  EXPECT_EQ(row.Double(5), 1.5);
+}
+
+TEST(Connection, QuotesWhatTheServerReadsBackUnchanged) {
+  Connection connection = MustConnect(Servers().target);
+  const std::string odd = "it's \"odd\" \\ \n name";
+  auto rows = connection.QueryOne({}, Soon(),
+                                  "SELECT " + QuoteLiteral(odd) + " AS " + QuoteIdentifier(odd));
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ((*rows)[0].Text(0), odd);
+}
+
+TEST(Connection, WrongPasswordIsTerminalAndNeverShown) {
+  ConnectOptions options = Servers().source;
+  options.password = "not-the-password";
+  auto connection = Connection::Open({}, Soon(), options);
+  ASSERT_FALSE(connection);
+  EXPECT_EQ(connection.error().disposition, Disposition::kTerminal);
+  EXPECT_EQ(connection.error().reason, "AuthenticationFailed");
+  EXPECT_EQ(connection.error().message.find("not-the-password"), std::string::npos);
+}
+
+TEST(Connection, AbsentDatabaseIsTerminalAndDeadServerIsRetried) {
+  auto absent = Connection::Open({}, Soon(), Servers().source.WithDatabase("no such database"));
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().reason, "DatabaseNotFound");
+  ConnectOptions dead = Servers().source;
+  dead.port = 1;
+  auto refused = Connection::Open({}, Soon(), dead);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "ConnectionFailed");
+  EXPECT_EQ(refused.error().disposition, Disposition::kRetry);
+}
+
+TEST(Connection, VerifiesTheServersCertificateAgainstThePemGiven) {
+  ConnectOptions options = Servers().target;
+  options.ssl_mode = "verify-full";
+  std::ifstream file(Servers().ca_file);
+  std::stringstream pem;
+  pem << file.rdbuf();
+  options.ca_pem = pem.str();
+  Connection connection = MustConnect(options);
+  EXPECT_EQ(MustRead(connection, "SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()"),
+            std::vector<std::string>{"true"});
+  options.ca_pem.clear();
+  options.ca_file = "/etc/ssl/certs/ca-certificates.crt";
+  auto distrusted = Connection::Open({}, Soon(), options);
+  ASSERT_FALSE(distrusted);
+  EXPECT_EQ(distrusted.error().reason, "TlsFailed");
+}
+
+TEST(Connection, SettingsOfDatabaseAndRoleDoNotReachOurSessions) {
+  TestRole owner(Servers().source);
+  TestDatabase database(Servers().source, owner.name());
+  {
+    Connection admin = MustConnect(Servers().source);
+    const std::string alter = "ALTER DATABASE " + database.quoted() + " SET ";
+    MustExec(
+        admin,
+        {alter + "client_encoding = 'LATIN1'", alter + "default_transaction_read_only = on",
+         alter + "DateStyle = 'German'", alter + "IntervalStyle = 'iso_8601'",
+         alter + "TimeZone = 'Asia/Tokyo'", alter + "extra_float_digits = -5",
+         alter + "bytea_output = 'escape'", alter + "array_nulls = off",
+         alter + "statement_timeout = '1ms'", alter + "search_path = 'public'",
+         alter + "role = " + QuoteLiteral(owner.name()),
+         alter + "session_replication_role = 'replica'", alter + "idle_session_timeout = '1s'"});
+  }
+  Connection connection = MustConnect(database.Options());
+  EXPECT_EQ(MustRead(connection, R"(
+      SELECT concat_ws(' ', current_setting('client_encoding'),
+                       current_setting('default_transaction_read_only'),
+                       '2026-11-21 10:00+00'::timestamptz, '1 day 2 hours'::interval,
+                       0.1::float8 + 0.2::float8, '\x00ff'::bytea, '{NULL}'::text[],
+                       current_setting('statement_timeout'),
+                       current_setting('search_path') = '',
+                       current_user = session_user,
+                       current_setting('session_replication_role'),
+                       current_setting('idle_session_timeout')))"),
+            std::vector<std::string>{
+                "UTF8 off 2026-11-21 10:00:00+00 1 day 02:00:00 0.30000000000000004 \\x00ff "
+                "{NULL} 0 t t origin 0"});
+}
+
+TEST(Connection, DeadlineCancelsTheStatementAtTheServer) {
+  Connection connection = MustConnect(Servers().source);
+  const int pid = connection.backend_pid();
+  const auto start = std::chrono::steady_clock::now();
+  auto slept = connection.Query({}, Deadline::After(200ms), "SELECT pg_sleep(60)");
+  ASSERT_FALSE(slept);
+  EXPECT_EQ(slept.error().reason, "DeadlineExceeded");
+  EXPECT_LT(Since(start), 5s);
+  EXPECT_FALSE(connection.usable());
+  Connection other = MustConnect(Servers().source);
+  EXPECT_EQ(
+      MustRead(other, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid = $1",
+               {pid}),
+      std::vector<std::string>{"0"});
+}
+
+TEST(Connection, StopRequestEndsAWaitAtOnce) {
+  Connection connection = MustConnect(Servers().target);
+  std::stop_source source;
+  std::jthread stopper([&] {
+    std::this_thread::sleep_for(150ms);
+    source.request_stop();
+  });
+  const auto start = std::chrono::steady_clock::now();
+  auto slept = connection.Query(source.get_token(), Soon(), "SELECT pg_sleep(60)");
+  ASSERT_FALSE(slept);
+  EXPECT_EQ(slept.error().reason, "Stopped");
+  EXPECT_LT(Since(start), 5s);
+}
+
+TEST(Connection, LostInExecOutsideATransactionIsInDoubt) {
+  Connection connection = MustConnect(Servers().source);
+  Status died = connection.Exec({}, Soon(), "SELECT pg_terminate_backend(pg_backend_pid())");
+  ASSERT_FALSE(died);
+  EXPECT_EQ(died.error().disposition, Disposition::kInDoubt);
+  EXPECT_FALSE(connection.usable());
+}
+
+TEST(Transaction, RollsBackUnlessCommitted) {
+  TestRole owner(Servers().source);
+  TestDatabase database(Servers().source, owner.name());
+  Connection connection = MustConnect(database.Options());
+  MustExec(connection, {"CREATE TABLE public.t (a int)"});
+  {
+    auto transaction = Transaction::Begin({}, Soon(), connection);
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(transaction->Exec({}, Soon(), "INSERT INTO public.t VALUES (1)"));
+  }
+  auto transaction = Transaction::Begin({}, Soon(), connection);
+  ASSERT_TRUE(transaction);
+  ASSERT_TRUE(transaction->Exec({}, Soon(), "INSERT INTO public.t VALUES (2)"));
+  ASSERT_TRUE(transaction->Commit({}, Soon()));
+  EXPECT_EQ(MustRead(connection, "SELECT a FROM public.t"), std::vector<std::string>{"2"});
+}
+
+TEST(Transaction, CommitOfAFailedTransactionIsAnError) {
+  Connection connection = MustConnect(Servers().source);
+  auto transaction = Transaction::Begin({}, Soon(), connection);
+  ASSERT_TRUE(transaction);
+  ASSERT_FALSE(transaction->Exec({}, Soon(), "SELECT 1/0"));
+  Status committed = transaction->Commit({}, Soon());
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().reason, "TransactionAborted");
+}
+
+TEST(Transaction, ConnectionLostBeforeCommitIsKnownNotToHaveHappened) {
+  Connection connection = MustConnect(Servers().source);
+  auto transaction = Transaction::Begin({}, Soon(), connection);
+  ASSERT_TRUE(transaction);
+  ASSERT_FALSE(transaction->Query({}, Soon(), "SELECT pg_terminate_backend(pg_backend_pid())"));
+  Status committed = transaction->Commit({}, Soon());
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().disposition, Disposition::kRetry);
+}
+
+// The server dies between the COMMIT and its answer: a deferred trigger runs inside COMMIT, and
+// ends its own session.
+TEST(Transaction, ConnectionLostInCommitIsInDoubt) {
+  TestRole owner(Servers().source);
+  TestDatabase database(Servers().source, owner.name());
+  Connection connection = MustConnect(database.Options());
+  MustExec(connection,
+           {"CREATE TABLE public.t (a int)",
+            "CREATE FUNCTION public.die() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$",
+            "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON public.t DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION public.die()"});
+  auto transaction = Transaction::Begin({}, Soon(), connection);
+  ASSERT_TRUE(transaction);
+  ASSERT_TRUE(transaction->Exec({}, Soon(), "INSERT INTO public.t VALUES (1)"));
+  Status committed = transaction->Commit({}, Soon());
+  ASSERT_FALSE(committed);
+  EXPECT_EQ(committed.error().disposition, Disposition::kInDoubt);
+  EXPECT_EQ(committed.error().reason, "TransactionInDoubt");
+}
+
+TEST(Snapshot, ImportersSeeWhatTheExporterSawAndNothingLater) {
+  TestRole owner(Servers().source);
+  TestDatabase database(Servers().source, owner.name());
+  Connection writer = MustConnect(database.Options());
+  MustExec(writer, {"CREATE TABLE public.t (a int)", "INSERT INTO public.t VALUES (1)"});
+  auto snapshot = ExportedSnapshot::Export({}, Soon(), database.Options());
+  ASSERT_TRUE(snapshot) << snapshot.error().message;
+  MustExec(writer, {"INSERT INTO public.t VALUES (2)"});
+  Connection reader = MustConnect(database.Options());
+  auto transaction = BeginWithSnapshot({}, Soon(), reader, snapshot->id());
+  ASSERT_TRUE(transaction) << transaction.error().message;
+  EXPECT_EQ(MustRead(reader, "SELECT count(*) FROM public.t"), std::vector<std::string>{"1"});
+  EXPECT_TRUE(snapshot->CheckHeld({}, Soon()));
+}
+
+TEST(Snapshot, OneThatIsGoneIsSaidToBeLost) {
+  for (const ConnectOptions* server : {&Servers().source, &Servers().target}) {
+    std::string id;
+    {
+      auto snapshot = ExportedSnapshot::Export({}, Soon(), *server);
+      ASSERT_TRUE(snapshot);
+      id = snapshot->id();
+    }
+    Connection reader = MustConnect(*server);
+    auto transaction = BeginWithSnapshot({}, Soon(), reader, id);
+    ASSERT_FALSE(transaction);
+    EXPECT_EQ(transaction.error().reason, "SnapshotLost");
+  }
+}
+
+}  // namespace
+}  // namespace cutover::pg

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/database.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "postgres/fence.h"
+#include "postgres/roles.h"
+#include "postgres/sequences.h"
+#include "tests/postgres/servers.h"
+
+namespace cutover::pg {
+namespace {
+
+using testing::DropAtEnd;
+using testing::MustConnect;
+using testing::MustExec;
+using testing::MustRead;
+using testing::Servers;
+using testing::Soon;
+using testing::TestDatabase;
+using testing::TestRole;
+using testing::UniqueName;
+
+/// A tenant on the source, and the target's server without it.
+class TwoSides : public ::testing::Test {
+ protected:
+  DatabaseProperties Properties() { return **FindDatabase({}, Soon(), source_, database_.name()); }
+  Status Create() {
+    return CreateTargetDatabase({}, Soon(), Servers().target, Properties(), claim_);
+  }
+  ConnectOptions TargetOptions() { return Servers().target.WithDatabase(database_.name()); }
+  Status CopyRoles() {
+    TRY_ASSIGN(RoleSet roles, ReadReferencedRoles({}, Soon(), source_));
+    TRY_ASSIGN(Connection target, Connection::Open({}, Soon(), TargetOptions()));
+    return WithEpoch({}, Soon(), target, claim_, [&](Transaction& transaction, const Control&) {
+      return CreateRoles({}, Soon(), transaction, roles, claim_.migration_uid);
+    });
+  }
+  Status MoveTo(ControlState from, ControlState to) {
+    TRY_ASSIGN(Connection target, Connection::Open({}, Soon(), TargetOptions()));
+    return CompareAndSetState({}, Soon(), target, claim_, from, to);
+  }
+  ConnectOptions TenantOnTarget() {
+    ConnectOptions options = TargetOptions();
+    options.user = owner_.name();
+    options.password = owner_.password();
+    return options;
+  }
+  ~TwoSides() override {
+    Connection server = MustConnect(Servers().target);
+    MustExec(server, {"DROP DATABASE IF EXISTS " + database_.quoted() + " WITH (FORCE)"});
+    auto left = DropCreatedRoles({}, Soon(), server, claim_.migration_uid);
+    EXPECT_TRUE(left && left->empty());
+  }
+
+  TestRole owner_{Servers().source};
+  TestDatabase database_{Servers().source, owner_.name(), "odd \"db\""};
+  Connection source_ = MustConnect(database_.Options());
+  Claim claim_{UniqueName("uid"), 1, Side::kTarget};
+};
+
+TEST_F(TwoSides, TheTargetDatabaseIsLikeTheSourceAndFencedFromItsFirstMoment) {
+  Status created = Create();
+  ASSERT_TRUE(created) << created.error().message;
+  Connection target = MustConnect(TargetOptions());
+  auto properties = FindDatabase({}, Soon(), target, database_.name());
+  ASSERT_TRUE(properties && *properties);
+  const DatabaseProperties source = Properties();
+  EXPECT_EQ((*properties)->encoding, source.encoding);
+  EXPECT_EQ((*properties)->collate, source.collate);
+  EXPECT_EQ((*properties)->ctype, source.ctype);
+  EXPECT_EQ((*properties)->locale_provider, source.locale_provider);
+  Status proof = ProveFenced({}, Soon(), target);
+  EXPECT_TRUE(proof) << proof.error().message;
+  EXPECT_EQ((*ReadControl({}, Soon(), target))->state, ControlState::kPreparing);
+}
+
+TEST_F(TwoSides, CreatingIsRepeatableAfterACrashAtAnyStep) {
+  Connection server = MustConnect(Servers().target);
+  // Crashed right after CREATE DATABASE: only the provisional name says whose it is.
+  MustExec(server, {"CREATE DATABASE " + QuoteIdentifier("cutover_new_" + claim_.migration_uid) +
+                    " TEMPLATE template0"});
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(Create());
+  EXPECT_EQ(
+      MustRead(server, "SELECT datname FROM pg_database WHERE datname = ANY ($1::text[])",
+               {std::vector<std::string>{database_.name(), "cutover_new_" + claim_.migration_uid}}),
+      std::vector<std::string>{database_.name()});
+}
+
+TEST_F(TwoSides, ADatabaseOfSomebodyElseIsNeitherTakenNorDropped) {
+  Connection server = MustConnect(Servers().target);
+  MustExec(server, {"CREATE DATABASE " + database_.quoted()});
+  Status created = Create();
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().reason, "DatabaseExists");
+  Status dropped = DropDatabase({}, Soon(), Servers().target, database_.name(), claim_);
+  ASSERT_FALSE(dropped);
+  EXPECT_EQ(dropped.error().reason, "NotClaimed");
+  EXPECT_EQ(
+      MustRead(server, "SELECT datname FROM pg_database WHERE datname = $1", {database_.name()})
+          .size(),
+      1u);
+}
+
+TEST_F(TwoSides, UndoDropsDatabaseAndRolesAndMayBeRepeated) {
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(CopyRoles());
+  ASSERT_TRUE(DropDatabase({}, Soon(), Servers().target, database_.name(), claim_));
+  ASSERT_TRUE(DropDatabase({}, Soon(), Servers().target, database_.name(), claim_));
+  Connection server = MustConnect(Servers().target);
+  auto left = DropCreatedRoles({}, Soon(), server, claim_.migration_uid);
+  ASSERT_TRUE(left);
+  EXPECT_TRUE(left->empty());
+  EXPECT_TRUE(
+      MustRead(server, "SELECT 1 FROM pg_roles WHERE rolname = $1", {owner_.name()}).empty());
+}
+
+TEST_F(TwoSides, AnOpenTargetIsNeverDropped) {
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(CopyRoles());
+  ASSERT_TRUE(MoveTo(ControlState::kPreparing, ControlState::kCopied));
+  ASSERT_TRUE(MoveTo(ControlState::kCopied, ControlState::kVerified));
+  {
+    Connection target = MustConnect(TargetOptions());
+    ASSERT_TRUE(OpenDatabase({}, Soon(), target, claim_, Properties().access));
+  }
+  Status dropped = DropDatabase({}, Soon(), Servers().target, database_.name(), claim_);
+  ASSERT_FALSE(dropped);
+  EXPECT_EQ(dropped.error().reason, "StateMismatch");
+}
+
+TEST_F(TwoSides, OnlyAVerifiedTargetOpensAndThenTheTenantHasItsPasswordAndItsAccess) {
+  MustExec(source_, {"GRANT TEMPORARY ON DATABASE " + database_.quoted() + " TO " +
+                         owner_.quoted() + " WITH GRANT OPTION",
+                     "ALTER DATABASE " + database_.quoted() + " CONNECTION LIMIT 33"});
+  ASSERT_TRUE(Create());
+  Status roles = CopyRoles();
+  ASSERT_TRUE(roles) << roles.error().message;
+  const DatabaseAccess access = Properties().access;
+  Connection target = MustConnect(TargetOptions());
+  Status too_early = OpenDatabase({}, Soon(), target, claim_, access);
+  ASSERT_FALSE(too_early);
+  EXPECT_EQ(too_early.error().reason, "StateMismatch");
+  EXPECT_FALSE(Connection::Open({}, Soon(), TenantOnTarget()));
+  ASSERT_TRUE(MoveTo(ControlState::kPreparing, ControlState::kCopied));
+  ASSERT_TRUE(MoveTo(ControlState::kCopied, ControlState::kVerified));
+  Status opened = OpenDatabase({}, Soon(), target, claim_, access);
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(*ReadAccess({}, Soon(), target, database_.name()), access);
+  auto tenant = Connection::Open({}, Soon(), TenantOnTarget());
+  ASSERT_TRUE(tenant) << tenant.error().message;
+}
+
+TEST_F(TwoSides, StoredSettingsAndCommentAreCarriedAndRefusedOnesReported) {
+  MustExec(source_, {"COMMENT ON DATABASE " + database_.quoted() + " IS 'it''s mine'",
+                     "ALTER DATABASE " + database_.quoted() +
+                         " SET search_path = \"$user\", public, \"odd, one\"",
+                     "ALTER ROLE " + owner_.quoted() + " IN DATABASE " + database_.quoted() +
+                         " SET work_mem = '17MB'",
+                     // Gone in 17, so the target must refuse it.
+                     "ALTER DATABASE " + database_.quoted() + " SET force_parallel_mode = off"});
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(CopyRoles());
+  Connection target = MustConnect(TargetOptions());
+  const DatabaseProperties source = Properties();
+  std::vector<SkippedSetting> skipped;
+  Status applied = WithEpoch(
+      {}, Soon(), target, claim_, [&](Transaction& transaction, const Control&) -> Status {
+        TRY_ASSIGN(skipped, ApplyDatabaseProperties({}, Soon(), transaction, source));
+        return Ok();
+      });
+  ASSERT_TRUE(applied) << applied.error().message;
+  DatabaseProperties reached = **FindDatabase({}, Soon(), target, database_.name());
+  EXPECT_EQ(reached.comment, "it's mine");
+  ASSERT_EQ(skipped.size(), 1u);
+  EXPECT_EQ(skipped[0].setting.name, "force_parallel_mode");
+  std::vector<StoredSetting> expected = source.settings;
+  std::erase(expected, skipped[0].setting);
+  EXPECT_EQ(reached.settings, expected);
+}
+
+TEST_F(TwoSides, ARoleThatIsAnotherOneOnTheTargetIsAClashAndStaysUntouched) {
+  Connection server = MustConnect(Servers().target);
+  MustExec(server, {"CREATE ROLE " + owner_.quoted() + " LOGIN CREATEDB PASSWORD 'another'"});
+  const std::string verifier_query = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
+  const auto before = MustRead(server, verifier_query, {owner_.name()});
+  ASSERT_TRUE(Create());
+  Status copied = CopyRoles();
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().reason, "RoleClash");
+  EXPECT_EQ(copied.error().message.find("SCRAM"), std::string::npos);
+  EXPECT_EQ(MustRead(server, verifier_query, {owner_.name()}), before);
+  MustExec(server, {"DROP ROLE " + owner_.quoted()});
+}
+
+TEST_F(TwoSides, CopyingRolesTwiceFindsThemTheSame) {
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(CopyRoles());
+  Status again = CopyRoles();
+  EXPECT_TRUE(again) << again.error().message;
+}
+
+TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
+  TestRole grantee(Servers().source, "", "grantee");
+  TestRole member(Servers().source, "", "member");
+  TestRole group(Servers().source, "NOLOGIN", "group");
+  TestRole neighbour(Servers().source, "", "neighbour");
+  MustExec(source_,
+           {"CREATE TABLE public.t (a int)", "ALTER TABLE public.t OWNER TO " + owner_.quoted(),
+            "GRANT SELECT ON public.t TO " + grantee.quoted(),
+            "GRANT " + owner_.quoted() + " TO " + member.quoted(),
+            "GRANT " + group.quoted() + " TO " + owner_.quoted(),
+            "GRANT " + group.quoted() + " TO " + neighbour.quoted(),
+            "GRANT pg_monitor TO " + owner_.quoted()});
+  auto roles = ReadReferencedRoles({}, Soon(), source_);
+  ASSERT_TRUE(roles) << roles.error().message;
+  std::vector<std::string> names;
+  for (const Role& role : roles->roles) names.push_back(role.name);
+  std::vector<std::string> expected = {owner_.name(), grantee.name(), member.name(), group.name()};
+  std::sort(names.begin(), names.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(names, expected);
+  auto findings = CompareRoles(*roles, RoleSet{});
+  EXPECT_EQ(std::count_if(findings.begin(), findings.end(),
+                          [](const RoleFinding& finding) {
+                            return finding.verdict == RoleVerdict::kPredefinedGroup;
+                          }),
+            1);
+}
+
+TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
+  TestRole group(Servers().source, "NOLOGIN", "group");
+  MustExec(source_, {"GRANT " + group.quoted() + " TO " + owner_.quoted() + " WITH ADMIN OPTION",
+                     "ALTER ROLE " + owner_.quoted() + " SET work_mem = '9MB'",
+                     "ALTER ROLE " + owner_.quoted() +
+                         " CREATEDB CONNECTION LIMIT 12 "
+                         "VALID UNTIL '2040-01-01 00:00:00+00'"});
+  ASSERT_TRUE(Create());
+  Status copied = CopyRoles();
+  ASSERT_TRUE(copied) << copied.error().message;
+  Connection target = MustConnect(TargetOptions());
+  auto there = ReadRoles({}, Soon(), target, {owner_.name(), group.name()});
+  auto here = ReadRoles({}, Soon(), source_, {owner_.name(), group.name()});
+  ASSERT_TRUE(there && here);
+  for (const RoleFinding& finding : CompareRoles(*here, *there))
+    EXPECT_EQ(finding.verdict, RoleVerdict::kSame) << finding.message;
+  EXPECT_EQ(there->memberships, here->memberships);
+  ASSERT_EQ(there->roles.size(), 2u);
+  auto settings_of_owner = [&](const RoleSet& set) {
+    for (const Role& role : set.roles) {
+      if (role.name == owner_.name()) return role.settings;
+    }
+    return std::vector<StoredSetting>();
+  };
+  EXPECT_EQ(settings_of_owner(*there), settings_of_owner(*here));
+  EXPECT_EQ(settings_of_owner(*there).size(), 1u);
+}
+
+TEST_F(TwoSides, SequencesArriveWithTheirPositionOwnedOrNot) {
+  const std::vector<std::string> make = {
+      "CREATE TABLE public.t (a serial, b int GENERATED ALWAYS AS IDENTITY)",
+      "CREATE SEQUENCE public.ir_sequence_001", "CREATE SEQUENCE public.\"Odd\" INCREMENT -5",
+      "CREATE SEQUENCE public.untouched"};
+  MustExec(source_, make);
+  MustExec(source_, {"INSERT INTO public.t SELECT FROM generate_series(1, 10)",
+                     "SELECT setval('public.ir_sequence_001', 41, true)",
+                     "SELECT setval('public.\"Odd\"', -7, false)"});
+  ASSERT_TRUE(Create());
+  Connection target = MustConnect(TargetOptions());
+  MustExec(target, make);
+  auto source = ReadSequences({}, Soon(), source_);
+  ASSERT_TRUE(source) << source.error().message;
+  ASSERT_EQ(source->size(), 5u);
+  EXPECT_EQ(CompareSequences(*source, *ReadSequences({}, Soon(), target)).size(), 4u);
+  Status set = WithEpoch({}, Soon(), target, claim_, [&](Transaction& transaction, const Control&) {
+    return SetSequences({}, Soon(), transaction, *source);
+  });
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_TRUE(CompareSequences(*source, *ReadSequences({}, Soon(), target)).empty());
+  EXPECT_EQ(MustRead(target, "SELECT nextval('public.\"Odd\"')"), std::vector<std::string>{"-7"});
+  EXPECT_EQ(MustRead(target, "SELECT nextval('public.ir_sequence_001')"),
+            std::vector<std::string>{"42"});
+}
+
+}  // namespace
+}  // namespace cutover::pg
