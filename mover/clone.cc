@@ -231,9 +231,11 @@ class Clone {
     return Lane([this, pair, &wanted](std::stop_token stop, size_t task) -> Status {
       const TablePlan& table = *wanted[task];
       Result<RowsSeen> seen = CopyTable(stop, pair->source, pair->target, table, Terms());
-      if (!seen && pair->target.usable() && FailedByName(pair->target)) {
-        // A check constraint calls a function that needs the usual search path.
+      if (!seen && FailedByName(seen.error())) {
+        // A check constraint calls a function that needs the usual search path. An interrupted COPY
+        // has cost both connections.
         TRY_ASSIGN(pair->source, source_->OpenLane(stop));
+        TRY_ASSIGN(pair->target, Connect(stop));
         TRY(pair->target.Exec(stop, Deadline::Never(), kUsualSearchPath));
         seen = CopyTable(stop, pair->source, pair->target, table, Terms());
         if (seen) TRY(pair->target.Exec(stop, Deadline::Never(), kEmptySearchPath));
@@ -325,8 +327,7 @@ class Clone {
     verify.seconds_max = options_.verification_seconds_max;
     verify.exclude_tables = options_.exclude_tables;
     verify.compare_access = false;  // It is closed on purpose until the proof is there.
-    return VerifyDatabases(stop, programs_, verify, std::optional<SourceFacts>(std::move(facts_)),
-                           reporter_);
+    return VerifyDatabases(stop, programs_, verify, std::move(facts_), reporter_);
   }
 
   /// The copy is proven. Whoever ordered the database gets it as the source has it.

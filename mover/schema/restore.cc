@@ -24,7 +24,7 @@ Status InTransaction(std::stop_token stop, pg::Connection& target, const std::st
 Status InTransactionOrUsualPath(std::stop_token stop, pg::Connection& target,
                                 const std::string& sql) {
   Status done = InTransaction(stop, target, sql);
-  if (done || !target.usable() || !FailedByName(target)) return done;
+  if (done || !target.usable() || !FailedByName(done.error())) return done;
   TRY(target.Exec(stop, Deadline::Never(), kUsualSearchPath));
   Status again = InTransaction(stop, target, sql);
   if (target.usable()) TRY(target.Exec(stop, Deadline::Never(), kEmptySearchPath));
@@ -35,20 +35,20 @@ Status OneByOne(std::stop_token stop, pg::Connection& target,
                 const std::vector<const RestoreItem*>& items, size_t from, size_t to) {
   for (size_t i = from; i < to; ++i) {
     Status done = InTransactionOrUsualPath(stop, target, items[i]->sql);
-    if (!done)
-      return tl::make_unexpected(
-          WithContext(std::move(done).error(), "restoring " + items[i]->Describe()));
+    if (done) continue;
+    Error error = WithContext(std::move(done).error(), "restoring " + items[i]->Describe());
+    if (FailedByName(error))
+      error.message += "; a function that it calls looks for names in the search path, and newer "
+                       "servers allow none there: on the source, ALTER that FUNCTION … SET "
+                       "search_path, then try again";
+    return tl::make_unexpected(std::move(error));
   }
   return Ok();
 }
 
 }  // namespace
 
-bool FailedByName(const pg::Connection& connection) {
-  const std::string& state = connection.last_sqlstate();
-  return state == "42P01" || state == "42883" || state == "42704" || state == "42703" ||
-         state == "3F000";
-}
+bool FailedByName(const Error& error) { return error.reason == "UndefinedObject"; }
 
 Status RestoreItems(std::stop_token stop, pg::Connection& target,
                     const std::vector<const RestoreItem*>& items) {

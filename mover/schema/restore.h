@@ -46,9 +46,9 @@ Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Dea
 Result<std::vector<std::string>> AnalyzeAll(std::stop_token stop, const Connector& connect,
                                             int jobs);
 
-/// True when the last statement failed because a name was not found, which may be the empty search
-/// path's doing.
-bool FailedByName(const pg::Connection& connection);
+/// True when a statement failed because a name was not found, which may be the empty search path's
+/// doing.
+bool FailedByName(const Error& error);
 
 /// The path that most tenants' functions were written under.
 inline constexpr char kUsualSearchPath[] = "SET search_path TO \"$user\", public";

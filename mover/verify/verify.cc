@@ -18,6 +18,7 @@
 #include "mover/schema/extensions.h"
 #include "mover/schema/restore.h"
 #include "mover/verify/structure.h"
+#include "mover/verify/view_definitions.h"
 #include "operator/base/mutex.h"
 #include "postgres/database.h"
 #include "postgres/sequences.h"
@@ -64,10 +65,10 @@ class Budget {
 class Comparison {
  public:
   Comparison(const PgPrograms& programs, const VerifyOptions& options,
-             const std::optional<SourceFacts>& known, Side source, Side target, Reporter& reporter)
+             std::optional<SourceFacts> known, Side source, Side target, Reporter& reporter)
       : programs_(programs),
         options_(options),
-        known_(known),
+        known_(std::move(known)),
         source_(std::move(source)),
         target_(std::move(target)),
         reporter_(reporter) {
@@ -317,15 +318,20 @@ class Comparison {
     auto dump = [&](Side& side) {
       return DumpSchema(stop, Deadline::Never(), programs_, side.options(), side.snapshot());
     };
-    if (known_) {
-      TRY_ASSIGN(SchemaDump theirs, dump(target_));
-      CompareStructure(known_->structure.script, theirs.script, report_);
-      return Ok();
+    auto ours = [&]() -> Result<SchemaDump> {
+      return known_ ? Result<SchemaDump>(std::move(known_->structure)) : dump(source_);
+    };
+    auto [left, right] = Together(ours, [&] { return dump(target_); });
+    TRY(left);
+    TRY(right);
+    if (source_.connection().major_version() != target_.connection().major_version()) {
+      // A connection of its own, since the lanes may only read.
+      TRY_ASSIGN(pg::Connection probe,
+                 pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)),
+                                      target_.options()));
+      TRY(TranslateViewDefinitions(stop, source_.connection(), probe, left->script));
     }
-    auto [ours, theirs] = Together([&] { return dump(source_); }, [&] { return dump(target_); });
-    TRY(ours);
-    TRY(theirs);
-    CompareStructure(ours->script, theirs->script, report_);
+    CompareStructure(left->script, right->script, report_);
     return Ok();
   }
 
@@ -363,7 +369,7 @@ class Comparison {
 
   const PgPrograms& programs_;
   const VerifyOptions& options_;
-  const std::optional<SourceFacts>& known_;
+  std::optional<SourceFacts> known_;
   Side source_;
   Side target_;
   Reporter& reporter_;
@@ -377,11 +383,12 @@ class Comparison {
 
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options,
-                               const std::optional<SourceFacts>& known, Reporter& reporter) {
+                               std::optional<SourceFacts> known, Reporter& reporter) {
   Budget budget(stop, options.seconds_max);
   TRY_ASSIGN(Side source, Side::Open(budget.token(), options.source));
   TRY_ASSIGN(Side target, Side::Open(budget.token(), options.target));
-  Comparison comparison(programs, options, known, std::move(source), std::move(target), reporter);
+  Comparison comparison(programs, options, std::move(known), std::move(source), std::move(target),
+                        reporter);
   Result<Report> report = comparison.Run(budget.token());
   if (!report && budget.spent() && !stop.stop_requested())
     return TerminalError("VerificationTimeout",

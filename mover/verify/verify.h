@@ -43,6 +43,6 @@ struct VerifyOptions {
 /// when `seconds_max` ran out.
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options,
-                               const std::optional<SourceFacts>& known, Reporter& reporter);
+                               std::optional<SourceFacts> known, Reporter& reporter);
 
 }  // namespace cutover::mover
