@@ -190,6 +190,16 @@ Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, co
   return ProveFenced(stop, deadline, connection, options);
 }
 
+Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline deadline,
+                                             Connection& connection) {
+  TRY_ASSIGN(std::optional<Json> record,
+             ReadRecord(stop, deadline, connection, kRecordKind, kRecordName));
+  if (!record)
+    return TerminalError("LedgerMissing",
+                         "nothing is recorded of the access that the database had");
+  return DatabaseAccessFrom(*record);
+}
+
 Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                ControlState to) {
   CHECK(to == ControlState::kOpen || to == ControlState::kReopened);
@@ -201,12 +211,7 @@ Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, 
         if (held.state == to) return Ok();
         // The state decides first: after the journal, undo must not even begin.
         TRY(MoveState(stop, deadline, transaction, held, from, to));
-        TRY_ASSIGN(std::optional<Json> record,
-                   ReadRecord(stop, deadline, connection, kRecordKind, kRecordName));
-        if (!record)
-          return TerminalError("LedgerMissing",
-                               "nothing is recorded of the access that the database had");
-        TRY_ASSIGN(DatabaseAccess access, DatabaseAccessFrom(*record));
+        TRY_ASSIGN(DatabaseAccess access, ReadAccessBeforeFence(stop, deadline, connection));
         TRY_ASSIGN(Rows name, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
         TRY(ApplyAccess(stop, deadline, transaction, name[0].Text(0), access));
         return ForgetRecord(stop, deadline, transaction, kRecordKind, kRecordName);

@@ -80,6 +80,11 @@ Status ProveFenced(std::stop_token stop, Deadline deadline, Connection& connecti
 Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
              const FenceOptions& options = {});
 
+/// What the database's access was before the fence, as recorded; what OpenDatabase() gives the
+/// other side. Terminal "LedgerMissing" when no fence is up.
+Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline deadline,
+                                             Connection& connection);
+
 /// Restores owner, ACL and limit exactly as recorded, forgets the record and moves the control row,
 /// in one transaction: fenced → open (undo), or journaled → reopened (rollback, which the caller
 /// has to say by `to`). Does nothing when the row is in state `to` already. Terminal

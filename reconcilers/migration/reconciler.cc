@@ -2,7 +2,6 @@
 #include "reconcilers/migration/reconciler.h"
 
 #include "operator/base/log.h"
-#include "operator/base/random.h"
 #include "operator/kube/error.h"
 #include "reconcilers/migration/step.h"
 
@@ -68,9 +67,8 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
       if (listeners_.on_gone) listeners_.on_gone(key);
       return kube::Step::Done();
     }
-    LogContext scope({{"migrationUID", migration->meta.uid},
-                      {"phase", Name(migration->status.phase)},
-                      {"reconcileID", RandomHex(8)}});
+    LogContext scope(
+        {{"migrationUID", migration->meta.uid}, {"phase", Name(migration->status.phase)}});
     auto round = RunOnce(world, stop, deadline.OrAfter(kRoundBound), *migration);
     if (!round) {
       // Somebody wrote at the same time, a person's command perhaps: look again at once.

@@ -277,6 +277,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   Change change{migration, seen, decision.plan, status};
   status.handled = decision.handled;
   status.observed_generation = migration.meta.generation;
+  if (status.stages.empty()) OpenStage(change, status.phase);
   NoteCopy(change);
   NoteDoorsOpen(change);
   if (decision.plan.guard) {
@@ -288,7 +289,6 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
     status.message = decision.plan.message;
     if (!IsEnd(status.phase)) StageOf(status, status.phase).message = decision.plan.message;
   }
-  if (status.stages.empty()) OpenStage(change, status.phase);
   SetSummary(change);
   return status;
 }

@@ -14,9 +14,6 @@ namespace {
 constexpr char kAccessRecord[] = "source-access";
 constexpr char kBaselineRecord[] = "profile-baseline";
 
-// Where the fence has recorded what the source's access was.
-constexpr char kFenceRecord[] = "database-access";
-
 pg::Claim ClaimFor(const api::TenantMigration& migration, int64_t epoch, pg::Side side) {
   return pg::Claim{migration.meta.uid, epoch, side};
 }
@@ -113,8 +110,7 @@ Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
   TRY_ASSIGN(DatabaseSide * source_side, Source(call));
   TRY_ASSIGN(pg::Connection * source, source_side->InDatabase(stop, deadline));
   TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, *source));
-  TRY_ASSIGN(auto access, pg::ReadRecord(stop, deadline, *source, kFenceRecord, ""));
-  if (!access) return TerminalError("LedgerMissing", "the fence has recorded no access");
+  TRY_ASSIGN(pg::DatabaseAccess access, pg::ReadAccessBeforeFence(stop, deadline, *source));
   TRY_ASSIGN(auto properties, pg::FindDatabase(stop, deadline, *source, source_side->database()));
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(Json baseline, ProfileOf(placement.spec.profile).Baseline(stop, deadline, *source));
@@ -126,7 +122,7 @@ Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
         auto differences = pg::CompareSequences(sequences, arrived);
         if (!differences.empty()) return TerminalError("SequencesDiffer", differences.front());
         if (properties) TRY(pg::ApplyDatabaseProperties(stop, deadline, transaction, *properties));
-        TRY(pg::RecordOnce(stop, deadline, transaction, kAccessRecord, "", *access));
+        TRY(pg::RecordOnce(stop, deadline, transaction, kAccessRecord, "", pg::ToJson(access)));
         TRY(pg::RecordOnce(stop, deadline, transaction, kBaselineRecord, "", baseline));
         return pg::MoveState(stop, deadline, transaction, held, pg::ControlState::kPreparing,
                              pg::ControlState::kCopied);

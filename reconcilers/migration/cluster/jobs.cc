@@ -80,6 +80,19 @@ Json Metadata(const api::TenantMigration& migration, const MoverJob& job) {
                        {"labels", Labels(migration, job.spec.kind)}});
 }
 
+// The mover's summary as a sentence: what went wrong, or the proof of a backup. Words of anybody
+// else (the kubelet, the kernel) are passed on as they are; a summary without proof says nothing.
+std::string Sentence(const std::string& words) {
+  auto summary = Json::Parse(words);
+  if (!summary || !summary->IsObject()) return words;
+  const Json& error = (*summary)["error"];
+  if (error.IsObject()) return error["message"].AsString();
+  if ((*summary)["verdict"].StringRef() != "Complete") return "";
+  return "backed up into " + (*summary)["directory"].AsString() + ": " +
+         std::to_string((*summary)["files"].AsInt()) + " files, " +
+         std::to_string((*summary)["bytes"].AsInt()) + " bytes, every one read back";
+}
+
 // What the newest pod of the Job said when it ended.
 Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
                               const std::string& ns, const std::string& job_name) {
@@ -95,7 +108,7 @@ Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Cli
     const Json& statuses = pod.At({"status", "containerStatuses"});
     words = statuses[size_t{0}].At({"state", "terminated", "message"}).AsString();
   }
-  return words;
+  return Sentence(words);
 }
 
 bool HasCondition(const Json& job, std::string_view type) {
