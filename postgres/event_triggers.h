@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <stop_token>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::pg {
+
+/// From now on the tenant's event triggers do not fire for what this session does: they would write
+/// into the tenant's tables for our DDL in schema cutover, or refuse it. Before PostgreSQL 17 the
+/// only way is the replica role, which also silences ordinary triggers and foreign keys, and which
+/// triggers that were set to fire ALWAYS ignore; so use it for sessions that only do DDL.
+/// Needs a superuser, or GRANT SET ON PARAMETER.
+Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Connection& connection);
+
+}  // namespace cutover::pg
