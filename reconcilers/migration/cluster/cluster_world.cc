@@ -3,10 +3,10 @@
 
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
-#include "reconcilers/access/admin_options.h"
 #include "reconcilers/migration/preflight/checks.h"
 #include "reconcilers/migration/preflight/facts.h"
 #include "reconcilers/migration/profiles/profile.h"
+#include "reconcilers/server/admin_login.h"
 
 namespace cutover::migration {
 
@@ -100,8 +100,8 @@ Result<api::DatabaseServer> ClusterWorld::ReadServer(const Call& call, const std
 Result<pg::ConnectOptions> ClusterWorld::AdminOptions(const Call& call,
                                                       const std::string& server_name) {
   TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, server_name));
-  return ReadAdminOptions(call.stop, call.deadline, context_.client, context_.config.namespace_name,
-                          server);
+  return server::AdminLogin(call.stop, call.deadline, context_.client,
+                            context_.config.namespace_name, server);
 }
 
 Result<std::unique_ptr<DatabaseSide>> ClusterWorld::OpenSide(const Call& call,
@@ -139,8 +139,8 @@ Result<std::vector<Finding>> ClusterWorld::ObservePreflight(const Call& call) {
       .access = WiringAccess(),
       .admin_options =
           [this](std::stop_token stop, Deadline deadline, const api::DatabaseServer& server) {
-            return ReadAdminOptions(stop, deadline, context_.client, context_.config.namespace_name,
-                                    server);
+            return server::AdminLogin(stop, deadline, context_.client,
+                                      context_.config.namespace_name, server);
           },
       .profile = ProfileOf(placement.spec.profile)};
   return CheckPreflight(GatherPreflight(call.stop, call.deadline, inputs));
