@@ -56,7 +56,8 @@ TEST_F(Catalog, ReportsWhatDoesNotMoveByItself) {
   const std::string gid = UniqueName("gid");
   MustExec(
       admin_,
-      {"CREATE EXTENSION pg_trgm", "CREATE EXTENSION file_fdw", "SELECT lo_create(0)",
+      {"CREATE EXTENSION pg_trgm SCHEMA public", "CREATE EXTENSION file_fdw SCHEMA public",
+       "SELECT lo_create(0)",
        "CREATE FUNCTION public.f() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN END$$",
        "CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION public.f()",
        "CREATE PUBLICATION pub", "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",

@@ -87,7 +87,8 @@ TEST_F(CopyStream, AnAbandonedCopyInLeavesNothing) {
 TEST_F(CopyStream, AStopEndsACopyOutInTheMiddle) {
   Connection reader = MustConnect(source_.Options());
   auto out = CopyOut::Start({}, Soon(), reader,
-                            "COPY (SELECT i, pg_sleep(0.05) FROM generate_series(1, 100000) i) "
+                            "COPY (SELECT repeat('x', 10000), pg_sleep(0.05) FROM "
+                            "generate_series(1, 100000)) "
                             "TO STDOUT");
   ASSERT_TRUE(out);
   std::stop_source stop;

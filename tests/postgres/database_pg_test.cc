@@ -206,7 +206,7 @@ TEST_F(TwoSides, CopyingRolesTwiceFindsThemTheSame) {
 TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
   TestRole grantee(Servers().source, "", "grantee");
   TestRole member(Servers().source, "", "member");
-  TestRole group(Servers().source, "NOLOGIN", "group");
+  TestRole group(Servers().source, "", "group");
   TestRole neighbour(Servers().source, "", "neighbour");
   MustExec(source_,
            {"CREATE TABLE public.t (a int)", "ALTER TABLE public.t OWNER TO " + owner_.quoted(),
@@ -232,7 +232,7 @@ TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
 }
 
 TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
-  TestRole group(Servers().source, "NOLOGIN", "group");
+  TestRole group(Servers().source, "", "group");
   MustExec(source_, {"GRANT " + group.quoted() + " TO " + owner_.quoted() + " WITH ADMIN OPTION",
                      "ALTER ROLE " + owner_.quoted() + " SET work_mem = '9MB'",
                      "ALTER ROLE " + owner_.quoted() +

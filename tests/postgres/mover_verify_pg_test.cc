@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/postgres/mover/tenant.h"
+
+namespace cutover::mover::testing {
+namespace {
+
+using pg::testing::MustConnect;
+using pg::testing::Servers;
+
+/// Plants one corruption after the other into a proven copy, and mends it again. Triggers of the
+/// tenant stay silent meanwhile, or they would do damage of their own.
+struct Corruption {
+  const char* reason;
+  std::string plant;
+  std::string mend;
+  const char* object;  ///< What the report must name, alone.
+  const char* kind;
+  bool seen_by_counts;
+};
+
+std::vector<Corruption> Corruptions(const TrapTenant& tenant) {
+  const std::string reader = pg::QuoteIdentifier(tenant.reader());
+  const std::string owner = pg::QuoteIdentifier(tenant.tenant());
+  return {
+      {"one changed byte", "UPDATE public.people SET body = 'Long ' WHERE id = 1",
+       "UPDATE public.people SET body = 'long ' WHERE id = 1", "public.people", "rows", false},
+      {"a missing row", "DELETE FROM public.audit WHERE ctid = (SELECT min(ctid) FROM public.audit)",
+       "INSERT INTO public.audit VALUES (2)", "public.audit", "rowCount", true},
+      {"a row that is there twice", "INSERT INTO public.generated (a, id) VALUES (1, 1)",
+       "DELETE FROM public.generated WHERE ctid = (SELECT max(ctid) FROM public.generated)",
+       "public.generated", "rowCount", true},
+      {"NULL for the empty string", "UPDATE public.twins SET b = '' WHERE a IS NULL AND b IS NULL",
+       "UPDATE public.twins SET b = NULL WHERE ctid = (SELECT max(ctid) FROM public.twins"
+       " WHERE a IS NULL)",
+       "public.twins", "rows", false},
+      {"values swapped between columns",
+       "UPDATE public.child SET name = kind, kind = name",
+       "UPDATE public.child SET name = kind, kind = name", "public.child", "rows", false},
+      {"a wrong sequence", "SELECT setval('public.unowned', 4711, true)",
+       "SELECT setval('public.unowned', 4711, false)", "sequence public.unowned", "sequence", true},
+      {"a lost grant", "REVOKE SELECT (name) ON public.people FROM " + reader,
+       "GRANT SELECT (name) ON public.people TO " + reader, "ACL public.COLUMN people.name",
+       "grants", false},
+      {"a changed owner", "ALTER TABLE public.no_columns OWNER TO " + reader,
+       "ALTER TABLE public.no_columns OWNER TO " + owner, "TABLE public.no_columns", "owner", false},
+      {"a missing index", "DROP INDEX public.people_body",
+       "CREATE INDEX people_body ON public.people (md5(body) DESC NULLS LAST) WITH (fillfactor = 70);"
+       "ALTER INDEX public.people_body OWNER TO " + owner,
+       "INDEX public.people_body", "structure", false},
+      {"a trigger that fires", "ALTER TABLE public.twins ENABLE TRIGGER b_off",
+       "ALTER TABLE public.twins DISABLE TRIGGER b_off", "TRIGGER public.twins b_off", "structure",
+       false},
+      {"a view that says something else",
+       "CREATE OR REPLACE VIEW public.between AS SELECT * FROM public.mat_base WHERE reports > 2",
+       "CREATE OR REPLACE VIEW public.between AS SELECT * FROM public.mat_base WHERE reports > 1",
+       "VIEW public.between", "structure", false},
+      {"a large object's byte", "SELECT lo_put(424242, 1500000, '\\x00')",
+       "SELECT lo_put(424242, 1500000, '\\x00')", "large object 424242", "largeObject", false},
+      {"a function of an extension", "ALTER FUNCTION public.unaccent(text) STABLE",
+       "ALTER FUNCTION public.unaccent(text) IMMUTABLE", "function public.unaccent(text)",
+       "extension", false},
+      {"a setting of the database",
+       "ALTER DATABASE " + pg::QuoteIdentifier(tenant.copy_name()) + " RESET search_path",
+       "ALTER DATABASE " + pg::QuoteIdentifier(tenant.copy_name()) +
+           " SET search_path TO \"$user\", public, \"Odd schema\"",
+       "database setting search_path", "database", false},
+      {"the database's access",
+       "GRANT TEMPORARY ON DATABASE " + pg::QuoteIdentifier(tenant.copy_name()) + " TO PUBLIC",
+       "REVOKE TEMPORARY ON DATABASE " + pg::QuoteIdentifier(tenant.copy_name()) + " FROM PUBLIC",
+       "database grants", "database", false},
+  };
+}
+
+/// The byte that the large object's corruption overwrites, so that mending is exact.
+std::string ByteAt(pg::Connection& connection) {
+  return pg::testing::MustRead(connection,
+                               "SELECT encode(lo_get(424242, 1500000, 1), 'hex')")[0];
+}
+
+TEST(Verify, FindsEveryPlantedCorruptionAndNamesIt) {
+  TrapTenant tenant(Servers().target);
+  ASSERT_TRUE(MustClone(tenant.CloneAll()).equal());
+  pg::Connection copy = MustConnect(tenant.Copy());
+  pg::testing::MustExec(copy, {"SET session_replication_role TO replica", "SET event_triggers TO off",
+                               "SET search_path TO public"});
+  const std::string byte = ByteAt(copy);
+  for (Corruption& corruption : Corruptions(tenant)) {
+    if (std::string(corruption.kind) == "largeObject") {
+      corruption.plant = "SELECT lo_put(424242, 1500000, '\\x" +
+                         std::string(byte == "ab" ? "ac" : "ab") + "')";
+      corruption.mend = "SELECT lo_put(424242, 1500000, '\\x" + byte + "')";
+    }
+    pg::testing::MustExec(copy, {corruption.plant});
+    Report report = MustVerify(tenant.VerifyAll());
+    ASSERT_EQ(report.mismatch_count, 1) << corruption.reason << ":\n" << Describe(report);
+    EXPECT_EQ(report.mismatches[0].table, corruption.object) << corruption.reason;
+    EXPECT_EQ(report.mismatches[0].kind, corruption.kind) << corruption.reason;
+    VerifyOptions counts = tenant.VerifyAll();
+    counts.level = VerificationLevel::kCounts;
+    EXPECT_EQ(MustVerify(counts).equal(), !corruption.seen_by_counts) << corruption.reason;
+    pg::testing::MustExec(copy, {corruption.mend});
+  }
+  Report mended = MustVerify(tenant.VerifyAll());
+  EXPECT_TRUE(mended.equal()) << Describe(mended);
+}
+
+TEST(Verify, NamesTablesThatAreMissingOrTooMany) {
+  TrapTenant tenant(Servers().target);
+  ASSERT_TRUE(MustClone(tenant.CloneAll()).equal());
+  pg::Connection copy = MustConnect(tenant.Copy());
+  pg::testing::MustExec(copy, {"SET event_triggers TO off", "DROP TABLE public.no_columns",
+                               "CREATE TABLE public.stranger (a int)"});
+  VerifyOptions counts = tenant.VerifyAll();
+  counts.level = VerificationLevel::kCounts;
+  Report report = MustVerify(counts);
+  ASSERT_EQ(report.mismatch_count, 2) << Describe(report);
+  EXPECT_EQ(report.mismatches[0], (Mismatch{"public.no_columns", "missing", "a table", "none"}));
+  EXPECT_EQ(report.mismatches[1], (Mismatch{"public.stranger", "unexpected", "none", "a table"}));
+}
+
+TEST(Verify, ASideThatCannotBeReachedProvesNothing) {
+  TrapTenant tenant(Servers().target);
+  VerifyOptions options = tenant.VerifyAll();  // The copy was never made.
+  Reporter silent(Reporter::Output::kSilent);
+  auto report = VerifyDatabases({}, Programs(), options, std::nullopt, silent);
+  EXPECT_FALSE(report);
+}
+
+}  // namespace
+}  // namespace cutover::mover::testing
