@@ -190,7 +190,25 @@ TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {
         "every attempt would be over before it begins"},
        {R"({"spec":{"cutover":{"approval":"Maybe"}}})",
         R"(supported values: "Automatic", "Manual")", "nobody knows whether to wait"},
-       {R"({"spec":{"checks":[{"name":"a","when":["Smoke"]}]}})", "set exactly one of http and sql",
+       {R"({"spec":{"hypercare":{"onFailedChecks":"Rollback"}}})",
+        "set hypercare.onFailedChecks to Hold", "the tenant would not be brought back"},
+       {R"({"spec":{"target":{"serverName":null}}})", "spec.target.serverName: Required value",
+        "choosing a server comes in a later version"},
+       {R"({"spec":{"target":{"class":"Dedicated"}}})", R"(unknown field "spec.target.class")",
+        "as above"},
+       {R"({"spec":{"source":{"retentionSeconds":-1}}})", "spec.source.retentionSeconds",
+        "the source would be dropped before the move"},
+       {R"({"spec":{"source":{"reclaimPolicy":"Drop"}}})",
+        R"(supported values: "Retain", "Delete")", "nobody drops a database on a guess"},
+       {R"({"spec":{"suspend":"yes"}})", "spec.suspend", "a migration would run that should not"},
+       {R"({"spec":{"cutover":{"maintenancePage":{"retryAfterSeconds":0}}}})", "retryAfterSeconds",
+        "every browser would come back at once"}});
+}
+
+TEST(CrdRefusals, NonsenseAboutChecksIsRefusedInASentence) {
+  ExpectRefusals(
+      kube::kTenantMigration, "tenant_migration.yaml",
+      {{R"({"spec":{"checks":[{"name":"a","when":["Smoke"]}]}})", "set exactly one of http and sql",
         "a check without a question always passes"},
        {R"({"spec":{"checks":[{"name":"a","when":["Smoke"],"http":{"url":"http://a.b.svc/"},
            "sql":{"query":"SELECT 1","expected":"1"}}]}})",
@@ -215,20 +233,7 @@ TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {
            "http":{"url":"http://a.b.svc/"}}]}})",
         R"(unknown field "spec.checks[0].job")", "the Job would never run"},
        {R"({"spec":{"hypercare":{"durationSeconds":0}}})", "take Hypercare out of the check's when",
-        "the check would never be asked"},
-       {R"({"spec":{"hypercare":{"onFailedChecks":"Rollback"}}})",
-        "set hypercare.onFailedChecks to Hold", "the tenant would not be brought back"},
-       {R"({"spec":{"target":{"serverName":null}}})", "spec.target.serverName: Required value",
-        "choosing a server comes in a later version"},
-       {R"({"spec":{"target":{"class":"Dedicated"}}})", R"(unknown field "spec.target.class")",
-        "as above"},
-       {R"({"spec":{"source":{"retentionSeconds":-1}}})", "spec.source.retentionSeconds",
-        "the source would be dropped before the move"},
-       {R"({"spec":{"source":{"reclaimPolicy":"Drop"}}})",
-        R"(supported values: "Retain", "Delete")", "nobody drops a database on a guess"},
-       {R"({"spec":{"suspend":"yes"}})", "spec.suspend", "a migration would run that should not"},
-       {R"({"spec":{"cutover":{"maintenancePage":{"retryAfterSeconds":0}}}})", "retryAfterSeconds",
-        "every browser would come back at once"}});
+        "the check would never be asked"}});
 }
 
 }  // namespace
