@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/decide.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using testing::At;
+using testing::Database;
+using testing::kAllPhases;
+using testing::MigrationIn;
+using testing::Noon;
+
+void Annotate(api::TenantMigration& migration, const char* key, const char* token) {
+  migration.meta.annotations[key] = token;
+}
+
+Decision Aborting(Phase phase, const Observation& seen) {
+  api::TenantMigration migration = MigrationIn(phase);
+  Annotate(migration, api::kAbortAnnotation, "now");
+  return Decide(migration, seen);
+}
+
+// --- unknown facts -------------------------------------------------------------------------------
+
+TEST(Decide, UnknownFactsAreWaitedForAndNeverActedUpon) {
+  for (Phase phase : kAllPhases) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.approval = api::Approval::kManual;
+    Plan plan = Decide(migration, At(1)).plan;
+    EXPECT_FALSE(plan.effect) << Name(phase) << " does " << Name(*plan.effect);
+    EXPECT_FALSE(plan.guard) << Name(phase) << " goes on: " << Describe(*plan.guard);
+  }
+}
+
+TEST(Decide, AnUnreadableSourceNeitherJournalsNorUndoes) {
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+  seen.source = Error{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  Plan plan = Decide(MigrationIn(Phase::kSwitching), seen).plan;
+  EXPECT_FALSE(plan.effect);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_TRUE(plan.trouble);
+  EXPECT_EQ(plan.message, "no route to host");
+}
+
+// --- abort ---------------------------------------------------------------------------------------
+
+TEST(Abort, UndoesInEveryPhaseBeforeTheJournal) {
+  for (Phase phase : kAllPhases) {
+    if (SideOf(phase) != Side::kBeforeJournal || phase == Phase::kUndoing) continue;
+    Observation seen = At(1);
+    seen.source = Database(ControlState::kFenced, true);
+    Decision decision = Aborting(phase, seen);
+    EXPECT_EQ(decision.plan.guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(decision.plan.reason, "AbortRequested") << Name(phase);
+    EXPECT_EQ(decision.handled.abort, "now") << Name(phase);
+  }
+}
+
+TEST(Abort, WaitsWhileItCannotBeKnownWhetherTheJournalIsWritten) {
+  Decision decision = Aborting(Phase::kSwitching, At(1));
+  EXPECT_FALSE(decision.plan.guard);
+  EXPECT_EQ(decision.handled.abort, "") << "the command must stay open until it is obeyed";
+}
+
+TEST(Abort, ComesTooLateOnceTheJournalIsWritten) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kJournaled, true);
+  Decision decision = Aborting(Phase::kSwitching, seen);
+  EXPECT_EQ(decision.plan.guard, Guard::kJournaled);
+  EXPECT_EQ(decision.handled.abort, "now");
+}
+
+TEST(Abort, IsAnsweredAndNotObeyedAfterTheJournal) {
+  for (Phase phase : {Phase::kOpening, Phase::kHypercare, Phase::kCompleted, Phase::kRolledBack}) {
+    Decision decision = Aborting(phase, At(1));
+    EXPECT_FALSE(decision.plan.guard) << Name(phase);
+    EXPECT_EQ(decision.handled.abort, "now") << Name(phase);
+  }
+}
+
+TEST(Abort, IsObeyedOncePerToken) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  Annotate(migration, api::kAbortAnnotation, "now");
+  migration.status.handled.abort = "now";
+  EXPECT_FALSE(Decide(migration, At(1)).plan.guard);
+}
+
+// --- rollback ------------------------------------------------------------------------------------
+
+TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRollbackAnnotation, "back");
+    Decision decision = Decide(migration, At(1));
+    EXPECT_EQ(decision.plan.guard, Guard::kRollBack) << Name(phase);
+    EXPECT_EQ(decision.handled.rollback, "back");
+  }
+}
+
+TEST(Rollback, IsRefusedOnceUsersWriteUnlessTheLossIsAccepted) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Plan refused = Decide(migration, At(1)).plan;
+  EXPECT_FALSE(refused.guard);
+  EXPECT_EQ(refused.reason, "RollbackNeedsConsent");
+
+  Annotate(migration, api::kAcceptDataLossAnnotation, "another token");
+  EXPECT_FALSE(Decide(migration, At(1)).plan.guard);
+
+  Annotate(migration, api::kAcceptDataLossAnnotation, "back");
+  EXPECT_EQ(Decide(migration, At(1)).plan.guard, Guard::kRollBack);
+}
+
+TEST(Rollback, DoesNothingBeforeTheJournal) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Decision decision = Decide(migration, At(1));
+  EXPECT_FALSE(decision.plan.guard);
+  EXPECT_EQ(decision.handled.rollback, "back");
+}
+
+// --- retry ---------------------------------------------------------------------------------------
+
+TEST(Retry, StartsOverFromFailedAndAborted) {
+  for (Phase phase : {Phase::kFailed, Phase::kAborted}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRetryAnnotation, "again");
+    Decision decision = Decide(migration, At(1));
+    EXPECT_EQ(decision.plan.guard, Guard::kRetryRequested) << Name(phase);
+    EXPECT_EQ(decision.handled.retry, "again");
+  }
+}
+
+TEST(Retry, DoesNothingWhereTheTenantHasMovedOrCameBack) {
+  for (Phase phase : {Phase::kCompleted, Phase::kRolledBack}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRetryAnnotation, "again");
+    EXPECT_FALSE(Decide(migration, At(1)).plan.guard) << Name(phase);
+  }
+}
+
+TEST(Retry, DoesNotReviveWhatIsBeingDeleted) {
+  api::TenantMigration migration = MigrationIn(Phase::kFailed);
+  Annotate(migration, api::kRetryAnnotation, "again");
+  migration.meta.deletion_timestamp = Noon();
+  EXPECT_EQ(Decide(migration, At(1)).plan.effect, Intent::kRemoveFinalizer);
+}
+
+// --- suspend -------------------------------------------------------------------------------------
+
+TEST(Suspend, HoldsWhileUsersWork) {
+  for (Phase phase : {Phase::kPending, Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing,
+                      Phase::kAwaitingCutover, Phase::kHypercare}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.suspend = true;
+    Plan plan = Decide(migration, At(1)).plan;
+    EXPECT_EQ(plan.reason, "Suspended") << Name(phase);
+    EXPECT_FALSE(plan.guard || plan.effect) << Name(phase);
+  }
+}
+
+TEST(Suspend, NeverHoldsUsersOutsideClosedDoors) {
+  for (Phase phase : kAllPhases) {
+    if (!DoorsClosed(phase) && phase != Phase::kUndoing && phase != Phase::kRollingBack) continue;
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.suspend = true;
+    EXPECT_NE(Decide(migration, At(1)).plan.reason, "Suspended") << Name(phase);
+  }
+}
+
+TEST(Suspend, DoesNotKeepAnAbortFromHappening) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreparing);
+  migration.spec.suspend = true;
+  Annotate(migration, api::kAbortAnnotation, "now");
+  EXPECT_EQ(Decide(migration, At(1)).plan.guard, Guard::kUndo);
+}
+
+// --- approval and window -------------------------------------------------------------------------
+
+TEST(AwaitingCutover, GoesOnByItselfWhenNothingIsToBeWaitedFor) {
+  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), At(1)).plan.guard, Guard::kDoorsMayClose);
+}
+
+TEST(AwaitingCutover, WaitsForAFreshTokenWhenApprovalIsManual) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.approval = api::Approval::kManual;
+  EXPECT_EQ(Decide(migration, At(1)).plan.reason, "AwaitingApproval");
+
+  Annotate(migration, api::kApproveAnnotation, "yes");
+  migration.status.handled.approve = "yes";
+  EXPECT_EQ(Decide(migration, At(1)).plan.reason, "AwaitingApproval") << "an old approval";
+
+  Annotate(migration, api::kApproveAnnotation, "yes, again");
+  Decision decision = Decide(migration, At(1));
+  EXPECT_EQ(decision.plan.guard, Guard::kDoorsMayClose);
+  EXPECT_EQ(decision.handled.approve, "yes, again");
+}
+
+TEST(AwaitingCutover, KeepsToItsWindow) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.window_start = Noon() + std::chrono::seconds(60);
+  migration.spec.window_end = Noon() + std::chrono::seconds(120);
+  Plan early = Decide(migration, At(50)).plan;
+  EXPECT_EQ(early.reason, "AwaitingWindow");
+  EXPECT_EQ(early.wait, std::chrono::seconds(10));
+  EXPECT_EQ(Decide(migration, At(60)).plan.guard, Guard::kDoorsMayClose);
+  Plan late = Decide(migration, At(120)).plan;
+  EXPECT_EQ(late.guard, Guard::kUndo);
+  EXPECT_EQ(late.reason, "WindowMissed");
+}
+
+TEST(AwaitingCutover, AnApprovalDoesNotOpenAWindowThatIsOver) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.approval = api::Approval::kManual;
+  migration.spec.window_start = Noon();
+  migration.spec.window_end = Noon() + std::chrono::seconds(10);
+  Annotate(migration, api::kApproveAnnotation, "yes");
+  EXPECT_EQ(Decide(migration, At(11)).plan.reason, "WindowMissed");
+}
+
+// --- bounds --------------------------------------------------------------------------------------
+
+TEST(Bounds, TheWritePauseIsKeptBeforeTheJournal) {
+  for (Phase phase : {Phase::kFencing, Phase::kCopying, Phase::kFinalizing, Phase::kVerifying,
+                      Phase::kSwitching}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.max_write_pause_seconds = 30;
+    migration.status.cutover.fenced_at = Noon();
+    Observation seen = At(31);
+    seen.source = Database(ControlState::kFenced, true);
+    EXPECT_EQ(Decide(migration, seen).plan.reason, "WritePauseExceeded") << Name(phase);
+    seen.now = Noon() + std::chrono::seconds(30);
+    EXPECT_NE(Decide(migration, seen).plan.reason, "WritePauseExceeded") << Name(phase);
+  }
+}
+
+TEST(Bounds, TheWritePauseNeverUndoesWhatIsJournaled) {
+  api::TenantMigration migration = MigrationIn(Phase::kSwitching);
+  migration.spec.max_write_pause_seconds = 30;
+  migration.status.cutover.fenced_at = Noon();
+  Observation seen = At(3000);
+  seen.source = Database(ControlState::kJournaled, true);
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kJournaled);
+  migration.status.phase = Phase::kSmoke;
+  EXPECT_NE(Decide(migration, seen).plan.guard, Guard::kUndo);
+}
+
+TEST(Bounds, AClosedPhaseThatHangsIsGivenUpAndACopyIsNot) {
+  Observation seen = At(601);
+  Plan fencing = Decide(MigrationIn(Phase::kFencing), seen).plan;
+  EXPECT_EQ(fencing.guard, Guard::kUndo);
+  EXPECT_EQ(fencing.reason, "StageTimedOut");
+  seen.source = Database(ControlState::kFenced, true);
+  EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.guard);
+}
+
+// --- deletion ------------------------------------------------------------------------------------
+
+Plan Deleting(Phase phase) {
+  api::TenantMigration migration = MigrationIn(phase);
+  migration.meta.deletion_timestamp = Noon();
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.target = DatabaseFacts();
+  seen.ledger_recorded = false;
+  return Decide(migration, seen).plan;
+}
+
+TEST(Deletion, UndoesBeforeTheJournal) {
+  for (Phase phase : kAllPhases) {
+    if (SideOf(phase) != Side::kBeforeJournal || phase == Phase::kUndoing) continue;
+    EXPECT_EQ(Deleting(phase).guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(Deleting(phase).reason, "Deleted") << Name(phase);
+  }
+}
+
+TEST(Deletion, GoesBackUntilUsersAreInAndFinishesAfterwards) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
+    EXPECT_EQ(Deleting(phase).guard, Guard::kRollBack) << Name(phase);
+  for (Phase phase : {Phase::kAdmitting, Phase::kHypercare, Phase::kCompleting}) {
+    Plan plan = Deleting(phase);
+    EXPECT_NE(plan.guard, Guard::kRollBack) << Name(phase);
+    EXPECT_NE(plan.effect, Intent::kRemoveFinalizer) << Name(phase);
+  }
+}
+
+TEST(Deletion, DoesNotWaitForHypercareToRunItsTime) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  migration.spec.hypercare_seconds = 86400;
+  Observation seen = At(1);
+  seen.checks = std::vector<CheckOutcome>();
+  EXPECT_FALSE(Decide(migration, seen).plan.guard);
+  migration.meta.deletion_timestamp = Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver);
+}
+
+TEST(Deletion, LetsGoAtEveryEnd) {
+  for (Phase phase : {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack})
+    EXPECT_EQ(Deleting(phase).effect, Intent::kRemoveFinalizer) << Name(phase);
+}
+
+TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
+  api::TenantMigration migration = MigrationIn(Phase::kRolledBack);
+  migration.meta.deletion_timestamp = Noon();
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kFenced, true);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
+  seen.target = Error{Disposition::kRetry, "ConnectionFailed", "down"};
+  EXPECT_FALSE(Decide(migration, seen).plan.effect) << "unknown is not gone";
+  seen.target = DatabaseFacts();
+  seen.ledger_recorded = true;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDeleteLedger);
+}
+
+// --- what the phases insist on -------------------------------------------------------------------
+
+TEST(Preflight, WaitsForWhatCanBeMendedAndEndsForWhatCannot) {
+  Observation seen = At(1);
+  seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale back"},
+                                        {Severity::kBlocking, "TargetExists", "drop it"},
+                                        {Severity::kBlocking, "RouteNotFound", "create it"}};
+  Plan waiting = Decide(MigrationIn(Phase::kPreflight), seen).plan;
+  EXPECT_EQ(waiting.reason, "PreflightFailed");
+  EXPECT_EQ(waiting.message, "drop it; create it") << "everything at once";
+  EXPECT_FALSE(waiting.guard);
+
+  seen.preflight = std::vector<Finding>{{Severity::kHopeless, "OlderMajor", "15 after 17"}};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), seen).plan.guard, Guard::kHopeless);
+
+  seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale back"}};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), seen).plan.guard, Guard::kBackupWanted);
+}
+
+TEST(Verifying, NeverLeadsToTheSwitchWithoutPositiveProof) {
+  api::TenantMigration migration = MigrationIn(Phase::kVerifying);
+  CopyResult result;
+  result.attempt = 1;
+  result.report = "table t differs";
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationFailed");
+  result.equal = true;
+  result.mismatches = 1;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationFailed");
+  result.mismatches = 0;
+  result.attempt = 7;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationMissing") << "of another attempt";
+  seen.copy_result = std::optional<CopyResult>();
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationMissing");
+
+  result.attempt = 1;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kVerified);
+}
+
+TEST(Smoke, AFailingCheckHasItsOwnTimeBeforeTheTenantGoesBack) {
+  Observation seen = At(4);
+  CheckOutcome outcome;
+  outcome.name = "login";
+  outcome.message = "answered 502";
+  outcome.timeout_seconds = 5;
+  seen.checks = std::vector<CheckOutcome>{outcome};
+  EXPECT_FALSE(Decide(MigrationIn(Phase::kSmoke), seen).plan.guard);
+  seen.now = Noon() + std::chrono::seconds(5);
+  Plan plan = Decide(MigrationIn(Phase::kSmoke), seen).plan;
+  EXPECT_EQ(plan.guard, Guard::kRollBack);
+  EXPECT_EQ(plan.message, "check login: answered 502");
+}
+
+TEST(Switching, NeverJournalsOverABrokenFence) {
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+  DatabaseFacts source = Database(ControlState::kFenced, true);
+  source.other_sessions = 1;
+  seen.source = source;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kSwitching), seen).plan.guard, Guard::kUndo);
+  source.other_sessions = 0;
+  seen.source = source;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kSwitching), seen).plan.effect, Intent::kJournal);
+}
+
+}  // namespace
+}  // namespace cutover::migration

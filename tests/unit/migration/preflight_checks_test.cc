@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "reconcilers/migration/preflight/checks.h"
+
+namespace cutover::migration {
+namespace {
+
+using ::testing::HasSubstr;
+
+api::DatabaseServer Server(const char* name) {
+  api::DatabaseServer server;
+  server.meta.name = name;
+  server.status.conditions.Set({"Ready", api::ConditionStatus::kTrue, "Probed", "", 1, {}}, {});
+  return server;
+}
+
+pg::ServerFacts ServerOf(int major, const char* identifier) {
+  pg::ServerFacts facts;
+  facts.version_number = major * 10000 + 2;
+  facts.version = std::to_string(major) + ".2";
+  facts.system_identifier = identifier;
+  facts.admin_is_superuser = true;
+  return facts;
+}
+
+pg::Role RoleOf(const char* name, const char* verifier) {
+  pg::Role role;
+  role.name = name;
+  role.can_login = true;
+  role.verifier = verifier;
+  return role;
+}
+
+SourceFacts GoodSource() {
+  SourceFacts source;
+  source.server = ServerOf(15, "111");
+  source.admin = "admin";
+  source.admin_owns_database = true;
+  source.database.properties.name = "acme";
+  source.database.properties.access.owner = "acme_owner";
+  source.database.properties.encoding = "UTF8";
+  source.database.properties.collate = "fr_FR.utf8";
+  source.database.properties.ctype = "fr_FR.utf8";
+  source.database.properties.locale_provider = "libc";
+  source.database.extensions = {{"unaccent", "1.1", "public"}};
+  pg::RoleSet roles;
+  roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$1")};
+  source.roles = roles;
+  return source;
+}
+
+TargetFacts GoodTarget() {
+  TargetFacts target;
+  target.server = ServerOf(17, "222");
+  target.admin = "admin";
+  target.extensions["unaccent"] = {"1.1", {"1.0", "1.1"}};
+  target.roles = pg::RoleSet();
+  return target;
+}
+
+/// A tenant whom nothing keeps from moving.
+PreflightFacts Good() {
+  PreflightFacts facts;
+  facts.migration.spec.target_server_name = "pg-target";
+  facts.migration.spec.backup_claim_name = "backups";
+  facts.placement.meta.name = "acme";
+  facts.placement.meta.namespace_name = "tenants";
+  facts.placement.spec.database_name = "acme";
+  facts.placement.spec.owner = "acme_owner";
+  facts.placement.spec.password_secret_ref = {"acme-db", "password"};
+  facts.source_server_name = "pg-source";
+  facts.source_server = std::optional(Server("pg-source"));
+  facts.target_server = std::optional(Server("pg-target"));
+  facts.namespace_labels = std::map<std::string, std::string>{{"plan", "gold"}};
+  facts.source = GoodSource();
+  facts.target = GoodTarget();
+  facts.tenant_login = true;
+  wiring::WorkloadObservation workload;
+  workload.ref = {"Deployment", "odoo"};
+  workload.exists = true;
+  facts.workloads = std::vector{workload};
+  facts.routes = true;
+  facts.autoscalers = std::vector<std::string>();
+  facts.wiring = std::vector<wiring::Finding>();
+  facts.backup_claim = true;
+  facts.profile = std::vector<Finding>();
+  facts.checks = std::vector<CheckOutcome>();
+  return facts;
+}
+
+// Facts are immutable on purpose; tests change a copy.
+template <class T>
+void Change(Fact<T>& fact, const std::function<void(T&)>& change) {
+  T value = *fact;
+  change(value);
+  fact = value;
+}
+void ChangeSource(PreflightFacts& facts, const std::function<void(SourceFacts&)>& change) {
+  Change(facts.source, change);
+}
+void ChangeTarget(PreflightFacts& facts, const std::function<void(TargetFacts&)>& change) {
+  Change(facts.target, change);
+}
+void ChangeTargetSpec(PreflightFacts& facts,
+                      const std::function<void(api::DatabaseServerSpec&)>& change) {
+  api::DatabaseServer server = **facts.target_server;
+  change(server.spec);
+  facts.target_server = std::optional(server);
+}
+
+struct Case {
+  const char* check;  ///< The line of the table that must speak up, alone.
+  const char* reason;
+  Severity severity;
+  const char* says;  ///< The remedy, or the object.
+  std::function<void(PreflightFacts&)> change;
+};
+
+const std::vector<Case>& Cases() {
+  static const std::vector<Case> cases = {
+      {"source-server", "ServerNotFound", Severity::kBlocking, "create it",
+       [](auto& f) { f.source_server = std::optional<api::DatabaseServer>(); }},
+      {"source-server", "ServerNotReady", Severity::kBlocking, "not been probed",
+       [](auto& f) {
+         api::DatabaseServer server = Server("pg-source");
+         server.status.conditions.Remove("Ready");
+         f.source_server = std::optional(server);
+       }},
+      {"target-server", "ServerNotReady", Severity::kBlocking, "connection refused",
+       [](auto& f) {
+         api::DatabaseServer server = Server("pg-target");
+         server.status.conditions.Set(
+             {"Ready", api::ConditionStatus::kFalse, "Down", "connection refused", 1, {}}, {});
+         f.target_server = std::optional(server);
+       }},
+      {"different-servers", "AlreadyThere", Severity::kHopeless, "another server",
+       [](auto& f) { f.source_server_name = "pg-target"; }},
+      {"different-servers", "SameServer", Severity::kBlocking, "system identifier 111",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) { t.server.system_identifier = "111"; });
+       }},
+      {"admission", "Unschedulable", Severity::kBlocking, "spec.unschedulable",
+       [](auto& f) { ChangeTargetSpec(f, [](auto& spec) { spec.unschedulable = true; }); }},
+      {"admission", "NamespaceNotAllowed", Severity::kBlocking, "namespace tenants",
+       [](auto& f) {
+         ChangeTargetSpec(f, [](auto& spec) {
+           spec.allowed_namespaces = api::NamespaceSelector{{"others"}, {}};
+         });
+       }},
+      {"admission", "NamespaceNotAllowed", Severity::kBlocking, "spec.allowedNamespaces",
+       [](auto& f) {
+         ChangeTargetSpec(f, [](auto& spec) {
+           spec.allowed_namespaces = api::NamespaceSelector{{}, {{"plan", "silver"}}};
+         });
+       }},
+      {"capacity", "ServerFull", Severity::kBlocking, "2 tenants of at most 2",
+       [](auto& f) {
+         ChangeTargetSpec(f, [](auto& spec) { spec.capacity_tenants = 2; });
+         ChangeTarget(f, [](TargetFacts& t) { t.server.tenants = {"a", "b"}; });
+       }},
+      {"major-version", "OlderMajor", Severity::kHopeless, "14.2, older than 15.2",
+       [](auto& f) { ChangeTarget(f, [](TargetFacts& t) { t.server = ServerOf(14, "222"); }); }},
+      {"tenant", "OwnerMismatch", Severity::kBlocking,
+       "ALTER DATABASE \"acme\" OWNER TO \"acme_owner\"",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.properties.access.owner = "someone"; });
+       }},
+      {"tenant", "SourceIsStandby", Severity::kBlocking, "primary",
+       [](auto& f) { ChangeSource(f, [](SourceFacts& s) { s.server.in_recovery = true; }); }},
+      {"fence", "SuperuserOwner", Severity::kHopeless, "may act as postgres",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.unfenceable_roles = {"postgres"}; });
+       }},
+      {"privileges", "MissingPrivilege", Severity::kBlocking,
+       "run on DatabaseServer pg-source: GRANT pg_signal_backend TO admin",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.server.missing_privileges = {
+               {"pg_signal_backend", "GRANT pg_signal_backend TO admin"}};
+         });
+       }},
+      {"privileges", "MissingPrivilege", Severity::kBlocking,
+       "run on DatabaseServer pg-target: ALTER ROLE admin CREATEDB",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) {
+           t.server.missing_privileges = {{"CREATEDB", "ALTER ROLE admin CREATEDB"}};
+         });
+       }},
+      {"privileges", "MissingPrivilege", Severity::kBlocking, "GRANT \"acme_owner\" TO \"admin\"",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.server.admin_is_superuser = false;
+           s.admin_owns_database = false;
+         });
+       }},
+      {"privileges", "TargetIsStandby", Severity::kBlocking, "primary",
+       [](auto& f) { ChangeTarget(f, [](TargetFacts& t) { t.server.in_recovery = true; }); }},
+      {"prepared-transactions", "PreparedTransactions", Severity::kBlocking, "ROLLBACK PREPARED",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.prepared_transactions = {{"forgotten", "acme_owner", ""}};
+         });
+       }},
+      {"target-database", "TargetExists", Severity::kBlocking, "DROP DATABASE \"acme\"",
+       [](auto& f) { ChangeTarget(f, [](TargetFacts& t) { t.database_exists = true; }); }},
+      {"locale", "LocaleMissing", Severity::kBlocking, "locale fr_FR.utf8",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) { t.locale_problem = "could not create locale"; });
+       }},
+      {"extensions", "ExtensionMissing", Severity::kBlocking,
+       "extension postgis 3.3.2 is not available",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
+         });
+       }},
+      {"extensions", "ExtensionVersion", Severity::kWarning, "1.1 instead of 9.9",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.extensions[0].version = "9.9"; });
+       }},
+      {"roles", "RoleClash", Severity::kBlocking, "acme_owner",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) {
+           pg::RoleSet roles;
+           roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
+           t.roles = roles;
+         });
+       }},
+      {"tenant-login", "AuthenticationFailed", Severity::kBlocking,
+       "correct key password of Secret acme-db",
+       [](auto& f) {
+         f.tenant_login = Error{Disposition::kTerminal, "AuthenticationFailed", "refused"};
+       }},
+      {"backup", "BackupClaimNotFound", Severity::kBlocking, "PersistentVolumeClaim backups",
+       [](auto& f) { f.backup_claim = false; }},
+      {"backup", "BackupIncomplete", Severity::kBlocking, "a.t1, a.t2, a.t3, a.t4, a.t5 and 1 more",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.unreadable_tables = {"a.t1", "a.t2", "a.t3", "a.t4", "a.t5", "a.t6"};
+         });
+       }},
+      {"workloads", "WorkloadNotFound", Severity::kBlocking, "Deployment odoo",
+       [](auto& f) {
+         Change<std::vector<wiring::WorkloadObservation>>(
+             f.workloads, [](auto& workloads) { workloads[0].exists = false; });
+       }},
+      {"routes", "RouteNotFound", Severity::kBlocking, "Ingress odoo",
+       [](auto& f) {
+         f.routes = Error{Disposition::kTerminal, "RouteNotFound", "Ingress odoo does not exist"};
+       }},
+      {"autoscalers", "Autoscaler", Severity::kWarning, "number of replicas",
+       [](auto& f) {
+         f.autoscalers = std::vector<std::string>{"HorizontalPodAutoscaler web scales Deployment"};
+       }},
+      {"wiring", "ArgumentOverridesWiring", Severity::kBlocking, "--db_host",
+       [](auto& f) {
+         f.wiring = std::vector<wiring::Finding>{
+             {wiring::Severity::kBlocking, "ArgumentOverridesWiring", "remove --db_host"}};
+       }},
+      {"wiring", "ModulesUpdatedAtStart", Severity::kWarning, "SKIP",
+       [](auto& f) {
+         f.wiring = std::vector<wiring::Finding>{
+             {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
+       }},
+      {"profile", "ModulesPending", Severity::kBlocking, "sale (to upgrade)",
+       [](auto& f) {
+         f.profile =
+             std::vector<Finding>{{Severity::kBlocking, "ModulesPending", "sale (to upgrade)"}};
+       }},
+      {"check-urls", "CheckOutsideNamespace", Severity::kHopeless, "check spy",
+       [](auto& f) {
+         api::Check check;
+         check.name = "spy";
+         check.http = api::HttpCheck{"http://db.other.svc/", "", 200, ""};
+         f.migration.spec.checks = {check};
+       }},
+      {"checks", "CheckFailed", Severity::kBlocking, "check rows: the query gave",
+       [](auto& f) {
+         CheckOutcome outcome;
+         outcome.name = "rows";
+         outcome.message = "the query gave \"0\" instead of \"1\"";
+         f.checks = std::vector{outcome};
+       }},
+      {"leftovers", "EventTriggers", Severity::kWarning, "audit",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.event_triggers = {{"audit", "acme_owner", true}};
+         });
+       }},
+      {"leftovers", "SubscriptionsStop", Severity::kWarning, "feed",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.subscriptions = {{"feed", true}}; });
+       }},
+      {"leftovers", "ForeignTables", Severity::kWarning, "public.remote",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.foreign_tables = {"public.remote"}; });
+       }},
+      {"leftovers", "TablespacesDropped", Severity::kWarning, "fast_disk",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+       }},
+      {"leftovers", "PublicationsLoseSubscribers", Severity::kWarning, "changes",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.publications = {"changes"}; });
+       }},
+      {"leftovers", "LongTransaction", Severity::kWarning, "cut off",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.oldest_transaction_age_seconds = 301; });
+       }},
+  };
+  return cases;
+}
+
+TEST(Preflight, ATenantWhomNothingKeepsFromMovingHasNoFindings) {
+  for (const Finding& finding : CheckPreflight(Good()))
+    ADD_FAILURE() << finding.reason << ": " << finding.message;
+}
+
+TEST(Preflight, EachObstacleIsFoundByItsOwnLineWithItsRemedy) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.reason);
+    PreflightFacts facts = Good();
+    c.change(facts);
+    std::vector<Finding> all = CheckPreflight(facts);
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].reason, c.reason);
+    EXPECT_EQ(all[0].severity, c.severity);
+    EXPECT_THAT(all[0].message, HasSubstr(c.says));
+    for (const PreflightCheck& check : PreflightChecks())
+      EXPECT_EQ(!check.run(facts).empty(), check.name == c.check) << check.name;
+  }
+}
+
+TEST(Preflight, EveryLineOfTheTableCanFail) {
+  std::set<std::string_view> lines, tried;
+  for (const PreflightCheck& check : PreflightChecks()) {
+    EXPECT_TRUE(lines.insert(check.name).second) << check.name << " twice";
+    EXPECT_FALSE(check.makes_sure_that.empty()) << check.name;
+  }
+  for (const Case& c : Cases()) tried.insert(c.check);
+  EXPECT_EQ(lines, tried);
+}
+
+TEST(Preflight, EverythingIsReportedAtOnce) {
+  PreflightFacts facts = Good();
+  facts.backup_claim = false;
+  ChangeTarget(facts, [](TargetFacts& t) { t.database_exists = true; });
+  facts.routes = Error{Disposition::kTerminal, "RouteNotFound", "Ingress odoo does not exist"};
+  std::vector<std::string> reasons;
+  for (const Finding& finding : CheckPreflight(facts)) reasons.push_back(finding.reason);
+  EXPECT_EQ(reasons,
+            (std::vector<std::string>{"TargetExists", "BackupClaimNotFound", "RouteNotFound"}));
+}
+
+TEST(Preflight, WhatCouldNotBeReadBlocksOnceAndIsNeverHopeless) {
+  const Error down{Disposition::kRetry, "ConnectionFailed", "pg-source does not answer"};
+  const std::vector<std::function<void(PreflightFacts&)>> losses = {
+      [&](auto& f) { f.source_server = down; },
+      [&](auto& f) { f.target_server = down; },
+      [&](auto& f) { f.source = down; },
+      [&](auto& f) { f.target = down; },
+      [&](auto& f) { f.tenant_login = down; },
+      [&](auto& f) { f.workloads = down; },
+      [&](auto& f) { f.routes = down; },
+      [&](auto& f) { f.autoscalers = down; },
+      [&](auto& f) { f.wiring = down; },
+      [&](auto& f) { f.backup_claim = down; },
+      [&](auto& f) { f.profile = down; },
+      [&](auto& f) { f.checks = down; },
+      [&](auto& f) { ChangeSource(f, [&](SourceFacts& s) { s.roles = down; }); },
+      [&](auto& f) { ChangeTarget(f, [&](TargetFacts& t) { t.roles = down; }); },
+  };
+  for (size_t i = 0; i < losses.size(); ++i) {
+    PreflightFacts facts = Good();
+    losses[i](facts);
+    std::vector<Finding> all = CheckPreflight(facts);
+    ASSERT_EQ(all.size(), 1u) << i;
+    EXPECT_EQ(all[0], (Finding{Severity::kBlocking, down.reason, down.message})) << i;
+  }
+}
+
+TEST(Preflight, WhatTheSpecDoesNotAskForIsNotAskedFor) {
+  PreflightFacts facts = Good();
+  facts.migration.spec.backup_mode = api::BackupMode::kSkip;
+  facts.backup_claim = Fact<bool>();
+  facts.namespace_labels = Fact<std::map<std::string, std::string>>();
+  ChangeSource(facts, [](SourceFacts& s) { s.unreadable_tables = {"a.t"}; });
+  EXPECT_TRUE(CheckPreflight(facts).empty());
+}
+
+TEST(Preflight, ANamespaceWithTheLabelsIsAdmitted) {
+  PreflightFacts facts = Good();
+  ChangeTargetSpec(facts, [](auto& spec) {
+    spec.allowed_namespaces = api::NamespaceSelector{{}, {{"plan", "gold"}}};
+  });
+  EXPECT_TRUE(CheckPreflight(facts).empty());
+  facts.namespace_labels = Error{Disposition::kRetry, "Forbidden", "may not read namespaces"};
+  ASSERT_EQ(CheckPreflight(facts).size(), 1u);
+  EXPECT_EQ(CheckPreflight(facts)[0].reason, "Forbidden");
+}
+
+TEST(Preflight, TheSameMajorIsFineAndARoleThatIsAlreadyTheSameAsWell) {
+  PreflightFacts facts = Good();
+  ChangeTarget(facts, [&](TargetFacts& t) {
+    t.server = ServerOf(15, "222");
+    t.roles = *facts.source->roles;
+  });
+  EXPECT_TRUE(CheckPreflight(facts).empty());
+}
+
+}  // namespace
+}  // namespace cutover::migration
