@@ -243,11 +243,20 @@ std::string Rewrite(std::string_view text, const Changes& changes) {
   return result;
 }
 
-// The text without the lines of connection keys, for comparison.
+bool IsConnectionLine(const Line& line) {
+  return InOptions(line) && line.owner != kNone && IsConnectionKey(line.key);
+}
+
+// The text without the lines of connection keys, for comparison; also without the header of a
+// section that holds nothing else, since an edit may have made it.
 std::string WithoutConnection(const Lines& lines) {
+  const bool holds_more = std::any_of(lines.begin(), lines.end(), [](const Line& line) {
+    return InOptions(line) && line.kind != Line::Kind::kSection && !IsConnectionLine(line);
+  });
   std::string rest;
   for (const Line& line : lines) {
-    if (InOptions(line) && line.owner != kNone && IsConnectionKey(line.key)) continue;
+    const bool bare_header = InOptions(line) && line.kind == Line::Kind::kSection && !holds_more;
+    if (IsConnectionLine(line) || bare_header) continue;
     rest.append(line.text).append(line.end);
   }
   while (!rest.empty() && (rest.back() == '\n' || rest.back() == '\r')) rest.pop_back();

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/placement/reconciler.h"
+
+#include <gtest/gtest.h>
+
+#include "reconcilers/wiring/base64.h"
+#include "reconcilers/wiring/service.h"
+#include "tests/unit/kube/fake_client.h"
+
+namespace cutover::placement {
+namespace {
+
+using kube::FakeClient;
+using wiring::EncodeBase64;
+
+class NoResolver final : public wiring::Resolver {
+  Result<std::vector<std::string>> Resolve(std::stop_token, Deadline,
+                                           const std::string& host) override {
+    return RetryError("HostNotResolved", host);
+  }
+};
+
+Json Server(const std::string& name, const std::string& host) {
+  Json server = *Json::Parse(
+      R"({"apiVersion":"cutover.dev/v1alpha1","kind":"DatabaseServer",
+          "spec":{"class":"Shared","adminSecretRef":{"name":"admin"}},
+          "status":{"conditions":[{"type":"Ready","status":"True","reason":"Ready","message":"",
+                                   "lastTransitionTime":"2026-11-21T12:00:00Z"}]}})");
+  server.Set("metadata", Json::Object({{"name", name}, {"uid", name}}));
+  server.MutableAt("spec").Set("endpoint", Json::Object({{"host", host}}));
+  return server;
+}
+
+Json Migration(const char* phase) {
+  Json migration = *Json::Parse(
+      R"({"apiVersion":"cutover.dev/v1alpha1","kind":"TenantMigration",
+          "metadata":{"name":"move","namespace":"tenants","uid":"m","generation":1},
+          "spec":{"placementRef":{"name":"tenant"},"target":{"serverName":"pg-2"},
+                  "strategy":"Offline","backup":{"mode":"Skip"}}})");
+  migration.Set("status", Json::Object({{"phase", phase}}));
+  return migration;
+}
+
+class ReconcilingAPlacement : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    servers_.Replace({Server("pg-1", "10.0.0.1"), Server("pg-2", "10.0.0.2")});
+    migrations_.Replace({});
+    Create(kube::kDatabasePlacement,
+           *Json::Parse(
+               R"({"apiVersion":"cutover.dev/v1alpha1","kind":"DatabasePlacement",
+            "metadata":{"name":"tenant","namespace":"tenants","generation":1},
+            "spec":{"database":{"name":"t","owner":"t","passwordSecretRef":{"name":"pw","key":"p"}},
+                    "class":"Shared","serverName":"pg-1","profile":{"type":"Generic"},
+                    "connection":{"service":{"name":"db"}}}})"));
+    AddSecret("cutover-system", "admin", {{"username", "admin"}, {"password", "a"}});
+    AddSecret("tenants", "pw", {{"p", "tenant's own"}});
+  }
+  void Create(const kube::Resource& resource, const Json& object) {
+    Result<Json> created = client_.Create({}, Deadline::Never(), resource, object, {});
+    ASSERT_TRUE(created) << created.error().message;
+  }
+  void AddSecret(const char* ns, const char* name,
+                 std::vector<std::pair<const char*, const char*>> values) {
+    Json secret = kube::NewObject(kube::kSecret, {ns, name});
+    for (auto [key, value] : values) secret.MutableAt("data").Set(key, EncodeBase64(value));
+    Create(kube::kSecret, secret);
+  }
+  void StartMigration(const char* phase) {
+    Create(kube::kTenantMigration, Migration(phase));
+    migrations_.Upsert(Migration(phase));
+  }
+  void Reconcile() {
+    PlacementReconciler reconciler(
+        {client_, resolver_, servers_, migrations_}, {}, RealClock(),
+        [this](std::stop_token, Deadline, const DatabaseQuestion& question) {
+          asked_ = question;
+          if (while_asking_) while_asking_();
+          return answer_;
+        });
+    outcome_ =
+        reconciler.Reconcile({}, Deadline::After(std::chrono::minutes(1)), {"tenants", "tenant"});
+  }
+  Json Stored(const kube::Resource& resource, const char* name) {
+    auto object = client_.Get({}, Deadline::Never(), resource, {"tenants", name});
+    return *object ? **object : Json();
+  }
+  Json Placement() { return Stored(kube::kDatabasePlacement, "tenant"); }
+  std::string Reason(const char* type) {
+    const Json stored = Placement();
+    for (const Json& condition : stored["status"]["conditions"].Items())
+      if (condition["type"].StringRef() == type) return condition["reason"].AsString();
+    return "";
+  }
+  std::string ServiceLeadsTo() {
+    return kube::AnnotationOf(Stored(kube::kEndpointSlice, "db-cutover-ipv4"),
+                              wiring::kServerAnnotation);
+  }
+  void PointServiceAt(const wiring::HostPort& server) {
+    Result<api::DatabasePlacement> placement = api::DecodeDatabasePlacement(Placement());
+    ASSERT_TRUE(placement);
+    ASSERT_TRUE(wiring::ApplyService({}, Deadline::Never(), {client_, resolver_, "cutover-system"},
+                                     *placement, server));
+  }
+
+  FakeClient client_;
+  NoResolver resolver_;
+  kube::Store<api::DatabaseServer> servers_{"servers", api::DecodeDatabaseServer};
+  kube::Store<api::TenantMigration> migrations_{"migrations", api::DecodeTenantMigration};
+  Result<DatabaseObservation> answer_ =
+      DatabaseObservation{.exists = true, .owner = "t", .size_bytes = 7};
+  std::function<void()> while_asking_;
+  DatabaseQuestion asked_;
+  Result<kube::Step> outcome_ = kube::Step::Done();
+};
+
+TEST_F(ReconcilingAPlacement, AdoptsTheTenantAndMakesItsService) {
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(outcome_->delay(), std::chrono::seconds(30));
+  EXPECT_EQ(Reason("Ready"), "Ready");
+  EXPECT_EQ(Reason("InSync"), "InSync");
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
+  EXPECT_EQ(Placement()["status"]["endpoint"].AsString(), "10.0.0.1:5432");
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+  EXPECT_EQ(asked_.tenant.user, "t");
+  EXPECT_EQ(asked_.tenant.password, "tenant's own");
+  EXPECT_EQ(asked_.tenant.database, "t");
+}
+
+TEST_F(ReconcilingAPlacement, WritesNothingTheSecondTime) {
+  Reconcile();
+  ASSERT_TRUE(outcome_);
+  int writes = 0;
+  client_.fault = [&](FakeClient::When, const std::string& verb) -> std::optional<Error> {
+    if (verb != "get" && verb != "list") ++writes;
+    return std::nullopt;
+  };
+  Reconcile();
+  ASSERT_TRUE(outcome_);
+  EXPECT_EQ(writes, 0);
+}
+
+TEST_F(ReconcilingAPlacement, LeavesTheServiceToAnActiveMigration) {
+  Reconcile();
+  StartMigration("Opening");
+  PointServiceAt({"10.0.0.2", 5432});
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.2:5432");
+  EXPECT_EQ(Placement()["status"]["migrationName"].AsString(), "move");
+  EXPECT_EQ(Reason("WiringDrifted"), "Migrating");
+}
+
+TEST_F(ReconcilingAPlacement, LeavesItAlsoWhenTheCacheDoesNotKnowTheMigrationYet) {
+  Reconcile();
+  Create(kube::kTenantMigration, Migration("Opening"));  // Not in the store.
+  PointServiceAt({"10.0.0.2", 5432});
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.2:5432");
+}
+
+TEST_F(ReconcilingAPlacement, PointsAStrayServiceHomeWhenNoMigrationIsActive) {
+  Reconcile();
+  StartMigration("Completed");
+  PointServiceAt({"10.0.0.2", 5432});
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+}
+
+TEST_F(ReconcilingAPlacement, NeverTakesBackWhereAMigrationHasJustPlacedTheTenant) {
+  Reconcile();
+  while_asking_ = [this] {
+    const Json patch = Json::Object({{"status", Json::Object({{"serverName", "pg-2"}})}});
+    ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kDatabasePlacement,
+                              {"tenants", "tenant"}, patch, {}));
+  };
+  answer_->size_bytes = 70'000;  // Something to write.
+  Reconcile();
+  ASSERT_FALSE(outcome_);
+  EXPECT_TRUE(kube::IsConflict(outcome_.error()));
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-2");
+}
+
+TEST_F(ReconcilingAPlacement, ADeadServerLeavesTheRestOfTheStatusTold) {
+  answer_ = RetryError("ConnectionFailed", "no answer");
+  Reconcile();
+  ASSERT_TRUE(outcome_);
+  EXPECT_EQ(Reason("Ready"), "DatabaseNotObserved");
+  EXPECT_EQ(Reason("InSync"), "InSync");
+  EXPECT_TRUE(Placement()["status"]["serverName"].AsString().empty()) << "not adopted unseen";
+}
+
+TEST(ActiveMigration, IsTheOldestThatIsNotOver) {
+  const auto make = [](const char* name, const char* placement, api::Phase phase, int minute) {
+    api::TenantMigration migration;
+    migration.meta.name = name;
+    migration.meta.namespace_name = "tenants";
+    migration.meta.creation_timestamp = WallTime(std::chrono::minutes(minute));
+    migration.spec.placement_name = placement;
+    migration.status.phase = phase;
+    return migration;
+  };
+  const kube::Key tenant{"tenants", "tenant"};
+  EXPECT_EQ(ActiveMigrationOf(tenant, {}), "");
+  EXPECT_EQ(ActiveMigrationOf(tenant, {make("done", "tenant", api::Phase::kCompleted, 1),
+                                       make("back", "tenant", api::Phase::kRolledBack, 1),
+                                       make("failed", "tenant", api::Phase::kFailed, 1),
+                                       make("aborted", "tenant", api::Phase::kAborted, 1),
+                                       make("other", "another", api::Phase::kCopying, 1)}),
+            "");
+  EXPECT_EQ(ActiveMigrationOf(tenant, {make("b", "tenant", api::Phase::kPending, 2),
+                                       make("c", "tenant", api::Phase::kUndoing, 1),
+                                       make("a", "tenant", api::Phase::kPending, 2)}),
+            "c");
+}
+
+}  // namespace
+}  // namespace cutover::placement

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/server/reconciler.h"
+
+#include <gtest/gtest.h>
+
+#include "reconcilers/wiring/base64.h"
+#include "tests/unit/kube/fake_client.h"
+
+namespace cutover::server {
+namespace {
+
+using kube::FakeClient;
+
+class ReconcilingAServer : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Json server = *Json::Parse(
+        R"({"apiVersion":"cutover.dev/v1alpha1","kind":"DatabaseServer",
+            "metadata":{"name":"pg-1","generation":1},
+            "spec":{"class":"Shared","endpoint":{"host":"pg-1.db.svc"},
+                    "adminSecretRef":{"name":"pg-1-admin"}}})");
+    Result<Json> created = client_.Create({}, Deadline::Never(), kube::kDatabaseServer, server, {});
+    ASSERT_TRUE(created);
+    answer_->version = "15.20";
+    answer_->system_identifier = "7000";
+    answer_->wal_level = "logical";
+  }
+  void CreateSecret() {
+    Json secret = kube::NewObject(kube::kSecret, {"cutover-system", "pg-1-admin"});
+    secret.Set("data", Json::Object({{"username", EncodeBase64("admin")},
+                                     {"password", EncodeBase64("hunter2")}}));
+    ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kSecret, secret, {}));
+  }
+  static std::string EncodeBase64(const char* text) { return wiring::EncodeBase64(text); }
+
+  Result<kube::Step> Reconcile() {
+    ServerReconciler reconciler(
+        client_, {}, RealClock(),
+        [this](std::stop_token, Deadline deadline, const pg::ConnectOptions& login) {
+          login_ = login;
+          probe_remaining_ = deadline.Remaining();
+          return answer_;
+        });
+    return reconciler.Reconcile({}, Deadline::After(std::chrono::minutes(2)), {"", "pg-1"});
+  }
+  Json Stored() {
+    return **client_.Get({}, Deadline::Never(), kube::kDatabaseServer, {"", "pg-1"});
+  }
+  std::string ReadyReason() {
+    const Json stored = Stored();
+    for (const Json& condition : stored["status"]["conditions"].Items())
+      if (condition["type"].StringRef() == "Ready") return condition["reason"].AsString();
+    return "";
+  }
+
+  FakeClient client_;
+  Result<pg::ServerFacts> answer_ = pg::ServerFacts();
+  pg::ConnectOptions login_;
+  std::chrono::milliseconds probe_remaining_{};
+};
+
+TEST_F(ReconcilingAServer, ProbesAsItsAdminAndWithinTheBound) {
+  CreateSecret();
+  Result<kube::Step> step = Reconcile();
+  ASSERT_TRUE(step) << step.error().message;
+  EXPECT_EQ(step->delay(), std::chrono::seconds(30));
+  EXPECT_EQ(login_.host, "pg-1.db.svc");
+  EXPECT_EQ(login_.user, "admin");
+  EXPECT_EQ(login_.password, "hunter2");
+  EXPECT_LE(probe_remaining_, std::chrono::seconds(10));
+  EXPECT_EQ(ReadyReason(), "Ready");
+  EXPECT_EQ(Stored().Dump().find("hunter2"), std::string::npos);
+}
+
+TEST_F(ReconcilingAServer, WritesNothingTheSecondTime) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  const std::string version = kube::ResourceVersionOf(Stored());
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(kube::ResourceVersionOf(Stored()), version);
+}
+
+TEST_F(ReconcilingAServer, AMissingSecretIsAConditionAndIsLookedForAgain) {
+  Result<kube::Step> step = Reconcile();
+  ASSERT_TRUE(step);
+  EXPECT_TRUE(step->delay());
+  EXPECT_EQ(ReadyReason(), "SecretMissing");
+  EXPECT_TRUE(login_.host.empty()) << "no probe without a login";
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(ReadyReason(), "Ready");
+}
+
+TEST_F(ReconcilingAServer, ADeadServerIsAConditionNotAnError) {
+  CreateSecret();
+  answer_ = RetryError("ConnectionFailed", "no answer");
+  Result<kube::Step> step = Reconcile();
+  ASSERT_TRUE(step);
+  EXPECT_EQ(ReadyReason(), "Unreachable");
+}
+
+TEST_F(ReconcilingAServer, AnUnreadableSecretSaysNothingAboutTheServer) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  int gets = 0;
+  client_.fault = [&](FakeClient::When, const std::string& verb) -> std::optional<Error> {
+    if (verb != "get" || ++gets != 2) return std::nullopt;  // The first reads the server itself.
+    return Error{Disposition::kRetry, kube::reason::kUnreachable, "API server is away"};
+  };
+  EXPECT_FALSE(Reconcile());
+  EXPECT_EQ(ReadyReason(), "Ready");
+}
+
+TEST_F(ReconcilingAServer, ADeletedServerIsLeftAlone) {
+  ASSERT_TRUE(client_.Delete({}, Deadline::Never(), kube::kDatabaseServer, {"", "pg-1"}, {}));
+  Result<kube::Step> step = Reconcile();
+  ASSERT_TRUE(step);
+  EXPECT_FALSE(step->delay());
+}
+
+}  // namespace
+}  // namespace cutover::server
