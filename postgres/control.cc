@@ -140,6 +140,20 @@ Result<Control> CheckClaim(const std::stop_token& stop, Deadline deadline, Trans
   return held;
 }
 
+/// Keeps event triggers out of what the rest of the transaction creates or drops. A superuser made
+/// them, but the function behind one may be the tenant's, and would run with our rights. Only a
+/// superuser can; nothing else happens in these transactions that the replica role would change.
+Status SilenceEventTriggers(const std::stop_token& stop, Deadline deadline,
+                            Transaction& transaction) {
+  const bool has_own_setting = transaction.connection().major_version() >= 17;
+  TRY(transaction.Query(stop, deadline,
+                        "SELECT set_config($1, $2, true) FROM pg_roles "
+                        "WHERE rolname = current_user AND rolsuper",
+                        {has_own_setting ? "event_triggers" : "session_replication_role",
+                         has_own_setting ? "off" : "replica"}));
+  return Ok();
+}
+
 Result<Transaction> BeginBounded(const std::stop_token& stop, Deadline deadline,
                                  Connection& connection) {
   TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
@@ -176,7 +190,10 @@ Result<Control> ClaimEpoch(std::stop_token stop, Deadline deadline, Connection& 
   TRY_ASSIGN(Transaction transaction, BeginBounded(stop, deadline, connection));
   TRY(transaction.Query(stop, deadline, kSerializeClaims));
   TRY_ASSIGN(bool found, FindSchema(stop, deadline, transaction));
-  if (!found) TRY(transaction.Exec(stop, deadline, kCreateSchema));
+  if (!found) {
+    TRY(SilenceEventTriggers(stop, deadline, transaction));
+    TRY(transaction.Exec(stop, deadline, kCreateSchema));
+  }
   ControlState first = claim.side == Side::kSource ? kOpen : kPreparing;
   TRY(transaction.Query(
       stop, deadline,
@@ -234,7 +251,8 @@ Status DropControl(std::stop_token stop, Deadline deadline, Connection& connecti
   TRY_ASSIGN(std::optional<Control> control, ReadControl(stop, deadline, connection));
   if (!control) return Ok();
   return WithEpoch(stop, deadline, connection, claim,
-                   [&](Transaction& transaction, const Control&) {
+                   [&](Transaction& transaction, const Control&) -> Status {
+                     TRY(SilenceEventTriggers(stop, deadline, transaction));
                      return transaction.Exec(stop, deadline, "DROP SCHEMA cutover CASCADE");
                    });
 }

@@ -165,6 +165,23 @@ TEST_F(ControlRow, ASchemaOfTheTenantsOwnIsNotMistakenForOurs) {
   EXPECT_EQ(claimed.error().reason, "ForeignSchema");
 }
 
+TEST_F(ControlRow, TheTenantsEventTriggersDoNotFireAtOurTables) {
+  for (const ConnectOptions* server : {&Servers().source, &Servers().target}) {
+    TestRole owner(*server);
+    TestDatabase database(*server, owner.name());
+    Connection connection = MustConnect(database.Options());
+    MustExec(connection,
+             {"CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS "
+              "$$BEGIN RAISE EXCEPTION 'not while I watch'; END$$",
+              "CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION public.refuse()"});
+    auto claimed = ClaimEpoch({}, Soon(), connection, At(1));
+    ASSERT_TRUE(claimed) << claimed.error().message;
+    Status dropped = DropControl({}, Soon(), connection, At(1));
+    EXPECT_TRUE(dropped) << dropped.error().message;
+    EXPECT_FALSE(connection.Exec({}, Soon(), "CREATE TABLE public.t (a int)"));
+  }
+}
+
 TEST_F(ControlRow, IsDroppedByItsOwnMigrationOnlyAndOnlyOnce) {
   ASSERT_TRUE(ClaimEpoch({}, Soon(), connection_, At(1)));
   EXPECT_FALSE(DropControl({}, Soon(), connection_, At(1, "uid-2")));
