@@ -19,6 +19,7 @@
 #include "mover/verify/verify.h"
 #include "operator/base/mutex.h"
 #include "postgres/database.h"
+#include "postgres/event_triggers.h"
 #include "postgres/roles.h"
 #include "postgres/sequences.h"
 
@@ -336,6 +337,7 @@ class Clone {
     TRY_ASSIGN(pg::Connection target, Connect(stop));
     TRY(pg::KeepCreatedRoles(stop, Deadline::Never(), target, roles_, options_.migration_uid));
     reporter_.DetachLedger();
+    TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), target));  // They are the tenant's now.
     // Together: as long as the claim is there the database is closed, and a new run may empty it.
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));

@@ -88,6 +88,8 @@ Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
   event_options.instance = flags.pod_name;
   kube::EventRecorder events(*client, event_options, RealClock(), runtime);
 
+  // A standby shows its 0 from the start; the election reports only changes.
+  if (flags.leader_elect) runtime.OnLeader(flags.lease_name, false);
   kube::Manager manager(*client, MakeManagerOptions(flags), RealClock(), runtime);
   manager.AddService("events", [&events](std::stop_token end) { events.Run(end); });
   manager.OnElected([&objects](int64_t epoch) {

@@ -249,6 +249,11 @@ Status DropNow(const std::stop_token& stop, Deadline deadline, Connection& serve
 
 }  // namespace
 
+Result<bool> HasProvisionalDatabase(std::stop_token stop, Deadline deadline, Connection& connection,
+                                    std::string_view migration_uid) {
+  return Exists(stop, deadline, connection, ProvisionalName(migration_uid));
+}
+
 Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOptions& admin_options,
                     std::string_view name, const Claim& claim) {
   TRY_ASSIGN(Connection server, Connection::Open(stop, deadline, admin_options));

@@ -53,6 +53,11 @@ Status CreateTargetDatabase(std::stop_token stop, Deadline deadline,
                             const ConnectOptions& admin_options, const DatabaseProperties& source,
                             const Claim& claim);
 
+/// Whether CreateTargetDatabase() was cut short on this server: a database under its provisional
+/// name is there. DropDatabase() removes it as well.
+Result<bool> HasProvisionalDatabase(std::stop_token stop, Deadline deadline, Connection& connection,
+                                    std::string_view migration_uid);
+
 struct SkippedSetting {
   StoredSetting setting;
   std::string why;

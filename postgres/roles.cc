@@ -246,6 +246,13 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
   return Ok();
 }
 
+Result<bool> HasCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                             std::string_view migration_uid) {
+  TRY_ASSIGN(std::vector<std::string> names,
+             MarkedRoles(stop, deadline, connection, migration_uid));
+  return !names.empty();
+}
+
 Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
                                                   Connection& connection,
                                                   std::string_view migration_uid) {

@@ -87,6 +87,10 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    const RoleSet& source, std::string_view migration_uid);
 
+/// Whether roles are there that this migration created and has neither dropped nor kept.
+Result<bool> HasCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                             std::string_view migration_uid);
+
 /// Undo: drops the roles that this migration created, after its target database is dropped.
 /// Returns those that could not be, because something on the server depends on them by now.
 Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,

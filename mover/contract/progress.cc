@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mover/contract/progress.h"
 
+#include "postgres/event_triggers.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -75,6 +77,7 @@ Result<std::optional<Json>> ReadResult(std::stop_token stop, Deadline deadline,
 }
 
 Status CreateLedger(std::stop_token stop, Deadline deadline, pg::Connection& target) {
+  TRY(pg::SilenceEventTriggers(stop, deadline, target));
   return target.Exec(stop, deadline, kCreate);
 }
 

@@ -74,7 +74,8 @@ Result<std::optional<Json>> ReadResult(std::stop_token stop, Deadline deadline,
                                        pg::Connection& target, std::string_view migration_uid,
                                        int attempt, JobKind kind);
 
-/// For the mover: makes the schema and its tables where they are missing.
+/// For the mover: makes the schema and its tables where they are missing. Leaves the session with
+/// event triggers silenced: use it for the ledger only.
 Status CreateLedger(std::stop_token stop, Deadline deadline, pg::Connection& target);
 
 /// For the mover: forgets what earlier runs reported on the migration; results of earlier attempts

@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "postgres/event_triggers.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -107,7 +109,7 @@ Result<std::string> FindForeignObject(std::stop_token stop, Deadline deadline,
 
 Status DropLeftovers(std::stop_token stop, pg::Connection& target) {
   // What is dropped here may carry event triggers and functions of the tenant; none may run.
-  TRY(target.Exec(stop, Deadline::Never(), "SET session_replication_role TO replica"));
+  TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), target));
   for (const char* drops : kDrops) {
     TRY_ASSIGN(pg::Rows rows,
                target.Query(stop, Deadline::Never(),
@@ -123,7 +125,6 @@ Status DropLeftovers(std::stop_token stop, pg::Connection& target) {
     if (!sql.empty()) TRY(DropPortion(stop, target, sql));
   }
   TRY(DropPortion(stop, target, kPublicSchema));
-  TRY(target.Exec(stop, Deadline::Never(), "RESET session_replication_role"));
   TRY_ASSIGN(std::string left, FindForeignObject(stop, Deadline::Never(), target));
   if (left.empty()) return Ok();
   return TerminalError("TargetNotEmpty",

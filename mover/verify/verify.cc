@@ -21,6 +21,7 @@
 #include "mover/verify/view_definitions.h"
 #include "operator/base/mutex.h"
 #include "postgres/database.h"
+#include "postgres/event_triggers.h"
 #include "postgres/sequences.h"
 
 namespace cutover::mover {
@@ -329,6 +330,7 @@ class Comparison {
       TRY_ASSIGN(pg::Connection probe,
                  pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)),
                                       target_.options()));
+      TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), probe));
       TRY(TranslateViewDefinitions(stop, source_.connection(), probe, left->script));
     }
     CompareStructure(left->script, right->script, report_);

@@ -12,7 +12,7 @@ HttpResponse Readiness(const HealthSource& source) {
   bool ready = true;
   std::string body;
   for (const auto& [name, holds] : source.readiness()) {
-    body += (holds ? "[+] " : "[-] ") + name + (holds ? " ok\n" : " not yet\n");
+    body += (holds ? "[+] " : "[-] ") + name + "\n";
     ready = ready && holds;
   }
   return Text(ready ? 200 : 503, body + (ready ? "ready\n" : "not ready\n"));

@@ -93,27 +93,30 @@ std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Obser
 }
 
 // Before users are in (Opening, Smoke) going back costs them nothing. Afterwards, without a reverse
-// stream, a person must accept the loss in so many words.
+// stream, a person must accept the loss in so many words; until then, or until the annotation is
+// taken back, the token stays unanswered and the migration holds, rather than closing the way back
+// that somebody is asking for.
 std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                                         api::HandledTokens& handled) {
   std::string token = migration.meta.Annotation(api::kRollbackAnnotation);
-  if (token.empty()) return std::nullopt;
+  if (!IsNew(token, handled.rollback)) return std::nullopt;
   Phase phase = migration.status.phase;
-  bool fresh = token != handled.rollback;
+  if (phase == Phase::kAdmitting)
+    return std::nullopt;  // Users are half in: asked again when all are.
+  if (phase == Phase::kHypercare && !migration.meta.deleting() &&
+      migration.meta.Annotation(api::kAcceptDataLossAnnotation) != token)
+    return Plan::Wait(std::chrono::seconds(5),
+                      "rollback refused: users write on the target and the strategy Offline has no "
+                      "reverse stream; to go back and lose those writes, also set cutover.dev/"
+                      "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
+                      "RollbackNeedsConsent");
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)
-    return fresh ? std::optional(Plan::RollBack("RollbackRequested", "a person asked to go back"))
-                 : std::nullopt;
-  if (phase != Phase::kAdmitting && phase != Phase::kHypercare) return std::nullopt;
-  if (migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token)
+    return Plan::RollBack("RollbackRequested", "a person asked to go back");
+  if (phase == Phase::kHypercare && !migration.meta.deleting())
     return Plan::RollBack("RollbackRequested",
                           "a person asked to go back and accepted to lose what was written since");
-  if (phase == Phase::kAdmitting) return std::nullopt;
-  return Plan::Wait(std::chrono::seconds(5),
-                    "rollback refused: users write on the target and the strategy Offline has no "
-                    "reverse stream; to go back and lose those writes, also set cutover.dev/"
-                    "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
-                    "RollbackNeedsConsent");
+  return std::nullopt;  // Nothing to go back from; answered, so that it is not kept for later.
 }
 
 std::optional<Plan> PlanDeletion(const api::TenantMigration& migration, const Observation& seen) {

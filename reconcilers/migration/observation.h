@@ -44,6 +44,12 @@ struct DatabaseFacts {
   int64_t prepared_transactions = 0;
   std::string detail;  ///< What is in the way, for a message.
 
+  /// On the target: roles that we made, or a database half made, are there.
+  bool traces = false;
+
+  /// Whether undo has something to drop here, and may.
+  bool OursToDrop() const { return traces || (exists && !foreign && state != ControlState::kNone); }
+
   /// Proof that nobody can write, rather than a setting that says so.
   bool ProvenFenced() const {
     return exists && closed && other_sessions == 0 && prepared_transactions == 0;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/reconciler.h"
 
+#include "operator/base/check.h"
 #include "operator/base/log.h"
 #include "operator/kube/error.h"
 #include "reconcilers/migration/step.h"
+#include "reconcilers/migration/transitions.h"
 
 namespace cutover::migration {
 namespace {
@@ -55,7 +57,9 @@ class WatchedWorld final : public World {
 
 MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::EventRecorder& events,
                                          MigrationListeners listeners)
-    : context_(context), events_(events), listeners_(std::move(listeners)) {}
+    : context_(context), events_(events), listeners_(std::move(listeners)) {
+  CHECK(CheckTable(Transitions()).empty());
+}
 
 Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline deadline,
                                                   const kube::Key& key) {

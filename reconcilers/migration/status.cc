@@ -91,6 +91,9 @@ void SetDomainConditions(const Change& change, Guard guard) {
       no("RollbackReady", "NoReverseStream",
          "users write on the target; strategy Offline carries nothing back");
       break;
+    case Guard::kSourceGone:
+      yes("SourceReclaimed", "Dropped", "the source database was dropped after its retention");
+      break;
     case Guard::kUndoneOnRequest:
     case Guard::kUndoneAfterFailure:
       for (const char* type : {"Fenced", "Copied", "Verified"})
@@ -119,6 +122,7 @@ void StartOver(api::TenantMigrationStatus& status) {
 void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   api::TenantMigrationStatus& status = change.status;
   if (guard == Guard::kRetryRequested) StartOver(status);
+  if (guard == Guard::kSourceGone) return SetDomainConditions(change, guard);
   bool backwards = guard == Guard::kUndo || guard == Guard::kRollBack ||
                    guard == Guard::kHopeless || guard == Guard::kPlacementBusy;
   if (guard != Guard::kRetryRequested) CloseStage(change, from, !backwards);

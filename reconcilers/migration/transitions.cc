@@ -37,10 +37,10 @@ constexpr Transition kTransitions[] = {
     {Phase::kSmoke, Guard::kSmokePassed, Phase::kAdmitting},
     {Phase::kSmoke, Guard::kRollBack, Phase::kRollingBack},
     {Phase::kAdmitting, Guard::kUsersAreIn, Phase::kHypercare},
-    {Phase::kAdmitting, Guard::kRollBack, Phase::kRollingBack},
     {Phase::kHypercare, Guard::kHypercareOver, Phase::kCompleting},
     {Phase::kHypercare, Guard::kRollBack, Phase::kRollingBack},
     {Phase::kCompleting, Guard::kCleanedUp, Phase::kCompleted},
+    {Phase::kCompleted, Guard::kSourceGone, Phase::kCompleted},
     {Phase::kUndoing, Guard::kUndoneOnRequest, Phase::kAborted},
     {Phase::kUndoing, Guard::kUndoneAfterFailure, Phase::kFailed},
     {Phase::kUndoing, Guard::kJournalFound, Phase::kOpening},
@@ -56,10 +56,11 @@ bool HasWayBack(std::span<const Transition> table, Phase from) {
   return false;
 }
 
-// Phases that only go forward by design: the way back itself, and the cleaning-up once hypercare is
-// over. Each waits for whatever is missing and says so.
+// Phases that only go forward by design: the way back itself, letting users in, and the cleaning-up
+// once hypercare is over. Each waits for whatever is missing and says so.
 bool OnlyForward(Phase phase) {
-  return phase == Phase::kUndoing || phase == Phase::kRollingBack || phase == Phase::kCompleting;
+  return phase == Phase::kAdmitting || phase == Phase::kUndoing || phase == Phase::kRollingBack ||
+         phase == Phase::kCompleting;
 }
 
 constexpr Phase kAllPhases[] = {Phase::kPending,   Phase::kPreflight,       Phase::kBackingUp,
@@ -136,6 +137,8 @@ std::string_view Describe(Guard guard) {
       return "the tenant works on the source as before";
     case Guard::kRetryRequested:
       return "a person asked for another attempt";
+    case Guard::kSourceGone:
+      return "the source's retention has ended and it was dropped";
   }
   return "";
 }

@@ -37,6 +37,7 @@ enum class Guard {
   kJournalFound,
   kRolledBack,
   kRetryRequested,
+  kSourceGone,
 };
 /// The guard as a sentence, for the diagram and for people.
 std::string_view Describe(Guard guard);

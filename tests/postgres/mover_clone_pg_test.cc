@@ -30,7 +30,7 @@ class Clone : public ::testing::TestWithParam<bool> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Majors, Clone, ::testing::Values(true, false),
-                         [](const auto& info) { return info.param ? "From15To17" : "From15To15"; });
+                         [](const auto& major) { return major.param ? "From15To17" : "From15To15"; });
 
 TEST_P(Clone, ADatabaseFullOfTrapsArrivesAndIsProvenEqual) {
   TrapTenant tenant(target());

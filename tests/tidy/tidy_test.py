@@ -35,6 +35,8 @@ class TextRules(unittest.TestCase):
         self.assertEqual(lines_found(text_rules.check_line_length, "a.cc", "\n" + long_line), [2])
         link = "// https://" + "x" * 100 + "\n"
         self.assertEqual(lines_found(text_rules.check_line_length, "a.cc", link), [])
+        data = 'auto a = R"(\n' + long_line + ')";\n'
+        self.assertEqual(lines_found(text_rules.check_line_length, "a.cc", data), [])
 
     def test_unfinished_work_is_found(self):
         text = "int a;\n// " + "TO" + "DO: more\n"
@@ -88,7 +90,7 @@ class Structure(unittest.TestCase):
             ("operator/base/json.cc", "operator/kube/client.h", False),
             ("mover/copy/worker.cc", "operator/kube/client.h", False),
             ("mover/copy/worker.cc", "postgres/connection.h", True),
-            ("mover/contract/job_spec.cc", "postgres/connection.h", False),
+            ("mover/contract/job_spec.cc", "mover/copy/worker.h", False),
             ("reconcilers/server/observe.cc", "reconcilers/migration/decide.h", False),
             ("reconcilers/migration/world.cc", "mover/contract/job_spec.h", True),
             ("reconcilers/migration/world.cc", "mover/copy/worker.h", False),

@@ -16,7 +16,16 @@ _NO_CODE = re.compile(
 
 def blank_no_code(text):
     """`text` with every comment and literal blanked; lines and columns stay where they are."""
-    return _NO_CODE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+    return _NO_CODE.sub(_blank, text)
+
+
+def _blank(match):
+    return re.sub(r"[^\n]", " ", match.group())
+
+
+def blank_raw_strings(text):
+    """`text` with every raw string blanked: what is in it is data, laid out as such."""
+    return _NO_CODE.sub(lambda match: _blank(match) if match["tag"] is not None else match[0], text)
 
 
 @dataclasses.dataclass(frozen=True)

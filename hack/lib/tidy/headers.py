@@ -5,6 +5,7 @@ everything of ours that it includes, so that a second run compiles only what cha
 import concurrent.futures
 import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -54,7 +55,7 @@ def check_headers_alone(files, jobs):
         failures = {path: finding for path, finding in zip(unknown, pool.map(_compile, unknown))
                     if finding}  # fmt: skip
     CACHE.parent.mkdir(parents=True, exist_ok=True)
-    partial = CACHE.with_suffix(".partial")
+    partial = CACHE.with_suffix(f".{os.getpid()}")  # Two runs at a time are no reason to fail.
     partial.write_text(json.dumps(sorted(set(keys.values()) - {keys[p] for p in failures})))
     partial.replace(CACHE)
     return list(failures.values())

@@ -25,6 +25,10 @@ _ADAPTERS = [
     (r"CLI/", r"(operator|mover|cli)/(main|\w*command_line|\w*flags)\.(cc|h)", "main.cc"),
 ]  # fmt: skip
 
+_RECONCILER = ["operator/base/", "operator/api/", "operator/kube/", "operator/telemetry/",
+               "postgres/", "mover/contract/", "reconcilers/wiring/",
+               "reconcilers/access/"]  # fmt: skip
+
 # Directory → what its files may include of ours, beside themselves. The longest prefix counts.
 _LAYERS = {
     "operator/base/": [],
@@ -32,10 +36,11 @@ _LAYERS = {
     "operator/kube/": ["operator/base/"],
     "operator/telemetry/": ["operator/base/", "operator/api/", "operator/kube/"],
     "postgres/": ["operator/base/"],
-    "mover/contract/": ["operator/base/"],
+    "mover/contract/": ["operator/base/", "postgres/"],
     "mover/": ["operator/base/", "postgres/", "mover/"],
     "reconcilers/": ["operator/base/", "operator/api/", "operator/kube/", "operator/telemetry/",
-                     "postgres/", "mover/contract/", "reconcilers/wiring/"],
+                     "postgres/", "mover/contract/", "reconcilers/wiring/",
+                     "reconcilers/server/"],
     "reconcilers/wiring/": ["operator/base/", "operator/api/", "operator/kube/"],
     "reconcilers/migration/phases/": ["operator/base/", "operator/api/", "reconcilers/migration/"],
     "operator/": ["operator/", "reconcilers/"],

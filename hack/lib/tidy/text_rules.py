@@ -3,7 +3,7 @@
 
 import re
 
-from cxx_text import blank_no_code
+from cxx_text import blank_no_code, blank_raw_strings
 from finding import Finding
 
 LINE_LENGTH_MAX = 100
@@ -36,7 +36,9 @@ def check_line_length(files):
     for file in files:
         if not file.is_cxx and not file.path.endswith(".py"):
             continue
-        for number, line in enumerate(file.lines, 1):
+        text = blank_raw_strings(file.text) if file.is_cxx else file.text
+        for number, line in enumerate(text.splitlines(), 1):
+            line = line.rstrip()
             unbreakable = "://" in line or line.startswith("#include")
             if len(line) > LINE_LENGTH_MAX and not unbreakable:
                 message = f"break this line: {len(line)} columns, {LINE_LENGTH_MAX} are allowed"

@@ -83,6 +83,7 @@ class ClusterWorld final : public World {
   Status ApplyWiring(const Call& call);
   Status PlaceOn(const Call& call, const std::string& server_name);
   Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
+  Status DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status FinalizeTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
   /// The profile's figures of the fenced source; null once they were dropped with our schema.
   Result<Json> ReadBaseline(const Call& call);

@@ -2,7 +2,9 @@
 #include "reconcilers/migration/cluster/database_side.h"
 
 #include "postgres/control.h"
+#include "postgres/database.h"
 #include "postgres/fence.h"
+#include "postgres/roles.h"
 
 namespace cutover::migration {
 namespace {
@@ -79,6 +81,9 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
                                             const std::string& uid) {
   DatabaseFacts facts;
   TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
+  TRY_ASSIGN(bool half_made, pg::HasProvisionalDatabase(stop, deadline, *beside, uid));
+  TRY_ASSIGN(bool roles_made, pg::HasCreatedRoles(stop, deadline, *beside, uid));
+  facts.traces = half_made || roles_made;
   TRY_ASSIGN(pg::Rows found,
              beside->Query(stop, deadline,
                            "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database_}));

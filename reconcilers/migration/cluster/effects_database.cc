@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "operator/base/log.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
@@ -57,13 +58,7 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
   pg::Claim claim = ClaimFor(migration, context_.config.epoch(), pg::Side::kTarget);
   TRY_ASSIGN(DatabaseSide * target, Target(call));
   if (intent == Intent::kPrepareTarget) return PrepareTarget(call, claim, *target);
-  if (intent == Intent::kDropTarget) {
-    target->LeaveDatabase();
-    TRY(pg::DropDatabase(stop, deadline, target->admin(), target->database(), claim));
-    TRY_ASSIGN(pg::Connection * beside, target->Beside(stop, deadline));
-    TRY(pg::DropCreatedRoles(stop, deadline, *beside, migration.meta.uid));
-    return Ok();
-  }
+  if (intent == Intent::kDropTarget) return DropTarget(call, claim, *target);
   TRY_ASSIGN(pg::Connection * inside, target->InDatabase(stop, deadline));
   switch (intent) {
     case Intent::kFinalizeTarget:
@@ -80,8 +75,14 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
     }
     case Intent::kFenceTarget:
       return pg::Fence(stop, deadline, *inside, claim);
-    case Intent::kCleanTarget:
+    case Intent::kCleanTarget: {
+      // The roles that we made become the tenant's for good, with the comments of the source's.
+      TRY_ASSIGN(DatabaseSide * source, Source(call));
+      TRY_ASSIGN(pg::Connection * there, source->InDatabase(stop, deadline));
+      TRY_ASSIGN(pg::RoleSet roles, pg::ReadReferencedRoles(stop, deadline, *there));
+      TRY(pg::KeepCreatedRoles(stop, deadline, *inside, roles, migration.meta.uid));
       return pg::DropControl(stop, deadline, *inside, claim);
+    }
     default:
       return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
   }
@@ -101,6 +102,23 @@ Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, Dat
   TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid));
   TRY(transaction.Commit(stop, deadline));
   return pg::CreateTargetDatabase(stop, deadline, target.admin(), *properties, claim);
+}
+
+// Also what was only begun: a database under its provisional name, and roles without a database.
+Status ClusterWorld::DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target) {
+  auto& [stop, deadline, migration] = call;
+  target.LeaveDatabase();
+  Status dropped = pg::DropDatabase(stop, deadline, target.admin(), target.database(), claim);
+  if (!dropped) {
+    // A database of that name that is somebody else's is none of ours to drop, and in nobody's way.
+    const std::string& reason = dropped.error().reason;
+    if (reason != "NotClaimed" && reason != "ForeignMigration") return dropped;
+  }
+  TRY_ASSIGN(pg::Connection * beside, target.Beside(stop, deadline));
+  TRY_ASSIGN(auto kept, pg::DropCreatedRoles(stop, deadline, *beside, migration.meta.uid));
+  for (const std::string& role : kept)
+    LogWarn("a role that we created is used by others by now and stays", {{"role", role}});
+  return pg::KeepCreatedRoles(stop, deadline, *beside, {}, migration.meta.uid);
 }
 
 // Under the fence, so whatever is read of the source is its last word.

@@ -6,6 +6,8 @@ namespace cutover::migration {
 /// Completing: the helpers go, the source stays fenced until its retention ends. The ledger goes
 /// last: as long as anything else is left, it says what was there.
 Plan PlanCompleting(const api::TenantMigration&, const Observation& seen) {
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded) return Plan::Go(Guard::kCleanedUp);
   NEED(seen.maintenance_page);
   if (seen.maintenance_page->exists)
     return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
@@ -19,9 +21,7 @@ Plan PlanCompleting(const api::TenantMigration&, const Observation& seen) {
   NEED(seen.target);
   if (seen.target->state != ControlState::kNone)
     return Plan::Do(Intent::kCleanTarget, "removing our schema from the target database");
-  NEED(seen.ledger_recorded);
-  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
-  return Plan::Go(Guard::kCleanedUp);
+  return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
 }  // namespace cutover::migration

@@ -5,32 +5,48 @@
 namespace cutover::migration {
 namespace {
 
-// A retained source may be dropped only when it is ours, retired and fenced, and when the tenant is
-// seen to live on the target: the last check before the one thing that nothing can undo.
+// The last check before the one thing that nothing can undo: the source is ours, retired and still
+// fenced, and the tenant is seen to live elsewhere. (It may have moved on from our target since.)
+bool SafeToDropSource(const api::TenantMigration& migration, const Observation& seen) {
+  bool ours = !seen.source->foreign &&
+              (seen.source->state == ControlState::kDropping ||
+               (seen.source->state == ControlState::kRetired && seen.source->ProvenFenced()));
+  const std::string& home = seen.placement->server_name;
+  bool elsewhere =
+      seen.placement->exists && !home.empty() && home != migration.status.source_server_name;
+  bool still_on_target = home == migration.spec.target_server_name;
+  return ours && elsewhere && (!still_on_target || (seen.target->exists && !seen.target->closed));
+}
+
 Plan PlanRetention(const api::TenantMigration& migration, const Observation& seen) {
-  if (migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete)
-    return Plan::Wait(std::chrono::milliseconds(0), migration.status.message);
+  constexpr std::chrono::minutes kLookAgain{5};
+  if (migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete ||
+      migration.status.conditions.IsTrue("SourceReclaimed"))
+    return Plan::Wait(std::chrono::milliseconds(0), "");
   auto until = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.retention_seconds);
   if (seen.now < until) {
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - seen.now);
-    return Plan::Wait(std::min(left, std::chrono::milliseconds(3'600'000)),
-                      migration.status.message);
+    return Plan::Wait(std::min(left, std::chrono::milliseconds(3'600'000)), "");
   }
-  NEED(seen.source);
-  if (!seen.source->exists)
-    return Plan::Wait(std::chrono::milliseconds(0), migration.status.message);
+  if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
+    return Plan::Wait(kLookAgain, "");
+  if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);
+  if (!SafeToDropSource(migration, seen))
+    return Plan::Wait(kLookAgain,
+                      "keeping the source database past its retention, the last check did not "
+                      "hold: " +
+                          seen.source->detail + "; " + seen.target->detail);
+  return Plan::Do(Intent::kDropSource, "");
+}
+
+// Dropping the copy needs the ledger, which says which database it is; so the ledger goes after it.
+std::optional<Plan> DropCopy(const Observation& seen) {
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded) return std::nullopt;
   NEED(seen.target);
-  NEED(seen.placement);
-  bool safe = seen.source->state == ControlState::kRetired && !seen.source->foreign &&
-              seen.source->ProvenFenced() && seen.target->exists && !seen.target->closed &&
-              seen.placement->exists &&
-              seen.placement->server_name == migration.spec.target_server_name;
-  if (!safe)
-    return Plan::Wait(std::chrono::minutes(5),
-                      "keeping the source database past its retention: the last check did not hold "
-                      "(" +
-                          seen.source->detail + seen.target->detail + ")");
-  return Plan::Do(Intent::kDropSource, "dropping the source database, its retention has ended");
+  if (seen.target->OursToDrop())
+    return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
+  return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
 }  // namespace
@@ -39,19 +55,14 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
 /// every end lets go of its finalizer once the object is deleted.
 Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen) {
   bool held = migration.meta.HasFinalizer(api::kFinalizer);
-  if (migration.meta.deleting()) {
-    if (migration.status.phase == api::Phase::kRolledBack && held) {
-      NEED(seen.target);
-      if (seen.target->exists && !seen.target->foreign && seen.target->state != ControlState::kNone)
-        return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
-      NEED(seen.ledger_recorded);
-      if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
+  if (migration.meta.deleting() && held) {
+    if (migration.status.phase == api::Phase::kRolledBack) {
+      if (auto plan = DropCopy(seen)) return *plan;
     }
-    if (held) return Plan::Do(Intent::kRemoveFinalizer, migration.status.message);
-    return Plan::Wait(std::chrono::milliseconds(0), migration.status.message);
+    return Plan::Do(Intent::kRemoveFinalizer, "");
   }
   if (migration.status.phase == api::Phase::kCompleted) return PlanRetention(migration, seen);
-  return Plan::Wait(std::chrono::milliseconds(0), migration.status.message);
+  return Plan::Wait(std::chrono::milliseconds(0), "");
 }
 
 }  // namespace cutover::migration

@@ -8,6 +8,7 @@ namespace cutover::migration {
 /// with its words, for a person to judge; the strategy Offline has no reverse stream that could
 /// carry users' writes back, so nothing goes back by itself.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
+  if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   NEED(seen.checks);
   for (const CheckOutcome& check : *seen.checks) {
     if (check.passed) continue;
@@ -18,7 +19,7 @@ Plan PlanHypercare(const api::TenantMigration& migration, const Observation& see
     return plan;
   }
   auto over = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
-  if (seen.now >= over || migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver);
+  if (seen.now >= over) return Plan::Go(Guard::kHypercareOver);
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(over - seen.now);
   return Plan::Wait(std::min(left, std::chrono::milliseconds(5'000)),
                     "users are in; watching until " + FormatTime(over));

@@ -3,19 +3,19 @@
 
 namespace cutover::migration {
 
-/// Preparing: all that can be done before users notice. Order: first the claim on the source
-/// database, which keeps every other operator out; then the ledger, before anything that it
-/// describes is changed; then what takes time.
+/// Preparing: all that can be done before users notice. Order: first the ledger, without which
+/// nothing may be changed, since it says what was there and which database is meant; then the claim
+/// on the source database, which keeps every other operator out; then what takes time.
 Plan PlanPreparing(const api::TenantMigration&, const Observation& seen) {
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded)
+    return Plan::Do(Intent::kRecordLedger, "writing down replicas, routes and wiring as they are");
   NEED(seen.source);
   if (seen.source->foreign)
     return Plan::Undo("ForeignMigration",
                       "the source database is held by another migration: " + seen.source->detail);
   if (seen.source->state == ControlState::kNone)
     return Plan::Do(Intent::kClaimSource, "claiming the source database");
-  NEED(seen.ledger_recorded);
-  if (!*seen.ledger_recorded)
-    return Plan::Do(Intent::kRecordLedger, "writing down replicas, routes and wiring as they are");
   NEED(seen.maintenance_page);
   if (!seen.maintenance_page->exists)
     return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");

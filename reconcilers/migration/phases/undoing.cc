@@ -12,8 +12,6 @@ constexpr std::chrono::minutes kReadyBound{2};
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
   if (seen.source->state == ControlState::kFenced)
     return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
-  NEED(seen.ledger_recorded);
-  if (!*seen.ledger_recorded) return std::nullopt;  // Nothing of Kubernetes was changed yet.
   NEED(seen.workloads);
   if (!seen.workloads->as_recorded)
     return Plan::Do(Intent::kStartWorkloads, "starting the workloads again");
@@ -38,23 +36,14 @@ std::optional<Plan> RemoveHelpers(const Observation& seen) {
   return std::nullopt;
 }
 
-std::optional<Plan> RemoveDatabases(const Observation& seen) {
+// The ledger goes last: as long as anything else is left, it says what was there.
+Plan RemoveDatabases(const Observation& seen) {
   NEED(seen.target);
-  if (seen.target->exists && !seen.target->foreign && seen.target->state != ControlState::kNone)
+  if (seen.target->OursToDrop())
     return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
   if (seen.source->state == ControlState::kOpen && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
-  NEED(seen.ledger_recorded);
-  if (*seen.ledger_recorded) return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
-  return std::nullopt;
-}
-
-// Before Preparing was recorded, no database was touched; then neither server need be reachable,
-// nor even exist, for the migration to be let go.
-bool TouchedDatabases(const api::TenantMigration& migration) {
-  for (const api::Stage& stage : migration.status.stages)
-    if (stage.name == Name(api::Phase::kPreparing)) return true;
-  return false;
+  return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
 Plan Undone(const api::TenantMigration& migration) {
@@ -69,8 +58,11 @@ Plan Undone(const api::TenantMigration& migration) {
 /// Undoing: before the journal, back to exactly what was. Opening the source needs no look at the
 /// target: a target opens only after the journal, and the journal lives in the source.
 /// Should the journal turn out to be written (its answer was lost), there is no undo: forward.
+/// Without a ledger no database was touched; then neither server need be reachable, nor the
+/// placement even exist, for the migration to be let go.
 Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen) {
-  if (!TouchedDatabases(migration)) {
+  NEED(seen.ledger_recorded);
+  if (!*seen.ledger_recorded) {
     if (auto plan = RemoveHelpers(seen)) return *plan;
     return Undone(migration);
   }
@@ -81,8 +73,7 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
-  if (auto plan = RemoveDatabases(seen)) return *plan;
-  return Undone(migration);
+  return RemoveDatabases(seen);
 }
 
 }  // namespace cutover::migration

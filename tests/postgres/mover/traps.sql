@@ -87,6 +87,7 @@ CREATE SEQUENCE downwards AS smallint INCREMENT -1 MINVALUE -50 START -3;
 -- Indexes: on an extension's function that was marked immutable, partial, covering, by operator class.
 CREATE TABLE people (id serial PRIMARY KEY, name text NOT NULL, email text, boss int REFERENCES people DEFERRABLE INITIALLY DEFERRED, body text);
 INSERT INTO people (name, email, boss, body) SELECT 'É' || i, CASE WHEN i % 7 > 0 THEN 'p' || i || '@x' END, NULLIF(i / 10, 0), repeat('long ', i % 400) FROM generate_series(1, 3000) i;
+SET CONSTRAINTS ALL IMMEDIATE;
 CREATE INDEX people_unaccent ON people (public.unaccent(name));
 CREATE INDEX people_trgm ON people USING gin (name public.gin_trgm_ops);
 CREATE UNIQUE INDEX people_email ON people (email) INCLUDE (name) WHERE email IS NOT NULL;
@@ -108,6 +109,7 @@ ALTER TABLE hen ADD CONSTRAINT hen_egg FOREIGN KEY (egg) REFERENCES egg ON UPDAT
 INSERT INTO hen VALUES (1, NULL);
 INSERT INTO egg VALUES (1, 1);
 UPDATE hen SET egg = 1;
+SET CONSTRAINTS ALL IMMEDIATE;
 CREATE TABLE orphans (id int, person int);
 INSERT INTO orphans VALUES (1, 999999);
 ALTER TABLE orphans ADD CONSTRAINT orphans_person FOREIGN KEY (person) REFERENCES people NOT VALID;

@@ -18,7 +18,7 @@ TEST(HealthRoutes, AreReadyOnlyWhenEveryFactHolds) {
        }});
   HttpResponse answer = routes["/readyz"]({});
   EXPECT_EQ(answer.status, 503);
-  EXPECT_THAT(answer.body, HasSubstr("[+] election ok\n[-] pods not yet\n"));
+  EXPECT_THAT(answer.body, HasSubstr("[+] election\n[-] pods\nnot ready\n"));
   synced = true;
   EXPECT_EQ(routes["/readyz"]({}).status, 200);
 }

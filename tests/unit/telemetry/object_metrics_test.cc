@@ -46,7 +46,12 @@ class ObjectMetricsTest : public testing::Test {
 
 TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
   auto migration = MigrationIn(Phase::kCopying);
-  migration.status.progress = {10, 100, 2, 7, 33};
+  auto& progress = migration.status.progress;
+  progress.bytes_copied = 10;
+  progress.bytes_total = 100;
+  progress.tables_copied = 2;
+  progress.tables_total = 7;
+  progress.eta_seconds = 33;
   objects_.ObserveMigration(migration);
   const std::string text = Expose();
   for (const char* line :
@@ -115,7 +120,8 @@ TEST_F(ObjectMetricsTest, ClaimsNoMismatchesBeforeAVerificationHasEnded) {
   auto migration = MigrationIn(Phase::kVerifying);
   objects_.ObserveMigration(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("cutover_verification")));
-  migration.status.verification = {"Rows", 3, 4000, 2, clock_.now, ""};
+  migration.status.verification.mismatches = 2;
+  migration.status.verification.finished_at = clock_.now;
   objects_.ObserveMigration(migration);
   EXPECT_THAT(
       Expose(),
