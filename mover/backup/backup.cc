@@ -84,7 +84,8 @@ Result<Manifest> WriteManifest(std::stop_token stop, const PgPrograms& programs,
   manifest.dump_version = ListingField(listing, "Dumped by pg_dump version");
   TRY_ASSIGN(auto ids, ParseTocIds(listing));
   manifest.toc_entries = static_cast<int64_t>(ids.size());
-  manifest.taken_at = RealClock().WallNow();
+  // Whole seconds, as the manifest's text has them.
+  manifest.taken_at = std::chrono::floor<std::chrono::seconds>(RealClock().WallNow());
   TRY_ASSIGN(manifest.files, HashFiles(data));
   TRY(WriteSynced(partial + "/" + kManifestName, EncodeManifest(manifest).DumpPretty() + "\n"));
   TRY(SyncPath(data));

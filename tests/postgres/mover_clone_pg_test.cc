@@ -58,7 +58,7 @@ TEST_P(Clone, WhatNoDigestShowsIsThereToo) {
   EXPECT_THAT(MustRead(copy, "SELECT convalidated FROM pg_constraint WHERE conname IN"
                              " ('orphans_person', 'people_boss_fkey') ORDER BY conname"),
               ElementsAre("f", "t"));
-  EXPECT_THAT(MustRead(copy, "SELECT n FROM public.a_mat_top"), ElementsAre("302"))
+  EXPECT_THAT(MustRead(copy, "SELECT n FROM public.a_mat_top"), ElementsAre("300"))
       << "materialized views that read each other are filled in order";
   EXPECT_THAT(MustRead(copy, "SELECT count(*) FROM pg_stats WHERE tablename = 'people'"
                              " AND schemaname = 'public' AND attname = 'name'"),

@@ -35,10 +35,8 @@ std::vector<Corruption> Corruptions(const TrapTenant& tenant) {
       {"a row that is there twice", "INSERT INTO public.generated (a, id) VALUES (1, 1)",
        "DELETE FROM public.generated WHERE ctid = (SELECT max(ctid) FROM public.generated)",
        "public.generated", "rowCount", true},
-      {"NULL for the empty string", "UPDATE public.twins SET b = '' WHERE a IS NULL AND b IS NULL",
-       "UPDATE public.twins SET b = NULL WHERE ctid = (SELECT max(ctid) FROM public.twins"
-       " WHERE a IS NULL)",
-       "public.twins", "rows", false},
+      {"the empty string for NULL", "UPDATE public.\"values\" SET t = '' WHERE id = 107",
+       "UPDATE public.\"values\" SET t = NULL WHERE id = 107", "public.values", "rows", false},
       {"values swapped between columns",
        "UPDATE public.child SET name = kind, kind = name",
        "UPDATE public.child SET name = kind, kind = name", "public.child", "rows", false},
