@@ -120,7 +120,7 @@ constexpr MetricDefinition kTable[] = {
      "Keys added again after a failure.", "name,controller", {}, 3},
 
     {Metric::kRestRequestsTotal, "rest_client_requests_total", kCounter,
-     "Requests to the API server; code \"<error>\" when there was no answer.",
+     "Requests to the API server, by the status code of the answer.",
      "code,method,host", {}, 3},
     {Metric::kRestRequestSeconds, "rest_client_request_duration_seconds", kHistogram,
      "How long requests to the API server took, watches left out.", "verb,host",
