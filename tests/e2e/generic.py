@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tenant that is no Odoo: a program that counts in a table, behind a Service of the operator's."""
+"""A tenant that is no Odoo: a program that counts in a table, behind a Service of the operator."""
 
 from cluster import apply, expect, get, kubectl, sql, wait_until
 
