@@ -11,6 +11,10 @@ REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CUTOVER_CACHE=${CUTOVER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cutover}
 export CUTOVER_CACHE
 
+# Objects of unchanged sources are taken from the cache, whichever checkout they were built in.
+export CCACHE_DIR=$CUTOVER_CACHE/ccache CCACHE_BASEDIR=$REPOSITORY CCACHE_NOHASHDIR=1
+export CCACHE_MAXSIZE=2G
+
 # shellcheck source=hack/versions
 source "$REPOSITORY/hack/versions"
 

@@ -12,7 +12,9 @@ import subprocess
 
 from finding import Finding
 
-CACHE = pathlib.Path("build/tidy/headers.json")
+_XDG_CACHE = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+_CUTOVER_CACHE = os.environ.get("CUTOVER_CACHE") or pathlib.Path(_XDG_CACHE) / "cutover"
+CACHE = pathlib.Path(_CUTOVER_CACHE) / "tidy/headers.json"  # By content: serves every checkout.
 _FLAGS = ["-std=c++20", "-I.", "-isystem", "/usr/include/postgresql", "-Wall", "-Wextra",
           "-Wpedantic", "-Wshadow", "-Werror", "-fsyntax-only"]  # fmt: skip
 _OWN_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
