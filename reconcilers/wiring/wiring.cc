@@ -4,6 +4,7 @@
 #include "operator/base/check.h"
 #include "reconcilers/wiring/edit.h"
 #include "reconcilers/wiring/items.h"
+#include "reconcilers/wiring/place.h"
 #include "reconcilers/wiring/service.h"
 
 namespace cutover::wiring {
@@ -29,10 +30,7 @@ Status EditLive(std::stop_token stop, Deadline deadline, kube::Client& client,
   CHECK(resource.has_value());  // The CRD and ReadObjects admit no other kinds.
   TRY_ASSIGN(const bool found,
              EditObject(stop, deadline, client, *resource, {ns, name.name}, edit));
-  if (!found)
-    return TerminalError("WiringNotFound", name.kind + " " + name.name +
-                                               " does not exist: create it, or take it out of "
-                                               "spec.connection of the DatabasePlacement");
+  if (!found) return NotFound(Title(name));
   return Ok();
 }
 

@@ -34,7 +34,8 @@ class Placement : public ::testing::Test {
     Create(kube::kConfigMap, R"({"metadata":{"name":"conf"},
         "data":{"odoo.conf":"[options]\ndb_host = tenant-pg\n"}})");
     Create(kube::kDatabasePlacement, R"({"metadata":{"name":"tenant"},"spec":{
-        "database":{"name":"t","owner":"t","passwordSecretRef":{"name":"tenant-db","key":"password"}},
+        "database":{"name":"t","owner":"t",
+          "passwordSecretRef":{"name":"tenant-db","key":"password"}},
         "class":"Shared","serverName":"pg-1","profile":{"type":"Odoo"},
         "connection":{"service":{"name":"tenant-pg"},
           "configFiles":[{"configMap":{"name":"conf","key":"odoo.conf"},"format":"OdooConf"}]}}})");

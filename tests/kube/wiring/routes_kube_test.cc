@@ -21,7 +21,8 @@ class Routes : public OnApiServer {
         "tls":[{"hosts":["a.example"]}],
         "defaultBackend":{"service":{"name":"fallback","port":{"number":8080}}},
         "rules":[{"host":"a.example","http":{"paths":[
-          {"path":"/","pathType":"Prefix","backend":{"service":{"name":"odoo","port":{"name":"http"}}}},
+          {"path":"/","pathType":"Prefix",
+           "backend":{"service":{"name":"odoo","port":{"name":"http"}}}},
           {"path":"/websocket","pathType":"Prefix",
            "backend":{"service":{"name":"odoo","port":{"number":8072}}}}]}}]}})");
     placement_.spec.routes = {{"Ingress", "web"}};

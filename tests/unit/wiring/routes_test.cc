@@ -17,16 +17,20 @@ constexpr char kIngress[] = R"({"kind":"Ingress","metadata":{"name":"web"},"spec
   "rules":[
     {"host":"a.example","http":{"paths":[
       {"path":"/","pathType":"Prefix","backend":{"service":{"name":"odoo","port":{"name":"http"}}}},
-      {"path":"/websocket","pathType":"Prefix","backend":{"service":{"name":"odoo","port":{"number":8072}}}}]}},
+      {"path":"/websocket","pathType":"Prefix",
+       "backend":{"service":{"name":"odoo","port":{"number":8072}}}}]}},
     {"http":{"paths":[
-      {"pathType":"ImplementationSpecific","backend":{"service":{"name":"one","port":{"number":1}}}},
-      {"pathType":"ImplementationSpecific","backend":{"service":{"name":"two","port":{"number":2}}}}]}}]}})";
+      {"pathType":"ImplementationSpecific",
+       "backend":{"service":{"name":"one","port":{"number":1}}}},
+      {"pathType":"ImplementationSpecific",
+       "backend":{"service":{"name":"two","port":{"number":2}}}}]}}]}})";
 
 constexpr char kHttpRoute[] = R"({"kind":"HTTPRoute","metadata":{"name":"web"},"spec":{
   "hostnames":["a.example","b.example"],"parentRefs":[{"name":"gw"}],
   "rules":[
     {"matches":[{"path":{"type":"PathPrefix","value":"/"}}],
-     "backendRefs":[{"name":"odoo","port":8069,"weight":9},{"name":"canary","port":8069,"weight":1}]},
+     "backendRefs":[{"name":"odoo","port":8069,"weight":9},
+       {"name":"canary","port":8069,"weight":1}]},
     {"matches":[{"path":{"type":"PathPrefix","value":"/old"}}],
      "filters":[{"type":"RequestRedirect","requestRedirect":{"hostname":"b.example"}}]},
     {"matches":[{"path":{"type":"PathPrefix","value":"/ws"}}],
