@@ -76,13 +76,11 @@ class Clone {
   }
 
   Status ReadProperties(std::stop_token stop, pg::Connection& source) {
-    TRY_ASSIGN(pg::Rows rows,
-               source.QueryOne(stop, Deadline::Never(),
-                               "SELECT pg_catalog.current_database(),"
-                               " pg_catalog.to_regnamespace('public') IS NOT NULL"));
+    TRY_ASSIGN(pg::Rows rows, source.QueryOne(stop, Deadline::Never(),
+                                              "SELECT pg_catalog.current_database(),"
+                                              " pg_catalog.to_regnamespace('public') IS NOT NULL"));
     has_public_schema_ = rows[0].Bool(1);
-    TRY_ASSIGN(auto found,
-               pg::FindDatabase(stop, Deadline::Never(), source, rows[0].Text(0)));
+    TRY_ASSIGN(auto found, pg::FindDatabase(stop, Deadline::Never(), source, rows[0].Text(0)));
     if (!found)
       return TerminalError("DatabaseNotFound",
                            "the source database vanished; look whether somebody dropped it");
@@ -147,8 +145,8 @@ class Clone {
                                               "SELECT current_setting('server_encoding')"));
     if (rows[0].Text(0) == source_->encoding()) return Ok();
     return TerminalError("EncodingDiffers",
-                         "the target database has encoding " + rows[0].Text(0) +
-                             ", the source " + source_->encoding() +
+                         "the target database has encoding " + rows[0].Text(0) + ", the source " +
+                             source_->encoding() +
                              "; create the target database with the source's encoding");
   }
 
@@ -183,8 +181,8 @@ class Clone {
     return progress.has_value();
   }
 
-  /// Schemas first, since extensions live in them; then extensions, since types and operator classes
-  /// of tables come from them.
+  /// Schemas first, since extensions live in them; then extensions, since types and operator
+  /// classes of tables come from them.
   Status RestoreBeforeData(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection target, Connect(stop));
     if (!has_public_schema_)
@@ -302,8 +300,8 @@ class Clone {
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));
     TRY(pg::SetSequences(stop, Deadline::Never(), transaction, positions));
-    TRY_ASSIGN(auto skipped, pg::ApplyDatabaseProperties(stop, Deadline::Never(), transaction,
-                                                         properties_));
+    TRY_ASSIGN(auto skipped,
+               pg::ApplyDatabaseProperties(stop, Deadline::Never(), transaction, properties_));
     for (const pg::SkippedSetting& setting : skipped)
       Warn({"setting " + setting.setting.name + " of the database was left out: " + setting.why});
     return transaction.Commit(stop, Deadline::Never());
@@ -311,9 +309,9 @@ class Clone {
 
   Status Analyze(std::stop_token stop) {
     reporter_.BeginStage("analyze");
-    TRY_ASSIGN(auto warnings, AnalyzeAll(
-                                  stop, [this](std::stop_token s) { return Connect(s); },
-                                  options_.jobs));
+    TRY_ASSIGN(auto warnings,
+               AnalyzeAll(
+                   stop, [this](std::stop_token s) { return Connect(s); }, options_.jobs));
     Warn(std::move(warnings));
     reporter_.EndStage();
     return Ok();

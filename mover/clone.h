@@ -22,11 +22,11 @@ struct CloneOptions {
   /// The database to fill, on the target's server, as an admin role there.
   pg::ConnectOptions target;
   /// Set when the database shall be created, and opened to its tenant at the end: another database
-  /// of the same server. Otherwise the database is there, and its owner, grants and connection limit
-  /// are somebody else's business.
+  /// of the same server. Otherwise the database is there, and its owner, grants and connection
+  /// limit are somebody else's business.
   std::optional<pg::ConnectOptions> admin;
-  /// Whether schema cutover and the roles' marks stay when the copy is proven: for the operator, who
-  /// reads and removes them.
+  /// Whether schema cutover and the roles' marks stay when the copy is proven: for the operator,
+  /// who reads and removes them.
   bool keep_traces = false;
   std::string migration_uid;
   int attempt = 1;
@@ -47,8 +47,8 @@ struct CloneOptions {
 /// (opening). The source is only read, and its snapshot ends with the last row.
 ///
 /// Repetition: a run that died anywhere leaves a database that is closed to its tenant and carries
-/// the run's ledger. The next run of the same migration empties it and starts again. A database that
-/// holds anything else is refused ("TargetNotEmpty"): we never drop what we did not make.
+/// the run's ledger. The next run of the same migration empties it and starts again. A database
+/// that holds anything else is refused ("TargetNotEmpty"): we never drop what we did not make.
 ///
 /// The report says whether the sides are equal; when they are not, the database stays closed.
 Result<Report> CloneDatabase(std::stop_token stop, const PgPrograms& programs,

@@ -122,7 +122,8 @@ Status RecordResult(const JobSpec& spec, const Json& summary) {
   // No stop token: being stopped is a result, too.
   const Deadline deadline = Deadline::After(kTargetTimeout);
   TRY_ASSIGN(pg::Connection target,
-             pg::Connection::Open({}, deadline, Connect(*spec.target, FromEnvironment(kTargetPasswordVariable))));
+             pg::Connection::Open({}, deadline,
+                                  Connect(*spec.target, FromEnvironment(kTargetPasswordVariable))));
   TRY(Authorize({}, target, spec));
   TRY(CreateLedger({}, deadline, target));
   return WriteResult({}, deadline, target, summary);
@@ -178,11 +179,12 @@ Outcome OutcomeOf(std::stop_token stop, std::string_view kind, const Error& erro
   outcome.exit_code = kExitUnproven;
   if (error.reason == "BackupDamaged") outcome.exit_code = kExitDifferent;
   if (stop.stop_requested()) outcome.exit_code = kExitInterrupted;
-  outcome.summary = Json::Object({{"kind", kind},
-                                  {"verdict", "Unproven"},
-                                  {"error", Json::Object({{"reason", error.reason},
-                                                          {"message", error.message},
-                                                          {"disposition", Name(error.disposition)}})}});
+  outcome.summary =
+      Json::Object({{"kind", kind},
+                    {"verdict", "Unproven"},
+                    {"error", Json::Object({{"reason", error.reason},
+                                            {"message", error.message},
+                                            {"disposition", Name(error.disposition)}})}});
   return outcome;
 }
 

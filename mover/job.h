@@ -21,8 +21,8 @@ struct Outcome {
 
 /// Runs a Job as its spec orders, with passwords from the environment.
 ///
-/// Before a Clone or Verify writes, the target's control row must name this migration, in a state in
-/// which a copy may be made or compared, and no later attempt may have begun ("NotAuthorized",
+/// Before a Clone or Verify writes, the target's control row must name this migration, in a state
+/// in which a copy may be made or compared, and no later attempt may have begun ("NotAuthorized",
 /// "Superseded"): a Job that outlived its leader does nothing. The outcome is written to
 /// cutover.result, also when it is an error, as far as the target can be reached.
 Outcome RunJob(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,

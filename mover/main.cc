@@ -28,7 +28,8 @@ namespace {
 constexpr char kFooter[] =
     "Connections are URIs or conninfo strings as libpq takes them; passwords come best from\n"
     "CUTOVER_SOURCE_PASSWORD and CUTOVER_TARGET_PASSWORD, a service file or a password file.\n"
-    "Exit codes: 0 proven, 1 the sides differ (or a backup is damaged), 2 nothing is proven because\n"
+    "Exit codes: 0 proven, 1 the sides differ (or a backup is damaged), 2 nothing is proven "
+    "because\n"
     "of an error, 64 wrong arguments, 75 interrupted (running it again is safe).";
 
 struct Flags {
@@ -189,12 +190,14 @@ void AddFlags(CLI::App& app, Flags& flags) {
     return command;
   };
   auto comparing = [&flags](CLI::App* command) {
-    command->add_option("--level", flags.level,
-                        "counts: rows per table, sequences; rows: every byte, and the structure")
+    command
+        ->add_option("--level", flags.level,
+                     "counts: rows per table, sequences; rows: every byte, and the structure")
         ->check(CLI::IsMember({"counts", "rows"}))
         ->capture_default_str();
-    command->add_option("--max-seconds", flags.seconds_max,
-                        "Give up verifying after so long; nothing is proven then")
+    command
+        ->add_option("--max-seconds", flags.seconds_max,
+                     "Give up verifying after so long; nothing is proven then")
         ->check(CLI::NonNegativeNumber);
     command->add_option("--exclude-table", flags.exclude_tables,
                         "schema.table whose rows do not matter; may be given several times");
@@ -204,15 +207,17 @@ void AddFlags(CLI::App& app, Flags& flags) {
   clone->add_option("--target", flags.target, "An admin database of the target's server")
       ->required();
   clone->add_option("--database", flags.database, "Name of the copy")->required();
-  clone->add_flag("--existing", flags.existing,
-                  "The database was created already and is empty; leave owner and access to others");
+  clone->add_flag(
+      "--existing", flags.existing,
+      "The database was created already and is empty; leave owner and access to others");
   comparing(clone);
   CLI::App* verify = common(app.add_subcommand("verify", "Compare two databases at rest"));
   verify->add_option("--source", flags.source, "One database")->required();
   verify->add_option("--target", flags.target, "The other one")->required();
   comparing(verify);
   CLI::App* backup = common(app.add_subcommand("backup", "Take a backup, or check one"));
-  auto* check = backup->add_option("--check", flags.check_directory, "Read a backup to its last byte");
+  auto* check =
+      backup->add_option("--check", flags.check_directory, "Read a backup to its last byte");
   auto* directory = backup->add_option("--directory", flags.directory, "Where the backup will be");
   auto* source = backup->add_option("--source", flags.source, "The database to back up");
   source->needs(directory)->excludes(check);

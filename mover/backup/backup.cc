@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 constexpr char kDataName[] = "data";
 
 tl::unexpected<Error> Unwritable(const std::string& path, const std::string& why) {
-  return RetryError("BackupUnwritable",
-                    "cannot write " + path + ": " + why + "; give the volume room and write access");
+  return RetryError("BackupUnwritable", "cannot write " + path + ": " + why +
+                                            "; give the volume room and write access");
 }
 
 Status SyncPath(const std::string& path) {
@@ -102,9 +102,10 @@ struct ServerFacts {
 Result<ServerFacts> AskServer(std::stop_token stop, const pg::ConnectOptions& options) {
   TRY_ASSIGN(pg::Connection source,
              pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)), options));
-  TRY_ASSIGN(pg::Rows rows,
-             source.QueryOne(stop, Deadline::After(std::chrono::seconds(30)),
-                             "SELECT pg_catalog.current_database(), current_setting('server_version')"));
+  TRY_ASSIGN(
+      pg::Rows rows,
+      source.QueryOne(stop, Deadline::After(std::chrono::seconds(30)),
+                      "SELECT pg_catalog.current_database(), current_setting('server_version')"));
   return ServerFacts{rows[0].Text(0), rows[0].Text(1), source.major_version()};
 }
 
@@ -148,10 +149,10 @@ Result<Manifest> CheckBackup(std::stop_token stop, const PgPrograms& programs,
   TRY_ASSIGN(std::string listing, ReadListing(stop, programs, data));
   TRY_ASSIGN(auto ids, ParseTocIds(listing));
   if (static_cast<int64_t>(ids.size()) != manifest.toc_entries)
-    return TerminalError("BackupDamaged",
-                         "the table of contents has " + std::to_string(ids.size()) +
-                             " entries instead of " + std::to_string(manifest.toc_entries) +
-                             "; take the backup again");
+    return TerminalError("BackupDamaged", "the table of contents has " +
+                                              std::to_string(ids.size()) + " entries instead of " +
+                                              std::to_string(manifest.toc_entries) +
+                                              "; take the backup again");
   // Decodes every table's data, which a listing does not.
   TRY(RunChild(stop, Deadline::Never(), programs.Command("pg_restore", {"--file=/dev/null", data}),
                [](std::string_view) { return Ok(); }));
@@ -162,8 +163,7 @@ Result<Manifest> TakeBackup(std::stop_token stop, const PgPrograms& programs,
                             const BackupOptions& options, Reporter& reporter) {
   TRY_ASSIGN(ServerFacts server, AskServer(stop, options.source));
   TRY(programs.RequireDumpFor(stop, Deadline::Never(), server.major));
-  TRY_ASSIGN(std::optional<Manifest> there,
-             ReuseBackup(stop, programs, options, server.database));
+  TRY_ASSIGN(std::optional<Manifest> there, ReuseBackup(stop, programs, options, server.database));
   if (there) return std::move(*there);
   const std::string partial = options.directory + ".partial";
   std::error_code error;
@@ -172,8 +172,8 @@ Result<Manifest> TakeBackup(std::stop_token stop, const PgPrograms& programs,
   if (error) return Unwritable(partial, error.message());
   reporter.BeginStage("dump");
   TRY(Dump(stop, programs, options, partial + "/" + kDataName));
-  TRY_ASSIGN(Manifest manifest, WriteManifest(stop, programs, options, partial, server.database,
-                                              server.version));
+  TRY_ASSIGN(Manifest manifest,
+             WriteManifest(stop, programs, options, partial, server.database, server.version));
   reporter.EndStage();
   reporter.BeginStage("check");
   TRY(CheckBackup(stop, programs, partial));

@@ -61,8 +61,8 @@ int64_t Manifest::bytes() const {
 Json EncodeManifest(const Manifest& manifest) {
   Json files = Json::Array();
   for (const ManifestFile& file : manifest.files)
-    files.Append(Json::Object(
-        {{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}}));
+    files.Append(
+        Json::Object({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}}));
   return Json::Object({{"formatVersion", kFormatVersion},
                        {"migrationUid", manifest.migration_uid},
                        {"database", manifest.database},

@@ -62,8 +62,8 @@ struct JobSpec {
   bool operator==(const JobSpec&) const = default;
 };
 
-std::string_view Name(JobKind kind);              ///< "Clone", "Verify", "Backup"
-std::string_view Name(VerificationLevel level);   ///< "Counts", "Rows"
+std::string_view Name(JobKind kind);             ///< "Clone", "Verify", "Backup"
+std::string_view Name(VerificationLevel level);  ///< "Counts", "Rows"
 std::optional<VerificationLevel> ParseLevel(std::string_view text);  ///< Any case.
 
 Json EncodeJobSpec(const JobSpec& spec);

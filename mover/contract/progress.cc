@@ -66,11 +66,10 @@ Result<std::optional<Json>> ReadResult(std::stop_token stop, Deadline deadline,
                                        int attempt, JobKind kind) {
   TRY_ASSIGN(bool there, HasTable(stop, deadline, target, "cutover.result"));
   if (!there) return std::optional<Json>();
-  TRY_ASSIGN(pg::Rows rows,
-             target.Query(stop, deadline,
-                          "SELECT result FROM cutover.result"
-                          " WHERE migration_uid = $1 AND attempt = $2 AND kind = $3",
-                          {migration_uid, attempt, Name(kind)}));
+  TRY_ASSIGN(pg::Rows rows, target.Query(stop, deadline,
+                                         "SELECT result FROM cutover.result"
+                                         " WHERE migration_uid = $1 AND attempt = $2 AND kind = $3",
+                                         {migration_uid, attempt, Name(kind)}));
   if (rows.empty()) return std::optional<Json>();
   TRY_ASSIGN(Json result, Json::Parse(rows[0].Text(0)));
   return std::optional<Json>(std::move(result));

@@ -133,8 +133,7 @@ Result<RowsSeen> Fill(std::stop_token stop, pg::Connection& source, pg::Connecti
 
 Result<RowsSeen> CopyTable(std::stop_token stop, pg::Connection& source, pg::Connection& target,
                            const TablePlan& table, const CopyTerms& terms) {
-  TRY_ASSIGN(pg::Transaction transaction,
-             pg::Transaction::Begin(stop, Deadline::Never(), target));
+  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(RequireClaim(stop, target, terms));
   TRY(transaction.Exec(stop, Deadline::Never(), EmptyStatement(table)));
   TRY_ASSIGN(RowsSeen seen, Fill(stop, source, target, table, terms));
@@ -144,8 +143,8 @@ Result<RowsSeen> CopyTable(std::stop_token stop, pg::Connection& source, pg::Con
   return seen;
 }
 
-Result<RowsSeen> HashTable(std::stop_token stop, pg::Connection& connection,
-                           const TablePlan& table, const CopyTerms& terms) {
+Result<RowsSeen> HashTable(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
+                           const CopyTerms& terms) {
   TRY_ASSIGN(pg::CopyOut rows,
              pg::CopyOut::Start(stop, Deadline::Never(), connection,
                                 WithEncoding(CopyOutStatement(table), terms.encoding)));

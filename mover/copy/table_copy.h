@@ -35,7 +35,7 @@ Result<RowsSeen> CopyTable(std::stop_token stop, pg::Connection& source, pg::Con
                            const TablePlan& table, const CopyTerms& terms);
 
 /// Reads a table and hashes its rows, in the same way as CopyTable did.
-Result<RowsSeen> HashTable(std::stop_token stop, pg::Connection& connection,
-                           const TablePlan& table, const CopyTerms& terms);
+Result<RowsSeen> HashTable(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
+                           const CopyTerms& terms);
 
 }  // namespace cutover::mover

@@ -18,9 +18,9 @@ struct TableOfObject {
   int64_t table_bytes = 0;
   bool plain_table = true;  ///< Neither partitioned nor a materialized view.
   bool materialized_view = false;
-  bool validated = true;  ///< Of a constraint.
-  std::string table;      ///< Qualified and quoted.
-  std::string constraint; ///< Quoted; empty for indexes.
+  bool validated = true;   ///< Of a constraint.
+  std::string table;       ///< Qualified and quoted.
+  std::string constraint;  ///< Quoted; empty for indexes.
 };
 using TablesByObject = std::map<uint32_t, TableOfObject>;
 
@@ -30,8 +30,8 @@ struct RestoreUnit {
   int64_t table_bytes = 0;
 };
 
-/// A foreign key in two steps: added NOT VALID it only changes the catalog, and the scan that proves
-/// it can run beside others. Empty `validate_sql`: it goes in as the dump says.
+/// A foreign key in two steps: added NOT VALID it only changes the catalog, and the scan that
+/// proves it can run beside others. Empty `validate_sql`: it goes in as the dump says.
 struct ForeignKeyPlan {
   const RestoreItem* item = nullptr;
   std::string sql;
@@ -42,9 +42,10 @@ struct ForeignKeyPlan {
 /// In which order, and how much of it at once, an archive's entries are restored. Pointers lead
 /// into the script, which must live longer.
 ///
-/// 1. before_data, one after the other; 2. the data; 3. partitioned: keys and indexes of partitioned
-/// tables, empty shells that their partitions' are attached to; 4. unique_first, in parallel: keys,
-/// and all that small tables have; 5. indexes, in parallel: single indexes of big tables; 6. attach;
+/// 1. before_data, one after the other; 2. the data; 3. partitioned: keys and indexes of
+/// partitioned tables, empty shells that their partitions' are attached to; 4. unique_first, in
+/// parallel: keys, and all that small tables have; 5. indexes, in parallel: single indexes of big
+/// tables; 6. attach;
 /// 7. foreign_keys; 8. rest, in the dump's own order; 9. matviews refreshed; 10. event_triggers
 /// last, since they would fire at everything that comes after them.
 struct RestoreSchedule {

@@ -159,8 +159,8 @@ std::string WithoutAttributeVersions(std::string sql) {
   constexpr std::string_view kOption = "pg_attver=";
   for (size_t at = sql.find(kOption); at != std::string::npos; at = sql.find(kOption, at)) {
     size_t end = at + kOption.size();
-    while (end < sql.size() && (std::isdigit(static_cast<unsigned char>(sql[end])) ||
-                                sql[end] == '\''))
+    while (end < sql.size() &&
+           (std::isdigit(static_cast<unsigned char>(sql[end])) || sql[end] == '\''))
       ++end;
     const bool first = sql.compare(at - std::min<size_t>(at, 5), 5, "SET (") == 0;
     if (first && sql.compare(end, 3, ");\n") == 0) {

@@ -93,9 +93,8 @@ Result<TablesByObject> ReadTablesByObject(std::stop_token stop, Deadline deadlin
 
 Status ExcludeTables(const std::vector<std::string>& names, std::vector<TablePlan>& tables) {
   for (const std::string& name : names) {
-    auto found = std::find_if(tables.begin(), tables.end(), [&](const TablePlan& table) {
-      return table.Display() == name;
-    });
+    auto found = std::find_if(tables.begin(), tables.end(),
+                              [&](const TablePlan& table) { return table.Display() == name; });
     if (found == tables.end())
       return TerminalError("NoSuchTable", "excluded table '" + name +
                                               "' is not in the source database; correct its name "
@@ -112,7 +111,8 @@ void OrderForCopy(std::vector<TablePlan>& tables) {
 }
 
 std::string CopyOutStatement(const TablePlan& table) {
-  if (table.condition.empty()) return "COPY " + table.Qualified() + ColumnList(table) + " TO STDOUT";
+  if (table.condition.empty())
+    return "COPY " + table.Qualified() + ColumnList(table) + " TO STDOUT";
   std::string list = ColumnList(table);
   list = list.empty() ? " " : " " + list.substr(2, list.size() - 3) + " ";
   return "COPY (SELECT" + list + "FROM ONLY " + table.Qualified() + " " + table.condition +

@@ -42,7 +42,8 @@ Result<TablesByObject> ReadTablesByObject(std::stop_token stop, Deadline deadlin
 /// there: a misspelt exclusion would copy what somebody wanted to leave.
 Status ExcludeTables(const std::vector<std::string>& names, std::vector<TablePlan>& tables);
 
-/// Pure: biggest first, so that the last lane is not left alone with the biggest; names decide ties.
+/// Pure: biggest first, so that the last lane is not left alone with the biggest; names decide
+/// ties.
 void OrderForCopy(std::vector<TablePlan>& tables);
 
 /// The statements of one table's copy. Both sides name the same columns in the same order, so that

@@ -187,9 +187,8 @@ class Running {
                            "cannot run " + name_ +
                                "; install PostgreSQL's client programs and name their directory "
                                "with --pg-bindir or CUTOVER_PG_BINDIR");
-    const std::string how = WIFEXITED(status)
-                                ? "exit code " + std::to_string(WEXITSTATUS(status))
-                                : "signal " + std::to_string(WTERMSIG(status));
+    const std::string how = WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status))
+                                              : "signal " + std::to_string(WTERMSIG(status));
     return TerminalError("ProgramFailed",
                          name_ + " failed with " + how + ": " + OneLine(error_tail_));
   }
@@ -212,8 +211,7 @@ Status RunChild(std::stop_token stop, Deadline deadline, const ChildCommand& com
   TRY_ASSIGN(Pipe errors, OpenPipe());
   const std::string name = command.program.substr(command.program.rfind('/') + 1);
   const pid_t pid = Spawn(command, output, errors);
-  if (pid < 0)
-    return RetryError("OutOfProcesses", "cannot start " + name + ": " + strerror(errno));
+  if (pid < 0) return RetryError("OutOfProcesses", "cannot start " + name + ": " + strerror(errno));
   output.write_end.Close();
   errors.write_end.Close();
   return Running(pid, name, std::move(output), std::move(errors)).Drain(stop, deadline, sink);

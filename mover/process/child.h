@@ -35,7 +35,6 @@ Status RunChild(std::stop_token stop, Deadline deadline, const ChildCommand& com
                 const OutputSink& sink);
 
 /// The same, with standard output collected.
-Result<std::string> ReadChild(std::stop_token stop, Deadline deadline,
-                              const ChildCommand& command);
+Result<std::string> ReadChild(std::stop_token stop, Deadline deadline, const ChildCommand& command);
 
 }  // namespace cutover::mover

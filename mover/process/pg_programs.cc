@@ -15,8 +15,8 @@ PgPrograms PgPrograms::In(std::string_view directory) {
 ChildCommand PgPrograms::Command(std::string_view program,
                                  std::vector<std::string> arguments) const {
   ChildCommand command;
-  command.program = directory_.empty() ? std::string(program)
-                                       : directory_ + "/" + std::string(program);
+  command.program =
+      directory_.empty() ? std::string(program) : directory_ + "/" + std::string(program);
   command.arguments = std::move(arguments);
   // Messages end up in ours and in status; they must not depend on the machine's language.
   command.environment = {{"LC_ALL", "C.UTF-8"}, {"LANGUAGE", "C"}};
@@ -45,8 +45,7 @@ Result<int> PgPrograms::DumpMajor(std::stop_token stop, Deadline deadline) const
   return major;
 }
 
-Status PgPrograms::RequireDumpFor(std::stop_token stop, Deadline deadline,
-                                  int server_major) const {
+Status PgPrograms::RequireDumpFor(std::stop_token stop, Deadline deadline, int server_major) const {
   TRY_ASSIGN(int major, DumpMajor(stop, deadline));
   if (major >= server_major) return Ok();
   return TerminalError("ProgramTooOld",

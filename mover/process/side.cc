@@ -16,11 +16,10 @@ Result<Side> Side::Open(std::stop_token stop, const pg::ConnectOptions& options)
   TRY_ASSIGN(pg::Connection holder, pg::Connection::Open(stop, deadline, options));
   Side side(options, std::move(holder));
   TRY(side.holder_.Exec(stop, deadline, kBegin));
-  TRY_ASSIGN(pg::Rows rows,
-             side.holder_.QueryOne(stop, deadline,
-                                   "SELECT pg_catalog.pg_export_snapshot(),"
-                                   " current_setting('server_version'),"
-                                   " current_setting('server_encoding')"));
+  TRY_ASSIGN(pg::Rows rows, side.holder_.QueryOne(stop, deadline,
+                                                  "SELECT pg_catalog.pg_export_snapshot(),"
+                                                  " current_setting('server_version'),"
+                                                  " current_setting('server_encoding')"));
   side.snapshot_ = rows[0].Text(0);
   side.version_ = rows[0].Text(1);
   side.encoding_ = rows[0].Text(2);

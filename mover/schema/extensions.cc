@@ -16,16 +16,15 @@ Result<std::vector<ExtensionFunction>> ReadFunctions(std::stop_token stop, Deadl
                                                      Connection& connection,
                                                      const std::string& extension) {
   // regprocedure's text would leave pg_catalog's functions unqualified; both sides do it alike.
-  TRY_ASSIGN(pg::Rows rows,
-             connection.Query(stop, deadline,
-                              "SELECT p.oid::regprocedure::text, p.provolatile"
-                              " FROM pg_catalog.pg_proc p"
-                              " JOIN pg_catalog.pg_depend d ON d.classid ="
-                              " 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid"
-                              " AND d.deptype = 'e'"
-                              " JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid"
-                              " WHERE e.extname = $1 AND p.prokind = 'f' ORDER BY 1",
-                              {extension}));
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline,
+                                             "SELECT p.oid::regprocedure::text, p.provolatile"
+                                             " FROM pg_catalog.pg_proc p"
+                                             " JOIN pg_catalog.pg_depend d ON d.classid ="
+                                             " 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid"
+                                             " AND d.deptype = 'e'"
+                                             " JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid"
+                                             " WHERE e.extname = $1 AND p.prokind = 'f' ORDER BY 1",
+                                             {extension}));
   std::vector<ExtensionFunction> functions;
   for (const pg::Row row : rows) functions.push_back({row.Text(0), row.Text(1)});
   return functions;
@@ -40,9 +39,9 @@ Result<bool> HasVersion(std::stop_token stop, Deadline deadline, Connection& tar
                              " FROM pg_catalog.pg_available_extension_versions WHERE name = $1",
                              {extension.name, extension.version}));
   if (rows[0].Int(0) == 0)
-    return TerminalError("ExtensionMissing",
-                         "the target's server has no extension '" + extension.name +
-                             "'; install its package there, then try again");
+    return TerminalError("ExtensionMissing", "the target's server has no extension '" +
+                                                 extension.name +
+                                                 "'; install its package there, then try again");
   return rows[0].Int(1) > 0;
 }
 

@@ -135,15 +135,14 @@ Result<LargeObjects> CopyLargeObjects(std::stop_token stop, pg::Connection& sour
   };
   for (auto& [oid, object] : objects) {
     if (!transaction) {
-      TRY_ASSIGN(pg::Transaction begun,
-                 pg::Transaction::Begin(stop, Deadline::Never(), target));
+      TRY_ASSIGN(pg::Transaction begun, pg::Transaction::Begin(stop, Deadline::Never(), target));
       transaction.emplace(std::move(begun));
     }
     Status copied = ReadContent(stop, source, oid, object, on_bytes, write);
     if (copied) copied = transaction->Exec(stop, Deadline::Never(), AccessStatements(oid, object));
     if (!copied)
-      return tl::make_unexpected(WithContext(std::move(copied).error(),
-                                             "copying large object " + std::to_string(oid)));
+      return tl::make_unexpected(
+          WithContext(std::move(copied).error(), "copying large object " + std::to_string(oid)));
     if (++in_transaction < kObjectsPerTransaction) continue;
     TRY(transaction->Commit(stop, Deadline::Never()));
     transaction.reset();

@@ -16,7 +16,8 @@ constexpr size_t kDropsPerTransaction = 100;
 constexpr const char* kDrops[] = {
     "SELECT format('DROP EVENT TRIGGER IF EXISTS %I', evtname) FROM pg_catalog.pg_event_trigger"
     " WHERE oid >= 16384",
-    "SELECT format('ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = NONE);"
+    "SELECT format('ALTER SUBSCRIPTION %1$I DISABLE; ALTER SUBSCRIPTION %1$I SET (slot_name = "
+    "NONE);"
     " DROP SUBSCRIPTION IF EXISTS %1$I', subname) FROM pg_catalog.pg_subscription s"
     " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid AND d.datname = current_database()",
     "SELECT format('DROP PUBLICATION IF EXISTS %I', pubname) FROM pg_catalog.pg_publication",
@@ -45,7 +46,8 @@ constexpr const char* kDrops[] = {
     "SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %1$I REVOKE ALL ON %2$s FROM %3$s;"
     " ALTER DEFAULT PRIVILEGES FOR ROLE %1$I GRANT ALL ON %2$s TO %1$I;"
     " ALTER DEFAULT PRIVILEGES FOR ROLE %1$I %4$s', r.rolname, o.word, string_agg(DISTINCT"
-    " CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, ', '),"
+    " CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, ', "
+    "'),"
     " CASE d.defaclobjtype WHEN 'f' THEN 'GRANT EXECUTE ON FUNCTIONS TO PUBLIC'"
     "  WHEN 'T' THEN 'GRANT USAGE ON TYPES TO PUBLIC'"
     "  ELSE 'REVOKE ALL ON ' || o.word || ' FROM PUBLIC' END)"
@@ -56,8 +58,8 @@ constexpr const char* kDrops[] = {
     "  WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)) a ON true"
     " WHERE d.defaclnamespace = 0 GROUP BY r.rolname, o.word, d.defaclobjtype"};
 
-/// As initdb makes it on PostgreSQL 15 and newer; on 14 the owner and grants differ, and the dump of
-/// a database says so where they do.
+/// As initdb makes it on PostgreSQL 15 and newer; on 14 the owner and grants differ, and the dump
+/// of a database says so where they do.
 constexpr char kPublicSchema[] = R"(
 CREATE SCHEMA public;
 COMMENT ON SCHEMA public IS 'standard public schema';

@@ -14,8 +14,7 @@ constexpr size_t kItemsPerTransaction = 64;
 constexpr size_t kBytesPerTransaction = 1 << 20;
 
 Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
-  TRY_ASSIGN(pg::Transaction transaction,
-             pg::Transaction::Begin(stop, Deadline::Never(), target));
+  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(transaction.Exec(stop, Deadline::Never(), sql));
   return transaction.Commit(stop, Deadline::Never());
 }
@@ -38,9 +37,10 @@ Status OneByOne(std::stop_token stop, pg::Connection& target,
     if (done) continue;
     Error error = WithContext(std::move(done).error(), "restoring " + items[i]->Describe());
     if (FailedByName(error))
-      error.message += "; a function that it calls looks for names in the search path, and newer "
-                       "servers allow none there: on the source, ALTER that FUNCTION … SET "
-                       "search_path, then try again";
+      error.message +=
+          "; a function that it calls looks for names in the search path, and newer "
+          "servers allow none there: on the source, ALTER that FUNCTION … SET "
+          "search_path, then try again";
     return tl::make_unexpected(std::move(error));
   }
   return Ok();
@@ -113,24 +113,23 @@ Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Dea
                                                        pg::Connection& source) {
   // A view that reads another one, however indirectly, reads more views than that one does; so the
   // number of views read is an order in which each finds its own filled.
-  TRY_ASSIGN(
-      pg::Rows rows,
-      source.Query(
-          stop, deadline,
-          "WITH RECURSIVE reads (reader, read) AS ("
-          " SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite r"
-          " JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass"
-          "  AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass"
-          "  AND d.refobjid <> r.ev_class"
-          " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')),"
-          " closure (reader, read) AS (SELECT reader, read FROM reads"
-          "  UNION SELECT c.reader, r.read FROM closure c JOIN reads r ON r.reader = c.read)"
-          " SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
-          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-          " WHERE c.relkind = 'm' AND c.relispopulated AND n.nspname <> 'cutover'"
-          " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = c.oid"
-          "  AND e.classid = 'pg_catalog.pg_class'::regclass AND e.deptype = 'e')"
-          " ORDER BY (SELECT count(*) FROM closure WHERE reader = c.oid), c.oid"));
+  TRY_ASSIGN(pg::Rows rows,
+             source.Query(
+                 stop, deadline,
+                 "WITH RECURSIVE reads (reader, read) AS ("
+                 " SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite r"
+                 " JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass"
+                 "  AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass"
+                 "  AND d.refobjid <> r.ev_class"
+                 " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')),"
+                 " closure (reader, read) AS (SELECT reader, read FROM reads"
+                 "  UNION SELECT c.reader, r.read FROM closure c JOIN reads r ON r.reader = c.read)"
+                 " SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+                 " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                 " WHERE c.relkind = 'm' AND c.relispopulated AND n.nspname <> 'cutover'"
+                 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = c.oid"
+                 "  AND e.classid = 'pg_catalog.pg_class'::regclass AND e.deptype = 'e')"
+                 " ORDER BY (SELECT count(*) FROM closure WHERE reader = c.oid), c.oid"));
   std::vector<std::string> names;
   for (const pg::Row row : rows) names.push_back(pg::QuoteQualified(row.Text(0), row.Text(1)));
   return names;

@@ -32,8 +32,8 @@ Status RestoreUnits(std::stop_token stop, const Connector& connect, int jobs,
 Status RestoreForeignKeys(std::stop_token stop, const Connector& connect, int jobs,
                           const std::vector<ForeignKeyPlan>& keys);
 
-/// Fills the materialized views that are filled on the source (qualified names in `populated`), those
-/// first that others read.
+/// Fills the materialized views that are filled on the source (qualified names in `populated`),
+/// those first that others read.
 Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
                        const std::vector<std::string>& populated);
 

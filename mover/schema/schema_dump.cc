@@ -42,8 +42,11 @@ class TemporaryFile {
 Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
                               const pg::ConnectOptions& connect, const std::string& snapshot) {
   TRY_ASSIGN(TemporaryFile archive, TemporaryFile::Create());
-  std::vector<std::string> arguments = {"--format=custom", "--compress=0", "--schema-only",
-                                        "--no-password", "--exclude-schema=cutover",
+  std::vector<std::string> arguments = {"--format=custom",
+                                        "--compress=0",
+                                        "--schema-only",
+                                        "--no-password",
+                                        "--exclude-schema=cutover",
                                         "--file=" + archive.path()};
   if (!snapshot.empty()) arguments.push_back("--snapshot=" + snapshot);
   TRY(ReadChild(stop, deadline, programs.Command("pg_dump", arguments, connect)));
@@ -51,15 +54,15 @@ Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgP
   TRY_ASSIGN(std::string all,
              ReadChild(stop, deadline, programs.Command("pg_restore", {"--list", archive.path()})));
   TRY_ASSIGN(std::set<int> known, ParseTocIds(all));
-  TRY_ASSIGN(std::string before,
-             ReadChild(stop, deadline,
-                       programs.Command("pg_restore",
-                                        {"--list", "--section=pre-data", archive.path()})));
+  TRY_ASSIGN(
+      std::string before,
+      ReadChild(stop, deadline,
+                programs.Command("pg_restore", {"--list", "--section=pre-data", archive.path()})));
   TRY_ASSIGN(dump.pre_data, ParseTocIds(before));
   TRY_ASSIGN(std::string script,
              ReadChild(stop, deadline,
-                       programs.Command("pg_restore", {"--verbose", "--no-tablespaces",
-                                                       "--file=-", archive.path()})));
+                       programs.Command("pg_restore", {"--verbose", "--no-tablespaces", "--file=-",
+                                                       archive.path()})));
   TRY_ASSIGN(dump.script, SplitScript(script, known));
   return dump;
 }

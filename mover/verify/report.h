@@ -42,7 +42,8 @@ struct Report {
   void Add(Mismatch mismatch);
 };
 
-/// verdict, level, tables, rows, bytes, mismatchCount, mismatches, warnings, secondsByStage, versions.
+/// verdict, level, tables, rows, bytes, mismatchCount, mismatches, warnings, secondsByStage,
+/// versions.
 Json EncodeReport(const Report& report);
 
 }  // namespace cutover::mover

@@ -17,9 +17,7 @@ std::string KeyOf(const RestoreItem& item) {
   return item.type + '\0' + item.schema + '\0' + item.name;
 }
 
-bool IsGrants(const RestoreItem& item) {
-  return item.type == "ACL" || item.type == "DEFAULT ACL";
-}
+bool IsGrants(const RestoreItem& item) { return item.type == "ACL" || item.type == "DEFAULT ACL"; }
 
 bool IsExtension(const RestoreItem& item) {
   return item.type == "EXTENSION" ||

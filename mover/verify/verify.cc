@@ -165,9 +165,8 @@ class Comparison {
   Status CompareCounts(std::stop_token stop, pg::Connection& source, pg::Connection& target,
                        const TablePlan& table) {
     const std::string sql = CountStatement(table);
-    auto [ours, theirs] = Together(
-        [&] { return source.QueryOne(stop, Deadline::Never(), sql); },
-        [&] { return target.QueryOne(stop, Deadline::Never(), sql); });
+    auto [ours, theirs] = Together([&] { return source.QueryOne(stop, Deadline::Never(), sql); },
+                                   [&] { return target.QueryOne(stop, Deadline::Never(), sql); });
     TRY(ours);
     TRY(theirs);
     NoteRows(table, (*ours)[0].Int(0), 0);
@@ -188,8 +187,7 @@ class Comparison {
       }
       return HashTable(stop, source, table, quiet);
     };
-    auto [left, right] =
-        Together(ours, [&] { return HashTable(stop, target, table, terms_); });
+    auto [left, right] = Together(ours, [&] { return HashTable(stop, target, table, terms_); });
     TRY(left);
     TRY(right);
     NoteRows(table, left->rows, left->bytes);
@@ -259,8 +257,8 @@ class Comparison {
   static Result<pg::DatabaseProperties> ReadProperties(std::stop_token stop, Side& side) {
     TRY_ASSIGN(pg::Rows rows, side.connection().QueryOne(stop, Deadline::Never(),
                                                          "SELECT pg_catalog.current_database()"));
-    TRY_ASSIGN(auto found, pg::FindDatabase(stop, Deadline::Never(), side.connection(),
-                                            rows[0].Text(0)));
+    TRY_ASSIGN(auto found,
+               pg::FindDatabase(stop, Deadline::Never(), side.connection(), rows[0].Text(0)));
     if (found) return std::move(*found);
     return TerminalError("DatabaseNotFound",
                          "a database vanished while it was compared; nothing is proven");
@@ -327,9 +325,9 @@ class Comparison {
     TRY(right);
     if (source_.connection().major_version() != target_.connection().major_version()) {
       // A connection of its own, since the lanes may only read.
-      TRY_ASSIGN(pg::Connection probe,
-                 pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)),
-                                      target_.options()));
+      TRY_ASSIGN(
+          pg::Connection probe,
+          pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)), target_.options()));
       TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), probe));
       TRY(TranslateViewDefinitions(stop, source_.connection(), probe, left->script));
     }
@@ -377,15 +375,15 @@ class Comparison {
   Reporter& reporter_;
   CopyTerms terms_;
   std::vector<TablePlan> tables_;
-  Mutex mutex_;    ///< Lanes add to the report under it; between the steps nobody else runs.
+  Mutex mutex_;  ///< Lanes add to the report under it; between the steps nobody else runs.
   Report report_;
 };
 
 }  // namespace
 
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
-                               const VerifyOptions& options,
-                               std::optional<SourceFacts> known, Reporter& reporter) {
+                               const VerifyOptions& options, std::optional<SourceFacts> known,
+                               Reporter& reporter) {
   Budget budget(stop, options.seconds_max);
   TRY_ASSIGN(Side source, Side::Open(budget.token(), options.source));
   TRY_ASSIGN(Side target, Side::Open(budget.token(), options.target));

@@ -42,7 +42,7 @@ struct VerifyOptions {
 /// level: anything that could not be compared makes the call fail. Reason "VerificationTimeout"
 /// when `seconds_max` ran out.
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
-                               const VerifyOptions& options,
-                               std::optional<SourceFacts> known, Reporter& reporter);
+                               const VerifyOptions& options, std::optional<SourceFacts> known,
+                               Reporter& reporter);
 
 }  // namespace cutover::mover

@@ -34,8 +34,8 @@ Result<Definitions> ReadDefinitions(std::stop_token stop, pg::Connection& connec
 Result<std::optional<std::string>> Translate(std::stop_token stop, pg::Connection& target,
                                              const std::string& definition) {
   TRY_ASSIGN(pg::Transaction probe, pg::Transaction::Begin(stop, Deadline::Never(), target));
-  Status created = probe.Exec(stop, Deadline::Never(),
-                              "CREATE TEMPORARY VIEW cutover_probe AS " + definition);
+  Status created =
+      probe.Exec(stop, Deadline::Never(), "CREATE TEMPORARY VIEW cutover_probe AS " + definition);
   if (!created) {
     if (!target.usable()) return tl::make_unexpected(std::move(created).error());
     return std::optional<std::string>();

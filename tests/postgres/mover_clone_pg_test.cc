@@ -29,8 +29,9 @@ class Clone : public ::testing::TestWithParam<bool> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Majors, Clone, ::testing::Values(true, false),
-                         [](const auto& major) { return major.param ? "From15To17" : "From15To15"; });
+INSTANTIATE_TEST_SUITE_P(Majors, Clone, ::testing::Values(true, false), [](const auto& major) {
+  return major.param ? "From15To17" : "From15To15";
+});
 
 TEST_P(Clone, ADatabaseFullOfTrapsArrivesAndIsProvenEqual) {
   TrapTenant tenant(target());
@@ -52,16 +53,19 @@ TEST_P(Clone, WhatNoDigestShowsIsThereToo) {
               ElementsAre("e2name-of-childkind-of-child"));
   EXPECT_THAT(MustRead(copy, "SELECT twice FROM public.generated WHERE a = 4"), ElementsAre("8"));
   EXPECT_THAT(MustRead(copy, "SELECT nextval('public.unowned')"), ElementsAre("4711"));
-  EXPECT_THAT(MustRead(copy, "SELECT provolatile FROM pg_proc WHERE proname = 'unaccent'"
-                             " AND pronargs = 1"),
+  EXPECT_THAT(MustRead(copy,
+                       "SELECT provolatile FROM pg_proc WHERE proname = 'unaccent'"
+                       " AND pronargs = 1"),
               ElementsAre("i"));
-  EXPECT_THAT(MustRead(copy, "SELECT convalidated FROM pg_constraint WHERE conname IN"
-                             " ('orphans_person', 'people_boss_fkey') ORDER BY conname"),
+  EXPECT_THAT(MustRead(copy,
+                       "SELECT convalidated FROM pg_constraint WHERE conname IN"
+                       " ('orphans_person', 'people_boss_fkey') ORDER BY conname"),
               ElementsAre("f", "t"));
   EXPECT_THAT(MustRead(copy, "SELECT n FROM public.a_mat_top"), ElementsAre("300"))
       << "materialized views that read each other are filled in order";
-  EXPECT_THAT(MustRead(copy, "SELECT count(*) FROM pg_stats WHERE tablename = 'people'"
-                             " AND schemaname = 'public' AND attname = 'name'"),
+  EXPECT_THAT(MustRead(copy,
+                       "SELECT count(*) FROM pg_stats WHERE tablename = 'people'"
+                       " AND schemaname = 'public' AND attname = 'name'"),
               ElementsAre("1"));
   EXPECT_THAT(MustRead(copy, "SELECT nspname FROM pg_namespace WHERE nspname = 'cutover'"),
               IsEmpty());
@@ -71,8 +75,9 @@ TEST_P(Clone, TheTenantLogsInWithTheSamePasswordAndOwnsTheDatabase) {
   TrapTenant tenant(target());
   ASSERT_TRUE(MustClone(tenant.CloneAll()).equal());
   pg::Connection admin = MustConnect(target());
-  EXPECT_THAT(MustRead(admin, "SELECT pg_get_userbyid(datdba), datconnlimit FROM pg_database"
-                              " WHERE datname = $1",
+  EXPECT_THAT(MustRead(admin,
+                       "SELECT pg_get_userbyid(datdba), datconnlimit FROM pg_database"
+                       " WHERE datname = $1",
                        {pg::Param(tenant.copy_name())}),
               ElementsAre(tenant.tenant()));
   pg::Connection source = MustConnect(Servers().source);
@@ -111,7 +116,8 @@ TEST_P(Clone, ExcludedTablesComeEmptyAndAreNamed) {
   EXPECT_THAT(MustRead(copy, "SELECT count(*) FROM public.twins"), ElementsAre("0"));
 }
 
-/// Runs the binary's `clone`, and kills it as soon as `ready` holds on the target. -1: it was never.
+/// Runs the binary's `clone`, and kills it as soon as `ready` holds on the target. -1: it was
+/// never.
 int CloneAndKill(const TrapTenant& tenant, const pg::ConnectOptions& target, int signal_number,
                  const std::string& ready) {
   const pid_t pid = fork();
@@ -119,11 +125,12 @@ int CloneAndKill(const TrapTenant& tenant, const pg::ConnectOptions& target, int
     setenv(kSourcePasswordVariable, tenant.Source().password.c_str(), 1);
     setenv(kTargetPasswordVariable, target.password.c_str(), 1);
     auto uri = [](const pg::ConnectOptions& options) {
-      return "host=" + options.host + " port=" + std::to_string(options.port) + " user=" +
-             options.user + " dbname=" + options.database;
+      return "host=" + options.host + " port=" + std::to_string(options.port) +
+             " user=" + options.user + " dbname=" + options.database;
     };
     const std::string source = uri(tenant.Source()), admin = uri(target);
-    if (freopen("/dev/null", "w", stdout) == nullptr || freopen("/dev/null", "w", stderr) == nullptr)
+    if (freopen("/dev/null", "w", stdout) == nullptr ||
+        freopen("/dev/null", "w", stderr) == nullptr)
       _exit(99);
     execl(CUTOVER_MOVER_BINARY, "cutover-mover", "--pg-bindir", Servers().bin_directory.c_str(),
           "clone", "--source", source.c_str(), "--target", admin.c_str(), "--database",

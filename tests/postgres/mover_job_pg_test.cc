@@ -54,8 +54,7 @@ class JobTest : public ::testing::Test {
 
   std::optional<Json> ResultOf(const JobSpec& spec) {
     pg::Connection target = MustConnect(tenant_.Copy());
-    auto result =
-        ReadResult({}, Soon(), target, spec.migration_uid, spec.attempt, spec.kind);
+    auto result = ReadResult({}, Soon(), target, spec.migration_uid, spec.attempt, spec.kind);
     if (!result) ADD_FAILURE() << result.error().message;
     return result ? *result : std::nullopt;
   }
@@ -89,8 +88,9 @@ TEST_F(JobTest, ACloneReportsProgressLedgerAndResultInTheTarget) {
 TEST_F(JobTest, TheTargetStaysFenced) {
   ASSERT_EQ(Run().exit_code, kExitProven);
   pg::Connection admin = MustConnect(Servers().target);
-  EXPECT_EQ(MustRead(admin, "SELECT datconnlimit || pg_get_userbyid(datdba) FROM pg_database"
-                            " WHERE datname = $1",
+  EXPECT_EQ(MustRead(admin,
+                     "SELECT datconnlimit || pg_get_userbyid(datdba) FROM pg_database"
+                     " WHERE datname = $1",
                      {pg::Param(tenant_.copy_name())})[0],
             "0" + Servers().target.user);
 }

@@ -30,26 +30,29 @@ std::vector<Corruption> Corruptions(const TrapTenant& tenant) {
   return {
       {"one changed byte", "UPDATE public.people SET body = 'Long ' WHERE id = 1",
        "UPDATE public.people SET body = 'long ' WHERE id = 1", "public.people", "rows", false},
-      {"a missing row", "DELETE FROM public.audit WHERE ctid = (SELECT min(ctid) FROM public.audit)",
+      {"a missing row",
+       "DELETE FROM public.audit WHERE ctid = (SELECT min(ctid) FROM public.audit)",
        "INSERT INTO public.audit VALUES (2)", "public.audit", "rowCount", true},
       {"a row that is there twice", "INSERT INTO public.generated (a, id) VALUES (1, 1)",
        "DELETE FROM public.generated WHERE ctid = (SELECT max(ctid) FROM public.generated)",
        "public.generated", "rowCount", true},
       {"the empty string for NULL", "UPDATE public.\"values\" SET t = '' WHERE id = 107",
        "UPDATE public.\"values\" SET t = NULL WHERE id = 107", "public.values", "rows", false},
-      {"values swapped between columns",
-       "UPDATE public.child SET name = kind, kind = name",
+      {"values swapped between columns", "UPDATE public.child SET name = kind, kind = name",
        "UPDATE public.child SET name = kind, kind = name", "public.child", "rows", false},
       {"a wrong sequence", "SELECT setval('public.unowned', 4711, true)",
        "SELECT setval('public.unowned', 4711, false)", "sequence public.unowned", "sequence", true},
       {"a lost grant", "REVOKE SELECT (name) ON public.people FROM " + reader,
        "GRANT SELECT (name) ON public.people TO " + reader, "ACL public.COLUMN people.name",
        "grants", false},
-      {"a changed owner", "ALTER TABLE public.no_columns OWNER TO " + reader,
-       "ALTER TABLE public.no_columns OWNER TO " + owner, "TABLE public.no_columns", "owner", false},
+      {"a changed owner", "ALTER SEQUENCE public.downwards OWNER TO " + reader,
+       "ALTER SEQUENCE public.downwards OWNER TO " + owner, "SEQUENCE public.downwards", "owner",
+       false},
       {"a missing index", "DROP INDEX public.people_body",
-       "CREATE INDEX people_body ON public.people (md5(body) DESC NULLS LAST) WITH (fillfactor = 70);"
-       "ALTER INDEX public.people_body OWNER TO " + owner,
+       "CREATE INDEX people_body ON public.people (md5(body) DESC NULLS LAST) WITH (fillfactor = "
+       "70);"
+       "ALTER INDEX public.people_body OWNER TO " +
+           owner,
        "INDEX public.people_body", "structure", false},
       {"a trigger that fires", "ALTER TABLE public.twins ENABLE TRIGGER b_off",
        "ALTER TABLE public.twins DISABLE TRIGGER b_off", "TRIGGER public.twins b_off", "structure",
@@ -77,21 +80,20 @@ std::vector<Corruption> Corruptions(const TrapTenant& tenant) {
 
 /// The byte that the large object's corruption overwrites, so that mending is exact.
 std::string ByteAt(pg::Connection& connection) {
-  return pg::testing::MustRead(connection,
-                               "SELECT encode(lo_get(424242, 1500000, 1), 'hex')")[0];
+  return pg::testing::MustRead(connection, "SELECT encode(lo_get(424242, 1500000, 1), 'hex')")[0];
 }
 
 TEST(Verify, FindsEveryPlantedCorruptionAndNamesIt) {
   TrapTenant tenant(Servers().target);
   ASSERT_TRUE(MustClone(tenant.CloneAll()).equal());
   pg::Connection copy = MustConnect(tenant.Copy());
-  pg::testing::MustExec(copy, {"SET session_replication_role TO replica", "SET event_triggers TO off",
-                               "SET search_path TO public"});
+  pg::testing::MustExec(copy, {"SET session_replication_role TO replica",
+                               "SET event_triggers TO off", "SET search_path TO public"});
   const std::string byte = ByteAt(copy);
   for (Corruption& corruption : Corruptions(tenant)) {
     if (std::string(corruption.kind) == "largeObject") {
-      corruption.plant = "SELECT lo_put(424242, 1500000, '\\x" +
-                         std::string(byte == "ab" ? "ac" : "ab") + "')";
+      corruption.plant =
+          "SELECT lo_put(424242, 1500000, '\\x" + std::string(byte == "ab" ? "ac" : "ab") + "')";
       corruption.mend = "SELECT lo_put(424242, 1500000, '\\x" + byte + "')";
     }
     pg::testing::MustExec(copy, {corruption.plant});

@@ -42,9 +42,9 @@ TrapTenant::TrapTenant(const pg::ConnectOptions& target)
   pg::Connection admin = MustConnect(Source());
   const bool older = MustConnect(target).major_version() < 17;
   const std::string database = database_.quoted();
-  Status made = admin.Exec({}, Deadline::After(std::chrono::seconds(60)),
-                           "SET search_path TO \"$user\", public;\n" +
-                               TrapSql(tenant_.name(), reader_.name(), older));
+  Status made = admin.Exec(
+      {}, Deadline::After(std::chrono::seconds(60)),
+      "SET search_path TO \"$user\", public;\n" + TrapSql(tenant_.name(), reader_.name(), older));
   if (!made) ADD_FAILURE() << made.error().message;
   pg::testing::MustExec(
       admin,

@@ -12,8 +12,8 @@
 
 namespace cutover::mover::testing {
 
-/// A tenant on the source server whose database holds traps.sql, with two roles. Dropped at the end,
-/// and so is the copy, with the roles that came along.
+/// A tenant on the source server whose database holds traps.sql, with two roles. Dropped at the
+/// end, and so is the copy, with the roles that came along.
 class TrapTenant {
  public:
   /// `target`: which server the copy shall be made on. Objects that its major cannot hold are left
