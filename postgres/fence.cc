@@ -14,6 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLookAgainAfter{25};
+constexpr int kArrivalLooksMax = 100;
 
 // Where the ledger keeps what the fence changes.
 constexpr std::string_view kRecordKind = "database";
@@ -99,6 +100,11 @@ bool FenceState::refuses_newcomers() const {
          (access.connection_limit == 0 || !admin_is_superuser);
 }
 
+bool FenceState::OnlyArrivalsMissing() const {
+  return refuses_newcomers() && foreign_sessions.empty() && prepared_transactions.empty() &&
+         arriving_sessions > 0;
+}
+
 bool FenceState::fenced() const {
   return refuses_newcomers() && foreign_sessions.empty() && arriving_sessions == 0 &&
          prepared_transactions.empty();
@@ -167,6 +173,12 @@ Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& co
 Status ProveFenced(std::stop_token stop, Deadline deadline, Connection& connection,
                    const FenceOptions& options) {
   TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
+  // Whoever is about to be refused arrives as well, and programs that lost their sessions knock all
+  // the time. One look at a moment without arrivals is the proof.
+  for (int look = 1; look < kArrivalLooksMax && state.OnlyArrivalsMissing(); ++look) {
+    std::this_thread::sleep_for(kLookAgainAfter);
+    TRY_ASSIGN(state, ObserveFence(stop, deadline, connection, options));
+  }
   if (state.fenced()) return Ok();
   if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
   std::vector<std::string> missing;

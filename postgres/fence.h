@@ -47,6 +47,8 @@ struct FenceState {
   std::vector<std::string> roles_with_connect;
 
   bool refuses_newcomers() const;
+  /// Fenced but for sessions that are arriving, which may be about to be refused.
+  bool OnlyArrivalsMissing() const;
   /// Nothing that could write exists, and nothing that could can come.
   bool fenced() const;
 };

@@ -256,6 +256,7 @@ TEST(SimulatedMigration, ADeposedLeaderCannotTouchADatabase) {
   model.epoch = 2;  // The new leader has already acted.
   model.migration.meta.finalizers = {api::kFinalizer};
   model.migration.status.phase = Phase::kPreparing;
+  model.ledger = true;  // So that the next effect is one on a database.
   auto result = RunOnce(old_leader, {}, Deadline::Never(), model.migration);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().reason, "Deposed");

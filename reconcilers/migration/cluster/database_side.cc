@@ -101,7 +101,8 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
   TRY_ASSIGN(pg::FenceState fence, pg::ObserveFence(stop, deadline, *inside));
   facts.closed = fence.refuses_newcomers();
   for (const pg::SessionGroup& group : fence.foreign_sessions) facts.other_sessions += group.count;
-  facts.other_sessions += fence.arriving_sessions;
+  // Arrivals do not count: behind a fence that was proven once, they are about to be refused, and
+  // somebody who keeps knocking must not look like a broken fence.
   facts.prepared_transactions = static_cast<int64_t>(fence.prepared_transactions.size());
   facts.detail = DescribeFence(fence, "database " + database_ + " on server " + server_name_);
   return facts;

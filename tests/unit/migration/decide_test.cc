@@ -309,13 +309,15 @@ TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
   api::TenantMigration migration = MigrationIn(Phase::kRolledBack);
   migration.meta.deletion_timestamp = Noon();
   Observation seen = At(1);
+  seen.ledger_recorded = true;  // It says which database the copy is.
   seen.target = Database(ControlState::kFenced, true);
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
   seen.target = Error{Disposition::kRetry, "ConnectionFailed", "down"};
   EXPECT_FALSE(Decide(migration, seen).plan.effect) << "unknown is not gone";
   seen.target = DatabaseFacts();
-  seen.ledger_recorded = true;
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDeleteLedger);
+  seen.ledger_recorded = false;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRemoveFinalizer);
 }
 
 // --- what the phases insist on -------------------------------------------------------------------
