@@ -183,13 +183,6 @@ Plan Choose(const api::TenantMigration& migration, const Observation& seen,
 
 }  // namespace
 
-WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen) {
-  for (auto stage = migration.status.stages.rbegin(); stage != migration.status.stages.rend();
-       ++stage)
-    if (stage->name == Name(migration.status.phase) && stage->started_at) return *stage->started_at;
-  return seen.now;
-}
-
 Decision Decide(const api::TenantMigration& migration, const Observation& seen) {
   Decision decision;
   decision.handled = migration.status.handled;

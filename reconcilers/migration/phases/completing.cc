@@ -8,13 +8,7 @@ namespace cutover::migration {
 Plan PlanCompleting(const api::TenantMigration&, const Observation& seen) {
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded) return Plan::Go(Guard::kCleanedUp);
-  NEED(seen.maintenance_page);
-  if (seen.maintenance_page->exists)
-    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
-  NEED(seen.backup_job);
-  NEED(seen.copy_job);
-  if (seen.backup_job->exists || seen.copy_job->exists)
-    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  if (auto plan = RemoveHelpers(seen)) return *plan;
   NEED(seen.source);
   if (seen.source->exists && seen.source->state == ControlState::kJournaled)
     return Plan::Do(Intent::kRetireSource, "retiring the source database, fenced");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "reconcilers/migration/observation.h"
 #include "reconcilers/migration/plan.h"
 
@@ -29,6 +31,13 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen);
 /// Completed, Aborted, Failed, RolledBack: what is left to do in an end.
 Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
+
+// What several phases share (common.cc); nothing when it is done.
+
+/// Workloads as recorded, then the routes once these are ready.
+std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
+/// The maintenance page and the Jobs gone.
+std::optional<Plan> RemoveHelpers(const Observation& seen);
 
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);

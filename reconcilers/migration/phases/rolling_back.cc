@@ -4,8 +4,6 @@
 namespace cutover::migration {
 namespace {
 
-constexpr std::chrono::minutes kReadyBound{2};
-
 bool BackOnSource(const Observation& seen) {
   return seen.source->state == ControlState::kReopened ||
          (seen.source->state == ControlState::kNone && !seen.source->closed);
@@ -35,23 +33,14 @@ std::optional<Plan> ExchangeSides(const Observation& seen) {
   return Plan::Do(Intent::kReopenSource, "opening the source database again");
 }
 
-std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
+std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
+                                      const Observation& seen) {
   NEED(seen.wiring);
   if (!seen.wiring->as_recorded)
     return Plan::Do(Intent::kRestoreWiring, "pointing the workloads at the source again");
   NEED(seen.placement);
   if (seen.placement->exists && seen.placement->server_name != migration.status.source_server_name)
     return Plan::Do(Intent::kPlaceOnSource, "recording where the tenant lives again");
-  NEED(seen.workloads);
-  if (!seen.workloads->as_recorded)
-    return Plan::Do(Intent::kStartWorkloads, "starting the workloads on the source");
-  NEED(seen.routes);
-  if (!seen.routes->as_recorded) {
-    bool waited = seen.now - EnteredAt(migration, seen) > kReadyBound;
-    if (!seen.workloads->ready && !waited)
-      return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
-    return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
-  }
   return std::nullopt;
 }
 
@@ -67,15 +56,10 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
     if (auto plan = ExchangeSides(seen)) return *plan;
   }
   if (*seen.ledger_recorded) {
+    if (auto plan = PointBackAtSource(migration, seen)) return *plan;
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
-  NEED(seen.maintenance_page);
-  if (seen.maintenance_page->exists)
-    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
-  NEED(seen.backup_job);
-  NEED(seen.copy_job);
-  if (seen.backup_job->exists || seen.copy_job->exists)
-    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  if (auto plan = RemoveHelpers(seen)) return *plan;
   if (seen.source->state == ControlState::kReopened)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
   // The ledger stays as long as the copy does: it says which database that is.

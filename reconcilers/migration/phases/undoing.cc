@@ -4,38 +4,6 @@
 namespace cutover::migration {
 namespace {
 
-// Users come before tidiness: routes are given back after this even if the workload is not ready,
-// since its own error says more than our page.
-constexpr std::chrono::minutes kReadyBound{2};
-
-// Users first: database, workloads, routes.
-std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
-  if (seen.source->state == ControlState::kFenced)
-    return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
-  NEED(seen.workloads);
-  if (!seen.workloads->as_recorded)
-    return Plan::Do(Intent::kStartWorkloads, "starting the workloads again");
-  NEED(seen.routes);
-  if (!seen.routes->as_recorded) {
-    bool waited = seen.now - EnteredAt(migration, seen) > kReadyBound;
-    if (!seen.workloads->ready && !waited)
-      return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
-    return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
-  }
-  return std::nullopt;
-}
-
-std::optional<Plan> RemoveHelpers(const Observation& seen) {
-  NEED(seen.maintenance_page);
-  if (seen.maintenance_page->exists)
-    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
-  NEED(seen.backup_job);
-  NEED(seen.copy_job);
-  if (seen.backup_job->exists || seen.copy_job->exists)
-    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
-  return std::nullopt;
-}
-
 // The ledger goes last: as long as anything else is left, it says what was there.
 Plan RemoveDatabases(const Observation& seen) {
   NEED(seen.target);
@@ -70,6 +38,9 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
   if (!seen.source->foreign) {
     if (seen.source->state == ControlState::kJournaled)
       return Plan::Go(Guard::kJournalFound, "the journal was already written; going forward");
+    // Users first: database, workloads, routes.
+    if (seen.source->state == ControlState::kFenced)
+      return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;

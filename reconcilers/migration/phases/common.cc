@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+// Users come before tidiness: routes are given back after this even if the workload is not ready,
+// since its own error says more than our page.
+constexpr std::chrono::minutes kReadyBound{2};
+
+}  // namespace
+
+WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen) {
+  for (auto stage = migration.status.stages.rbegin(); stage != migration.status.stages.rend();
+       ++stage)
+    if (stage->name == Name(migration.status.phase) && stage->started_at) return *stage->started_at;
+  return seen.now;
+}
+
+std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.workloads);
+  if (!seen.workloads->as_recorded)
+    return Plan::Do(Intent::kStartWorkloads, "starting the workloads again");
+  NEED(seen.routes);
+  if (seen.routes->as_recorded) return std::nullopt;
+  bool waited = seen.now - EnteredAt(migration, seen) > kReadyBound;
+  if (!seen.workloads->ready && !waited)
+    return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+  return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
+}
+
+std::optional<Plan> RemoveHelpers(const Observation& seen) {
+  NEED(seen.maintenance_page);
+  if (seen.maintenance_page->exists)
+    return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
+  NEED(seen.backup_job);
+  NEED(seen.copy_job);
+  if (seen.backup_job->exists || seen.copy_job->exists)
+    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  return std::nullopt;
+}
+
+}  // namespace cutover::migration
