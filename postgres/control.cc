@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "operator/base/check.h"
+#include "postgres/event_triggers.h"
 
 namespace cutover::pg {
 namespace {
@@ -138,20 +139,6 @@ Result<Control> CheckClaim(const std::stop_token& stop, Deadline deadline, Trans
     held.epoch = claim.epoch;
   }
   return held;
-}
-
-/// Keeps event triggers out of what the rest of the transaction creates or drops. A superuser made
-/// them, but the function behind one may be the tenant's, and would run with our rights. Only a
-/// superuser can; nothing else happens in these transactions that the replica role would change.
-Status SilenceEventTriggers(const std::stop_token& stop, Deadline deadline,
-                            Transaction& transaction) {
-  const bool has_own_setting = transaction.connection().major_version() >= 17;
-  TRY(transaction.Query(stop, deadline,
-                        "SELECT set_config($1, $2, true) FROM pg_roles "
-                        "WHERE rolname = current_user AND rolsuper",
-                        {has_own_setting ? "event_triggers" : "session_replication_role",
-                         has_own_setting ? "off" : "replica"}));
-  return Ok();
 }
 
 Result<Transaction> BeginBounded(const std::stop_token& stop, Deadline deadline,

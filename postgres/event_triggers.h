@@ -16,4 +16,8 @@ namespace cutover::pg {
 /// Needs a superuser, or GRANT SET ON PARAMETER.
 Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Connection& connection);
 
+/// The same for the rest of `transaction` alone, and only where we are a superuser: for
+/// transactions in which nothing else happens that the replica role would change.
+Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Transaction& transaction);
+
 }  // namespace cutover::pg
