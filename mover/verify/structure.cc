@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "mover/verify/array_casts.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -33,7 +35,7 @@ std::vector<std::string> Lines(const RestoreItem& item) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
     if (line.empty() || line.rfind("SET default_table", 0) == 0) continue;
-    lines.emplace_back(line);
+    lines.push_back(SpellArrayCasts(line));
   }
   if (IsGrants(item)) std::sort(lines.begin(), lines.end());
   return lines;
