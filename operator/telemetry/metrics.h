@@ -75,7 +75,6 @@ struct MetricDefinition {
   std::string_view help;
   std::string_view labels;          ///< "namespace,name"; values are given in this order.
   std::span<const double> buckets;  ///< Upper bounds of a histogram, ascending.
-  int issue;                        ///< Which issue of the design's list brought it.
 };
 
 /// The table, in the order of the enumeration.
