@@ -73,10 +73,6 @@ std::optional<Plan> UndoUnlessJournaled(const api::TenantMigration& migration,
   return undo;
 }
 
-bool CanUndo(Phase phase) {
-  return SideOf(phase) == Side::kBeforeJournal && phase != Phase::kUndoing;
-}
-
 std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Observation& seen,
                               api::HandledTokens& handled) {
   std::string token = migration.meta.Annotation(api::kAbortAnnotation);

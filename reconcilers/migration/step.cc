@@ -8,14 +8,11 @@
 namespace cutover::migration {
 namespace {
 
-bool MayUndo(api::Phase phase) {
-  return SideOf(phase) == Side::kBeforeJournal && phase != api::Phase::kUndoing &&
-         phase != api::Phase::kPending;
-}
-
-// What a failed effect leads to. Terminal before the journal: undo. Otherwise: look again later.
+// What a failed effect leads to. Terminal before the journal: undo (in Pending there is nothing
+// yet). Otherwise: look again later.
 Plan AfterFailure(api::Phase phase, const Error& error) {
-  if (error.disposition == Disposition::kTerminal && MayUndo(phase))
+  if (error.disposition == Disposition::kTerminal && CanUndo(phase) &&
+      phase != api::Phase::kPending)
     return Plan::Undo(error.reason, error.message);
   Plan plan = Plan::Unknown(error);
   // In doubt it may have happened: looking is cheap, and only looking is safe.

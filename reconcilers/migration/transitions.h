@@ -57,6 +57,9 @@ std::span<const Transition> Transitions();
 /// Where `guard` leads from `from`; nothing when the table has no such line (a programmer's error).
 std::optional<api::Phase> Next(api::Phase from, Guard guard);
 
+/// Whether the table has a way to undo from `phase`.
+inline bool CanUndo(api::Phase phase) { return Next(phase, Guard::kUndo).has_value(); }
+
 Side SideOf(api::Phase phase);
 inline bool IsEnd(api::Phase phase) { return SideOf(phase) == Side::kEnd; }
 
