@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -33,6 +34,10 @@ struct CloneOptions {
   int64_t epoch = 0;
   int jobs = 2;
   std::vector<std::string> exclude_tables;
+  /// Objects that may stay behind, by the name that FindObstacles() gives them.
+  std::vector<std::string> accept;
+  /// Roles that have another name on the target: source → target.
+  std::map<std::string, std::string> role_names;
   VerificationLevel level = VerificationLevel::kRows;
   int verification_seconds_max = 0;
   /// Called with the connection to the target before anything is written: proves that this run may
