@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where things are: the repository, the cache, and what the project's shell scripts can fetch."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+WORKLOADS = REPOSITORY / "tests/bench/workloads"
+
+
+def cache_directory():
+    """The benchmark's own part of the project's cache; made if it is not there."""
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    directory = pathlib.Path(base) / "cutover/bench"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def say(text):
+    """Progress goes to stderr: stdout belongs to results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def shell(command):
+    """Runs a line of bash with the functions of hack/lib; returns the last line that it prints."""
+    script = ("set -euo pipefail; source hack/lib/common.sh; source hack/lib/images.sh; " + command)
+    done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE,
+                          text=True, check=True)  # fmt: skip
+    return done.stdout.strip().splitlines()[-1]

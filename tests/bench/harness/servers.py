@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pair of PostgreSQL servers of the same major, on the loopback, with fsync on.
+
+Both are set up alike, and as people run them: nothing is tuned for bulk loading, since what is
+measured is what a move costs on servers as they are. They trust whoever connects from the machine
+itself, so they are for benchmarks only.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from .repository import say
+
+BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
+DEFAULT_DIRECTORY = pathlib.Path("/tmp/cutover-bench")
+SUPERUSER = "postgres"
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 120
+
+# The same for source and target. Everything else is PostgreSQL's default, fsync, synchronous_commit,
+# full_page_writes and autovacuum among it.
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+shared_buffers = 512MB
+wal_level = replica
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+log_checkpoints = on
+log_line_prefix = '%m [%p] %q%u@%d/%a '
+"""
+# The server refuses to run as root. PostgreSQL's own user would do as well.
+RUN_AS = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """One running server. `pid` is its postmaster's."""
+
+    name: str
+    port: int
+    data: str
+    pid: int
+
+    def uri(self, database="postgres", user=SUPERUSER):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def run_sql(self, sql, database="postgres"):
+        """Runs statements one by one, each in its own transaction; returns what the last one
+        printed, unaligned."""
+        command = [BINARIES / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.uri(database)]
+        quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+        done = subprocess.run(command, input=sql, stdout=subprocess.PIPE, env=quiet, text=True,
+                              check=True)  # fmt: skip
+        return done.stdout.strip()
+
+    def has_database(self, database):
+        return self.run_sql(f"SELECT 1 FROM pg_database WHERE datname = '{database}'") == "1"
+
+    def drop_database(self, database):
+        self.run_sql(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+    def is_running(self):
+        try:
+            return pathlib.Path(f"/proc/{self.pid}/comm").read_text().strip() == "postgres"
+        except FileNotFoundError:
+            return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Both servers and the directory that is theirs."""
+
+    directory: pathlib.Path
+    source: Server
+    target: Server
+
+    def servers(self):
+        return (self.source, self.target)
+
+    def settle(self, pause_seconds=2):
+        """Lets both servers finish the writes of one run, so that the next does not pay them."""
+        for server in self.servers():
+            server.run_sql("CHECKPOINT")
+        os.sync()
+        time.sleep(pause_seconds)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_pair(directory, with_statements=False):
+    """Makes the pair in `directory`, or finds the one that already runs there."""
+    directory = pathlib.Path(directory)
+    running = find_pair(directory)
+    if running:
+        return running
+    if not (BINARIES / "postgres").exists():
+        raise SystemExit(f"{BINARIES} has no servers; run hack/prerequisites")
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)
+    servers = [start_server(directory, name, with_statements) for name in ("source", "target")]
+    state = {server.name: dataclasses.asdict(server) for server in servers}
+    (directory / "pair.json").write_text(json.dumps(state, indent=2) + "\n")
+    return Pair(directory, *servers)
+
+
+def find_pair(directory):
+    """The pair that runs in `directory`, or None."""
+    file = pathlib.Path(directory) / "pair.json"
+    if not file.exists():
+        return None
+    state = json.loads(file.read_text())
+    pair = Pair(file.parent, Server(**state["source"]), Server(**state["target"]))
+    return pair if all(server.is_running() for server in pair.servers()) else None
+
+
+def start_server(directory, name, with_statements):
+    data = directory / name
+    if not (data / "PG_VERSION").exists():
+        make_cluster(data, with_statements)
+    port = free_port()
+    log = open(directory / f"{name}.log", "ab")
+    process = subprocess.Popen(
+        [BINARIES / "postgres", "-D", data, "-p", str(port)], stdin=subprocess.DEVNULL, stdout=log,
+        stderr=log, cwd="/", start_new_session=True, **RUN_AS)  # fmt: skip
+    log.close()
+    server = Server(name, port, str(data), process.pid)
+    wait_until_ready(server, process, directory / f"{name}.log")
+    if with_statements:
+        server.run_sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    say(f"{name} runs at {server.uri()}")
+    return server
+
+
+def make_cluster(data, with_statements):
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", f"{RUN_AS['user']}:{RUN_AS['group']}", data], check=True)
+    subprocess.run(
+        [BINARIES / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
+         "--locale=C.UTF-8"], stdout=subprocess.DEVNULL, cwd="/", check=True, **RUN_AS)  # fmt: skip
+    with open(data / "postgresql.conf", "a") as settings:
+        settings.write(SETTINGS)
+        if with_statements:
+            settings.write("shared_preload_libraries = 'pg_stat_statements'\n")
+
+
+def wait_until_ready(server, process, log):
+    deadline = time.monotonic() + START_SECONDS_MAX
+    probe = [BINARIES / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(server.port)]
+    while subprocess.run(probe, check=False).returncode != 0:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"the {server.name} did not start; its log is {log}")
+        time.sleep(0.1)
+
+
+def stop_pair(pair):
+    """Stops both servers. Their data stays until somebody removes the directory."""
+    for server in pair.servers():
+        if not server.is_running():
+            continue
+        os.kill(server.pid, signal.SIGINT)
+        deadline = time.monotonic() + STOP_SECONDS_MAX
+        while server.is_running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if server.is_running():
+            raise SystemExit(f"the {server.name}, process {server.pid}, does not stop")
+    (pair.directory / "pair.json").unlink()
