@@ -197,19 +197,20 @@ class Clone {
   }
 
   Status CopyRows(std::stop_token stop) {
-    std::vector<const TablePlan*> wanted;
-    int64_t bytes = 0;
+    int64_t bytes = 0, tables = 0;
     for (const TablePlan& table : tables_) {
       if (table.excluded) {
         Warn({"rows of table " + table.Display() + " were left out, as ordered"});
         continue;
       }
-      wanted.push_back(&table);
+      facts_.rows[table.Qualified()];  // Tables without rows are in no group.
+      ++tables;
       bytes += table.bytes;
     }
-    reporter_.BeginStage("copy", bytes, static_cast<int64_t>(wanted.size()));
-    TRY(RunInParallel(stop, options_.jobs, wanted.size(),
-                      [&](std::stop_token lane_stop) { return MakeCopyLane(lane_stop, wanted); }));
+    groups_ = PlanChunks(tables_, source_->connection().major_version());
+    reporter_.BeginStage("copy", bytes, tables);
+    TRY(RunInParallel(stop, options_.jobs, groups_.size(),
+                      [&](std::stop_token lane_stop) { return MakeCopyLane(lane_stop); }));
     TRY_ASSIGN(pg::Connection target, Connect(stop));
     TRY_ASSIGN(facts_.large_objects,
                CopyLargeObjects(stop, source_->connection(), target,
@@ -218,8 +219,7 @@ class Clone {
     return Ok();
   }
 
-  Result<Lane> MakeCopyLane(std::stop_token lane_stop,
-                            const std::vector<const TablePlan*>& wanted) {
+  Result<Lane> MakeCopyLane(std::stop_token lane_stop) {
     struct Pair {
       pg::Connection source;
       pg::Connection target;
@@ -227,24 +227,14 @@ class Clone {
     TRY_ASSIGN(pg::Connection source, source_->OpenLane(lane_stop));
     TRY_ASSIGN(pg::Connection target, Connect(lane_stop));
     auto pair = std::make_shared<Pair>(Pair{std::move(source), std::move(target)});
-    return Lane([this, pair, &wanted](std::stop_token stop, size_t task) -> Status {
-      const TablePlan& table = *wanted[task];
-      Result<RowsSeen> seen = CopyTable(stop, pair->source, pair->target, table, Terms());
-      if (!seen && FailedByName(seen.error())) {
-        // A check constraint calls a function that needs the usual search path. An interrupted COPY
-        // has cost both connections.
-        TRY_ASSIGN(pair->source, source_->OpenLane(stop));
-        TRY_ASSIGN(pair->target, Connect(stop));
-        TRY(pair->target.Exec(stop, Deadline::Never(), kUsualSearchPath));
-        seen = CopyTable(stop, pair->source, pair->target, table, Terms());
-        if (seen) TRY(pair->target.Exec(stop, Deadline::Never(), kEmptySearchPath));
-      }
-      if (!seen)
-        return tl::make_unexpected(
-            WithContext(std::move(seen).error(), "copying table " + table.Display()));
-      reporter_.TableDone();
+    return Lane([this, pair](std::stop_token stop, size_t task) -> Status {
+      const ChunkGroup& group = groups_[task];
+      TRY_ASSIGN(auto seen, CopyGroup(stop, pair->source, pair->target, tables_, group, Terms()));
       MutexLock lock(facts_mutex_);
-      facts_.rows[table.Qualified()] = *seen;
+      for (size_t i = 0; i < seen.size(); ++i) {
+        reporter_.TableDone();
+        facts_.rows[tables_[group.chunks[i].table].Qualified()].Add(seen[i]);
+      }
       return Ok();
     });
   }
@@ -376,6 +366,7 @@ class Clone {
   bool has_public_schema_ = true;
   pg::RoleSet roles_;
   std::vector<TablePlan> tables_;
+  std::vector<ChunkGroup> groups_;
   TablesByObject objects_;
   std::vector<Extension> extensions_;
   std::vector<std::string> matviews_;

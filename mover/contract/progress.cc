@@ -115,13 +115,23 @@ Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& targe
   return Ok();
 }
 
-Status WriteChunk(std::stop_token stop, Deadline deadline, pg::Connection& target,
-                  std::string_view migration_uid, int attempt, const Chunk& chunk) {
+Status WriteChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                   std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks) {
+  std::vector<std::string> tables, numbers, ranges, rows, bytes, digests;
+  for (const Chunk& chunk : chunks) {
+    tables.push_back(chunk.table);
+    numbers.push_back(std::to_string(chunk.number));
+    ranges.push_back(chunk.key_range);
+    rows.push_back(std::to_string(chunk.rows));
+    bytes.push_back(std::to_string(chunk.bytes));
+    digests.push_back(chunk.digest);
+  }
   TRY(target.Query(stop, deadline,
                    "INSERT INTO cutover.chunk (migration_uid, attempt, table_name, chunk,"
-                   " key_range, rows, bytes, digest) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                   {migration_uid, attempt, chunk.table, chunk.number, chunk.key_range, chunk.rows,
-                    chunk.bytes, chunk.digest}));
+                   " key_range, rows, bytes, digest)"
+                   " SELECT $1, $2, * FROM unnest($3::text[], $4::int[], $5::text[], $6::int8[],"
+                   " $7::int8[], $8::text[])",
+                   {migration_uid, attempt, tables, numbers, ranges, rows, bytes, digests}));
   return Ok();
 }
 

@@ -86,9 +86,9 @@ Status ForgetRun(std::stop_token stop, Deadline deadline, pg::Connection& target
 Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& target,
                   std::string_view migration_uid, int attempt, const StageProgress& stage);
 
-/// In the transaction that carries the chunk's rows.
-Status WriteChunk(std::stop_token stop, Deadline deadline, pg::Connection& target,
-                  std::string_view migration_uid, int attempt, const Chunk& chunk);
+/// In the transaction that carries the chunks' rows.
+Status WriteChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                   std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks);
 
 Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
                                       pg::Connection& target, std::string_view migration_uid,

@@ -4,7 +4,6 @@
 #include <deque>
 #include <optional>
 #include <stop_token>
-#include <string>
 #include <utility>
 
 #include "operator/base/mutex.h"
@@ -12,22 +11,24 @@
 namespace cutover::mover {
 
 /// Between the thread that reads from the source and the one that writes to the target: bounded by
-/// bytes, so that memory does not grow with a slow target. One producer, one consumer.
+/// bytes, so that memory does not grow with a slow target. One producer, one consumer. An Item
+/// tells its size().
+template <class Item>
 class ByteQueue {
  public:
   explicit ByteQueue(size_t bytes_max) : bytes_max_(bytes_max) {}
 
-  /// Waits for room; one buffer always fits, however large it is, when the queue is empty. False
+  /// Waits for room; one item always fits, however large it is, when the queue is empty. False
   /// when a stop was requested or the consumer has given up.
-  bool Push(std::stop_token stop, std::string buffer) {
+  bool Push(std::stop_token stop, Item item) {
     MutexLock lock(mutex_);
-    const size_t size = buffer.size();
+    const size_t size = item.size();
     const bool room = changed_.Wait(mutex_, stop, Deadline::Never(), [&] {
-      return abandoned_ || buffers_.empty() || bytes_ + size <= bytes_max_;
+      return abandoned_ || items_.empty() || bytes_ + size <= bytes_max_;
     });
     if (!room || abandoned_) return false;
     bytes_ += size;
-    buffers_.push_back(std::move(buffer));
+    items_.push_back(std::move(item));
     changed_.NotifyAll();
     return true;
   }
@@ -46,23 +47,23 @@ class ByteQueue {
     changed_.NotifyAll();
   }
 
-  /// The next buffer; nothing when the queue is closed and empty, or a stop was requested.
-  std::optional<std::string> Pop(std::stop_token stop) {
+  /// The next item; nothing when the queue is closed and empty, or a stop was requested.
+  std::optional<Item> Pop(std::stop_token stop) {
     MutexLock lock(mutex_);
-    changed_.Wait(mutex_, stop, Deadline::Never(), [&] { return closed_ || !buffers_.empty(); });
-    if (buffers_.empty() || stop.stop_requested()) return std::nullopt;
-    std::string buffer = std::move(buffers_.front());
-    buffers_.pop_front();
-    bytes_ -= buffer.size();
+    changed_.Wait(mutex_, stop, Deadline::Never(), [&] { return closed_ || !items_.empty(); });
+    if (items_.empty() || stop.stop_requested()) return std::nullopt;
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    bytes_ -= item.size();
     changed_.NotifyAll();
-    return buffer;
+    return item;
   }
 
  private:
   const size_t bytes_max_;
   Mutex mutex_;
   CondVar changed_;
-  std::deque<std::string> buffers_ GUARDED_BY(mutex_);
+  std::deque<Item> items_ GUARDED_BY(mutex_);
   size_t bytes_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
   bool abandoned_ GUARDED_BY(mutex_) = false;

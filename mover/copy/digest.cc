@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -42,6 +43,17 @@ std::string Digest::Hex() const {
     std::snprintf(text + 16 * i, 17, "%016llx",
                   static_cast<unsigned long long>(sum_[sum_.size() - 1 - i]));
   return text;
+}
+
+std::optional<Digest> Digest::FromHex(std::string_view hex) {
+  Digest digest;
+  if (hex.size() != 16 * digest.sum_.size()) return std::nullopt;
+  for (size_t i = 0; i < digest.sum_.size(); ++i) {
+    const char* word = hex.data() + 16 * (digest.sum_.size() - 1 - i);
+    const auto [end, error] = std::from_chars(word, word + 16, digest.sum_[i], 16);
+    if (error != std::errc() || end != word + 16) return std::nullopt;
+  }
+  return digest;
 }
 
 void RowsSeen::Add(const RowsSeen& other) {

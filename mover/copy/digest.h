@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,8 @@ class Digest {
   void Add(const Digest& other);
   /// 64 hexadecimal digits.
   std::string Hex() const;
+  /// The reverse; nothing for any other text.
+  static std::optional<Digest> FromHex(std::string_view hex);
   bool operator==(const Digest&) const = default;
 
  private:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "mover/copy/byte_queue.h"
+#include "mover/copy/row_reader.h"
 #include "postgres/copy_stream.h"
 
 namespace cutover::mover {
@@ -15,85 +16,93 @@ namespace {
 constexpr size_t kBufferBytes = 256 * 1024;
 constexpr size_t kReadAheadBytes = 8 << 20;
 
-/// "COPY …" with the encoding of the stream added to its options.
-std::string WithEncoding(std::string copy, const std::string& encoding) {
-  constexpr std::string_view kFreeze = " WITH (FREEZE)";
-  const std::string option = "ENCODING " + pg::QuoteLiteral(encoding) + ")";
-  if (copy.size() > kFreeze.size() && copy.ends_with(kFreeze))
-    return copy.substr(0, copy.size() - 1) + ", " + option;
-  return copy + " WITH (" + option;
-}
+/// A piece of one chunk's stream. The last of a chunk tells what the reader has seen of it.
+struct Portion {
+  std::string bytes;
+  std::optional<RowsSeen> chunk_ended;
 
-/// Reads the source in a thread of its own, from construction to Join().
+  size_t size() const { return bytes.size(); }
+};
+
+/// Reads the chunks of a group, one after the other, in a thread of its own.
 class ReadAhead {
  public:
-  ReadAhead(std::stop_token outside, pg::Connection& source, std::string statement)
-      : queue_(kReadAheadBytes),
+  ReadAhead(std::stop_token outside, pg::Connection& source, const std::vector<TablePlan>& tables,
+            const ChunkGroup& group, const CopyTerms& terms)
+      : tables_(tables),
+        group_(group),
+        terms_(terms),
+        queue_(kReadAheadBytes),
         forward_(outside, [this] { stop_.request_stop(); }),
-        thread_([this, &source, sql = std::move(statement)] {
-          status_ = Read(source, sql);
+        thread_([this, &source] {
+          status_ = ReadAll(source);
           queue_.Close();
         }) {}
 
-  ~ReadAhead() { Abandon(); }
-
-  std::optional<std::string> Next(std::stop_token stop) { return queue_.Pop(stop); }
-
-  /// The reader's end: what it read, or why it stopped.
-  Result<RowsSeen> Join() {
-    thread_.join();
-    TRY(status_);
-    return seen_;
-  }
-
-  /// The target has failed: stop reading. The source's connection is closed by it.
-  void Abandon() {
+  /// The target may have failed: stop reading. The source's connection is closed by it.
+  ~ReadAhead() {
     queue_.Abandon();
     stop_.request_stop();
-    if (thread_.joinable()) thread_.join();
+  }
+
+  /// The next piece; a chunk's last one has `chunk_ended`. The error says why there is none.
+  Result<Portion> Next(std::stop_token stop) {
+    if (std::optional<Portion> portion = queue_.Pop(stop)) return std::move(*portion);
+    thread_.join();  // Nothing comes after this.
+    TRY(status_);
+    return RetryError("Stopped", "copying was stopped before its end; run it again");
   }
 
  private:
-  Status Read(pg::Connection& source, const std::string& sql) {
-    const std::stop_token stop = stop_.get_token();
-    TRY_ASSIGN(pg::CopyOut rows, pg::CopyOut::Start(stop, Deadline::Never(), source, sql));
-    RowHasher hasher;
-    std::string buffer;
-    buffer.reserve(kBufferBytes);
-    while (true) {
-      TRY_ASSIGN(std::optional<std::string_view> row, rows.NextRow(stop, Deadline::Never()));
-      if (row) {
-        hasher.Add(*row, seen_);
-        buffer.append(*row);
-        if (buffer.size() < kBufferBytes) continue;
-      }
-      if (!buffer.empty() && !queue_.Push(stop, std::exchange(buffer, std::string())))
-        return RetryError("Stopped", "reading was stopped before its end; run it again");
-      if (!row) break;
-      buffer.reserve(kBufferBytes);
-    }
-    if (rows.rows() == seen_.rows) return Ok();
-    return RetryError("CopyMiscounted", "the source counted " + std::to_string(rows.rows()) +
-                                            " rows and sent " + std::to_string(seen_.rows) +
-                                            "; run it again");
+  Status ReadAll(pg::Connection& source) {
+    for (const TableChunk& chunk : group_.chunks) TRY(Read(source, chunk));
+    return Ok();
   }
 
-  ByteQueue queue_;
+  Status Read(pg::Connection& source, const TableChunk& chunk) {
+    const std::stop_token stop = stop_.get_token();
+    const TablePlan& table = tables_[chunk.table];
+    const RowFormat format = terms_.FormatOf(table);
+    TRY_ASSIGN(RowReader rows,
+               RowReader::Start(stop, source,
+                                CopyOutStatement(table, ConditionOf(table, chunk.range)) +
+                                    CopyOptions(format, terms_.encoding, false),
+                                format));
+    Portion portion;
+    while (true) {
+      TRY_ASSIGN(std::optional<std::string_view> bytes, rows.Next(stop));
+      if (!bytes) break;
+      // A row that is larger than a buffer is handed on in pieces, or it would be here twice.
+      while (portion.bytes.size() + bytes->size() >= kBufferBytes) {
+        const size_t fitting = kBufferBytes - portion.bytes.size();
+        portion.bytes.append(bytes->substr(0, fitting));
+        bytes->remove_prefix(fitting);
+        TRY(HandOn(std::exchange(portion, {})));
+      }
+      portion.bytes.append(*bytes);
+    }
+    portion.chunk_ended = rows.seen();
+    return HandOn(std::move(portion));
+  }
+
+  Status HandOn(Portion portion) {
+    const std::stop_token stop = stop_.get_token();
+    const int64_t bytes = static_cast<int64_t>(portion.size());
+    if (queue_.Push(stop, std::move(portion)) &&
+        (terms_.throttle == nullptr || terms_.throttle->Take(stop, bytes)))
+      return Ok();
+    return RetryError("Stopped", "reading was stopped before its end; run it again");
+  }
+
+  const std::vector<TablePlan>& tables_;
+  const ChunkGroup& group_;
+  const CopyTerms& terms_;
+  ByteQueue<Portion> queue_;
   std::stop_source stop_;
-  RowsSeen seen_;
   Status status_;
   std::stop_callback<std::function<void()>> forward_;
   std::jthread thread_;  // Last: it uses all of the above.
 };
-
-/// Relays until the reader has no more. Progress is told in bytes; rows follow at the end.
-Status Relay(std::stop_token stop, ReadAhead& reader, pg::CopyIn& rows, const CopyTerms& terms) {
-  while (std::optional<std::string> buffer = reader.Next(stop)) {
-    TRY(rows.Write(stop, Deadline::Never(), *buffer));
-    if (terms.on_progress) terms.on_progress(static_cast<int64_t>(buffer->size()), 0);
-  }
-  return Ok();
-}
 
 /// A mover of a later attempt takes the claim by rewriting this row, which waits for us as long as
 /// our transaction is open; and what we begin afterwards finds another attempt in it.
@@ -108,63 +117,92 @@ Status RequireClaim(std::stop_token stop, pg::Connection& target, const CopyTerm
                        "another attempt has taken over the target database; this one is done");
 }
 
-Result<RowsSeen> Fill(std::stop_token stop, pg::Connection& source, pg::Connection& target,
-                      const TablePlan& table, const CopyTerms& terms) {
-  // FREEZE is allowed because the table was emptied in this very transaction; the rows then need
-  // no vacuum later. An extension's table keeps rows of its own, so it cannot have that.
-  const bool freeze = table.condition.empty();
+/// FREEZE needs a table that was emptied in the same transaction, which costs a small table more
+/// than it saves; and an extension's table keeps rows of its own.
+bool LoadsFrozen(const TablePlan& table, const TableChunk& chunk) {
+  return table.heap && chunk.range.whole() && table.condition.empty() &&
+         table.bytes >= kSmallTableBytesMax;
+}
+
+/// Writes one chunk. Only a reader that saw the end confirmed lets the target's COPY end; otherwise
+/// it must fail.
+Result<RowsSeen> Fill(std::stop_token stop, ReadAhead& reader, pg::Connection& target,
+                      const TablePlan& table, const TableChunk& chunk, const CopyTerms& terms) {
+  const bool frozen = LoadsFrozen(table, chunk);
+  if (frozen || !table.condition.empty())
+    TRY(target.Exec(stop, Deadline::Never(), EmptyStatement(table)));
   TRY_ASSIGN(pg::CopyIn rows,
              pg::CopyIn::Start(stop, Deadline::Never(), target,
-                               WithEncoding(CopyInStatement(table, freeze), terms.encoding)));
-  ReadAhead reader(stop, source, WithEncoding(CopyOutStatement(table), terms.encoding));
-  TRY(Relay(stop, reader, rows, terms));
-  // Only a reader that saw the end confirmed lets the target's COPY end; otherwise it must fail.
-  TRY_ASSIGN(RowsSeen seen, reader.Join());
+                               CopyInStatement(table) +
+                                   CopyOptions(terms.FormatOf(table), terms.encoding, frozen)));
+  std::optional<RowsSeen> sent;
+  while (!sent) {
+    TRY_ASSIGN(Portion portion, reader.Next(stop));
+    TRY(rows.Write(stop, Deadline::Never(), portion.bytes));
+    if (terms.on_progress) terms.on_progress(static_cast<int64_t>(portion.size()), 0);
+    sent = portion.chunk_ended;
+  }
   TRY_ASSIGN(int64_t taken, rows.Finish(stop, Deadline::Never()));
-  if (taken != seen.rows)
-    return RetryError("CopyMiscounted", "the source sent " + std::to_string(seen.rows) +
+  if (taken != sent->rows)
+    return RetryError("CopyMiscounted", "the source sent " + std::to_string(sent->rows) +
                                             " rows and the target took " + std::to_string(taken) +
                                             "; run it again");
-  if (terms.on_progress) terms.on_progress(0, seen.rows);
-  return seen;
+  if (terms.on_progress) terms.on_progress(0, sent->rows);
+  return *sent;
 }
 
 }  // namespace
 
-Result<RowsSeen> CopyTable(std::stop_token stop, pg::Connection& source, pg::Connection& target,
-                           const TablePlan& table, const CopyTerms& terms) {
+Chunk LedgerEntry(const TablePlan& table, const TableChunk& chunk, const RowsSeen& seen) {
+  return Chunk{table.Qualified(), chunk.number, chunk.range.Describe(),
+               seen.rows,         seen.bytes,   seen.digest.Hex()};
+}
+
+Result<std::vector<RowsSeen>> CopyGroup(std::stop_token stop, pg::Connection& source,
+                                        pg::Connection& target,
+                                        const std::vector<TablePlan>& tables,
+                                        const ChunkGroup& group, const CopyTerms& terms) {
+  std::vector<RowsSeen> seen;
+  std::vector<Chunk> entries;
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(RequireClaim(stop, target, terms));
-  TRY(transaction.Exec(stop, Deadline::Never(), EmptyStatement(table)));
-  TRY_ASSIGN(RowsSeen seen, Fill(stop, source, target, table, terms));
-  TRY(WriteChunk(stop, Deadline::Never(), target, terms.migration_uid, terms.attempt,
-                 Chunk{table.Qualified(), 0, "", seen.rows, seen.bytes, seen.digest.Hex()}));
+  {
+    ReadAhead reader(stop, source, tables, group, terms);
+    for (const TableChunk& chunk : group.chunks) {
+      const TablePlan& table = tables[chunk.table];
+      Result<RowsSeen> filled = Fill(stop, reader, target, table, chunk, terms);
+      if (!filled)
+        return tl::make_unexpected(
+            WithContext(std::move(filled).error(), "copying table " + table.Display()));
+      seen.push_back(*filled);
+      entries.push_back(LedgerEntry(table, chunk, *filled));
+    }
+  }
+  TRY(WriteChunks(stop, Deadline::Never(), target, terms.migration_uid, terms.attempt, entries));
   TRY(transaction.Commit(stop, Deadline::Never()));
   return seen;
 }
 
-Result<RowsSeen> HashTable(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
-                           const CopyTerms& terms) {
-  TRY_ASSIGN(pg::CopyOut rows,
-             pg::CopyOut::Start(stop, Deadline::Never(), connection,
-                                WithEncoding(CopyOutStatement(table), terms.encoding)));
-  RowHasher hasher;
-  RowsSeen seen;
+Result<RowsSeen> HashRows(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
+                          std::string_view condition, const CopyTerms& terms) {
+  const RowFormat format = terms.FormatOf(table);
+  TRY_ASSIGN(RowReader rows, RowReader::Start(stop, connection,
+                                              CopyOutStatement(table, condition) +
+                                                  CopyOptions(format, terms.encoding, false),
+                                              format));
   int64_t told_bytes = 0;
   while (true) {
-    TRY_ASSIGN(std::optional<std::string_view> row, rows.NextRow(stop, Deadline::Never()));
-    if (!row) break;
-    hasher.Add(*row, seen);
-    if (seen.bytes - told_bytes < static_cast<int64_t>(kBufferBytes)) continue;
-    if (terms.on_progress) terms.on_progress(seen.bytes - told_bytes, 0);
-    told_bytes = seen.bytes;
+    TRY_ASSIGN(std::optional<std::string_view> bytes, rows.Next(stop));
+    if (!bytes) break;
+    const int64_t untold_bytes = rows.seen().bytes - told_bytes;
+    if (untold_bytes < static_cast<int64_t>(kBufferBytes)) continue;
+    if (terms.on_progress) terms.on_progress(untold_bytes, 0);
+    told_bytes += untold_bytes;
+    if (terms.throttle != nullptr && !terms.throttle->Take(stop, untold_bytes))
+      return RetryError("Stopped", "reading was stopped before its end; run it again");
   }
-  if (rows.rows() != seen.rows)
-    return RetryError("CopyMiscounted", "the server counted " + std::to_string(rows.rows()) +
-                                            " rows and sent " + std::to_string(seen.rows) +
-                                            "; run it again");
-  if (terms.on_progress) terms.on_progress(seen.bytes - told_bytes, seen.rows);
-  return seen;
+  if (terms.on_progress) terms.on_progress(rows.seen().bytes - told_bytes, rows.seen().rows);
+  return rows.seen();
 }
 
 }  // namespace cutover::mover

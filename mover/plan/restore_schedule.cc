@@ -73,10 +73,10 @@ void PlanIndexes(const std::map<uint32_t, std::vector<const RestoreItem*>>& by_t
   RestoreUnit shared;
   for (const auto& [table, items] : by_table) {
     const int64_t table_bytes = bytes.at(table);
-    if (table_bytes < kSmallTableBytesMax) {
+    if (table_bytes < kSharedUnitBytesMax) {
       shared.items.insert(shared.items.end(), items.begin(), items.end());
       shared.table_bytes += table_bytes;
-      if (shared.items.size() < kUnitItemsMax && shared.table_bytes < kSmallTableBytesMax) continue;
+      if (shared.items.size() < kUnitItemsMax && shared.table_bytes < kSharedUnitBytesMax) continue;
       schedule.unique_first.push_back(std::move(shared));
       shared = RestoreUnit();
       continue;

@@ -60,7 +60,7 @@ struct RestoreSchedule {
 };
 
 /// Tables below this share a transaction: for an Odoo database the time is commits, not bytes.
-inline constexpr int64_t kSmallTableBytesMax = 16 << 20;
+inline constexpr int64_t kSharedUnitBytesMax = 16 << 20;
 
 /// Pure. `pre_data`: dump ids of the section of that name. Extensions and their comments are left
 /// out: the admin role prepares them before.

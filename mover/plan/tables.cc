@@ -2,20 +2,48 @@
 #include "mover/plan/tables.h"
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 
 namespace cutover::mover {
 namespace {
 
-// Extension members are left out unless the extension registered them for dumping.
+// Types whose binary form is the same on every server: built in, and without OIDs of other types
+// inside. What is not on the list goes as text: enums' arrays, composites, reg* (their numbers mean
+// nothing elsewhere), extensions' types.
+constexpr char kBinaryTypes[] =
+    "'bool','bytea','\"char\"','name','int8','int2','int4','text','oid','json','jsonb','float4',"
+    "'float8','numeric','bpchar','varchar','date','time','timetz','timestamp','timestamptz',"
+    "'interval','bit','varbit','uuid','inet','cidr','macaddr','macaddr8','point','lseg','box',"
+    "'path','polygon','line','circle','tsvector','int4range','int8range','numrange','daterange',"
+    "'tsrange','tstzrange'";
+
+// Extension members are left out unless the extension registered them for dumping. A domain travels
+// as what it is made of, an array as its elements do.
 constexpr char kTables[] = R"(
+WITH RECURSIVE base (type, basis) AS (
+  SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
+  UNION ALL SELECT d.oid, b.basis FROM pg_catalog.pg_type d JOIN base b ON b.type = d.typbasetype
+  WHERE d.typtype = 'd'),
+binary_type (type) AS (
+  SELECT b.type FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.basis
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
+  WHERE t.typtype = 'e' OR (t.typnamespace = 'pg_catalog'::regnamespace AND t.oid < 10000
+        AND (pg_catalog.quote_ident(t.typname) IN (%BINARY%)
+             OR pg_catalog.quote_ident(e.typname) IN (%BINARY%))))
 SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_table_size(c.oid),
        greatest(c.reltuples, 0)::bigint,
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                AND a.attgenerated = '' ORDER BY a.attnum),
        e.oid IS NOT NULL,
-       coalesce(e.extcondition[array_position(e.extconfig, c.oid)], '')
+       coalesce(e.extcondition[array_position(e.extconfig, c.oid)], ''),
+       pg_catalog.pg_relation_size(c.oid)
+         / pg_catalog.current_setting('block_size')::bigint,
+       c.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'heap'),
+       NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                     AND a.atttypid NOT IN (SELECT type FROM binary_type))
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass
@@ -49,6 +77,13 @@ std::string ColumnList(const TablePlan& table) {
   return " (" + list + ")";
 }
 
+std::string WithBinaryTypes(std::string sql) {
+  constexpr std::string_view kPlace = "%BINARY%";
+  for (size_t at = 0; (at = sql.find(kPlace, at)) != std::string::npos;)
+    sql.replace(at, kPlace.size(), kBinaryTypes);
+  return sql;
+}
+
 }  // namespace
 
 std::string TablePlan::Qualified() const { return pg::QuoteQualified(schema, name); }
@@ -56,7 +91,8 @@ std::string TablePlan::Display() const { return schema + "." + name; }
 
 Result<std::vector<TablePlan>> ReadTables(std::stop_token stop, Deadline deadline,
                                           pg::Connection& connection) {
-  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, kTables));
+  static const std::string sql = WithBinaryTypes(kTables);
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, sql));
   std::vector<TablePlan> tables;
   for (const pg::Row row : rows) {
     TablePlan table;
@@ -68,6 +104,10 @@ Result<std::vector<TablePlan>> ReadTables(std::stop_token stop, Deadline deadlin
     table.columns = row.TextArray(5);
     table.extension_member = row.Bool(6);
     table.condition = row.Text(7);
+    table.blocks = row.Int(8);
+    table.heap = row.Bool(9);
+    // Without a column there is nothing to save, and binary rows of no fields are not worth a test.
+    table.binary = row.Bool(10) && !table.columns.empty();
     tables.push_back(std::move(table));
   }
   return tables;
@@ -110,18 +150,37 @@ void OrderForCopy(std::vector<TablePlan>& tables) {
   });
 }
 
-std::string CopyOutStatement(const TablePlan& table) {
-  if (table.condition.empty())
-    return "COPY " + table.Qualified() + ColumnList(table) + " TO STDOUT";
+std::string BlockRange::Describe() const {
+  if (whole()) return "";
+  return "blocks " + std::to_string(from) + "-" + (to ? std::to_string(*to - 1) : "");
+}
+
+std::string ConditionOf(const TablePlan& table, const BlockRange& range) {
+  // Whatever an extension says there is taken as a whole, so such a table is never split.
+  if (range.whole() || !table.condition.empty()) return table.condition;
+  // The first tuple of a block is number 1, so "less than (block,0)" ends before the block.
+  std::string blocks = "ctid >= '(" + std::to_string(range.from) + ",0)'";
+  if (range.to) blocks += " AND ctid < '(" + std::to_string(*range.to) + ",0)'";
+  return "WHERE " + blocks;
+}
+
+std::string CopyOutStatement(const TablePlan& table, std::string_view condition) {
+  if (condition.empty()) return "COPY " + table.Qualified() + ColumnList(table) + " TO STDOUT";
   std::string list = ColumnList(table);
   list = list.empty() ? " " : " " + list.substr(2, list.size() - 3) + " ";
-  return "COPY (SELECT" + list + "FROM ONLY " + table.Qualified() + " " + table.condition +
+  return "COPY (SELECT" + list + "FROM ONLY " + table.Qualified() + " " + std::string(condition) +
          ") TO STDOUT";
 }
 
-std::string CopyInStatement(const TablePlan& table, bool freeze) {
-  return "COPY " + table.Qualified() + ColumnList(table) + " FROM STDIN" +
-         (freeze ? " WITH (FREEZE)" : "");
+std::string CopyInStatement(const TablePlan& table) {
+  return "COPY " + table.Qualified() + ColumnList(table) + " FROM STDIN";
+}
+
+std::string CopyOptions(RowFormat format, std::string_view encoding, bool freeze) {
+  std::string options =
+      format == RowFormat::kBinary ? "FORMAT binary" : "ENCODING " + pg::QuoteLiteral(encoding);
+  if (freeze) options += ", FREEZE";
+  return " WITH (" + options + ")";
 }
 
 std::string EmptyStatement(const TablePlan& table) {

@@ -185,9 +185,9 @@ class Comparison {
         auto found = known_->rows.find(table.Qualified());
         if (found != known_->rows.end()) return found->second;
       }
-      return HashTable(stop, source, table, quiet);
+      return HashRows(stop, source, table, table.condition, quiet);
     };
-    auto [left, right] = Together(ours, [&] { return HashTable(stop, target, table, terms_); });
+    auto [left, right] = Together(ours, [&] { return HashRows(stop, target, table, table.condition, terms_); });
     TRY(left);
     TRY(right);
     NoteRows(table, left->rows, left->bytes);

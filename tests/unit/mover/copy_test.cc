@@ -53,7 +53,7 @@ TEST(Digest, CarriesFromWordToWord) {
 }
 
 TEST(ByteQueue, HandsOnWhatItGotAndThenEnds) {
-  ByteQueue queue(10);
+  ByteQueue<std::string> queue(10);
   EXPECT_TRUE(queue.Push({}, "abc"));
   EXPECT_TRUE(queue.Push({}, "def"));
   queue.Close();
@@ -63,7 +63,7 @@ TEST(ByteQueue, HandsOnWhatItGotAndThenEnds) {
 }
 
 TEST(ByteQueue, TakesOneBufferHoweverLarge) {
-  ByteQueue queue(10);
+  ByteQueue<std::string> queue(10);
   EXPECT_TRUE(queue.Push({}, std::string(1000, 'x')));
   std::stop_source stop;
   std::jthread later([&] { stop.request_stop(); });
@@ -71,7 +71,7 @@ TEST(ByteQueue, TakesOneBufferHoweverLarge) {
 }
 
 TEST(ByteQueue, AConsumerThatGivesUpReleasesTheProducer) {
-  ByteQueue queue(1);
+  ByteQueue<std::string> queue(1);
   EXPECT_TRUE(queue.Push({}, "x"));
   std::jthread consumer([&] { queue.Abandon(); });
   EXPECT_FALSE(queue.Push({}, "y"));

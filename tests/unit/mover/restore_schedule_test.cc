@@ -39,7 +39,7 @@ TableOfObject Of(uint32_t table, int64_t bytes) {
   return object;
 }
 
-constexpr int64_t kBig = kSmallTableBytesMax * 4;
+constexpr int64_t kBig = kSharedUnitBytesMax * 4;
 
 TEST(RestoreSchedule, LeavesExtensionsAndTheirCommentsToTheAdmin) {
   RestoreScript script;

@@ -26,8 +26,7 @@ TEST(Tables, TheBiggestIsCopiedFirstAndNamesDecideTies) {
 TEST(Tables, BothSidesNameTheSameColumns) {
   const TablePlan table = Table("t", 0);
   EXPECT_EQ(CopyOutStatement(table), "COPY \"public\".\"t\" (\"id\", \"na\"\"me\") TO STDOUT");
-  EXPECT_EQ(CopyInStatement(table, true),
-            "COPY \"public\".\"t\" (\"id\", \"na\"\"me\") FROM STDIN WITH (FREEZE)");
+  EXPECT_EQ(CopyInStatement(table), "COPY \"public\".\"t\" (\"id\", \"na\"\"me\") FROM STDIN");
 }
 
 TEST(Tables, ATableWithoutColumnsIsCopiedWithoutAList) {
@@ -39,7 +38,7 @@ TEST(Tables, ATableWithoutColumnsIsCopiedWithoutAList) {
 TEST(Tables, OfAnExtensionsTableOnlyTheTenantsRowsAreTouched) {
   TablePlan table = Table("t", 0);
   table.condition = "WHERE custom";
-  EXPECT_EQ(CopyOutStatement(table),
+  EXPECT_EQ(CopyOutStatement(table, ConditionOf(table, {})),
             "COPY (SELECT \"id\", \"na\"\"me\" FROM ONLY \"public\".\"t\" WHERE custom) TO STDOUT");
   EXPECT_EQ(EmptyStatement(table), "DELETE FROM ONLY \"public\".\"t\" WHERE custom");
   EXPECT_EQ(EmptyStatement(Table("t", 0)), "TRUNCATE ONLY \"public\".\"t\"");
