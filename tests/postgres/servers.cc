@@ -15,6 +15,8 @@
 namespace cutover::pg::testing {
 namespace {
 
+constexpr std::string_view kMajor = "major";
+
 [[noreturn]] void Die(const std::string& sentence) {
   std::fprintf(stderr, "%s\n", sentence.c_str());
   std::abort();
@@ -43,6 +45,12 @@ TestServers Load() {
   servers.target = MustHave(ConnectOptions::Parse(values["target"]), "target");
   servers.bin_directory = values["bindir"];
   servers.ca_file = values["ca"];
+  servers.directory = directory;
+  for (const auto& [key, value] : values) {
+    if (key.starts_with(kMajor))
+      servers.by_major[std::stoi(key.substr(kMajor.size()))] =
+          MustHave(ConnectOptions::Parse(value), key);
+  }
   return servers;
 }
 
@@ -51,6 +59,13 @@ TestServers Load() {
 const TestServers& Servers() {
   static const TestServers servers = Load();
   return servers;
+}
+
+const ConnectOptions& TestServers::OfMajor(int major) const {
+  auto found = by_major.find(major);
+  if (found == by_major.end())
+    Die("there is no server of major " + std::to_string(major) + "; see what hack/pg-tools says");
+  return found->second;
 }
 
 std::string UniqueName(std::string_view prefix) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,13 +13,19 @@
 
 namespace cutover::pg::testing {
 
-/// The pair of throw-away servers that tests/postgres/servers started, found by the environment
-/// variable CUTOVER_TEST_PG_DIR. Both options are of a superuser and name database `postgres`.
+/// The throw-away servers that tests/postgres/servers started, found by the environment variable
+/// CUTOVER_TEST_PG_DIR. All options are of a superuser and name database `postgres`.
 struct TestServers {
   ConnectOptions source;      ///< Major 15.
   ConnectOptions target;      ///< Major 17.
-  std::string bin_directory;  ///< pg_dump, pg_restore and others of major 17, to run on the host.
-  std::string ca_file;        ///< The certificate that both servers present.
+  std::string bin_directory;  ///< pg_dump, pg_restore and others of major 18, to run on the host.
+  std::string ca_file;        ///< The certificate that all of them present.
+  std::string directory;      ///< What CUTOVER_TEST_PG_DIR says.
+  std::map<int, ConnectOptions> by_major;
+
+  /// The server of a major from 13 to 18; 15 and 17 are `source` and `target`. Aborts when it could
+  /// not be had on this machine.
+  const ConnectOptions& OfMajor(int major) const;
 };
 
 /// Aborts with a sentence when there are no servers: a test must not pass for want of one.
