@@ -47,9 +47,23 @@ Result<std::vector<StoredSetting>> ReadSettings(const std::stop_token& stop, Dea
   return settings;
 }
 
-std::string CreateStatement(const std::string& name, const DatabaseProperties& source, int major) {
-  std::string sql = "CREATE DATABASE " + QuoteIdentifier(name) +
-                    " TEMPLATE template0 CONNECTION LIMIT 0 ENCODING " +
+Result<std::vector<SecurityLabel>> ReadLabels(const std::stop_token& stop, Deadline deadline,
+                                              Connection& connection, std::string_view name) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline,
+                                         "SELECT l.provider, l.label FROM pg_shseclabel l"
+                                         " JOIN pg_database d ON d.oid = l.objoid"
+                                         " AND l.classoid = 'pg_database'::regclass"
+                                         " WHERE d.datname = $1 ORDER BY 1",
+                                         {name}));
+  std::vector<SecurityLabel> labels;
+  for (Row row : rows) labels.push_back({row.Text(0), row.Text(1)});
+  return labels;
+}
+
+std::string CreateStatement(const std::string& name, const DatabaseProperties& source, int major,
+                            bool admin_is_superuser) {
+  std::string sql = "CREATE DATABASE " + QuoteIdentifier(name) + " TEMPLATE template0" +
+                    (admin_is_superuser ? " CONNECTION LIMIT 0" : "") + " ENCODING " +
                     QuoteLiteral(source.encoding) + " LC_COLLATE " + QuoteLiteral(source.collate) +
                     " LC_CTYPE " + QuoteLiteral(source.ctype);
   if (major >= 15) sql += " LOCALE_PROVIDER " + source.locale_provider;
@@ -157,8 +171,10 @@ Result<std::optional<DatabaseProperties>> FindDatabase(std::stop_token stop, Dea
   properties.icu_rules = rows[0].Text(5);
   properties.comment = rows[0].Text(6);
   properties.size_bytes = rows[0].Int(7);
+  properties.server_major = connection.major_version();
   TRY_ASSIGN(properties.access, ReadAccess(stop, deadline, connection, name));
   TRY_ASSIGN(properties.settings, ReadSettings(stop, deadline, connection, name));
+  TRY_ASSIGN(properties.labels, ReadLabels(stop, deadline, connection, name));
   return std::optional(std::move(properties));
 }
 
@@ -166,12 +182,23 @@ Status CreateTargetDatabase(std::stop_token stop, Deadline deadline,
                             const ConnectOptions& admin_options, const DatabaseProperties& source,
                             const Claim& claim) {
   TRY_ASSIGN(Connection server, Connection::Open(stop, deadline, admin_options));
+  if (server.major_version() < source.server_major)
+    return TerminalError("TargetTooOld", "the target's server is of major " +
+                                             std::to_string(server.major_version()) +
+                                             ", the source's of " +
+                                             std::to_string(source.server_major) +
+                                             "; name a target of the same or a newer major");
   TRY_ASSIGN(bool exists, Exists(stop, deadline, server, source.name));
   if (exists) return ClaimExisting(stop, deadline, admin_options, source.name, claim);
   const std::string provisional = ProvisionalName(claim.migration_uid);
   TRY_ASSIGN(bool begun, Exists(stop, deadline, server, provisional));
   if (!begun) {
-    TRY(server.Exec(stop, deadline, CreateStatement(provisional, source, server.major_version())));
+    TRY_ASSIGN(Rows admin,
+               server.QueryOne(stop, deadline,
+                               "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"));
+    TRY(server.Exec(
+        stop, deadline,
+        CreateStatement(provisional, source, server.major_version(), admin[0].Bool(0))));
   }
   TRY(server.Exec(stop, deadline,
                   "REVOKE ALL ON DATABASE " + QuoteIdentifier(provisional) + " FROM PUBLIC"));
@@ -195,6 +222,11 @@ Result<std::vector<SkippedSetting>> ApplyDatabaseProperties(std::stop_token stop
     TRY(transaction.Exec(stop, deadline,
                          "COMMENT ON DATABASE " + QuoteIdentifier(database) + " IS " +
                              QuoteLiteral(source.comment)));
+  }
+  for (const SecurityLabel& label : source.labels) {
+    TRY(transaction.Exec(stop, deadline,
+                         "SECURITY LABEL FOR " + QuoteIdentifier(label.provider) + " ON DATABASE " +
+                             QuoteIdentifier(database) + " IS " + QuoteLiteral(label.label)));
   }
   std::vector<SkippedSetting> skipped;
   for (const StoredSetting& setting : source.settings) {
@@ -241,6 +273,25 @@ Status MarkDropping(const std::stop_token& stop, Deadline deadline,
       });
 }
 
+/// No database with a subscription can be dropped. After this nobody may count on the database.
+Status GiveUpSubscriptions(const std::stop_token& stop, Deadline deadline,
+                           const ConnectOptions& admin_options, std::string_view name) {
+  TRY_ASSIGN(Connection connection,
+             Connection::Open(stop, deadline, admin_options.WithDatabase(name)));
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline,
+                                         "SELECT s.subname FROM pg_subscription s JOIN pg_database"
+                                         " d ON d.oid = s.subdbid WHERE d.datname = $1",
+                                         {name}));
+  for (Row row : rows) {
+    const std::string subscription = QuoteIdentifier(row.Text(0));
+    TRY(connection.Exec(stop, deadline, "ALTER SUBSCRIPTION " + subscription + " DISABLE"));
+    TRY(connection.Exec(stop, deadline,
+                        "ALTER SUBSCRIPTION " + subscription + " SET (slot_name = NONE)"));
+    TRY(connection.Exec(stop, deadline, "DROP SUBSCRIPTION " + subscription));
+  }
+  return Ok();
+}
+
 Status DropNow(const std::stop_token& stop, Deadline deadline, Connection& server,
                std::string_view name) {
   return server.Exec(stop, deadline,
@@ -262,6 +313,7 @@ Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOption
   TRY_ASSIGN(bool exists, Exists(stop, deadline, server, name));
   if (!exists) return Ok();
   TRY(MarkDropping(stop, deadline, admin_options, name, claim));
+  TRY(GiveUpSubscriptions(stop, deadline, admin_options, name));
   return DropNow(stop, deadline, server, name);
 }
 

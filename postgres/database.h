@@ -24,6 +24,14 @@ struct StoredSetting {
   auto operator<=>(const StoredSetting&) const = default;
 };
 
+/// `SECURITY LABEL FOR provider ON … IS label`.
+struct SecurityLabel {
+  std::string provider;
+  std::string label;
+
+  auto operator<=>(const SecurityLabel&) const = default;
+};
+
 /// What CREATE DATABASE and its companions need to make a database like this one.
 struct DatabaseProperties {
   std::string name;
@@ -36,7 +44,9 @@ struct DatabaseProperties {
   std::string icu_rules;
   std::string comment;
   std::vector<StoredSetting> settings;
+  std::vector<SecurityLabel> labels;
   int64_t size_bytes = 0;
+  int server_major = 0;  ///< Of the server that it was read from.
 };
 
 /// Everything above about the database `name` on the server of `connection`; nothing when absent.
@@ -44,11 +54,13 @@ Result<std::optional<DatabaseProperties>> FindDatabase(std::stop_token stop, Dea
                                                        Connection& connection,
                                                        std::string_view name);
 
-/// Creates a database like `source`, owned by the admin role and fenced from its first moment
-/// (CONNECTION LIMIT 0 and no CONNECT for anybody), with the control row of `claim` in it. It is
+/// Creates a database like `source`, owned by the admin role and fenced from its first moment (no
+/// CONNECT for anybody, and CONNECTION LIMIT 0 unless that would shut out the admin himself, who is
+/// no superuser), with the control row of `claim` in it. It is
 /// made under a name that carries the migration's uid and renamed once it has the row, so whatever
 /// is found after a crash is known to be ours. Repeatable. `admin_options` name any database of the
-/// target server. Terminal "DatabaseExists" when a database of this name is not this migration's.
+/// target server. Terminal "DatabaseExists" when a database of this name is not this migration's,
+/// and "TargetTooOld", before anything is written, when the server is older than the source's.
 Status CreateTargetDatabase(std::stop_token stop, Deadline deadline,
                             const ConnectOptions& admin_options, const DatabaseProperties& source,
                             const Claim& claim);
@@ -63,8 +75,9 @@ struct SkippedSetting {
   std::string why;
 };
 
-/// Comment and stored settings of `source`, on the database of the transaction. What the target's
-/// version or privileges refuse is skipped and returned: it is for a person to judge.
+/// Comment, security labels and stored settings of `source`, on the database of the transaction.
+/// What the target's version or privileges refuse is skipped and returned: it is for a person to
+/// judge.
 Result<std::vector<SkippedSetting>> ApplyDatabaseProperties(std::stop_token stop, Deadline deadline,
                                                             Transaction& transaction,
                                                             const DatabaseProperties& source);
@@ -75,8 +88,11 @@ Status OpenDatabase(std::stop_token stop, Deadline deadline, Connection& connect
                     const Claim& claim, const DatabaseAccess& access);
 
 /// Drops the database if its control row is this migration's and in a state that may be dropped
-/// (see control.h), sessions and all. Done already when absent. Terminal "ForeignMigration",
-/// "Deposed", "NotClaimed", "StateMismatch". `admin_options` name another database of the server.
+/// (see control.h), sessions and all. Subscriptions in it are given up first, as no database with
+/// one can be dropped; their slots at the publisher stay, since by then the other side's
+/// subscription of that name is who uses them. Done already when absent. Terminal
+/// "ForeignMigration", "Deposed", "NotClaimed", "StateMismatch". `admin_options` name another
+/// database of the server.
 Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOptions& admin_options,
                     std::string_view name, const Claim& claim);
 

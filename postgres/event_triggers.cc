@@ -4,10 +4,17 @@
 namespace cutover::pg {
 
 Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Connection& connection) {
-  return connection.Exec(stop, deadline,
-                         connection.major_version() >= 17
-                             ? "SET event_triggers TO off"
-                             : "SET session_replication_role TO replica");
+  const bool has_own_setting = connection.major_version() >= 17;
+  const char* allowed =
+      connection.major_version() >= 15 ? "has_parameter_privilege($1, 'SET')" : "rolsuper";
+  TRY(connection.Query(
+      stop, deadline,
+      std::string(
+          "SELECT set_config($1, $2, false) FROM pg_roles WHERE rolname = current_user AND ") +
+          allowed,
+      {has_own_setting ? "event_triggers" : "session_replication_role",
+       has_own_setting ? "off" : "replica"}));
+  return Ok();
 }
 
 Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Transaction& transaction) {

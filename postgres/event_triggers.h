@@ -13,7 +13,8 @@ namespace cutover::pg {
 /// into the tenant's tables for our DDL in schema cutover, or refuse it. Before PostgreSQL 17 the
 /// only way is the replica role, which also silences ordinary triggers and foreign keys, and which
 /// triggers that were set to fire ALWAYS ignore; so use it for sessions that only do DDL.
-/// Needs a superuser, or GRANT SET ON PARAMETER.
+/// Does nothing where we are neither a superuser nor allowed by GRANT SET ON PARAMETER: such an
+/// admin cannot bring event triggers along either (see mover/plan/obstacles.h).
 Status SilenceEventTriggers(std::stop_token stop, Deadline deadline, Connection& connection);
 
 /// The same for the rest of `transaction` alone, and only where we are a superuser: for

@@ -9,6 +9,8 @@
 namespace cutover::pg {
 namespace {
 
+constexpr int kMajorOfMembershipOptions = 16;
+
 // pg_shdepend knows owners, grantees, default privileges and policies of this database's objects,
 // and of the database itself. Roles that every cluster has are not in it.
 constexpr const char* kReferencedNames = R"(
@@ -38,19 +40,37 @@ constexpr const char* kReferencedNames = R"(
 
 constexpr const char* kReadRoles = R"(
   SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
-         rolbypassrls, rolconnlimit, coalesce(rolpassword, ''),
+         rolbypassrls, rolconnlimit,
          coalesce(nullif(rolvaliduntil, 'infinity')::text, ''),
          coalesce(shobj_description(oid, 'pg_authid'), '')
-    FROM pg_authid
+    FROM pg_roles
    WHERE rolname = ANY ($1::text[]) AND rolname !~ '^pg_' ORDER BY rolname COLLATE "C")";
 
-constexpr const char* kReadMemberships = R"(
-  SELECT g.rolname, m.rolname, bool_or(a.admin_option)
+constexpr const char* kMayReadVerifiers =
+    "SELECT has_column_privilege('pg_authid', 'rolpassword', 'SELECT')"
+    " AND has_column_privilege('pg_authid', 'rolname', 'SELECT')";
+
+constexpr const char* kReadVerifiers =
+    "SELECT rolname, rolpassword FROM pg_authid"
+    " WHERE rolname = ANY ($1::text[]) AND rolpassword IS NOT NULL";
+
+constexpr const char* kReadRoleLabels =
+    "SELECT r.rolname, l.provider, l.label FROM pg_shseclabel l"
+    " JOIN pg_roles r ON r.oid = l.objoid AND l.classoid = 'pg_authid'::regclass"
+    " WHERE r.rolname = ANY ($1::text[]) ORDER BY 1, 2";
+
+/// From 16 on a membership has options of its own; before, the member's attribute decides.
+std::string ReadMembershipsStatement(int major) {
+  return std::string("SELECT g.rolname, m.rolname, bool_or(a.admin_option), ") +
+         (major >= kMajorOfMembershipOptions ? "bool_or(a.inherit_option), bool_or(a.set_option)"
+                                             : "bool_or(m.rolinherit), true") +
+         R"(
     FROM pg_auth_members a
          JOIN pg_roles g ON g.oid = a.roleid
          JOIN pg_roles m ON m.oid = a.member
    WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
    GROUP BY 1, 2 ORDER BY 1, 2)";
+}
 
 constexpr const char* kReadRoleSettings = R"(
   SELECT r.rolname, split_part(item, '=', 1), substr(item, strpos(item, '=') + 1)
@@ -102,7 +122,8 @@ std::string Difference(const Role& source, const Role& target) {
   note(source.bypass_rls != target.bypass_rls, "BYPASSRLS");
   note(source.connection_limit != target.connection_limit, "CONNECTION LIMIT");
   note(source.valid_until != target.valid_until, "VALID UNTIL");
-  note(source.verifier != target.verifier, "the password");
+  note(source.verifier_known && target.verifier_known && source.verifier != target.verifier,
+       "the password");
   return words;
 }
 
@@ -118,7 +139,55 @@ Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& t
                          "ALTER ROLE " + name + " SET " + setting.name + " = " +
                              SettingLiteral(setting.name, setting.value)));
   }
+  for (const SecurityLabel& label : role.labels) {
+    TRY(transaction.Exec(stop, deadline,
+                         "SECURITY LABEL FOR " + QuoteIdentifier(label.provider) + " ON ROLE " +
+                             name + " IS " + QuoteLiteral(label.label)));
+  }
   return Ok();
+}
+
+Result<bool> IsSuperuser(const std::stop_token& stop, Deadline deadline, Transaction& transaction) {
+  TRY_ASSIGN(Rows rows,
+             transaction.QueryOne(stop, deadline,
+                                  "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"));
+  return rows[0].Bool(0);
+}
+
+/// Who creates a role may administer it, but since 16 neither act as it nor use its privileges.
+Status Borrow(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+              const std::string& role) {
+  const bool options = transaction.connection().major_version() >= kMajorOfMembershipOptions;
+  return transaction.Exec(stop, deadline,
+                          "GRANT " + QuoteIdentifier(role) + " TO CURRENT_USER" +
+                              (options ? " WITH INHERIT TRUE, SET TRUE" : ""));
+}
+
+int MajorOf(const Connection& connection) { return connection.major_version(); }
+int MajorOf(Transaction& transaction) { return transaction.connection().major_version(); }
+
+std::string GrantStatement(const Membership& membership, int major) {
+  std::string sql =
+      "GRANT " + QuoteIdentifier(membership.group) + " TO " + QuoteIdentifier(membership.member);
+  if (major < kMajorOfMembershipOptions)
+    return sql + (membership.admin_option ? " WITH ADMIN OPTION" : "");
+  auto option = [](bool set) { return set ? "TRUE" : "FALSE"; };
+  return sql + " WITH ADMIN " + option(membership.admin_option) + ", INHERIT " +
+         option(membership.inherit_option) + ", SET " + option(membership.set_option);
+}
+
+/// By name, where there is a password; nothing when passwords may not be read.
+template <class Session>
+Result<std::optional<std::map<std::string, std::string>>> ReadVerifiers(
+    const std::stop_token& stop, Deadline deadline, Session& session,
+    const std::vector<std::string>& names) {
+  std::optional<std::map<std::string, std::string>> verifiers;
+  TRY_ASSIGN(Rows allowed, session.QueryOne(stop, deadline, kMayReadVerifiers));
+  if (!allowed[0].Bool(0)) return verifiers;
+  TRY_ASSIGN(Rows rows, session.Query(stop, deadline, kReadVerifiers, {names}));
+  verifiers.emplace();
+  for (Row row : rows) (*verifiers)[row.Text(0)] = row.Text(1);
+  return verifiers;
 }
 
 template <class Session>
@@ -126,8 +195,11 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
                           const std::vector<std::string>& names) {
   RoleSet set;
   TRY_ASSIGN(Rows rows, session.Query(stop, deadline, kReadRoles, {names}));
-  TRY_ASSIGN(Rows memberships, session.Query(stop, deadline, kReadMemberships, {names}));
+  TRY_ASSIGN(Rows memberships,
+             session.Query(stop, deadline, ReadMembershipsStatement(MajorOf(session)), {names}));
   TRY_ASSIGN(Rows settings, session.Query(stop, deadline, kReadRoleSettings, {names}));
+  TRY_ASSIGN(Rows labels, session.Query(stop, deadline, kReadRoleLabels, {names}));
+  TRY_ASSIGN(auto verifiers, ReadVerifiers(stop, deadline, session, names));
   for (Row row : rows) {
     Role role;
     role.name = row.Text(0);
@@ -139,23 +211,30 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
     role.replication = row.Bool(6);
     role.bypass_rls = row.Bool(7);
     role.connection_limit = static_cast<int>(row.Int(8));
-    role.verifier = row.Text(9);
-    role.valid_until = row.Text(10);
-    role.comment = row.Text(11);
+    role.valid_until = row.Text(9);
+    role.comment = row.Text(10);
+    role.verifier_known = verifiers.has_value();
+    if (verifiers && verifiers->contains(role.name)) role.verifier = verifiers->at(role.name);
+    for (Row label : labels) {
+      if (label.Text(0) == role.name) role.labels.push_back({label.Text(1), label.Text(2)});
+    }
     for (Row setting : settings) {
       if (setting.Text(0) == role.name)
         role.settings.push_back({role.name, setting.Text(1), setting.Text(2)});
     }
     set.roles.push_back(std::move(role));
   }
-  for (Row row : memberships) set.memberships.push_back({row.Text(0), row.Text(1), row.Bool(2)});
+  for (Row row : memberships)
+    set.memberships.push_back({row.Text(0), row.Text(1), row.Bool(2), row.Bool(3), row.Bool(4)});
   return set;
 }
 
+/// Groups as well: one that is not ours to create may be there.
 std::vector<std::string> NamesOf(const RoleSet& set) {
-  std::vector<std::string> names;
-  for (const Role& role : set.roles) names.push_back(role.name);
-  return names;
+  std::set<std::string> names;
+  for (const Role& role : set.roles) names.insert(role.name);
+  for (const Membership& membership : set.memberships) names.insert(membership.group);
+  return {names.begin(), names.end()};
 }
 
 Result<std::vector<std::string>> MarkedRoles(const std::stop_token& stop, Deadline deadline,
@@ -231,17 +310,42 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
   }
   std::set<std::string> present = absent;
   for (const Role& role : target.roles) present.insert(role.name);
+  TRY_ASSIGN(bool superuser, IsSuperuser(stop, deadline, transaction));
   for (const Role& role : source.roles) {
     if (!absent.contains(role.name)) continue;
     TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
+    if (!superuser) TRY(Borrow(stop, deadline, transaction, role.name));
   }
   for (const Membership& membership : source.memberships) {
     // A role that was there before keeps the memberships that it had: they are not ours to widen.
     if (!absent.contains(membership.member) || !present.contains(membership.group)) continue;
     TRY(transaction.Exec(stop, deadline,
-                         "GRANT " + QuoteIdentifier(membership.group) + " TO " +
-                             QuoteIdentifier(membership.member) +
-                             (membership.admin_option ? " WITH ADMIN OPTION" : "")));
+                         GrantStatement(membership, transaction.connection().major_version())));
+  }
+  return Ok();
+}
+
+bool IsCreatedBy(const Role& role, std::string_view migration_uid) {
+  return role.comment == MarkOf(migration_uid);
+}
+
+Status ReturnRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const RoleSet& roles) {
+  // Only grants that we made ourselves: since 16 a role's creator keeps one made by the server, and
+  // what somebody else granted us is not ours to give up.
+  std::vector<std::string> names;
+  for (const Role& role : roles.roles) names.push_back(role.name);
+  TRY_ASSIGN(Rows rows,
+             connection.Query(stop, deadline,
+                              "SELECT g.rolname FROM pg_auth_members a"
+                              " JOIN pg_roles g ON g.oid = a.roleid"
+                              " JOIN pg_roles m ON m.oid = a.member AND m.rolname = current_user"
+                              " WHERE a.grantor = a.member AND NOT m.rolsuper"
+                              " AND g.rolname = ANY ($1::text[])",
+                              {names}));
+  for (Row row : rows) {
+    TRY(connection.Exec(stop, deadline,
+                        "REVOKE " + QuoteIdentifier(row.Text(0)) + " FROM CURRENT_USER"));
   }
   return Ok();
 }

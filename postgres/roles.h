@@ -25,17 +25,24 @@ struct Role {
   bool replication = false;
   bool bypass_rls = false;
   int connection_limit = -1;
-  std::string verifier;     ///< "SCRAM-SHA-256$…"; empty without a password.
-  std::string valid_until;  ///< Empty is forever.
+  std::string verifier;        ///< "SCRAM-SHA-256$…"; empty without a password.
+  bool verifier_known = true;  ///< False where pg_authid may not be read; `verifier` is empty then.
+  std::string valid_until;     ///< Empty is forever.
   std::string comment;
   std::vector<StoredSetting> settings;  ///< `ALTER ROLE … SET`, for all databases.
+  std::vector<SecurityLabel> labels;
 };
 
-/// `role` is a member of `group`.
+/// `member` is a member of `group`. Who granted it is not kept: on the target it is the admin role.
+/// Granted by several, it has the options that any of them gave.
 struct Membership {
   std::string group;
   std::string member;
   bool admin_option = false;
+  /// Options of the membership itself from 16 on. Before, a member inherits when its own attribute
+  /// says so, and may always SET ROLE; that is what is read from an older server.
+  bool inherit_option = true;
+  bool set_option = true;
 
   auto operator<=>(const Membership&) const = default;
 };
@@ -50,7 +57,7 @@ struct RoleSet {
 /// something, and, upwards, the groups of all of these. Groups are not followed downwards, or one
 /// group of all tenants would bring them all along. The admin role itself is left out. Predefined
 /// roles (pg_*) appear as groups in memberships only.
-/// Needs to read pg_authid: a superuser, or GRANT SELECT ON pg_authid.
+/// Passwords need a superuser, or GRANT SELECT ON pg_authid; without, they come as unknown.
 Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
                                     Connection& connection);
 
@@ -77,15 +84,26 @@ struct RoleFinding {
   std::string message;
 };
 
-/// Pure: what would have to happen to each role of `source`.
+/// Pure: what would have to happen to each role of `source`. Passwords are compared where both are
+/// known.
 std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target);
 
 /// Creates the absent roles of `source` with their verifiers, attributes, settings and memberships,
 /// and marks each, by its comment, as created by this migration, so that undo finds them whatever
 /// has died in between. Superusers are left alone. Terminal "RoleClash". Repeatable.
+/// A role whose password is unknown is created without one. When we are no superuser we become a
+/// member of each role that we create, as a restore has to act for it: see ReturnRoles().
 /// The statements are kept out of the server's log as far as our privileges allow.
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    const RoleSet& source, std::string_view migration_uid);
+
+/// Whether this migration created the role, by its mark.
+bool IsCreatedBy(const Role& role, std::string_view migration_uid);
+
+/// Ends the memberships of our own in `roles` that CreateRoles() took. Safe to repeat, and without
+/// effect for a superuser.
+Status ReturnRoles(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const RoleSet& roles);
 
 /// Whether roles are there that this migration created and has neither dropped nor kept.
 Result<bool> HasCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,

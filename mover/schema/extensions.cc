@@ -30,19 +30,77 @@ Result<std::vector<ExtensionFunction>> ReadFunctions(std::stop_token stop, Deadl
   return functions;
 }
 
-/// Whether the target's server can create it, and whether in that version.
-Result<bool> HasVersion(std::stop_token stop, Deadline deadline, Connection& target,
+struct Offer {
+  bool same_version = false;
+  bool owner_can_create = false;  ///< Trusted, and the owner there is no superuser.
+};
+
+/// What the target's server can create.
+Result<Offer> ReadOffer(std::stop_token stop, Deadline deadline, Connection& target,
                         const Extension& extension) {
   TRY_ASSIGN(pg::Rows rows,
              target.QueryOne(stop, deadline,
-                             "SELECT count(*), count(*) FILTER (WHERE version = $2)"
+                             "SELECT count(*), count(*) FILTER (WHERE version = $2),"
+                             " coalesce(bool_and(trusted), false) AND EXISTS (SELECT FROM"
+                             "  pg_catalog.pg_roles WHERE rolname = $3 AND NOT rolsuper"
+                             "  AND rolname <> current_user)"
                              " FROM pg_catalog.pg_available_extension_versions WHERE name = $1",
-                             {extension.name, extension.version}));
+                             {extension.name, extension.version, extension.owner}));
   if (rows[0].Int(0) == 0)
     return TerminalError("ExtensionMissing", "the target's server has no extension '" +
                                                  extension.name +
                                                  "'; install its package there, then try again");
-  return rows[0].Int(1) > 0;
+  return Offer{rows[0].Int(1) > 0, rows[0].Bool(2)};
+}
+
+/// The owner needs CREATE on the database for it, which nobody has while it is closed; he gets it
+/// inside the transaction only.
+Status CreateAsOwner(std::stop_token stop, Deadline deadline, Connection& target,
+                     const Extension& extension, const std::string& statement) {
+  TRY_ASSIGN(pg::Rows rows, target.QueryOne(stop, deadline, "SELECT current_database()"));
+  const std::string database = QuoteIdentifier(rows[0].Text(0));
+  const std::string owner = QuoteIdentifier(extension.owner);
+  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, target));
+  TRY(transaction.Exec(stop, deadline,
+                       "GRANT CREATE ON DATABASE " + database + " TO " + owner +
+                           "; SET LOCAL ROLE " + owner + "; " + statement +
+                           "; SET LOCAL ROLE NONE; REVOKE CREATE ON DATABASE " + database +
+                           " FROM " + owner));
+  return transaction.Commit(stop, deadline);
+}
+
+Status Create(std::stop_token stop, Deadline deadline, Connection& target,
+              const Extension& extension, std::vector<std::string>& warnings) {
+  TRY_ASSIGN(Offer offer, ReadOffer(stop, deadline, target, extension));
+  const std::string statement =
+      "CREATE EXTENSION " + QuoteIdentifier(extension.name) + " WITH SCHEMA " +
+      QuoteIdentifier(extension.schema) +
+      (offer.same_version ? " VERSION " + QuoteLiteral(extension.version) : "");
+  if (!offer.same_version)
+    warnings.push_back("extension " + extension.name + " is of version " + extension.version +
+                       " on the source, which the target's server does not offer; it got its "
+                       "own default version");
+  if (offer.owner_can_create) return CreateAsOwner(stop, deadline, target, extension, statement);
+  return target.Exec(stop, deadline, statement);
+}
+
+/// Only where it differs: an extension that came with the database is not ours to comment.
+Status AlignComment(std::stop_token stop, Deadline deadline, Connection& target,
+                    const Extension& extension, std::vector<std::string>& warnings) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.QueryOne(stop, deadline,
+                             "SELECT coalesce(pg_catalog.obj_description(oid, 'pg_extension'), '')"
+                             " FROM pg_catalog.pg_extension WHERE extname = $1",
+                             {extension.name}));
+  if (rows[0].Text(0) == extension.comment) return Ok();
+  Status done =
+      target.Exec(stop, deadline,
+                  "COMMENT ON EXTENSION " + QuoteIdentifier(extension.name) + " IS " +
+                      (extension.comment.empty() ? "NULL" : QuoteLiteral(extension.comment)));
+  if (done || done.error().reason != "InsufficientPrivilege") return done;
+  warnings.push_back("the comment of extension " + extension.name +
+                     " stayed the target's own, since only its owner may change it");
+  return Ok();
 }
 
 std::string_view VolatilityWord(const std::string& letter) {
@@ -66,6 +124,21 @@ Status AlignFunctions(std::stop_token stop, Deadline deadline, Connection& targe
   return Ok();
 }
 
+/// An extension has no ALTER … OWNER, so another owner can only be told.
+void NoteOwners(const std::vector<Extension>& wanted, const std::vector<Extension>& there,
+                std::vector<std::string>& warnings) {
+  for (const Extension& extension : wanted) {
+    auto found = std::find_if(there.begin(), there.end(), [&](const Extension& candidate) {
+      return candidate.name == extension.name;
+    });
+    if (found == there.end() || found->owner == extension.owner ||
+        (found->owner_is_superuser && extension.owner_is_superuser))
+      continue;
+    warnings.push_back("extension " + extension.name + " belongs to " + found->owner +
+                       " on the target, to " + extension.owner + " on the source");
+  }
+}
+
 }  // namespace
 
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
@@ -73,13 +146,16 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
   TRY_ASSIGN(pg::Rows rows,
              connection.Query(stop, deadline,
                               "SELECT e.extname, n.nspname, e.extversion,"
+                              " r.rolname, r.rolsuper,"
                               " coalesce(pg_catalog.obj_description(e.oid, 'pg_extension'), '')"
                               " FROM pg_catalog.pg_extension e"
                               " JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace"
+                              " JOIN pg_catalog.pg_roles r ON r.oid = e.extowner"
                               " ORDER BY e.oid"));
   std::vector<Extension> extensions;
   for (const pg::Row row : rows) {
-    Extension extension{row.Text(0), row.Text(1), row.Text(2), row.Text(3), {}};
+    Extension extension{row.Text(0), row.Text(1), row.Text(2), row.Text(3),
+                        row.Bool(4), row.Text(5), {}};
     TRY_ASSIGN(extension.functions, ReadFunctions(stop, deadline, connection, extension.name));
     extensions.push_back(std::move(extension));
   }
@@ -102,22 +178,12 @@ Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadlin
       TRY(target.Exec(stop, deadline, "DROP EXTENSION " + QuoteIdentifier(extension.name)));
   }
   for (const Extension& extension : wanted) {
-    if (!there.contains(extension.name)) {
-      TRY_ASSIGN(bool same_version, HasVersion(stop, deadline, target, extension));
-      TRY(target.Exec(stop, deadline,
-                      "CREATE EXTENSION " + QuoteIdentifier(extension.name) + " WITH SCHEMA " +
-                          QuoteIdentifier(extension.schema) +
-                          (same_version ? " VERSION " + QuoteLiteral(extension.version) : "")));
-      if (!same_version)
-        warnings.push_back("extension " + extension.name + " is of version " + extension.version +
-                           " on the source, which the target's server does not offer; it got its "
-                           "own default version");
-    }
-    TRY(target.Exec(stop, deadline,
-                    "COMMENT ON EXTENSION " + QuoteIdentifier(extension.name) + " IS " +
-                        (extension.comment.empty() ? "NULL" : QuoteLiteral(extension.comment))));
+    if (!there.contains(extension.name)) TRY(Create(stop, deadline, target, extension, warnings));
+    TRY(AlignComment(stop, deadline, target, extension, warnings));
     TRY(AlignFunctions(stop, deadline, target, extension));
   }
+  TRY_ASSIGN(std::vector<Extension> after, ReadExtensions(stop, deadline, target));
+  NoteOwners(wanted, after, warnings);
   return warnings;
 }
 

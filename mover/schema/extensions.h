@@ -24,6 +24,8 @@ struct Extension {
   std::string name;
   std::string schema;
   std::string version;
+  std::string owner;
+  bool owner_is_superuser = false;
   std::string comment;
   std::vector<ExtensionFunction> functions;
 };
@@ -32,9 +34,11 @@ struct Extension {
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
                                               pg::Connection& connection);
 
-/// Makes the target's extensions those of `wanted`, as the role of `target` (the admin's): an
-/// extension that only a superuser may create would fail in a restore as the tenant. Versions are
-/// kept where the target has them; another version is a warning. Their schemas must exist.
+/// Makes the target's extensions those of `wanted`. Their schemas and owners must exist. A trusted
+/// one is created as its owner, who may then upgrade, comment and drop it as on the source; others
+/// only as the role of `target` (the admin's), since they need a superuser. Versions are kept where
+/// the target has them; another version is a warning, and so are another owner, and a comment that
+/// is not ours to change.
 /// Terminal "ExtensionMissing" names one that the target's server does not have.
 Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadline deadline,
                                                    pg::Connection& target,

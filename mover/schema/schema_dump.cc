@@ -12,6 +12,20 @@
 namespace cutover::mover {
 namespace {
 
+/// A subscription that remembered its slot would, when it is dropped, take the slot away from the
+/// subscription that it is a copy of.
+void ForgetSlots(RestoreScript& script) {
+  constexpr std::string_view kSlot = "slot_name = '";
+  for (RestoreItem& item : script.items) {
+    if (item.type != "SUBSCRIPTION") continue;
+    const size_t at = item.sql.rfind(kSlot);  // Options stand last, behind the connection string.
+    if (at == std::string::npos) continue;
+    // Names of slots are made of letters, digits and underscores.
+    const size_t end = item.sql.find('\'', at + kSlot.size());
+    if (end != std::string::npos) item.sql.replace(at, end + 1 - at, "slot_name = NONE");
+  }
+}
+
 /// A file of its own name in $TMPDIR, removed with this object.
 class TemporaryFile {
  public:
@@ -64,6 +78,7 @@ Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgP
                        programs.Command("pg_restore", {"--verbose", "--no-tablespaces", "--file=-",
                                                        archive.path()})));
   TRY_ASSIGN(dump.script, SplitScript(script, known));
+  ForgetSlots(dump.script);
   return dump;
 }
 

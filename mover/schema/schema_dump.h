@@ -21,7 +21,8 @@ struct SchemaDump {
 
 /// Dumps everything but schema cutover. With `snapshot` (as pg_export_snapshot names it) the
 /// structure is that of the snapshot's instant. Tablespaces are left out: everything goes to the
-/// target's default one. The archive stands in $TMPDIR while this runs.
+/// target's default one. Subscriptions come without their slots (and disabled, as pg_dump writes
+/// them). The archive stands in $TMPDIR while this runs.
 Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
                               const pg::ConnectOptions& connect, const std::string& snapshot);
 
