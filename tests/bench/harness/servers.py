@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,13 +25,15 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 120
 
 # The same for source and target. Everything else is PostgreSQL's default, fsync, synchronous_commit,
-# full_page_writes and autovacuum among it.
+# full_page_writes and autovacuum among it. The locks are for pgcopydb: it restores a schema in one
+# transaction, and 5,000 tables do not fit into the default.
 SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 shared_buffers = 512MB
 wal_level = replica
 max_wal_size = 4GB
+max_locks_per_transaction = 512
 checkpoint_timeout = 15min
 log_checkpoints = on
 log_line_prefix = '%m [%p] %q%u@%d/%a '
@@ -106,12 +109,24 @@ def start_pair(directory, with_statements=False):
         return running
     if not (BINARIES / "postgres").exists():
         raise SystemExit(f"{BINARIES} has no servers; run hack/prerequisites")
+    if os.geteuid() != 0:
+        raise SystemExit("must run as root: it starts the servers as another user")
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
-    servers = [start_server(directory, name, with_statements) for name in ("source", "target")]
+    ports = known_ports(directory)
+    servers = [start_server(directory, name, ports.get(name) or free_port(), with_statements)
+               for name in ("source", "target")]  # fmt: skip
     state = {server.name: dataclasses.asdict(server) for server in servers}
     (directory / "pair.json").write_text(json.dumps(state, indent=2) + "\n")
     return Pair(directory, *servers)
+
+
+def known_ports(directory):
+    """The ports that a stopped pair had, by name: written down URIs stay true."""
+    file = directory / "pair.json"
+    if not file.exists():
+        return {}
+    return {name: server["port"] for name, server in json.loads(file.read_text()).items()}
 
 
 def find_pair(directory):
@@ -124,11 +139,11 @@ def find_pair(directory):
     return pair if all(server.is_running() for server in pair.servers()) else None
 
 
-def start_server(directory, name, with_statements):
+def start_server(directory, name, port, with_statements):
     data = directory / name
     if not (data / "PG_VERSION").exists():
-        make_cluster(data, with_statements)
-    port = free_port()
+        make_cluster(data)
+    write_settings(data, with_statements)
     log = open(directory / f"{name}.log", "ab")
     process = subprocess.Popen(
         [BINARIES / "postgres", "-D", data, "-p", str(port)], stdin=subprocess.DEVNULL, stdout=log,
@@ -142,18 +157,21 @@ def start_server(directory, name, with_statements):
     return server
 
 
-def make_cluster(data, with_statements):
+def make_cluster(data):
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    if os.geteuid() == 0:
-        subprocess.run(["chown", f"{RUN_AS['user']}:{RUN_AS['group']}", data], check=True)
+    shutil.chown(data, RUN_AS["user"], RUN_AS["group"])
     subprocess.run(
         [BINARIES / "initdb", "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
          "--locale=C.UTF-8"], stdout=subprocess.DEVNULL, cwd="/", check=True, **RUN_AS)  # fmt: skip
-    with open(data / "postgresql.conf", "a") as settings:
-        settings.write(SETTINGS)
-        if with_statements:
-            settings.write("shared_preload_libraries = 'pg_stat_statements'\n")
+
+
+def write_settings(data, with_statements):
+    """Read after postgresql.conf. Written at every start, so that an old pair gets new settings."""
+    settings = SETTINGS
+    if with_statements:
+        settings += "shared_preload_libraries = 'pg_stat_statements'\n"
+    (data / "postgresql.auto.conf").write_text(settings)
 
 
 def wait_until_ready(server, process, log):
@@ -176,4 +194,3 @@ def stop_pair(pair):
             time.sleep(0.1)
         if server.is_running():
             raise SystemExit(f"the {server.name}, process {server.pid}, does not stop")
-    (pair.directory / "pair.json").unlink()
