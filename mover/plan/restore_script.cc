@@ -6,6 +6,8 @@
 #include <charconv>
 #include <optional>
 
+#include "mover/plan/not_null_clauses.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -135,7 +137,7 @@ Result<RestoreScript> SplitScript(std::string_view script, const std::set<int>& 
     if (split.items.empty())
       split.preamble = text;
     else
-      split.items.back().sql = WithoutAttributeVersions(std::string(text));
+      split.items.back().sql = WithoutNotNullClauses(WithoutAttributeVersions(std::string(text)));
   };
   for (size_t at = FindMarker(script, 0); at != std::string_view::npos;
        at = FindMarker(script, from)) {

@@ -40,7 +40,8 @@ Result<std::set<int>> ParseTocIds(std::string_view listing);
 /// function that looks like an announcement does not.
 ///
 /// What psql alone understands (\restrict) and what another PostgreSQL than the dumped one does not
-/// know (the `pg_attver` column option that Debian's 15.20 stores) is taken out.
+/// know (the `pg_attver` column option that Debian's 15.20 stores) is taken out; a clause that only
+/// 18 knows is replaced (see not_null_clauses.h).
 Result<RestoreScript> SplitScript(std::string_view script, const std::set<int>& known);
 
 /// `sql` without `pg_attver=…` options, and without statements that set nothing else.

@@ -17,6 +17,7 @@
 #include "mover/process/side.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/restore.h"
+#include "mover/verify/procedure_arguments.h"
 #include "mover/verify/structure.h"
 #include "mover/verify/view_definitions.h"
 #include "operator/base/mutex.h"
@@ -330,6 +331,9 @@ class Comparison {
           pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)), target_.options()));
       TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), probe));
       TRY(TranslateViewDefinitions(stop, source_.connection(), probe, left->script));
+      if (source_.connection().major_version() < kMajorOfProcedureModes &&
+          target_.connection().major_version() >= kMajorOfProcedureModes)
+        TRY(SpellProcedureArguments(stop, source_.connection(), left->script));
     }
     CompareStructure(left->script, right->script, report_);
     return Ok();

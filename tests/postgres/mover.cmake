@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The mover against real servers: 15 → 17 and 15 → 15 (another database of the same server).
+# The other majors have a file of their own.
 cutover_library(mover_test_tenant SOURCES mover/tenant.cc
                 DEPS cutover::mover cutover::test_servers GTest::gtest)
 cutover_postgres_test(mover_pg_test
@@ -8,3 +9,7 @@ cutover_postgres_test(mover_pg_test
   DEPS cutover::mover cutover::mover_test_tenant
   TIMEOUT 180)
 target_compile_definitions(mover_pg_test PRIVATE CUTOVER_MOVER_BINARY="$<TARGET_FILE:cutover-mover>")
+cutover_postgres_test(mover_majors_pg_test
+  SOURCES mover_majors_pg_test.cc
+  DEPS cutover::mover cutover::mover_test_tenant
+  TIMEOUT 120)
