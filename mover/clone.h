@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mover/contract/job_spec.h"
+#include "mover/copy/throttle.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
 #include "mover/verify/report.h"
@@ -33,6 +34,15 @@ struct CloneOptions {
   int attempt = 1;
   int64_t epoch = 0;
   int jobs = 2;
+  /// Where set, the source is read under this snapshot, which another process exported and holds;
+  /// what the ledger says was copied under it before is kept. Empty: this run exports its own.
+  std::string snapshot;
+  /// Called when the last row has arrived: nobody needs the snapshot any more.
+  std::function<void()> on_copied;
+  /// How fast the source may be read; changed by whoever owns it. Null: as fast as it goes.
+  Throttle* throttle = nullptr;
+  /// How long a lock on a table of the source may keep the copy from beginning.
+  int lock_seconds_max = 60;
   std::vector<std::string> exclude_tables;
   /// Objects that may stay behind, by the name that FindObstacles() gives them.
   std::vector<std::string> accept;
@@ -47,13 +57,17 @@ struct CloneOptions {
 
 /// Copies a whole database and proves the copy.
 ///
-/// Flow: roles · database · structure up to the data · rows, under one snapshot · indexes ·
-/// constraints · the rest of the structure · sequences · settings · statistics · verification ·
-/// (opening). The source is only read, and its snapshot ends with the last row.
+/// Flow: structure up to the data · rows, under one snapshot, and indexes on those that have
+/// arrived · constraints · the rest of the structure · statistics · sequences · settings ·
+/// verification · (opening). The source is only read, and its snapshot ends with the last row.
+///
+/// While the rows are copied the source's tables cannot be altered, dropped or truncated; what of
+/// its structure changed before that took hold stops the run ("SourceChanged"), by name.
 ///
 /// Repetition: a run that died anywhere leaves a database that is closed to its tenant and carries
-/// the run's ledger. The next run of the same migration empties it and starts again. A database
-/// that holds anything else is refused ("TargetNotEmpty"): we never drop what we did not make.
+/// the run's ledger. The next run of the same migration goes on from it if it reads under the same
+/// snapshot; otherwise it empties the database and starts again. A database that holds anything
+/// else is refused ("TargetNotEmpty"): we never drop what we did not make.
 ///
 /// The report says whether the sides are equal; when they are not, the database stays closed.
 Result<Report> CloneDatabase(std::stop_token stop, const PgPrograms& programs,

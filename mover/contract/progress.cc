@@ -16,10 +16,13 @@ CREATE TABLE IF NOT EXISTS cutover.progress (
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (migration_uid, stage));
+CREATE TABLE IF NOT EXISTS cutover.run (
+  migration_uid text PRIMARY KEY, attempt int NOT NULL, snapshot text NOT NULL,
+  planned_at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE IF NOT EXISTS cutover.chunk (
   migration_uid text NOT NULL, attempt int NOT NULL, table_name text NOT NULL, chunk int NOT NULL,
-  key_range text NOT NULL, rows bigint NOT NULL, bytes bigint NOT NULL, digest text NOT NULL,
-  committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  chunk_group int NOT NULL, block_from bigint NOT NULL, block_to bigint,
+  rows bigint, bytes bigint, digest text, committed_at timestamptz,
   PRIMARY KEY (migration_uid, attempt, table_name, chunk));
 CREATE TABLE IF NOT EXISTS cutover.result (
   migration_uid text NOT NULL, attempt int NOT NULL, kind text NOT NULL, result text NOT NULL,
@@ -89,8 +92,9 @@ Status ForgetRun(std::stop_token stop, Deadline deadline, pg::Connection& target
                    " AND ($2 OR stage = 'verify')",
                    {migration_uid, whole}));
   if (whole)
-    TRY(target.Query(stop, deadline, "DELETE FROM cutover.chunk WHERE migration_uid = $1",
-                     {migration_uid}));
+    for (const char* sql : {"DELETE FROM cutover.chunk WHERE migration_uid = $1",
+                            "DELETE FROM cutover.run WHERE migration_uid = $1"})
+      TRY(target.Query(stop, deadline, sql, {migration_uid}));
   TRY(target.Query(stop, deadline,
                    "DELETE FROM cutover.result"
                    " WHERE migration_uid = $1 AND attempt = $2 AND kind = $3",
@@ -115,24 +119,65 @@ Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& targe
   return Ok();
 }
 
-Status WriteChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
-                   std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks) {
-  std::vector<std::string> tables, numbers, ranges, rows, bytes, digests;
+Status WritePlan(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                 std::string_view migration_uid, int attempt, std::string_view snapshot,
+                 const std::vector<Chunk>& chunks) {
+  std::vector<std::string> tables, numbers, groups, from, to;
   for (const Chunk& chunk : chunks) {
     tables.push_back(chunk.table);
     numbers.push_back(std::to_string(chunk.number));
-    ranges.push_back(chunk.key_range);
+    groups.push_back(std::to_string(chunk.group));
+    from.push_back(std::to_string(chunk.block_from));
+    to.push_back(std::to_string(chunk.block_to.value_or(-1)));  // Blocks are never negative.
+  }
+  TRY(target.Query(stop, deadline,
+                   "INSERT INTO cutover.run (migration_uid, attempt, snapshot) VALUES ($1, $2, $3)",
+                   {migration_uid, attempt, snapshot}));
+  TRY(target.Query(stop, deadline,
+                   "INSERT INTO cutover.chunk (migration_uid, attempt, table_name, chunk,"
+                   " chunk_group, block_from, block_to)"
+                   " SELECT $1, $2, t, n, g, f, nullif(e, -1) FROM unnest($3::text[], $4::int[],"
+                   " $5::int[], $6::int8[], $7::int8[]) AS x (t, n, g, f, e)",
+                   {migration_uid, attempt, tables, numbers, groups, from, to}));
+  return Ok();
+}
+
+Result<std::optional<std::vector<Chunk>>> ReadPlan(std::stop_token stop, Deadline deadline,
+                                                   pg::Connection& target,
+                                                   std::string_view migration_uid, int attempt,
+                                                   std::string_view snapshot) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, deadline,
+                          "SELECT FROM cutover.run"
+                          " WHERE migration_uid = $1 AND attempt = $2 AND snapshot = $3",
+                          {migration_uid, attempt, snapshot}));
+  if (rows.empty()) return std::optional<std::vector<Chunk>>();
+  TRY_ASSIGN(auto chunks, ReadChunks(stop, deadline, target, migration_uid, attempt));
+  return std::optional<std::vector<Chunk>>(std::move(chunks));
+}
+
+Status CommitChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                    std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks) {
+  std::vector<std::string> tables, numbers, rows, bytes, digests;
+  for (const Chunk& chunk : chunks) {
+    tables.push_back(chunk.table);
+    numbers.push_back(std::to_string(chunk.number));
     rows.push_back(std::to_string(chunk.rows));
     bytes.push_back(std::to_string(chunk.bytes));
     digests.push_back(chunk.digest);
   }
-  TRY(target.Query(stop, deadline,
-                   "INSERT INTO cutover.chunk (migration_uid, attempt, table_name, chunk,"
-                   " key_range, rows, bytes, digest)"
-                   " SELECT $1, $2, * FROM unnest($3::text[], $4::int[], $5::text[], $6::int8[],"
-                   " $7::int8[], $8::text[])",
-                   {migration_uid, attempt, tables, numbers, ranges, rows, bytes, digests}));
-  return Ok();
+  TRY_ASSIGN(pg::Rows marked,
+             target.Query(stop, deadline,
+                          "UPDATE cutover.chunk SET rows = x.r, bytes = x.b, digest = x.d,"
+                          " committed_at = clock_timestamp() FROM unnest($3::text[], $4::int[],"
+                          " $5::int8[], $6::int8[], $7::text[]) AS x (t, n, r, b, d)"
+                          " WHERE migration_uid = $1 AND attempt = $2 AND table_name = x.t"
+                          " AND chunk = x.n AND committed_at IS NULL",
+                          {migration_uid, attempt, tables, numbers, rows, bytes, digests}));
+  if (marked.affected() == static_cast<int64_t>(chunks.size())) return Ok();
+  return TerminalError("LedgerMismatch",
+                       "the ledger in schema cutover of the target has no open entry for what was "
+                       "copied; somebody changed it, so start over with an empty database");
 }
 
 Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
@@ -140,14 +185,25 @@ Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
                                       int attempt) {
   TRY_ASSIGN(pg::Rows rows,
              target.Query(stop, deadline,
-                          "SELECT table_name, chunk, key_range, rows, bytes, digest"
+                          "SELECT table_name, chunk, chunk_group, block_from, block_to,"
+                          " committed_at IS NOT NULL, rows, bytes, digest"
                           " FROM cutover.chunk WHERE migration_uid = $1 AND attempt = $2"
-                          " ORDER BY table_name, chunk",
+                          " ORDER BY chunk_group, table_name, chunk",
                           {migration_uid, attempt}));
   std::vector<Chunk> chunks;
-  for (const pg::Row row : rows)
-    chunks.push_back(Chunk{row.Text(0), static_cast<int>(row.Int(1)), row.Text(2), row.Int(3),
-                           row.Int(4), row.Text(5)});
+  for (const pg::Row row : rows) {
+    Chunk chunk{row.Text(0),
+                static_cast<int>(row.Int(1)),
+                static_cast<int>(row.Int(2)),
+                row.Int(3),
+                std::nullopt,
+                row.Bool(5),
+                row.Int(6),
+                row.Int(7),
+                row.Text(8)};
+    if (!row.IsNull(4)) chunk.block_to = row.Int(4);
+    chunks.push_back(std::move(chunk));
+  }
   return chunks;
 }
 

@@ -19,7 +19,9 @@ namespace cutover::mover {
 // What a mover tells about itself, in schema `cutover` of the target database. Tables:
 //
 //   cutover.progress  one row a migration and stage; rewritten at most once a second
-//   cutover.chunk     the copy's ledger, committed with the data it speaks of
+//   cutover.run       one row a migration: under which snapshot its plan was made
+//   cutover.chunk     the copy's plan, and its ledger: a chunk is marked by the transaction that
+//                     carries its rows
 //   cutover.result    one row a migration, attempt and kind of Job; written once, at the end
 //
 // A Backup Job has no target: its result is its termination message alone.
@@ -48,11 +50,15 @@ struct Progress {
   std::vector<StageProgress> stages;  ///< In the order they began.
 };
 
-/// One committed part of a table's copy.
+/// One part of a table's copy.
 struct Chunk {
-  std::string table;      ///< Qualified and quoted.
-  int number = 0;         ///< 0 for a table that was copied whole.
-  std::string key_range;  ///< Empty for a table that was copied whole.
+  std::string table;  ///< Qualified and quoted.
+  int number = 0;     ///< 0 for a table that is copied whole.
+  int group = 0;      ///< Chunks of the same group are committed together.
+  int64_t block_from = 0;
+  std::optional<int64_t> block_to;  ///< Absent: to the table's end.
+  bool committed = false;
+  // Of what was committed:
   int64_t rows = 0;
   int64_t bytes = 0;
   std::string digest;
@@ -86,10 +92,24 @@ Status ForgetRun(std::stop_token stop, Deadline deadline, pg::Connection& target
 Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& target,
                   std::string_view migration_uid, int attempt, const StageProgress& stage);
 
-/// In the transaction that carries the chunks' rows.
-Status WriteChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
-                   std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks);
+/// Writes the plan of a run down, once the tables are there and empty. `snapshot` is the one it was
+/// made under: only a run under the same may go on with it. Runs in the caller's transaction.
+Status WritePlan(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                 std::string_view migration_uid, int attempt, std::string_view snapshot,
+                 const std::vector<Chunk>& chunks);
 
+/// The plan that was written under `snapshot` with all that is committed of it; nothing when there
+/// is none.
+Result<std::optional<std::vector<Chunk>>> ReadPlan(std::stop_token stop, Deadline deadline,
+                                                   pg::Connection& target,
+                                                   std::string_view migration_uid, int attempt,
+                                                   std::string_view snapshot);
+
+/// Marks chunks of the plan, in the transaction that carries their rows.
+Status CommitChunks(std::stop_token stop, Deadline deadline, pg::Connection& target,
+                    std::string_view migration_uid, int attempt, const std::vector<Chunk>& chunks);
+
+/// In the plan's order.
 Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
                                       pg::Connection& target, std::string_view migration_uid,
                                       int attempt);

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -60,6 +61,7 @@ void RowsSeen::Add(const RowsSeen& other) {
   digest.Add(other.digest);
   rows += other.rows;
   bytes += other.bytes;
+  row_bytes_max = std::max(row_bytes_max, other.row_bytes_max);
 }
 
 RowHasher::RowHasher() : context_(EVP_MD_CTX_new()) {
@@ -81,6 +83,7 @@ void RowHasher::Add(std::string_view row, RowsSeen& seen) {
   seen.digest.Add(words);
   ++seen.rows;
   seen.bytes += static_cast<int64_t>(row.size());
+  seen.row_bytes_max = std::max(seen.row_bytes_max, static_cast<int64_t>(row.size()));
 }
 
 }  // namespace cutover::mover

@@ -34,9 +34,12 @@ struct RowsSeen {
   Digest digest;
   int64_t rows = 0;
   int64_t bytes = 0;
+  int64_t row_bytes_max = 0;  ///< The largest of them; no part of what is compared.
 
   void Add(const RowsSeen& other);
-  bool operator==(const RowsSeen&) const = default;
+  bool operator==(const RowsSeen& other) const {
+    return digest == other.digest && rows == other.rows && bytes == other.bytes;
+  }
 };
 
 /// Takes rows one by one. One thread at a time; making one costs some microseconds, so keep it.

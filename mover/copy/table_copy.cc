@@ -154,8 +154,24 @@ Result<RowsSeen> Fill(std::stop_token stop, ReadAhead& reader, pg::Connection& t
 }  // namespace
 
 Chunk LedgerEntry(const TablePlan& table, const TableChunk& chunk, const RowsSeen& seen) {
-  return Chunk{table.Qualified(), chunk.number, chunk.range.Describe(),
-               seen.rows,         seen.bytes,   seen.digest.Hex()};
+  Chunk entry;
+  entry.table = table.Qualified();
+  entry.number = chunk.number;
+  entry.block_from = chunk.range.from;
+  entry.block_to = chunk.range.to;
+  entry.rows = seen.rows;
+  entry.bytes = seen.bytes;
+  entry.digest = seen.digest.Hex();
+  return entry;
+}
+
+RowsSeen SeenOf(const Chunk& entry) {
+  RowsSeen seen;
+  // Only we write there; what is no digest matches no rows, and so will be found.
+  seen.digest = Digest::FromHex(entry.digest).value_or(Digest());
+  seen.rows = entry.rows;
+  seen.bytes = entry.bytes;
+  return seen;
 }
 
 Result<std::vector<RowsSeen>> CopyGroup(std::stop_token stop, pg::Connection& source,
@@ -178,7 +194,7 @@ Result<std::vector<RowsSeen>> CopyGroup(std::stop_token stop, pg::Connection& so
       entries.push_back(LedgerEntry(table, chunk, *filled));
     }
   }
-  TRY(WriteChunks(stop, Deadline::Never(), target, terms.migration_uid, terms.attempt, entries));
+  TRY(CommitChunks(stop, Deadline::Never(), target, terms.migration_uid, terms.attempt, entries));
   TRY(transaction.Commit(stop, Deadline::Never()));
   return seen;
 }

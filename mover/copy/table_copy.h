@@ -37,8 +37,9 @@ struct CopyTerms {
   }
 };
 
-/// How the ledger writes a chunk down.
+/// How the ledger writes a chunk down, and what it says of one.
 Chunk LedgerEntry(const TablePlan& table, const TableChunk& chunk, const RowsSeen& seen);
+RowsSeen SeenOf(const Chunk& entry);
 
 /// Copies the chunks of `group` (of `tables`) and writes the ledger, in one transaction of the
 /// target: what is not in the ledger is not there. Rows are relayed unparsed and hashed while they

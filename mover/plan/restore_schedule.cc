@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
+#include <utility>
 
 namespace cutover::mover {
 namespace {
 
-constexpr size_t kUnitItemsMax = 64;
+/// A foreign key of a table below this is proven while it is added, in one statement.
+constexpr int64_t kProveLaterBytesMin = 1 << 20;
 
 bool IsIndexLike(const RestoreItem& item) {
   return item.type == "INDEX" || item.type == "CONSTRAINT" || item.type == "INDEX ATTACH";
@@ -57,7 +60,8 @@ ForeignKeyPlan PlanForeignKey(const RestoreItem& item, const TablesByObject& tab
   if (found == tables.end()) return plan;
   const TableOfObject& table = found->second;
   plan.table_bytes = table.table_bytes;
-  if (!table.plain_table || !table.validated) return plan;
+  if (!table.plain_table || !table.validated || table.table_bytes < kProveLaterBytesMin)
+    return plan;
   std::string not_valid = WithNotValid(item.sql);
   if (not_valid.empty()) return plan;
   plan.sql = std::move(not_valid);
@@ -66,36 +70,50 @@ ForeignKeyPlan PlanForeignKey(const RestoreItem& item, const TablesByObject& tab
   return plan;
 }
 
-/// Small tables together, up to kUnitItemsMax items; of a big table first the keys, in one unit
-/// since they lock each other out, then each index alone.
-void PlanIndexes(const std::map<uint32_t, std::vector<const RestoreItem*>>& by_table,
-                 const std::map<uint32_t, int64_t>& bytes, RestoreSchedule& schedule) {
+/// The indexes and keys of one table.
+struct TableIndexes {
+  uint32_t table = 0;
+  int64_t bytes = 0;
+  std::string name;
+  std::vector<const RestoreItem*> items;
+};
+
+/// Of a big table first the keys, in one unit since they lock each other out, then each index
+/// alone.
+void PlanBigTable(const TableIndexes& table, RestoreSchedule& schedule) {
+  RestoreUnit keys{{}, table.bytes, {table.table}};
+  for (const RestoreItem* item : table.items) {
+    if (item->type == "CONSTRAINT")
+      keys.items.push_back(item);
+    else
+      schedule.indexes.push_back(RestoreUnit{{item}, table.bytes, {table.table}});
+  }
+  if (!keys.items.empty()) schedule.unique_first.push_back(std::move(keys));
+}
+
+/// In the order in which tables are copied, so that units are ready one after the other; small
+/// tables together, up to kUnitItemsMax items.
+void PlanIndexes(std::vector<TableIndexes> tables, RestoreSchedule& schedule) {
+  std::sort(tables.begin(), tables.end(), [](const TableIndexes& a, const TableIndexes& b) {
+    return std::tie(b.bytes, a.name, a.table) < std::tie(a.bytes, b.name, b.table);
+  });
   RestoreUnit shared;
-  for (const auto& [table, items] : by_table) {
-    const int64_t table_bytes = bytes.at(table);
-    if (table_bytes < kSharedUnitBytesMax) {
-      shared.items.insert(shared.items.end(), items.begin(), items.end());
-      shared.table_bytes += table_bytes;
-      if (shared.items.size() < kUnitItemsMax && shared.table_bytes < kSharedUnitBytesMax) continue;
-      schedule.unique_first.push_back(std::move(shared));
-      shared = RestoreUnit();
+  auto close_shared = [&] {
+    if (!shared.items.empty()) schedule.unique_first.push_back(std::exchange(shared, {}));
+  };
+  for (const TableIndexes& table : tables) {
+    if (table.bytes >= kSharedUnitBytesMax) {
+      PlanBigTable(table, schedule);
       continue;
     }
-    RestoreUnit keys{{}, table_bytes};
-    for (const RestoreItem* item : items) {
-      if (item->type == "CONSTRAINT")
-        keys.items.push_back(item);
-      else
-        schedule.indexes.push_back(RestoreUnit{{item}, table_bytes});
-    }
-    if (!keys.items.empty()) schedule.unique_first.push_back(std::move(keys));
+    if (shared.items.size() + table.items.size() > kUnitItemsMax ||
+        shared.table_bytes + table.bytes > kSharedUnitBytesMax)
+      close_shared();
+    shared.items.insert(shared.items.end(), table.items.begin(), table.items.end());
+    shared.table_bytes += table.bytes;
+    shared.tables.push_back(table.table);
   }
-  if (!shared.items.empty()) schedule.unique_first.push_back(std::move(shared));
-  auto biggest_first = [](const RestoreUnit& a, const RestoreUnit& b) {
-    return a.table_bytes > b.table_bytes;
-  };
-  std::stable_sort(schedule.unique_first.begin(), schedule.unique_first.end(), biggest_first);
-  std::stable_sort(schedule.indexes.begin(), schedule.indexes.end(), biggest_first);
+  close_shared();
 }
 
 }  // namespace
@@ -104,8 +122,7 @@ RestoreSchedule PlanRestore(const RestoreScript& script, const std::set<int>& pr
                             const TablesByObject& tables) {
   RestoreSchedule schedule;
   const std::set<int> late = LateIds(script, pre_data, tables);
-  std::map<uint32_t, std::vector<const RestoreItem*>> by_table;
-  std::map<uint32_t, int64_t> bytes;
+  std::map<uint32_t, TableIndexes> by_table;
   for (const RestoreItem& item : script.items) {
     if (IsExtension(item)) continue;
     if (pre_data.contains(item.dump_id)) {
@@ -124,12 +141,17 @@ RestoreSchedule PlanRestore(const RestoreScript& script, const std::set<int>& pr
         schedule.partitioned.push_back(&item);
         continue;
       }
-      const uint32_t table = found == tables.end() ? 0 : found->second.table_oid;
-      bytes[table] = found == tables.end() ? 0 : found->second.table_bytes;
-      by_table[table].push_back(&item);
+      const TableOfObject of = found == tables.end() ? TableOfObject() : found->second;
+      TableIndexes& table = by_table[of.table_oid];
+      table.table = of.table_oid;
+      table.bytes = of.table_bytes;
+      table.name = of.table;
+      table.items.push_back(&item);
     }
   }
-  PlanIndexes(by_table, bytes, schedule);
+  std::vector<TableIndexes> indexes;
+  for (auto& [oid, table] : by_table) indexes.push_back(std::move(table));
+  PlanIndexes(std::move(indexes), schedule);
   std::stable_sort(schedule.foreign_keys.begin(), schedule.foreign_keys.end(),
                    [](const ForeignKeyPlan& a, const ForeignKeyPlan& b) {
                      return a.table_bytes > b.table_bytes;

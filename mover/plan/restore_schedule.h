@@ -28,10 +28,11 @@ using TablesByObject = std::map<uint32_t, TableOfObject>;
 struct RestoreUnit {
   std::vector<const RestoreItem*> items;
   int64_t table_bytes = 0;
+  std::vector<uint32_t> tables;  ///< OIDs, on the source, of those whose rows must be there before.
 };
 
-/// A foreign key in two steps: added NOT VALID it only changes the catalog, and the scan that
-/// proves it can run beside others. Empty `validate_sql`: it goes in as the dump says.
+/// A foreign key of a big table in two steps: added NOT VALID it only changes the catalog, and the
+/// scan that proves it can run beside others. Empty `validate_sql`: it goes in as the dump says.
 struct ForeignKeyPlan {
   const RestoreItem* item = nullptr;
   std::string sql;
@@ -58,6 +59,11 @@ struct RestoreSchedule {
   std::vector<const RestoreItem*> rest;
   std::vector<const RestoreItem*> event_triggers;
 };
+
+/// As many items as share a transaction: few commits, and no more locks than a server's default
+/// lock table holds.
+inline constexpr size_t kUnitItemsMax = 64;
+inline constexpr size_t kUnitSqlBytesMax = 1 << 20;
 
 /// Tables below this share a transaction: for an Odoo database the time is commits, not bytes.
 inline constexpr int64_t kSharedUnitBytesMax = 16 << 20;

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <stop_token>
+#include <utility>
 
 #include "operator/base/result.h"
 
@@ -20,5 +22,13 @@ using LaneFactory = std::function<Result<Lane>(std::stop_token)>;
 /// in an error with reason "Stopped".
 Status RunInParallel(std::stop_token stop, int lanes_max, size_t task_count,
                      const LaneFactory& make_lane);
+
+/// Calls both at the same time, the first in a thread of its own, and returns both results.
+template <class A, class B>
+auto Together(A first, B second) {
+  std::future<decltype(first())> pending = std::async(std::launch::async, std::move(first));
+  auto right = second();
+  return std::pair(pending.get(), std::move(right));
+}
 
 }  // namespace cutover::mover

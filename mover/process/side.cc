@@ -16,22 +16,52 @@ Result<Side> Side::Open(std::stop_token stop, const pg::ConnectOptions& options)
   TRY_ASSIGN(pg::Connection holder, pg::Connection::Open(stop, deadline, options));
   Side side(options, std::move(holder));
   TRY(side.holder_.Exec(stop, deadline, kBegin));
-  TRY_ASSIGN(pg::Rows rows, side.holder_.QueryOne(stop, deadline,
-                                                  "SELECT pg_catalog.pg_export_snapshot(),"
-                                                  " current_setting('server_version'),"
-                                                  " current_setting('server_encoding')"));
+  TRY_ASSIGN(pg::Rows rows,
+             side.holder_.QueryOne(stop, deadline, "SELECT pg_catalog.pg_export_snapshot()"));
   side.snapshot_ = rows[0].Text(0);
-  side.version_ = rows[0].Text(1);
-  side.encoding_ = rows[0].Text(2);
+  TRY(side.ReadServer(stop));
   return side;
 }
 
-Result<pg::Connection> Side::OpenLane(std::stop_token stop) const {
+Result<Side> Side::Adopt(std::stop_token stop, const pg::ConnectOptions& options,
+                         const std::string& snapshot) {
   const Deadline deadline = Deadline::After(kConnectTimeout);
-  TRY_ASSIGN(pg::Connection lane, pg::Connection::Open(stop, deadline, options_));
-  TRY(lane.Exec(stop, deadline,
-                std::string(kBegin) + "; SET TRANSACTION SNAPSHOT " + pg::QuoteLiteral(snapshot_)));
+  TRY_ASSIGN(pg::Connection holder, pg::Connection::Open(stop, deadline, options));
+  Side side(options, std::move(holder));
+  side.snapshot_ = snapshot;
+  TRY(side.Begin(stop, side.holder_, kBegin));
+  TRY(side.ReadServer(stop));
+  return side;
+}
+
+Status Side::ReadServer(std::stop_token stop) {
+  TRY_ASSIGN(pg::Rows rows, holder_.QueryOne(stop, Deadline::After(kConnectTimeout),
+                                             "SELECT current_setting('server_version'),"
+                                             " current_setting('server_encoding')"));
+  version_ = rows[0].Text(0);
+  encoding_ = rows[0].Text(1);
+  return Ok();
+}
+
+Result<pg::Connection> Side::OpenLane(std::stop_token stop) const {
+  TRY_ASSIGN(pg::Connection lane,
+             pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_));
+  TRY(Begin(stop, lane, kBegin));
   return lane;
+}
+
+Status Side::Renew(std::stop_token stop, pg::Connection& lane) const {
+  return Begin(stop, lane, std::string("COMMIT; ") + kBegin);
+}
+
+Status Side::Begin(std::stop_token stop, pg::Connection& lane, const std::string& begin) const {
+  Status begun = lane.Exec(stop, Deadline::After(kConnectTimeout),
+                           begin + "; SET TRANSACTION SNAPSHOT " + pg::QuoteLiteral(snapshot_));
+  // 22023 and 42704: no such snapshot, in the words of different majors.
+  if (begun || (lane.last_sqlstate() != "22023" && lane.last_sqlstate() != "42704")) return begun;
+  return RetryError("SnapshotLost",
+                    "the source no longer holds the snapshot that was being copied (its server "
+                    "was restarted, or the session was ended); run it again, it starts over");
 }
 
 }  // namespace cutover::mover

@@ -16,8 +16,16 @@ class Side {
  public:
   static Result<Side> Open(std::stop_token stop, const pg::ConnectOptions& options);
 
+  /// Reads under a snapshot that somebody else exported and holds. "SnapshotLost" when it is gone:
+  /// only another run, from the start, can help then.
+  static Result<Side> Adopt(std::stop_token stop, const pg::ConnectOptions& options,
+                            const std::string& snapshot);
+
   /// Another connection in a read-only transaction under the same snapshot. Thread-safe.
   Result<pg::Connection> OpenLane(std::stop_token stop) const;
+  /// Lets a lane begin another transaction under the same snapshot, with no locks left of the one
+  /// before.
+  Status Renew(std::stop_token stop, pg::Connection& lane) const;
 
   pg::Connection& connection() { return holder_; }
   const pg::ConnectOptions& options() const { return options_; }
@@ -28,6 +36,8 @@ class Side {
  private:
   Side(pg::ConnectOptions options, pg::Connection holder)
       : options_(std::move(options)), holder_(std::move(holder)) {}
+  Status ReadServer(std::stop_token stop);
+  Status Begin(std::stop_token stop, pg::Connection& lane, const std::string& begin) const;
 
   pg::ConnectOptions options_;
   pg::Connection holder_;

@@ -10,9 +10,6 @@
 namespace cutover::mover {
 namespace {
 
-constexpr size_t kItemsPerTransaction = 64;
-constexpr size_t kBytesPerTransaction = 1 << 20;
-
 Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(transaction.Exec(stop, Deadline::Never(), sql));
@@ -30,18 +27,49 @@ Status InTransactionOrUsualPath(std::stop_token stop, pg::Connection& target,
   return again ? again : done;
 }
 
+Error ExplainFailedName(Error error) {
+  if (FailedByName(error))
+    error.message +=
+        "; a function that it calls looks for names in the search path, and newer "
+        "servers allow none there: on the source, ALTER that FUNCTION … SET "
+        "search_path, then try again";
+  return error;
+}
+
+/// `late`, where given, takes the entries that failed for want of a name.
 Status OneByOne(std::stop_token stop, pg::Connection& target,
-                const std::vector<const RestoreItem*>& items, size_t from, size_t to) {
+                const std::vector<const RestoreItem*>& items, size_t from, size_t to,
+                std::vector<const RestoreItem*>* late) {
   for (size_t i = from; i < to; ++i) {
     Status done = InTransactionOrUsualPath(stop, target, items[i]->sql);
     if (done) continue;
-    Error error = WithContext(std::move(done).error(), "restoring " + items[i]->Describe());
-    if (FailedByName(error))
-      error.message +=
-          "; a function that it calls looks for names in the search path, and newer "
-          "servers allow none there: on the source, ALTER that FUNCTION … SET "
-          "search_path, then try again";
-    return tl::make_unexpected(std::move(error));
+    if (late != nullptr && FailedByName(done.error())) {
+      late->push_back(items[i]);
+      continue;
+    }
+    return tl::make_unexpected(ExplainFailedName(
+        WithContext(std::move(done).error(), "restoring " + items[i]->Describe())));
+  }
+  return Ok();
+}
+
+Status RestoreInBatches(std::stop_token stop, pg::Connection& target,
+                        const std::vector<const RestoreItem*>& items,
+                        std::vector<const RestoreItem*>* late) {
+  size_t from = 0;
+  while (from < items.size()) {
+    std::string batch;
+    size_t to = from;
+    while (to < items.size() && to - from < kUnitItemsMax &&
+           (to == from || batch.size() + items[to]->sql.size() < kUnitSqlBytesMax))
+      batch += items[to++]->sql;
+    Status done = InTransaction(stop, target, batch);
+    if (!done) {
+      if (!target.usable()) return done;
+      // Nothing of the batch is there; again in single steps, to find the entry or its remedy.
+      TRY(OneByOne(stop, target, items, from, to, late));
+    }
+    from = to;
   }
   return Ok();
 }
@@ -52,61 +80,41 @@ bool FailedByName(const Error& error) { return error.reason == "UndefinedObject"
 
 Status RestoreItems(std::stop_token stop, pg::Connection& target,
                     const std::vector<const RestoreItem*>& items) {
-  size_t from = 0;
-  while (from < items.size()) {
-    std::string batch;
-    size_t to = from;
-    while (to < items.size() && to - from < kItemsPerTransaction &&
-           (to == from || batch.size() + items[to]->sql.size() < kBytesPerTransaction))
-      batch += items[to++]->sql;
-    Status done = InTransaction(stop, target, batch);
-    if (!done) {
-      if (!target.usable()) return done;
-      // Nothing of the batch is there; again in single steps, to find the entry or its remedy.
-      TRY(OneByOne(stop, target, items, from, to));
-    }
-    from = to;
-  }
-  return Ok();
+  return RestoreInBatches(stop, target, items, nullptr);
 }
 
-Status RestoreUnits(std::stop_token stop, const Connector& connect, int jobs,
-                    const std::vector<RestoreUnit>& units) {
-  return RunInParallel(stop, jobs, units.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
-    TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
-    auto target = std::make_shared<pg::Connection>(std::move(opened));
-    return Lane([target, &units](std::stop_token task_stop, size_t task) {
-      return RestoreItems(task_stop, *target, units[task].items);
-    });
-  });
-}
-
-Status RestoreForeignKeys(std::stop_token stop, const Connector& connect, int jobs,
-                          const std::vector<ForeignKeyPlan>& keys) {
+Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_max,
+                    const std::vector<RestoreWave>& waves) {
   TRY_ASSIGN(pg::Connection target, connect(stop));
-  std::vector<RestoreItem> changed;
-  changed.reserve(keys.size());
-  std::vector<const RestoreItem*> items;
-  std::vector<const ForeignKeyPlan*> to_validate;
-  for (const ForeignKeyPlan& key : keys) {
-    changed.push_back(*key.item);
-    changed.back().sql = key.sql;
-    items.push_back(&changed.back());
-    if (!key.validate_sql.empty()) to_validate.push_back(&key);
-  }
-  TRY(RestoreItems(stop, target, items));
-  return RunInParallel(
-      stop, jobs, to_validate.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
-        TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
-        auto lane = std::make_shared<pg::Connection>(std::move(opened));
-        return Lane([lane, &to_validate](std::stop_token task_stop, size_t task) -> Status {
-          const ForeignKeyPlan& key = *to_validate[task];
-          Status done = InTransactionOrUsualPath(task_stop, *lane, key.validate_sql);
-          if (done) return done;
-          return tl::make_unexpected(
-              WithContext(std::move(done).error(), "proving " + key.item->Describe()));
+  Mutex mutex;
+  std::vector<const RestoreItem*> late;
+  for (const RestoreWave& wave : waves) {
+    if (wave.size() == 1) {
+      TRY(RestoreItems(stop, target, wave.front().items));
+      continue;
+    }
+    Status done =
+        RunInParallel(stop, lanes_max, wave.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
+          TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
+          auto lane = std::make_shared<pg::Connection>(std::move(opened));
+          return Lane([&, lane](std::stop_token task_stop, size_t task) -> Status {
+            std::vector<const RestoreItem*> failed;
+            TRY(RestoreInBatches(task_stop, *lane, wave[task].items, &failed));
+            MutexLock lock(mutex);
+            late.insert(late.end(), failed.begin(), failed.end());
+            return Ok();
+          });
         });
-      });
+    TRY(done);
+  }
+  return RestoreItems(stop, target, late);
+}
+
+Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key) {
+  Status done = InTransactionOrUsualPath(stop, target, key.validate_sql);
+  if (done) return done;
+  return tl::make_unexpected(
+      WithContext(std::move(done).error(), "proving " + key.item->Describe()));
 }
 
 Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
@@ -146,32 +154,34 @@ Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
   return Ok();
 }
 
-Result<std::vector<std::string>> AnalyzeAll(std::stop_token stop, const Connector& connect,
-                                            int jobs) {
-  TRY_ASSIGN(pg::Connection target, connect(stop));
-  TRY_ASSIGN(pg::Rows rows,
-             target.Query(stop, Deadline::Never(),
-                          "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
-                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                          " WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname !~ '^pg_'"
-                          " AND n.nspname NOT IN ('information_schema', 'cutover')"
-                          " ORDER BY c.relpages DESC, c.oid"));
+Result<std::vector<std::string>> ReadRootsAndMatviews(std::stop_token stop,
+                                                      pg::Connection& target) {
+  TRY_ASSIGN(pg::Rows rows, target.Query(stop, Deadline::Never(),
+                                         "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
+                                         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                                         " WHERE c.relkind IN ('m', 'p') AND n.nspname !~ '^pg_'"
+                                         " AND n.nspname NOT IN ('information_schema', 'cutover')"
+                                         " ORDER BY c.oid"));
   std::vector<std::string> names;
   for (const pg::Row row : rows) names.push_back(pg::QuoteQualified(row.Text(0), row.Text(1)));
-  Mutex mutex;
+  return names;
+}
+
+Result<std::vector<std::string>> Analyze(std::stop_token stop, pg::Connection& target,
+                                         const std::vector<std::string>& names) {
   std::vector<std::string> warnings;
-  TRY(RunInParallel(stop, jobs, names.size(), [&](std::stop_token lane_stop) -> Result<Lane> {
-    TRY_ASSIGN(pg::Connection opened, connect(lane_stop));
-    auto lane = std::make_shared<pg::Connection>(std::move(opened));
-    return Lane([&, lane](std::stop_token task_stop, size_t task) -> Status {
-      Status done = InTransactionOrUsualPath(task_stop, *lane, "ANALYZE " + names[task]);
-      if (done) return Ok();
-      if (!lane->usable()) return done;
-      MutexLock lock(mutex);
-      warnings.push_back("no statistics for " + names[task] + ": " + done.error().message);
-      return Ok();
-    });
-  }));
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  if (names.empty() || target.Exec(stop, Deadline::Never(), "ANALYZE " + list)) return warnings;
+  for (const std::string& name : names) {
+    if (!target.usable()) break;
+    Status done = InTransactionOrUsualPath(stop, target, "ANALYZE " + name);
+    if (!done) warnings.push_back("no statistics for " + name + ": " + done.error().message);
+  }
+  if (!target.usable())
+    return RetryError(
+        "ConnectionLost",
+        "the connection to the target was lost while statistics were made; try again");
   return warnings;
 }
 

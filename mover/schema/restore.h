@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mover/plan/restore_schedule.h"
+#include "mover/plan/restore_waves.h"
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
@@ -23,14 +24,13 @@ Status RestoreItems(std::stop_token stop, pg::Connection& target,
 /// Opens another connection of the run.
 using Connector = std::function<Result<pg::Connection>(std::stop_token)>;
 
-/// Restores units on up to `jobs` connections, in their order.
-Status RestoreUnits(std::stop_token stop, const Connector& connect, int jobs,
-                    const std::vector<RestoreUnit>& units);
+/// Restores what stands before the data, each wave on up to `lanes_max` connections. An entry that
+/// fails for want of a name is tried again at the end: a dump need not name every dependency.
+Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_max,
+                    const std::vector<RestoreWave>& waves);
 
-/// Adds the foreign keys one after the other without looking at rows, then proves them in parallel,
-/// biggest table first.
-Status RestoreForeignKeys(std::stop_token stop, const Connector& connect, int jobs,
-                          const std::vector<ForeignKeyPlan>& keys);
+/// The second step of a foreign key that was added without looking at rows.
+Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key);
 
 /// Fills the materialized views that are filled on the source (qualified names in `populated`),
 /// those first that others read.
@@ -41,10 +41,13 @@ Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
 Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
                                                        pg::Connection& source);
 
-/// Statistics for every table, partition root and materialized view, each by its own statement: one
-/// unreachable foreign partition must not cost the others theirs. Returns what failed as warnings.
-Result<std::vector<std::string>> AnalyzeAll(std::stop_token stop, const Connector& connect,
-                                            int jobs);
+/// Partition roots and materialized views: their statistics read other relations.
+Result<std::vector<std::string>> ReadRootsAndMatviews(std::stop_token stop, pg::Connection& target);
+
+/// Statistics for each relation by its own statement: one unreachable foreign partition must not
+/// cost the others theirs. Returns what failed as warnings.
+Result<std::vector<std::string>> Analyze(std::stop_token stop, pg::Connection& target,
+                                         const std::vector<std::string>& names);
 
 /// True when a statement failed because a name was not found, which may be the empty search path's
 /// doing.

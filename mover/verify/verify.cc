@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <future>
 #include <memory>
 #include <set>
 #include <thread>
@@ -30,14 +29,6 @@ namespace {
 
 std::string Words(const RowsSeen& seen) {
   return std::to_string(seen.rows) + " rows, digest " + seen.digest.Hex();
-}
-
-/// Calls both at the same time, the first in a thread of its own.
-template <class A, class B>
-auto Together(A first, B second) {
-  std::future<decltype(first())> pending = std::async(std::launch::async, std::move(first));
-  auto right = second();
-  return std::pair(pending.get(), std::move(right));
 }
 
 /// Requests a stop when the budget is spent, or when somebody outside does.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mover/process/source_guard.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+namespace cutover::mover {
+namespace {
+
+constexpr size_t kTablesPerLock = 200;
+
+// A row's xmin tells who wrote it last; the sum over all rows that make up an object changes when
+// one of them does. VACUUM and ANALYZE change catalog rows in place, which leaves xmin alone.
+constexpr char kFingerprints[] = R"(
+WITH part (relation, mark) AS (
+  SELECT attrelid, xmin::text::int8 FROM pg_catalog.pg_attribute WHERE attnum > 0
+  UNION ALL SELECT conrelid, xmin::text::int8 FROM pg_catalog.pg_constraint WHERE conrelid <> 0
+  UNION ALL SELECT indrelid, xmin::text::int8 FROM pg_catalog.pg_index
+  UNION ALL SELECT tgrelid, xmin::text::int8 FROM pg_catalog.pg_trigger
+  UNION ALL SELECT polrelid, xmin::text::int8 FROM pg_catalog.pg_policy
+  UNION ALL SELECT adrelid, xmin::text::int8 FROM pg_catalog.pg_attrdef
+  UNION ALL SELECT ev_class, xmin::text::int8 FROM pg_catalog.pg_rewrite),
+own (relation, parts, marks) AS (SELECT relation, count(*), sum(mark) FROM part GROUP BY relation)
+SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+            WHEN 'f' THEN 'foreign table' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index'
+            ELSE 'table' END || ' ' || n.nspname || '.' || c.relname,
+       concat_ws(' ', c.oid, c.xmin, c.relfilenode, o.parts, o.marks)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN own o ON o.relation = c.oid
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
+UNION ALL
+SELECT 'function ' || n.nspname || '.' || p.proname || '('
+         || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')',
+       concat_ws(' ', p.oid, p.xmin)
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
+UNION ALL
+SELECT 'schema ' || nspname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_namespace
+WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'cutover'))";
+
+Result<std::map<std::string, std::string>> ReadFingerprints(std::stop_token stop,
+                                                            pg::Connection& connection) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, Deadline::Never(), kFingerprints));
+  std::map<std::string, std::string> fingerprints;
+  for (const pg::Row row : rows) fingerprints.emplace(row.Text(0), row.Text(1));
+  return fingerprints;
+}
+
+/// Who stands in the way, asked over a connection of its own: the holder's is in a failed
+/// transaction.
+std::string DescribeBlocker(std::stop_token stop, const pg::ConnectOptions& options,
+                            const TablePlan& table) {
+  const Deadline deadline = Deadline::After(std::chrono::seconds(10));
+  auto connection = pg::Connection::Open(stop, deadline, options);
+  if (!connection) return "";
+  auto rows = connection->Query(stop, deadline,
+                                "SELECT a.pid, a.usename, a.application_name"
+                                " FROM pg_catalog.pg_locks l"
+                                " JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+                                " WHERE l.relation = $1::oid AND l.granted"
+                                " AND l.mode = 'AccessExclusiveLock' LIMIT 1",
+                                {table.oid});
+  if (!rows || rows->empty()) return "";
+  return " by process " + (*rows)[0].Text(0) + " of role " + (*rows)[0].Text(1) + " (" +
+         (*rows)[0].Text(2) + ")";
+}
+
+Status LockOne(std::stop_token stop, pg::Connection& holder, const TablePlan& table) {
+  Status locked = holder.Exec(stop, Deadline::Never(),
+                              "LOCK TABLE ONLY " + table.Qualified() + " IN ACCESS SHARE MODE");
+  if (locked || holder.last_sqlstate() != "55P03") return locked;
+  return RetryError("SourceTableLocked", "table " + table.Display() + " of the source is locked" +
+                                             DescribeBlocker(stop, holder.options(), table) +
+                                             "; wait for that to end, or end it, then try again");
+}
+
+}  // namespace
+
+Status LockTables(std::stop_token stop, pg::Connection& holder,
+                  const std::vector<TablePlan>& tables, int seconds_max) {
+  TRY(holder.Exec(stop, Deadline::Never(),
+                  "SET LOCAL lock_timeout TO '" + std::to_string(seconds_max) + "s'"));
+  for (size_t from = 0; from < tables.size(); from += kTablesPerLock) {
+    const size_t to = std::min(from + kTablesPerLock, tables.size());
+    std::string list;
+    for (size_t i = from; i < to; ++i)
+      list += (list.empty() ? "ONLY " : ", ONLY ") + tables[i].Qualified();
+    // A failure must not end the transaction, which holds the snapshot.
+    TRY(holder.Exec(stop, Deadline::Never(), "SAVEPOINT tables"));
+    Status locked =
+        holder.Exec(stop, Deadline::Never(), "LOCK TABLE " + list + " IN ACCESS SHARE MODE");
+    if (!locked) {
+      if (holder.last_sqlstate() != "55P03") return locked;
+      TRY(holder.Exec(stop, Deadline::Never(), "ROLLBACK TO SAVEPOINT tables"));
+      for (size_t i = from; i < to; ++i) TRY(LockOne(stop, holder, tables[i]));
+    }
+    TRY(holder.Exec(stop, Deadline::Never(), "RELEASE SAVEPOINT tables"));
+  }
+  return holder.Exec(stop, Deadline::Never(), "SET LOCAL lock_timeout TO 0");
+}
+
+Result<SchemaChanges> FindSchemaChanges(std::stop_token stop, pg::Connection& holder,
+                                        pg::Connection& now) {
+  TRY_ASSIGN(auto before, ReadFingerprints(stop, holder));
+  TRY_ASSIGN(auto after, ReadFingerprints(stop, now));
+  SchemaChanges changes;
+  for (const auto& [object, fingerprint] : before) {
+    auto found = after.find(object);
+    if (found == after.end() || found->second != fingerprint) changes.changed.push_back(object);
+    if (found != after.end()) after.erase(found);
+  }
+  for (const auto& [object, fingerprint] : after) changes.appeared.push_back(object);
+  return changes;
+}
+
+}  // namespace cutover::mover
