@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 
 from .repository import cache_directory, say, shell
+from .rootfs import command_in
 from .servers import BINARIES
 
 OWNER = "odoo"
@@ -82,20 +83,15 @@ def build(server, database, archive):
 
 
 def run_odoo(rootfs, work, arguments, command=None):
-    """Runs Odoo in its root filesystem, with `work` at /mnt. Mounts end with the program."""
-    script = """set -eu
-      mount --bind "$1" "$1"; mount --bind "$2" "$1/mnt"; mount --rbind /dev "$1/dev"
-      mount -t proc proc "$1/proc"; rootfs=$1; shift 2
-      exec chroot --userspec=1000:1000 "$rootfs" env HOME=/mnt /usr/bin/python3 /usr/bin/odoo "$@"
-    """
-    odoo = [*([command] if command else []), "-c", "/mnt/odoo.conf", *arguments]
+    """Runs Odoo as its own user. `work` has its configuration, data and log."""
+    odoo = ["env", "HOME=/mnt", "/usr/bin/python3", "/usr/bin/odoo",
+            *([command] if command else []), "-c", "/mnt/odoo.conf", *arguments]  # fmt: skip
     # In Odoo 19 the environment's PG* beat the configuration.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
     log = pathlib.Path(work, "odoo.log")
     with open(log, "ab") as output:
-        done = subprocess.run(
-            ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "bash", rootfs,
-             work, *odoo], stdout=output, stderr=output, env=environment, check=False)  # fmt: skip
+        done = subprocess.run(command_in(rootfs, work, odoo, user="1000:1000"), stdout=output,
+                              stderr=output, env=environment, check=False)  # fmt: skip
     if done.returncode != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
         raise SystemExit(f"Odoo failed with exit code {done.returncode}:\n{tail}")

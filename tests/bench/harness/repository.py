@@ -23,6 +23,11 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def client_programs():
+    """The directory of pg_dump and pg_restore of the newest major, as the mover's image has them."""
+    return shell("hack/pg-tools | sed -n 's/^clients [0-9]* //p'")
+
+
 def shell(command):
     """Runs a line of bash with the functions of hack/lib; returns the last line that it prints."""
     script = ("set -euo pipefail; source hack/lib/common.sh; source hack/lib/images.sh; " + command)

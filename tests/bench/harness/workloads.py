@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The databases that are copied. Each is made once for a pair of servers and then only read."""
 
+import subprocess
 import time
 
 from . import odoo
 from .repository import WORKLOADS, say
+from .servers import BINARIES
 
 NAMES = ("odoo", "large", "small")
 OWNER = "bench"
@@ -58,3 +60,8 @@ def describe(server, name):
         " FROM pg_class c WHERE relnamespace NOT IN"
         " (SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%'"
         "  OR nspname = 'information_schema')", name)  # fmt: skip
+
+
+def warm_up(server, name):
+    """Reads the database once, so that the first contender does not read it from disk for all."""
+    subprocess.run([BINARIES / "pg_dump", "-f", "/dev/null", server.uri(name)], check=True)
