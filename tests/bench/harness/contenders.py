@@ -143,18 +143,20 @@ def find_mover(given):
     built = pathlib.Path(given or REPOSITORY / "build/release/bin/cutover-mover")
     if not built.exists():
         raise SystemExit(f"{built} is not there; build it with:"
-                         " cmake --preset release && ninja -C build/release cutover-mover")  # fmt: skip
+                         " cmake --preset release && ninja -C build/release cutover-mover")
     return built
 
 
 def what_differs(pair, workload):
-    """Numbers of relations and constraints in which source and copy differ, in words; empty if in
-    none. Cheap and crude, but it finds a contender that gave up on some objects and said nothing."""
-    sql = ("SELECT kind || ' ' || count(*) FROM ("
-           "SELECT 'relkind ' || relkind, relnamespace FROM pg_class UNION ALL"
-           " SELECT 'contype ' || contype, connamespace FROM pg_constraint) o(kind, namespace)"
-           " WHERE namespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%'"
-           " OR nspname = 'information_schema') GROUP BY kind ORDER BY kind")  # fmt: skip
+    """The source's numbers of relations and constraints that the copy has not, in words; empty if
+    it has all. Crude, but it finds a contender that gave up on some objects and said nothing."""
+    sql = ("SELECT concat_ws(' ', nspname, kind, count(*)) FROM ("
+           "SELECT relnamespace, 'relkind ' || relkind::text FROM pg_class UNION ALL"
+           " SELECT connamespace, 'contype ' || contype::text FROM pg_constraint)"
+           " o(namespace, kind)"
+           " JOIN pg_namespace n ON n.oid = namespace"
+           " WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'"
+           " GROUP BY nspname, kind ORDER BY 1")  # fmt: skip
     source = pair.source.run_sql(sql, workload).splitlines()
     copy = pair.target.run_sql(sql, COPY).splitlines()
     return "; ".join(sorted(set(source) - set(copy)))

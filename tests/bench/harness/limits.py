@@ -42,11 +42,12 @@ def memory_directory(directory):
 def hash_speeds():
     """SHA-256 in MiB/s on one core, by size of the block."""
     speeds = {}
+    figure = re.compile(r"^\+F:.*:([0-9.]+)$", re.MULTILINE)
     for block in HASH_BLOCKS:
         done = subprocess.run(
             ["openssl", "speed", "-mr", "-seconds", "1", "-bytes", str(block), "-evp", "sha256"],
             capture_output=True, text=True, check=True)  # fmt: skip
-        speeds[block] = float(re.search(r"^\+F:.*:([0-9.]+)$", done.stdout, re.MULTILINE)[1]) / 2**20
+        speeds[block] = float(figure.search(done.stdout)[1]) / 2**20
     return speeds
 
 
@@ -99,17 +100,19 @@ class Limits:
         for what, to in (("by the server to /dev/null", "'/dev/null'"),
                          ("to clients that discard it", "STDOUT")):  # fmt: skip
             for sessions in sorted({1, self._jobs}):
-                seconds = self._in_sessions(self._pair.source, self._workload, sessions,
-                                            lambda table, to=to: f"COPY {table} TO {to}")  # fmt: skip
+                seconds = self._in_sessions(
+                    self._pair.source, self._workload, sessions,
+                    lambda table, to=to: f"COPY {table} TO {to}")  # fmt: skip
                 self._note(f"COPY out {what}, sessions: {sessions}", seconds, self._text_mib)
 
     def _copy_in(self):
         for sessions in sorted({1, self._jobs}):
             self._in_sessions(self._pair.target, COPY, sessions, lambda table: f"TRUNCATE {table}")
             self._pair.settle()
-            seconds = self._in_sessions(self._pair.target, COPY, sessions,
-                                        lambda table: f"COPY {table} FROM '{self._files[table]}'")  # fmt: skip
-            self._note(f"COPY in from files in memory, sessions: {sessions}", seconds, self._text_mib)
+            seconds = self._in_sessions(
+                self._pair.target, COPY, sessions,
+                lambda table: f"COPY {table} FROM '{self._files[table]}'")  # fmt: skip
+            self._note(f"COPY in from memory, sessions: {sessions}", seconds, self._text_mib)
 
     def _schema(self):
         started = time.monotonic()
@@ -122,8 +125,9 @@ class Limits:
     def _indexes(self):
         """Foreign keys apart, because they read tables, and everything else after the data waits
         for nothing but indexes."""
-        listing = subprocess.run([BINARIES / "pg_restore", "-l", "--section=post-data",
-                                  self._archive], capture_output=True, text=True, check=True)  # fmt: skip
+        listing = subprocess.run(
+            [BINARIES / "pg_restore", "-l", "--section=post-data", self._archive],
+            capture_output=True, text=True, check=True)  # fmt: skip
         entries = [line for line in listing.stdout.splitlines() if not line.startswith(";")]
         foreign = [line for line in entries if " FK CONSTRAINT " in line]
         for what, chosen in (("indexes and primary keys", [e for e in entries if e not in foreign]),

@@ -24,13 +24,14 @@ def say(text):
 
 
 def client_programs():
-    """The directory of pg_dump and pg_restore of the newest major, as the mover's image has them."""
+    """The directory of pg_dump and pg_restore of the newest major, which the mover uses."""
     return shell("hack/pg-tools | sed -n 's/^clients [0-9]* //p'")
 
 
 def shell(command):
     """Runs a line of bash with the functions of hack/lib; returns the last line that it prints."""
-    script = ("set -euo pipefail; source hack/lib/common.sh; source hack/lib/images.sh; " + command)
+    functions = "source hack/lib/common.sh; source hack/lib/images.sh"
+    script = f"set -euo pipefail; {functions}; {command}"
     done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE,
                           text=True, check=True)  # fmt: skip
     return done.stdout.strip().splitlines()[-1]

@@ -24,8 +24,8 @@ SUPERUSER = "postgres"
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 120
 
-# The same for source and target. Everything else is PostgreSQL's default, fsync, synchronous_commit,
-# full_page_writes and autovacuum among it. The locks are for pgcopydb: it restores a schema in one
+# The same for source and target. All else is PostgreSQL's default: fsync, synchronous_commit,
+# full_page_writes and autovacuum are on. The locks are for pgcopydb: it restores a schema in one
 # transaction, and 5,000 tables do not fit into the default.
 SETTINGS = """
 listen_addresses = '127.0.0.1'
