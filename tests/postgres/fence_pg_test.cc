@@ -23,11 +23,9 @@ using testing::TestRole;
 using testing::UniqueName;
 
 /// The fence on a server of each major, since both sides of a move are fenced in time.
-class Fencing : public ::testing::TestWithParam<const char*> {
+class Fencing : public ::testing::TestWithParam<int> {
  protected:
-  static const ConnectOptions& Server() {
-    return std::string_view(GetParam()) == "15" ? Servers().source : Servers().target;
-  }
+  static const ConnectOptions& Server() { return Servers().OfMajor(GetParam()); }
   void SetUp() override { ASSERT_TRUE(ClaimEpoch({}, Soon(), admin_, claim_)); }
   Result<Connection> ConnectAsTenant() {
     return Connection::Open({}, Soon(), owner_.Options(database_.name()));
@@ -43,8 +41,8 @@ class Fencing : public ::testing::TestWithParam<const char*> {
   Claim claim_{"uid-1", 1, Side::kSource};
 };
 
-INSTANTIATE_TEST_SUITE_P(OnMajor, Fencing, ::testing::Values("15", "17"),
-                         [](const auto& parameter) { return std::string(parameter.param); });
+INSTANTIATE_TEST_SUITE_P(OnMajor, Fencing, ::testing::Values(13, 15, 17, 18),
+                         [](const auto& major) { return std::to_string(major.param); });
 
 TEST_P(Fencing, RefusesTheTenantAndProvesIt) {
   ASSERT_TRUE(ConnectAsTenant());

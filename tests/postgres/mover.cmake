@@ -8,6 +8,7 @@ cutover_postgres_test(mover_pg_test
           mover_job_pg_test.cc
   DEPS cutover::mover cutover::mover_test_tenant
   TIMEOUT 180)
+add_dependencies(mover_pg_test cutover-mover)  # Cases run the program.
 target_compile_definitions(mover_pg_test PRIVATE CUTOVER_MOVER_BINARY="$<TARGET_FILE:cutover-mover>")
 cutover_postgres_test(mover_majors_pg_test
   SOURCES mover_majors_pg_test.cc
