@@ -7,9 +7,12 @@
 #include <vector>
 
 #include "mover/plan/restore_script.h"
+#include "mover/schema/extensions.h"
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
+#include "postgres/database.h"
+#include "postgres/roles.h"
 
 namespace cutover::mover {
 
@@ -66,8 +69,14 @@ Result<std::vector<Obstacle>> WaiveObstacles(const std::vector<Obstacle>& found,
 
 /// Pure: takes the entries of waived obstacles out of `script`, with the entries that hang on them
 /// (comments, grants, labels). Others are left alone: an entry that needs a missing one fails by
-/// name when it is restored.
+/// name when it is restored. Roles, settings, labels and extensions are read apart from the dump,
+/// and so are left out apart from it. All under the names that they have on the source: leave out
+/// first, rename roles then.
 void LeaveOut(const std::vector<Obstacle>& waived, RestoreScript& script);
+/// A waived role is one that exists on the target, and is used there as it is.
+void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles);
+void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& properties);
+void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& extensions);
 
 /// Pure: "EVENT TRIGGER tell was left behind, as accepted: …", for the report.
 std::string DescribeWaived(const Obstacle& obstacle);

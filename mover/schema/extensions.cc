@@ -139,6 +139,26 @@ void NoteOwners(const std::vector<Extension>& wanted, const std::vector<Extensio
   }
 }
 
+/// Foreign keys' triggers on tables of extensions that are (not) enabled, by ALTER TABLE statements
+/// that change that. Only a superuser may.
+Status SwitchKeys(std::stop_token stop, Deadline deadline, Connection& target, bool enable) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, deadline,
+                          "SELECT format('ALTER TABLE %I.%I %s TRIGGER %I', n.nspname, c.relname,"
+                          " $1::text, t.tgname) FROM pg_catalog.pg_trigger t"
+                          " JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid"
+                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                          " JOIN pg_catalog.pg_depend d ON d.classid ="
+                          "  'pg_catalog.pg_class'::regclass AND d.objid = c.oid"
+                          "  AND d.deptype = 'e'"
+                          " WHERE t.tgisinternal AND t.tgconstraint <> 0 AND t.tgenabled = $2"
+                          " AND (SELECT rolsuper FROM pg_catalog.pg_roles"
+                          "  WHERE rolname = current_user)",
+                          {enable ? "ENABLE" : "DISABLE", enable ? "D" : "O"}));
+  for (const pg::Row row : rows) TRY(target.Exec(stop, deadline, row.Text(0)));
+  return Ok();
+}
+
 }  // namespace
 
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
@@ -182,9 +202,14 @@ Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadlin
     TRY(AlignComment(stop, deadline, target, extension, warnings));
     TRY(AlignFunctions(stop, deadline, target, extension));
   }
+  TRY(SwitchKeys(stop, deadline, target, false));
   TRY_ASSIGN(std::vector<Extension> after, ReadExtensions(stop, deadline, target));
   NoteOwners(wanted, after, warnings);
   return warnings;
+}
+
+Status EnableExtensionKeys(std::stop_token stop, Deadline deadline, Connection& target) {
+  return SwitchKeys(stop, deadline, target, true);
 }
 
 }  // namespace cutover::mover

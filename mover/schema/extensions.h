@@ -40,8 +40,13 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
 /// the target has them; another version is a warning, and so are another owner, and a comment that
 /// is not ours to change.
 /// Terminal "ExtensionMissing" names one that the target's server does not have.
+/// Foreign keys between their tables are silenced, as their rows come in any order and were proven
+/// on the source: EnableExtensionKeys() ends that, once the rows are there.
 Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadline deadline,
                                                    pg::Connection& target,
                                                    const std::vector<Extension>& wanted);
+
+/// Safe to repeat.
+Status EnableExtensionKeys(std::stop_token stop, Deadline deadline, pg::Connection& target);
 
 }  // namespace cutover::mover

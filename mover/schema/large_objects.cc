@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "mover/plan/role_names.h"
 #include "operator/base/check.h"
 
 namespace cutover::mover {
@@ -44,24 +45,33 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
+/// Without contents.
 Result<LargeObjects> List(std::stop_token stop, pg::Connection& connection) {
-  TRY_ASSIGN(
-      pg::Rows rows,
-      connection.Query(
-          stop, Deadline::Never(),
-          "SELECT m.oid, pg_catalog.pg_get_userbyid(m.lomowner),"
-          " coalesce(pg_catalog.obj_description(m.oid, 'pg_largeobject'), ''), m.lomacl IS NULL,"
-          " coalesce((SELECT string_agg(line, E'\\n' ORDER BY line) FROM ("
-          "  SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
-          "   ELSE '=' || pg_catalog.pg_get_userbyid(a.grantee) END || E'\\t' ||"
-          "   a.privilege_type || E'\\t' || CASE WHEN a.is_grantable THEN 't' ELSE 'f' END AS line"
-          "  FROM pg_catalog.aclexplode(m.lomacl) a) l), '')"
-          " FROM pg_catalog.pg_largeobject_metadata m ORDER BY m.oid"));
+  auto query = [&](const char* sql) { return connection.Query(stop, Deadline::Never(), sql); };
+  TRY_ASSIGN(pg::Rows rows,
+             query("SELECT m.oid, pg_catalog.pg_get_userbyid(m.lomowner),"
+                   " coalesce(pg_catalog.obj_description(m.oid, 'pg_largeobject'), ''),"
+                   " m.lomacl IS NULL FROM pg_catalog.pg_largeobject_metadata m"));
   LargeObjects objects;
+  auto oid = [](const pg::Row row) { return static_cast<uint32_t>(row.Int(0)); };
   for (const pg::Row row : rows) {
-    LargeObject object{row.Text(1), row.Text(2), row.Text(4), row.Bool(3), ""};
-    objects.emplace(static_cast<uint32_t>(row.Int(0)), std::move(object));
+    LargeObject& object = objects[oid(row)];
+    object.owner = row.Text(1);
+    object.comment = row.Text(2);
+    object.default_acl = row.Bool(3);
   }
+  TRY_ASSIGN(pg::Rows grants,
+             query("SELECT m.oid, CASE WHEN a.grantee = 0 THEN ''"
+                   " ELSE pg_catalog.pg_get_userbyid(a.grantee) END, a.privilege_type,"
+                   " a.is_grantable FROM pg_catalog.pg_largeobject_metadata m,"
+                   " pg_catalog.aclexplode(m.lomacl) a"));
+  for (const pg::Row row : grants)
+    objects[oid(row)].grants.push_back({"", row.Text(1), row.Text(2), row.Bool(3)});
+  TRY_ASSIGN(pg::Rows labels, query("SELECT objoid, provider, label FROM pg_catalog.pg_seclabel"
+                                    " WHERE classoid = 'pg_catalog.pg_largeobject'::regclass"
+                                    " ORDER BY 1, 2"));
+  for (const pg::Row row : labels) objects[oid(row)].labels.push_back({row.Text(1), row.Text(2)});
+  for (auto& [number, object] : objects) std::sort(object.grants.begin(), object.grants.end());
   return objects;
 }
 
@@ -92,19 +102,15 @@ std::string AccessStatements(uint32_t oid, const LargeObject& object) {
   std::string sql = "ALTER " + name + " OWNER TO " + owner + ";\n";
   if (!object.comment.empty())
     sql += "COMMENT ON " + name + " IS " + pg::QuoteLiteral(object.comment) + ";\n";
+  for (const pg::SecurityLabel& label : object.labels)
+    sql += "SECURITY LABEL FOR " + pg::QuoteIdentifier(label.provider) + " ON " + name + " IS " +
+           pg::QuoteLiteral(label.label) + ";\n";
   if (object.default_acl) return sql;
   sql += "REVOKE ALL ON " + name + " FROM " + owner + ";\n";
-  std::string_view rest = object.grants;
-  while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const size_t first = line.find('\t');
-    const size_t second = line.find('\t', first + 1);
-    const std::string_view role = line.substr(0, first);
-    sql += "GRANT " + std::string(line.substr(first + 1, second - first - 1)) + " ON " + name +
-           " TO " + (role == "PUBLIC" ? "PUBLIC" : pg::QuoteIdentifier(role.substr(1))) +
-           (line.substr(second + 1) == "t" ? " WITH GRANT OPTION;\n" : ";\n");
-  }
+  for (const pg::AclItem& grant : object.grants)
+    sql += "GRANT " + grant.privilege + " ON " + name + " TO " +
+           (grant.grantee.empty() ? "PUBLIC" : pg::QuoteIdentifier(grant.grantee)) +
+           (grant.grantable ? " WITH GRANT OPTION;\n" : ";\n");
   return sql;
 }
 
@@ -118,10 +124,21 @@ Result<LargeObjects> ReadLargeObjects(std::stop_token stop, pg::Connection& conn
   return objects;
 }
 
+std::string DescribeGrants(const LargeObject& object) {
+  std::string text;
+  for (const pg::AclItem& grant : object.grants)
+    text += (text.empty() ? "" : "; ") + grant.privilege + " to " +
+            (grant.grantee.empty() ? "PUBLIC" : grant.grantee) +
+            (grant.grantable ? " with grant option" : "");
+  return text;
+}
+
 Result<LargeObjects> CopyLargeObjects(std::stop_token stop, pg::Connection& source,
                                       pg::Connection& target,
-                                      const std::function<void(int64_t)>& on_bytes) {
+                                      const std::function<void(int64_t)>& on_bytes,
+                                      const std::map<std::string, std::string>& role_names) {
   TRY_ASSIGN(LargeObjects objects, List(stop, source));
+  RenameRoles(role_names, objects);
   std::optional<pg::Transaction> transaction;
   int in_transaction = 0;
   const Sink write = [&](uint32_t oid, int64_t offset, const std::string& hex) -> Status {

@@ -215,7 +215,7 @@ class Comparison {
     CompareMaps("large object ", "largeObject", known_ ? known_->large_objects : read, theirs,
                 [](const LargeObject& object) {
                   return "owner " + object.owner + ", sha256 " + object.content_sha256 +
-                         (object.default_acl ? "" : ", grants " + object.grants);
+                         (object.default_acl ? "" : ", grants " + DescribeGrants(object));
                 });
     return Ok();
   }

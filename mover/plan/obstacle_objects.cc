@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <map>
+#include <set>
+#include <string>
+
+#include "mover/plan/obstacle_search.h"
+
+namespace cutover::mover {
+namespace {
+
+constexpr int kMajorOfSubscriptionRole = 16;
+
+/// Indexes that an interrupted CREATE INDEX CONCURRENTLY has left. No dump carries them. An index
+/// of a partitioned table that is not attached everywhere yet is invalid as well, and comes along.
+Status InvalidIndexes(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT n.nspname, c.relname FROM pg_catalog.pg_index i"
+                             " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                             " WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)"
+                             " AND n.nspname !~ '^pg_' ORDER BY 1, 2"));
+  for (const pg::Row row : rows) {
+    const std::string name = pg::QuoteQualified(row.Text(0), row.Text(1));
+    search.Add("INDEX " + row.Text(0) + "." + row.Text(1),
+               "it is invalid: building it was interrupted or failed, and no query uses it",
+               "on the source: REINDEX INDEX CONCURRENTLY " + name + ", or DROP INDEX " + name);
+  }
+  return Ok();
+}
+
+/// Collations that columns, indexes or domains use: the database's own ones, and those that the
+/// source's server took over from its operating system.
+constexpr char kCollations[] = R"(
+SELECT DISTINCT c.oid, n.nspname, c.collname, c.collprovider, to_jsonb(c) ->> 'collcollate',
+       to_jsonb(c) ->> 'collctype',
+       coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale',
+                to_jsonb(c) ->> 'collcollate'),
+       c.collisdeterministic, c.collversion, pg_catalog.pg_collation_actual_version(c.oid),
+       n.nspname = 'pg_catalog'
+  FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
+ WHERE c.collprovider IN ('i', 'c', 'b') AND c.collname NOT IN ('C', 'POSIX', 'ucs_basic')
+   AND (n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema'
+        OR EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.refobjid = c.oid
+                    AND d.refclassid = 'pg_catalog.pg_collation'::regclass))
+ ORDER BY 2, 3)";
+
+std::string ProbeOfCollation(const pg::Row row) {
+  const std::string provider = row.Text(3);
+  std::string sql = "CREATE COLLATION pg_temp.cutover_probe (PROVIDER = ";
+  if (provider == "c")
+    return sql + "libc, LC_COLLATE = " + pg::QuoteLiteral(row.Text(4)) +
+           ", LC_CTYPE = " + pg::QuoteLiteral(row.Text(5)) + ")";
+  return sql + (provider == "i" ? "icu" : "builtin") +
+         ", LOCALE = " + pg::QuoteLiteral(row.Text(6)) +
+         (row.Bool(7) ? "" : ", DETERMINISTIC = false") + ")";
+}
+
+/// Other versions of a collation sort otherwise. Indexes are built anew on the target, so they are
+/// right there; what else rests on the order is for a person to know.
+void CollationVersions(ObstacleSearch& search, const pg::Row row, const std::string& there) {
+  const std::string name = row.Text(1) + "." + row.Text(2);
+  if (!row.IsNull(8) && !row.IsNull(9) && row.Text(8) != row.Text(9))
+    search.Note("collation " + name + " was of version " + row.Text(8) +
+                " when it was made on the source, which sorts by version " + row.Text(9) +
+                " now: the source's indexes on it may be damaged (the target's are built anew)");
+  if (!row.IsNull(9) && !there.empty() && there != row.Text(9))
+    search.Note("collation " + name + " is of version " + row.Text(9) + " on the source and " +
+                there +
+                " on the target: indexes are built anew and right, but rows may come out "
+                "in another order");
+}
+
+Status Collations(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows, search.OfSource(kCollations));
+  for (const pg::Row row : rows) {
+    const bool of_server = row.Bool(10);
+    const std::string object = "collation " + row.Text(1) + "." + row.Text(2);
+    if (of_server) {
+      TRY_ASSIGN(pg::Rows there,
+                 search.OfTarget("SELECT pg_catalog.pg_collation_actual_version(c.oid)"
+                                 " FROM pg_catalog.pg_collation c WHERE c.collname = $1 AND"
+                                 " c.collnamespace = 'pg_catalog'::pg_catalog.regnamespace",
+                                 {row.Text(2)}));
+      if (there.empty())
+        search.Add(object, "the target's server does not have it",
+                   "install the locale on that server's machine, then in its database: SELECT "
+                   "pg_import_system_collations('pg_catalog')",
+                   false);
+      else
+        CollationVersions(search, row, there[0].Text(0));
+      continue;
+    }
+    TRY_ASSIGN(auto refusal, search.Try(ProbeOfCollation(row)));
+    if (refusal)
+      search.Add(object, "the target's server cannot make it: " + refusal->message,
+                 "install the locale on that server's machine or in its image, and restart it",
+                 false);
+  }
+  return Ok();
+}
+
+/// Functions in C of the tenant's own, handlers of foreign data wrappers among them.
+Status Libraries(ObstacleSearch& search) {
+  if (!search.target_superuser) return Ok();  // They are refused as functions, then.
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT p.oid, p.probin, p.prosrc FROM pg_catalog.pg_proc p"
+                             " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+                             " WHERE l.lanname = 'c' AND p.oid >= 16384 AND NOT EXISTS (SELECT"
+                             "  FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.classid ="
+                             "  'pg_catalog.pg_proc'::regclass AND d.deptype = 'e')"));
+  for (const pg::Row row : rows) {
+    const RestoreItem* item = search.Entry(static_cast<uint32_t>(row.Int(0)), "FUNCTION");
+    TRY_ASSIGN(auto refusal,
+               search.Try("SET LOCAL check_function_bodies TO on; CREATE FUNCTION "
+                          "pg_temp.cutover_probe() RETURNS void LANGUAGE c AS " +
+                          pg::QuoteLiteral(row.Text(1)) + ", " + pg::QuoteLiteral(row.Text(2))));
+    if (refusal)
+      search.Add(item != nullptr ? item->Describe() : "FUNCTION " + row.Text(2),
+                 "its library " + row.Text(1) +
+                     " is not as needed on the target's server: " + refusal->message,
+                 "install the library there, or drop the function and what uses it on the source",
+                 false);
+  }
+  return Ok();
+}
+
+/// 22023: no such provider is loaded. A try as somebody else's refusal says that there is one.
+Status Labels(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT provider, bool_or(large) FROM ("
+                             " SELECT provider, classoid = 'pg_catalog.pg_largeobject'::regclass"
+                             "  FROM pg_catalog.pg_seclabel"
+                             " UNION ALL SELECT provider, false FROM pg_catalog.pg_shseclabel l"
+                             "  WHERE classoid = 'pg_catalog.pg_database'::regclass AND objoid ="
+                             "  (SELECT oid FROM pg_catalog.pg_database"
+                             "    WHERE datname = current_database())) l (provider, large)"
+                             " GROUP BY 1 ORDER BY 1"));
+  if (rows.empty()) return Ok();
+  TRY_ASSIGN(pg::Rows database, search.target.QueryOne(search.stop, search.deadline,
+                                                       "SELECT pg_catalog.current_database()"));
+  for (const pg::Row row : rows) {
+    const std::string provider = pg::QuoteIdentifier(row.Text(0));
+    TRY_ASSIGN(auto refusal, search.Try("SECURITY LABEL FOR " + provider + " ON DATABASE " +
+                                        pg::QuoteIdentifier(database[0].Text(0)) + " IS NULL"));
+    if (!refusal || refusal->sqlstate != "22023") continue;
+    search.Add(LabelsObject(row.Text(0)),
+               "the target's server has not loaded this label provider: " + refusal->message,
+               "add its library to shared_preload_libraries there and restart it", !row.Bool(1));
+  }
+  return Ok();
+}
+
+/// pg_dump leaves them out, with a warning that nobody reads, when it may not see their passwords.
+Status Subscriptions(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows, search.OfSource("SELECT s.subname, coalesce(s.subslotname, '')"
+                                            " FROM pg_catalog.pg_subscription s"
+                                            " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid"
+                                            " WHERE d.datname = current_database() ORDER BY 1"));
+  if (rows.empty()) return Ok();
+  bool may_create = search.target_superuser;
+  if (!may_create && search.target.major_version() >= kMajorOfSubscriptionRole) {
+    TRY_ASSIGN(pg::Rows member,
+               search.OfTarget("SELECT pg_catalog.pg_has_role('pg_create_subscription', 'USAGE')"));
+    may_create = member[0].Bool(0);
+  }
+  for (const pg::Row row : rows) {
+    const std::string object = "SUBSCRIPTION " + row.Text(0);
+    if (!search.source_superuser)
+      search.Add(object,
+                 "only a superuser of the source may read its connection, and role " +
+                     pg::QuoteIdentifier(search.source_admin) + " is none",
+                 "connect to the source as a superuser, or accept that it stays behind");
+    else if (!may_create)
+      search.Add(object,
+                 "role " + pg::QuoteIdentifier(search.target_admin) +
+                     " may not create subscriptions on the target",
+                 "on the target: GRANT pg_create_subscription TO " +
+                     pg::QuoteIdentifier(search.target_admin) +
+                     " (a superuser before PostgreSQL 16), or accept that it stays behind");
+    else
+      search.Note("subscription " + row.Text(0) +
+                  " comes disabled and without its slot; when the "
+                  "source's has ended, on the target: ALTER SUBSCRIPTION " +
+                  pg::QuoteIdentifier(row.Text(0)) +
+                  " SET (slot_name = " + pg::QuoteLiteral(row.Text(1)) + "), then ENABLE");
+  }
+  return Ok();
+}
+
+/// Their rows are somewhere else and stay there; the way to them must lead from the target, too.
+Status ForeignServers(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows servers,
+             search.OfSource("SELECT s.srvname, coalesce((SELECT string_agg(o.option_value, ':'"
+                             "  ORDER BY o.option_name) FROM pg_catalog.pg_options_to_table("
+                             "  s.srvoptions) o WHERE o.option_name IN ('host', 'port')), '')"
+                             " FROM pg_catalog.pg_foreign_server s ORDER BY 1"));
+  for (const pg::Row row : servers)
+    search.Note("foreign server " + row.Text(0) + " keeps its options" +
+                (row.Text(1).empty() ? "" : " (" + row.Text(1) + ")") +
+                "; see that the target's server can reach what it names");
+  if (search.source_superuser) return Ok();
+  TRY_ASSIGN(pg::Rows mappings,
+             search.OfSource("SELECT usename, srvname FROM pg_catalog.pg_user_mappings"
+                             " WHERE umoptions IS NULL ORDER BY 1, 2"));
+  for (const pg::Row row : mappings)
+    search.Add("USER MAPPING " + row.Text(0) + " SERVER " + row.Text(1),
+               "role " + pg::QuoteIdentifier(search.source_admin) +
+                   " may not read its options, a password perhaps",
+               "connect to the source as a superuser; or accept, and give its options on the "
+               "target afterwards: ALTER USER MAPPING");
+  return Ok();
+}
+
+}  // namespace
+
+Status FindObjectObstacles(ObstacleSearch& search) {
+  TRY(InvalidIndexes(search));
+  TRY(Collations(search));
+  TRY(Libraries(search));
+  TRY(Labels(search));
+  TRY(Subscriptions(search));
+  return ForeignServers(search);
+}
+
+}  // namespace cutover::mover

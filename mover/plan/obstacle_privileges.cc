@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// What roles without superuser may not do. Everything here is a no-op for superusers.
+#include <set>
+#include <string>
+
+#include "mover/plan/obstacle_search.h"
+#include "postgres/catalog.h"
+
+namespace cutover::mover {
+namespace {
+
+constexpr int kMajorOfReadAllData = 14;
+
+/// Tables, sequences and large objects that we would not read, or not read whole.
+Status SourceIsReadable(ObstacleSearch& search) {
+  if (search.source_superuser) return Ok();
+  const std::string admin = pg::QuoteIdentifier(search.source_admin);
+  TRY_ASSIGN(auto tables, pg::ReadUnreadableTables(search.stop, search.deadline, search.source,
+                                                   search.source_admin));
+  TRY_ASSIGN(pg::Rows hidden,
+             search.OfSource("SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c"
+                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                             " WHERE c.relkind IN ('r', 'p') AND"
+                             " pg_catalog.row_security_active(c.oid)"));
+  std::set<std::string> by_policy;
+  for (const pg::Row row : hidden) by_policy.insert(row.Text(0));
+  for (const std::string& table : tables) {
+    if (by_policy.contains(table))
+      search.Add("table " + table, "row security hides rows from role " + admin,
+                 "on the source: ALTER ROLE " + admin + " BYPASSRLS", false);
+    else
+      search.Add("table " + table, "role " + admin + " may not read it",
+                 search.source.major_version() >= kMajorOfReadAllData
+                     ? "on the source: GRANT pg_read_all_data TO " + admin
+                     : "on the source: GRANT SELECT ON " + table + " TO " + admin +
+                           ", and USAGE on its schema",
+                 false);
+  }
+  TRY_ASSIGN(pg::Rows objects,
+             search.OfSource("SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE NOT"
+                             " pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS (SELECT"
+                             "  FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type ="
+                             "  'SELECT' AND (a.grantee = 0 OR"
+                             "  pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1"));
+  for (const pg::Row row : objects)
+    search.Add("large object " + row.Text(0), "role " + admin + " may not read it",
+               "on the source: GRANT SELECT ON LARGE OBJECT " + row.Text(0) + " TO " + admin,
+               false);
+  return Ok();
+}
+
+/// Before we own anything there: a database, roles, and acting as the roles that will own.
+Status TargetTakesOrders(ObstacleSearch& search) {
+  const std::string admin = pg::QuoteIdentifier(search.target_admin);
+  TRY_ASSIGN(pg::Rows self,
+             search.target.QueryOne(search.stop, search.deadline,
+                                    "SELECT rolcreatedb, rolbypassrls,"
+                                    " pg_catalog.has_database_privilege(current_database(),"
+                                    "  'CREATE') FROM pg_catalog.pg_roles"
+                                    " WHERE rolname = current_user"));
+  if (search.terms.create && !self[0].Bool(0))
+    search.Add("target server", "role " + admin + " may not create databases there",
+               "on the target: ALTER ROLE " + admin + " CREATEDB", false);
+  if (!search.terms.create && !self[0].Bool(2))
+    search.Add("target database", "role " + admin + " may not create schemas in it",
+               "on the target: GRANT CREATE ON DATABASE " +
+                   pg::QuoteIdentifier(search.terms.target_database) + " TO " + admin,
+               false);
+  std::set<std::string> owners;
+  for (const RestoreItem& item : search.script.items) {
+    if (HasOwner(item)) owners.insert(item.owner);
+  }
+  for (const std::string& owner : owners) {
+    TRY_ASSIGN(pg::Rows rows, search.OfTarget("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1"
+                                              " AND NOT pg_catalog.pg_has_role(oid, 'USAGE')",
+                                              {search.Renamed(owner)}));
+    if (!rows.empty())
+      search.Add(
+          RoleObject(owner),
+          "it is on the target already, and role " + admin + " may not act for it there",
+          "on the target: GRANT " + pg::QuoteIdentifier(search.Renamed(owner)) + " TO " + admin,
+          false);
+  }
+  if (self[0].Bool(1)) return Ok();
+  TRY_ASSIGN(pg::Rows forced,
+             search.OfSource("SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c"
+                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                             " WHERE c.relrowsecurity AND c.relforcerowsecurity"));
+  for (const pg::Row row : forced)
+    search.Add("table " + row.Text(0),
+               "its row security binds the owner too, so that role " + admin +
+                   " could not read the copy back to prove it",
+               "on the target: ALTER ROLE " + admin + " BYPASSRLS", false);
+  return Ok();
+}
+
+/// Kinds of entries that only a superuser restores.
+bool NeedsSuperuser(const RestoreItem& item) {
+  static const std::set<std::string> kinds = {
+      "ACCESS METHOD",        "EVENT TRIGGER",   "FOREIGN DATA WRAPPER",
+      "OPERATOR CLASS",       "OPERATOR FAMILY", "PUBLICATION TABLES IN SCHEMA",
+      "PROCEDURAL LANGUAGE",  "SHELL TYPE",      "TEXT SEARCH PARSER",
+      "TEXT SEARCH TEMPLATE", "TRANSFORM"};
+  if (kinds.contains(item.type)) return true;
+  if (item.type == "PUBLICATION") return item.sql.find(" FOR ALL TABLES") != std::string::npos;
+  return item.type == "ACL" && item.schema == "pg_catalog";
+}
+
+Status EntriesCanBeRestored(ObstacleSearch& search) {
+  const std::string why = "only a superuser may create it on the target, and role " +
+                          pg::QuoteIdentifier(search.target_admin) + " is none";
+  constexpr char kRemedy[] = "let a superuser of the target run the move, or accept that it stays";
+  for (const RestoreItem& item : search.script.items) {
+    if (NeedsSuperuser(item)) search.Add(item.Describe(), why, kRemedy);
+  }
+  TRY_ASSIGN(
+      pg::Rows rows,
+      search.OfSource("SELECT p.oid, p.prokind FROM pg_catalog.pg_proc p"
+                      " JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+                      " WHERE NOT l.lanpltrusted AND l.lanname <> 'sql' AND p.oid >= 16384"));
+  for (const pg::Row row : rows) {
+    const RestoreItem* item = search.Entry(static_cast<uint32_t>(row.Int(0)),
+                                           row.Text(1) == "p" ? "PROCEDURE" : "FUNCTION");
+    // Others may need a function, so it cannot simply stay.
+    if (item != nullptr) search.Add(item->Describe(), why, "let a superuser run the move", false);
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Status FindPrivilegeObstacles(ObstacleSearch& search) {
+  TRY(SourceIsReadable(search));
+  if (search.target_superuser) return Ok();
+  TRY(TargetTakesOrders(search));
+  return EntriesCanBeRestored(search);
+}
+
+}  // namespace cutover::mover
