@@ -6,15 +6,15 @@
 #include <optional>
 #include <utility>
 
+#include "mover/backup/backup.h"
 #include "mover/contract/progress.h"
 #include "mover/fill.h"
 #include "mover/plan/restore_waves.h"
-#include "mover/process/parallel.h"
 #include "mover/process/side.h"
 #include "mover/process/source_guard.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/restore.h"
-#include "mover/schema/schema_dump.h"
+#include "mover/survey.h"
 #include "mover/target_database.h"
 #include "mover/verify/verify.h"
 #include "postgres/database.h"
@@ -36,80 +36,30 @@ class Clone {
 
   Result<Report> Run(std::stop_token stop) {
     reporter_.BeginStage("schema");
-    TRY(OpenSource(stop));
-    TRY(ReadSource(stop));
-    TRY(target_.Prepare(stop, properties_, source_->connection().major_version()));
+    TRY_ASSIGN(Side source, OpenSource(stop, options_));
+    source_.emplace(std::move(source));
+    TRY_ASSIGN(survey_, SurveySource(stop, programs_, options_, *source_));
+    Warn(survey_.notes);
+    TRY(target_.Prepare(stop, survey_.properties, source_->connection().major_version()));
     TRY_ASSIGN(bool goes_on, FindPlan(stop));
     if (!goes_on) {
       TRY(target_.Empty(stop));
-      TRY(target_.CreateRoles(stop, roles_));
+      TRY(target_.CreateRoles(stop, survey_.roles));
       TRY(RestoreBeforeData(stop));
       TRY(WriteNewPlan(stop));
     }
     reporter_.EndStage();
+    TRY(ArchiveExcluded(stop));
     TRY(Fill(stop));
     TRY(Finish(stop));
     TRY_ASSIGN(Report report, Verify(stop));
     if (report.equal() && !options_.keep_traces)
-      TRY(target_.Open(stop, roles_, properties_.access));
+      TRY(target_.Open(stop, survey_.roles, survey_.properties.access));
     report.warnings.insert(report.warnings.begin(), warnings_.begin(), warnings_.end());
     return report;
   }
 
  private:
-  Status OpenSource(std::stop_token stop) {
-    auto open = [&] {
-      return options_.snapshot.empty() ? Side::Open(stop, options_.source)
-                                       : Side::Adopt(stop, options_.source, options_.snapshot);
-    };
-    TRY_ASSIGN(Side side, open());
-    source_.emplace(std::move(side));
-    pg::Connection& source = source_->connection();
-    TRY(programs_.RequireDumpFor(stop, Deadline::Never(), source.major_version()));
-    TRY_ASSIGN(tables_, ReadTables(stop, Deadline::Never(), source));
-    TRY(ExcludeTables(options_.exclude_tables, tables_));
-    OrderForCopy(tables_);
-    return LockTables(stop, source, tables_, options_.lock_seconds_max);
-  }
-
-  /// All that must be known before anything is written. pg_dump reads the catalog at the same time
-  /// as we do.
-  Status ReadSource(std::stop_token stop) {
-    auto [dump, read] = Together(
-        [&] {
-          return DumpSchema(stop, Deadline::Never(), programs_, options_.source,
-                            source_->snapshot());
-        },
-        [&] { return ReadCatalog(stop, source_->connection()); });
-    TRY(read);
-    TRY(dump);
-    facts_.structure = std::move(*dump);
-    schedule_ = PlanRestore(facts_.structure.script, facts_.structure.pre_data, objects_);
-    return Ok();
-  }
-
-  Status ReadCatalog(std::stop_token stop, pg::Connection& source) {
-    TRY(ReadProperties(stop, source));
-    TRY_ASSIGN(roles_, pg::ReadReferencedRoles(stop, Deadline::Never(), source));
-    TRY_ASSIGN(objects_, ReadTablesByObject(stop, Deadline::Never(), source));
-    TRY_ASSIGN(extensions_, ReadExtensions(stop, Deadline::Never(), source));
-    TRY_ASSIGN(matviews_, ReadPopulatedMatviews(stop, Deadline::Never(), source));
-    return Ok();
-  }
-
-  Status ReadProperties(std::stop_token stop, pg::Connection& source) {
-    TRY_ASSIGN(pg::Rows rows, source.QueryOne(stop, Deadline::Never(),
-                                              "SELECT pg_catalog.current_database(),"
-                                              " pg_catalog.to_regnamespace('public') IS NOT NULL"));
-    has_public_schema_ = rows[0].Bool(1);
-    TRY_ASSIGN(auto found, pg::FindDatabase(stop, Deadline::Never(), source, rows[0].Text(0)));
-    if (!found)
-      return TerminalError("DatabaseNotFound",
-                           "the source database vanished; look whether somebody dropped it");
-    properties_ = std::move(*found);
-    return Ok();
-  }
-
   /// Whether an earlier worker under the same snapshot has left a plan to go on with.
   Result<bool> FindPlan(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
@@ -123,19 +73,21 @@ class Clone {
   /// classes of tables come from them.
   Status RestoreBeforeData(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
-    if (!has_public_schema_)
+    if (!survey_.has_public_schema)
       TRY(target.Exec(stop, Deadline::Never(), "DROP SCHEMA IF EXISTS public"));
     std::vector<const RestoreItem*> schemas, others;
-    for (const RestoreItem* item : schedule_.before_data)
+    for (const RestoreItem* item : survey_.schedule.before_data)
       (item->type == "SCHEMA" ? schemas : others).push_back(item);
     TRY(RestoreItems(stop, target, schemas));
-    TRY_ASSIGN(auto warnings, PrepareExtensions(stop, Deadline::Never(), target, extensions_));
+    TRY_ASSIGN(auto warnings,
+               PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions));
     Warn(std::move(warnings));
     return RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others));
   }
 
   Status WriteNewPlan(std::stop_token stop) {
-    plan_ = PlanForLedger(tables_, PlanChunks(tables_, source_->connection().major_version()));
+    plan_ = PlanForLedger(survey_.tables,
+                          PlanChunks(survey_.tables, source_->connection().major_version()));
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));
@@ -144,21 +96,37 @@ class Clone {
     return transaction.Commit(stop, Deadline::Never());
   }
 
+  /// While the snapshot is held, so that the archive and the copy are of the same instant.
+  Status ArchiveExcluded(std::stop_token stop) {
+    BackupOptions archive;
+    for (const TablePlan& table : survey_.tables)
+      if (table.excluded) archive.tables.push_back(table.Qualified());
+    if (archive.tables.empty() || options_.archive_directory.empty()) return Ok();
+    archive.source = options_.source;
+    archive.directory = options_.archive_directory + "/excluded-rows-" + source_->snapshot();
+    archive.migration_uid = options_.migration_uid;
+    archive.jobs = options_.jobs;
+    archive.snapshot = source_->snapshot();
+    TRY_ASSIGN(Manifest manifest, TakeBackup(stop, programs_, archive, reporter_));
+    for (const auto& [table, rows] : manifest.rows)
+      Warn({std::to_string(rows) + " rows of table " + table + " are not in the copy but in " +
+            archive.directory});
+    return Ok();
+  }
+
   Status Fill(std::stop_token stop) {
     CopyTerms terms;
-    terms.encoding = properties_.encoding;
+    terms.encoding = survey_.properties.encoding;
     terms.migration_uid = options_.migration_uid;
     terms.attempt = options_.attempt;
     terms.on_progress = [this](int64_t bytes, int64_t rows) { reporter_.AddBytes(bytes, rows); };
     terms.throttle = options_.throttle;
-    FillOrder order{source_,   connect_, tables_,       plan_, schedule_,
-                    matviews_, terms,    options_.jobs, {}};
+    FillOrder order{source_,          connect_, survey_.tables, plan_, survey_.schedule,
+                    survey_.matviews, terms,    options_.jobs,  {}};
     order.on_copied = [this](std::stop_token s) { return EndCopy(s); };
     TRY_ASSIGN(Filled filled, FillTarget(stop, order, reporter_));
     facts_.rows = std::move(filled.rows);
     facts_.large_objects = std::move(filled.large_objects);
-    for (const TablePlan& table : tables_)
-      if (table.excluded) Warn({"rows of table " + table.Display() + " were left out, as ordered"});
     Warn(std::move(filled.warnings));
     return Ok();
   }
@@ -196,7 +164,7 @@ class Clone {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), source));
     TRY(ApplyProperties(stop, target, positions));
-    TRY(RestoreItems(stop, target, schedule_.event_triggers));
+    TRY(RestoreItems(stop, target, survey_.schedule.event_triggers));
     reporter_.EndStage();
     return Ok();
   }
@@ -206,14 +174,15 @@ class Clone {
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));
     TRY(pg::SetSequences(stop, Deadline::Never(), transaction, positions));
-    TRY_ASSIGN(auto skipped,
-               pg::ApplyDatabaseProperties(stop, Deadline::Never(), transaction, properties_));
+    TRY_ASSIGN(auto skipped, pg::ApplyDatabaseProperties(stop, Deadline::Never(), transaction,
+                                                         survey_.properties));
     for (const pg::SkippedSetting& setting : skipped)
       Warn({"setting " + setting.setting.name + " of the database was left out: " + setting.why});
     return transaction.Commit(stop, Deadline::Never());
   }
 
   Result<Report> Verify(std::stop_token stop) {
+    facts_.structure = std::move(survey_.structure);
     VerifyOptions verify;
     verify.source = options_.source;
     verify.target = options_.target;
@@ -235,14 +204,7 @@ class Clone {
   TargetDatabase target_;
   const Connector connect_ = [this](std::stop_token stop) { return target_.Connect(stop); };
   std::optional<Side> source_;
-  pg::DatabaseProperties properties_;
-  bool has_public_schema_ = true;
-  pg::RoleSet roles_;
-  std::vector<TablePlan> tables_;
-  TablesByObject objects_;
-  std::vector<Extension> extensions_;
-  std::vector<std::string> matviews_;
-  RestoreSchedule schedule_;  ///< Points into facts_.structure.
+  Survey survey_;
   std::vector<Chunk> plan_;
   SourceFacts facts_;
   std::vector<std::string> warnings_;

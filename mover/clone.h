@@ -43,7 +43,11 @@ struct CloneOptions {
   Throttle* throttle = nullptr;
   /// How long a lock on a table of the source may keep the copy from beginning.
   int lock_seconds_max = 60;
+  /// "schema.table": their structure comes, their rows do not. They go into an archive instead,
+  /// unless the object "rows of schema.table" is accepted to stay behind.
   std::vector<std::string> exclude_tables;
+  /// Where the archive is made: "excluded-rows-" and the snapshot's name, as TakeBackup() makes it.
+  std::string archive_directory;
   /// Objects that may stay behind, by the name that FindObstacles() gives them.
   std::vector<std::string> accept;
   /// Roles that have another name on the target: source → target.

@@ -2,6 +2,7 @@
 #include "mover/job.h"
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "mover/backup/backup.h"
 #include "mover/clone.h"
 #include "mover/contract/progress.h"
+#include "mover/process/throttle_watch.h"
+#include "mover/supervisor.h"
 #include "mover/verify/verify.h"
 #include "operator/base/log.h"
 #include "postgres/control.h"
@@ -37,6 +40,12 @@ pg::ConnectOptions Connect(const Endpoint& endpoint, std::string password) {
   options.password = std::move(password);
   options.application_name = "cutover-mover";
   return options;
+}
+
+/// To the supervisor, which reads our standard output.
+void SayCopied() {
+  std::printf("%s\n", kCopiedLine);
+  std::fflush(stdout);
 }
 
 bool MayWork(JobKind kind, pg::ControlState state) {
@@ -77,27 +86,46 @@ Outcome OutcomeOfReport(const Report& report) {
   return {report.equal() ? kExitProven : kExitDifferent, EncodeReport(report)};
 }
 
-Result<Report> CloneOrVerify(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
-                             Reporter& reporter) {
+ThrottleSettings ThrottleOf(const JobSpec& spec) {
+  return {int64_t{spec.max_rate_mebibytes_per_second} << 20, spec.throttle_query};
+}
+
+Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
+                        const RereadSpec& reread, Reporter& reporter) {
+  Throttle throttle;
+  CloneOptions clone;
+  clone.source = Connect(spec.source, FromEnvironment(kSourcePasswordVariable));
+  clone.target = Connect(*spec.target, FromEnvironment(kTargetPasswordVariable));
+  clone.migration_uid = spec.migration_uid;
+  clone.attempt = spec.attempt;
+  clone.epoch = spec.epoch;
+  clone.keep_traces = true;
+  clone.jobs = spec.jobs;
+  clone.throttle = &throttle;
+  clone.exclude_tables = spec.exclude_tables;
+  clone.archive_directory = spec.archive_directory;
+  clone.accept = spec.accept;
+  clone.level = spec.verification_level;
+  clone.verification_seconds_max = spec.verification_seconds_max;
+  clone.authorize = [&spec](std::stop_token s, pg::Connection& connection) {
+    return Authorize(s, connection, spec);
+  };
+  clone.snapshot = FromEnvironment(kSnapshotVariable);
+  if (!clone.snapshot.empty()) clone.on_copied = [] { SayCopied(); };
+  auto settings = [&reread]() -> std::optional<ThrottleSettings> {
+    std::optional<JobSpec> now = reread ? reread() : std::nullopt;
+    if (!now) return std::nullopt;
+    return ThrottleOf(*now);
+  };
+  TRY_ASSIGN(auto watch,
+             ThrottleWatch::Start(stop, clone.source, ThrottleOf(spec), settings, throttle));
+  return CloneDatabase(stop, programs, clone, reporter);
+}
+
+Result<Report> RunVerify(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
+                         Reporter& reporter) {
   const pg::ConnectOptions source = Connect(spec.source, FromEnvironment(kSourcePasswordVariable));
   const pg::ConnectOptions target = Connect(*spec.target, FromEnvironment(kTargetPasswordVariable));
-  if (spec.kind == JobKind::kClone) {
-    CloneOptions clone;
-    clone.source = source;
-    clone.target = target;
-    clone.migration_uid = spec.migration_uid;
-    clone.attempt = spec.attempt;
-    clone.epoch = spec.epoch;
-    clone.keep_traces = true;
-    clone.jobs = spec.jobs;
-    clone.exclude_tables = spec.exclude_tables;
-    clone.level = spec.verification_level;
-    clone.verification_seconds_max = spec.verification_seconds_max;
-    clone.authorize = [&spec](std::stop_token s, pg::Connection& connection) {
-      return Authorize(s, connection, spec);
-    };
-    return CloneDatabase(stop, programs, clone, reporter);
-  }
   const Deadline deadline = Deadline::After(kTargetTimeout);
   TRY_ASSIGN(pg::Connection ledger, pg::Connection::Open(stop, deadline, target));
   TRY(Authorize(stop, ledger, spec));
@@ -130,8 +158,10 @@ Status RecordResult(const JobSpec& spec, const Json& summary) {
 }
 
 Outcome RunCloneOrVerify(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
-                         Reporter& reporter) {
-  Result<Report> report = CloneOrVerify(stop, programs, spec, reporter);
+                         const RereadSpec& reread, Reporter& reporter) {
+  Result<Report> report = spec.kind == JobKind::kClone
+                              ? RunClone(stop, programs, spec, reread, reporter)
+                              : RunVerify(stop, programs, spec, reporter);
   reporter.DetachLedger();
   Outcome outcome =
       report ? OutcomeOfReport(*report) : OutcomeOf(stop, Name(spec.kind), report.error());
@@ -189,10 +219,27 @@ Outcome OutcomeOf(std::stop_token stop, std::string_view kind, const Error& erro
 }
 
 Outcome RunJob(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
-               Reporter& reporter) {
+               const RereadSpec& reread, Reporter& reporter) {
   LogContext context({{"migrationUID", spec.migration_uid}, {"attempt", spec.attempt}});
   if (spec.kind == JobKind::kBackup) return RunBackup(stop, programs, spec, reporter);
-  return RunCloneOrVerify(stop, programs, spec, reporter);
+  return RunCloneOrVerify(stop, programs, spec, reread, reporter);
+}
+
+Outcome SuperviseClone(std::stop_token stop, const JobSpec& spec) {
+  LogContext context({{"migrationUID", spec.migration_uid}, {"attempt", spec.attempt}});
+  auto supervise = [&]() -> Result<Outcome> {
+    TRY_ASSIGN(ChildCommand worker, ThisProgram());
+    return SuperviseCopy(stop, Connect(spec.source, FromEnvironment(kSourcePasswordVariable)),
+                         worker);
+  };
+  Result<Outcome> done = supervise();
+  if (done) return std::move(*done);
+  Outcome failed = OutcomeOf(stop, Name(spec.kind), done.error());
+  failed.summary = Identify(std::move(failed.summary), spec);
+  // A worker that was stopped in time has written its own.
+  if (Status recorded = RecordResult(spec, failed.summary); !recorded)
+    LogError("the result could not be written to the target", recorded.error());
+  return failed;
 }
 
 void WriteTerminationMessage(const Json& summary) {

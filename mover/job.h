@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -25,8 +27,16 @@ struct Outcome {
 /// in which a copy may be made or compared, and no later attempt may have begun ("NotAuthorized",
 /// "Superseded"): a Job that outlived its leader does nothing. The outcome is written to
 /// cutover.result, also when it is an error, as far as the target can be reached.
+///
+/// `reread`, where given, reads the spec again, or nothing when it cannot: the throttle of a
+/// running Job follows it. As a supervisor's worker (supervisor.h) a Clone reads under that one's
+/// snapshot.
+using RereadSpec = std::function<std::optional<JobSpec>()>;
 Outcome RunJob(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
-               Reporter& reporter);
+               const RereadSpec& reread, Reporter& reporter);
+
+/// The same for a Clone, by worker processes that run this program with its own arguments.
+Outcome SuperviseClone(std::stop_token stop, const JobSpec& spec);
 
 /// The outcome of an error: exit code and {kind, verdict "Unproven", error}.
 Outcome OutcomeOf(std::stop_token stop, std::string_view kind, const Error& error);

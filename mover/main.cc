@@ -20,6 +20,7 @@
 #include "mover/job.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
+#include "mover/supervisor.h"
 #include "mover/verify/verify.h"
 
 namespace cutover::mover {
@@ -145,18 +146,30 @@ Result<Manifest> RunBackup(std::stop_token stop, const Flags& flags, Reporter& r
   return TakeBackup(stop, programs, options, reporter);
 }
 
-Outcome RunJobFile(std::stop_token stop, const Flags& flags, Reporter& reporter) {
-  std::ifstream file(flags.spec_file, std::ios::binary);
+Result<JobSpec> ReadSpec(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  auto decode = [&]() -> Result<JobSpec> {
-    if (!file) return TerminalError("InvalidJobSpec", "cannot read " + flags.spec_file);
-    TRY_ASSIGN(Json json, Json::Parse(text));
-    return DecodeJobSpec(json);
+  if (!file) return TerminalError("InvalidJobSpec", "cannot read " + path);
+  TRY_ASSIGN(Json json, Json::Parse(text));
+  return DecodeJobSpec(json);
+}
+
+Outcome RunSpec(std::stop_token stop, const Flags& flags, const JobSpec& spec, Reporter& reporter) {
+  if (spec.kind == JobKind::kClone && std::getenv(kSnapshotVariable) == nullptr)
+    return SuperviseClone(stop, spec);
+  const RereadSpec reread = [&flags]() -> std::optional<JobSpec> {
+    Result<JobSpec> now = ReadSpec(flags.spec_file);
+    if (!now) return std::nullopt;
+    return std::move(*now);
   };
-  Result<JobSpec> spec = decode();
+  return RunJob(stop, PgPrograms::In(flags.pg_bindir), spec, reread, reporter);
+}
+
+Outcome RunJobFile(std::stop_token stop, const Flags& flags, Reporter& reporter) {
+  Result<JobSpec> spec = ReadSpec(flags.spec_file);
   Outcome outcome;
   if (spec) {
-    outcome = RunJob(stop, PgPrograms::In(flags.pg_bindir), *spec, reporter);
+    outcome = RunSpec(stop, flags, *spec, reporter);
   } else {
     outcome = mover::OutcomeOf(stop, "Job", spec.error());
     outcome.exit_code = kExitUsage;

@@ -10,11 +10,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "mover/backup/copy_rows.h"
 #include "mover/plan/restore_script.h"
 
 namespace cutover::mover {
@@ -63,13 +65,28 @@ Result<std::string> ReadListing(std::stop_token stop, const PgPrograms& programs
 
 Status Dump(std::stop_token stop, const PgPrograms& programs, const BackupOptions& options,
             const std::string& data) {
+  std::vector<std::string> arguments = {"--format=directory",
+                                        "--jobs=" + std::to_string(options.jobs), "--no-password",
+                                        "--exclude-schema=cutover", "--file=" + data};
+  for (const std::string& table : options.tables) arguments.push_back("--table=" + table);
+  if (!options.snapshot.empty()) arguments.push_back("--snapshot=" + options.snapshot);
   // pg_dump syncs what it wrote; the directories above are ours.
   return RunChild(stop, Deadline::Never(),
-                  programs.Command("pg_dump",
-                                   {"--format=directory", "--jobs=" + std::to_string(options.jobs),
-                                    "--no-password", "--exclude-schema=cutover", "--file=" + data},
-                                   options.source),
+                  programs.Command("pg_dump", std::move(arguments), options.source),
                   [](std::string_view) { return Ok(); });
+}
+
+/// Decodes every table's data, which a listing does not.
+Result<std::map<std::string, int64_t>> CountRows(std::stop_token stop, const PgPrograms& programs,
+                                                 const std::string& data) {
+  CopyRowCounter counter;
+  TRY(RunChild(stop, Deadline::Never(),
+               programs.Command("pg_restore", {"--data-only", "--file=-", data}),
+               [&counter](std::string_view piece) {
+                 counter.Take(piece);
+                 return Ok();
+               }));
+  return counter.rows();
 }
 
 Result<Manifest> WriteManifest(std::stop_token stop, const PgPrograms& programs,
@@ -87,6 +104,9 @@ Result<Manifest> WriteManifest(std::stop_token stop, const PgPrograms& programs,
   // Whole seconds, as the manifest's text has them.
   manifest.taken_at = std::chrono::floor<std::chrono::seconds>(RealClock().WallNow());
   TRY_ASSIGN(manifest.files, HashFiles(data));
+  if (!options.tables.empty()) {
+    TRY_ASSIGN(manifest.rows, CountRows(stop, programs, data));
+  }
   TRY(WriteSynced(partial + "/" + kManifestName, EncodeManifest(manifest).DumpPretty() + "\n"));
   TRY(SyncPath(data));
   TRY(SyncPath(partial));
@@ -153,9 +173,12 @@ Result<Manifest> CheckBackup(std::stop_token stop, const PgPrograms& programs,
                                               std::to_string(ids.size()) + " entries instead of " +
                                               std::to_string(manifest.toc_entries) +
                                               "; take the backup again");
-  // Decodes every table's data, which a listing does not.
-  TRY(RunChild(stop, Deadline::Never(), programs.Command("pg_restore", {"--file=/dev/null", data}),
-               [](std::string_view) { return Ok(); }));
+  TRY_ASSIGN(auto rows, CountRows(stop, programs, data));
+  if (!manifest.rows.empty() && rows != manifest.rows)
+    return TerminalError("BackupDamaged",
+                         directory +
+                             " holds other numbers of rows than its manifest says; take "
+                             "the backup again");
   return manifest;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "mover/backup/manifest.h"
 #include "mover/process/pg_programs.h"
@@ -17,6 +18,10 @@ struct BackupOptions {
   std::string directory;      ///< The backup's final place; its parent exists.
   std::string migration_uid;  ///< May be empty for a backup taken by hand.
   int jobs = 2;
+  /// Only these, qualified and quoted; empty: the whole database. Their rows are counted, too.
+  std::vector<std::string> tables;
+  /// An exported one to read under; empty: pg_dump's own.
+  std::string snapshot;
 };
 
 /// Takes a backup: pg_dump in directory format (without schema cutover) into `directory`.partial,
@@ -31,7 +36,8 @@ Result<Manifest> TakeBackup(std::stop_token stop, const PgPrograms& programs,
                             const BackupOptions& options, Reporter& reporter);
 
 /// Reads a backup to its last byte: sizes and checksums, the table of contents, and all data
-/// through pg_restore's decoder. Terminal "BackupDamaged" says what is wrong.
+/// through pg_restore's decoder, row by row where the
+/// manifest says how many there are. Terminal "BackupDamaged" says what is wrong.
 Result<Manifest> CheckBackup(std::stop_token stop, const PgPrograms& programs,
                              const std::string& directory);
 

@@ -63,6 +63,8 @@ Json EncodeManifest(const Manifest& manifest) {
   for (const ManifestFile& file : manifest.files)
     files.Append(
         Json::Object({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}}));
+  Json rows = Json::Object({});
+  for (const auto& [table, count] : manifest.rows) rows.Set(table, count);
   return Json::Object({{"formatVersion", kFormatVersion},
                        {"migrationUid", manifest.migration_uid},
                        {"database", manifest.database},
@@ -71,6 +73,7 @@ Json EncodeManifest(const Manifest& manifest) {
                        {"takenAt", FormatTime(manifest.taken_at)},
                        {"tocEntries", manifest.toc_entries},
                        {"bytes", manifest.bytes()},
+                       {"rows", std::move(rows)},
                        {"files", std::move(files)}});
 }
 
@@ -89,6 +92,7 @@ Result<Manifest> DecodeManifest(const Json& json) {
   for (const Json& file : json["files"].Items())
     manifest.files.push_back(
         {file["name"].AsString(), file["bytes"].AsInt(-1), file["sha256"].AsString()});
+  for (const auto& [table, count] : json["rows"].Members()) manifest.rows[table] = count.AsInt(-1);
   if (manifest.files.empty()) return Damaged("the backup's manifest names no file");
   return manifest;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct Manifest {
   WallTime taken_at;
   int64_t toc_entries = 0;
   std::vector<ManifestFile> files;  ///< By name.
+  /// Of an archive of single tables: the rows of each, by its name as pg_dump spells it.
+  std::map<std::string, int64_t> rows;
 
   int64_t bytes() const;
 };

@@ -61,6 +61,16 @@ Result<JobKind> DecodeKind(const Json& json) {
   return Refuse("kind", "must be Clone, Verify or Backup");
 }
 
+Status DecodeThrottle(const Json& json, JobSpec& spec) {
+  if (json.IsNull()) return Ok();
+  TRY(OnlyKnown(json, "throttle", {"maxRateMebibytesPerSecond", "query"}));
+  spec.max_rate_mebibytes_per_second = static_cast<int>(json["maxRateMebibytesPerSecond"].AsInt(0));
+  spec.throttle_query = json["query"].AsString();
+  if (spec.max_rate_mebibytes_per_second < 0)
+    return Refuse("throttle.maxRateMebibytesPerSecond", "must not be negative");
+  return Ok();
+}
+
 Status CheckWhole(const JobSpec& spec) {
   if (spec.migration_uid.empty()) return Refuse("migrationUid", "is missing");
   if (spec.attempt < 1) return Refuse("attempt", "must be at least 1");
@@ -112,6 +122,12 @@ Json EncodeJobSpec(const JobSpec& spec) {
   if (spec.target) json.Set("target", EncodeEndpoint(*spec.target));
   json.Set("jobs", spec.jobs);
   json.Set("excludeTables", Json::ArrayOf(spec.exclude_tables));
+  json.Set("accept", Json::ArrayOf(spec.accept));
+  json.Set("throttle",
+           Json::Object({{"maxRateMebibytesPerSecond", spec.max_rate_mebibytes_per_second},
+                         {"query", spec.throttle_query}}));
+  if (!spec.archive_directory.empty())
+    json.Set("archive", Json::Object({{"directory", spec.archive_directory}}));
   json.Set("verification", Json::Object({{"level", Name(spec.verification_level)},
                                          {"maxSeconds", spec.verification_seconds_max}}));
   if (!spec.backup_directory.empty())
@@ -122,7 +138,7 @@ Json EncodeJobSpec(const JobSpec& spec) {
 Result<JobSpec> DecodeJobSpec(const Json& json) {
   TRY(OnlyKnown(json, "spec",
                 {"kind", "migrationUid", "attempt", "epoch", "source", "target", "jobs",
-                 "excludeTables", "verification", "backup"}));
+                 "excludeTables", "accept", "archive", "throttle", "verification", "backup"}));
   JobSpec spec;
   TRY_ASSIGN(spec.kind, DecodeKind(json));
   spec.migration_uid = json["migrationUid"].AsString();
@@ -138,6 +154,12 @@ Result<JobSpec> DecodeJobSpec(const Json& json) {
       return Refuse("excludeTables", "must hold schema.table");
     spec.exclude_tables.push_back(table.StringRef());
   }
+  for (const Json& object : json["accept"].Items()) spec.accept.push_back(object.AsString());
+  if (json.Contains("archive")) {
+    TRY(OnlyKnown(json["archive"], "archive", {"directory"}));
+    spec.archive_directory = json["archive"]["directory"].AsString();
+  }
+  TRY(DecodeThrottle(json["throttle"], spec));
   if (json.Contains("verification")) {
     TRY(OnlyKnown(json["verification"], "verification", {"level", "maxSeconds"}));
     auto level = ParseLevel(json["verification"]["level"].AsString("Rows"));

@@ -55,6 +55,12 @@ struct JobSpec {
   std::optional<Endpoint> target;  ///< Absent for backups only.
   int jobs = 2;
   std::vector<std::string> exclude_tables;  ///< "schema.table"; structure comes, rows do not.
+  std::vector<std::string> accept;          ///< Objects that may stay behind.
+  std::string archive_directory;            ///< Where the rows go that do not come.
+  /// How fast the source may be read, and when not at all. Read again while the Job runs, so that
+  /// its ConfigMap can be changed: throttle_watch.h.
+  int max_rate_mebibytes_per_second = 0;  ///< 0: no limit.
+  std::string throttle_query;
   VerificationLevel verification_level = VerificationLevel::kRows;
   int verification_seconds_max = 0;  ///< 0: no bound. Past it nothing is proven (exit 2).
   std::string backup_directory;      ///< Backups only.

@@ -27,8 +27,8 @@ namespace cutover::mover {
 // A Backup Job has no target: its result is its termination message alone.
 
 /// Stages in the order in which a Clone passes them; a Verify Job passes "verify" only.
-inline constexpr std::string_view kStages[] = {"schema",    "copy",    "indexes", "constraints",
-                                               "sequences", "analyze", "verify"};
+inline constexpr std::string_view kStages[] = {"schema",  "copy",      "indexes", "constraints",
+                                               "analyze", "sequences", "verify"};
 
 struct StageProgress {
   std::string stage;

@@ -23,6 +23,7 @@ namespace {
 
 constexpr size_t kErrorTailBytes = 4096;
 constexpr int kPollMilliseconds = 100;
+constexpr int kNotExecuted = 127;  // As shells have it.
 constexpr auto kTermGrace = std::chrono::seconds(10);
 
 /// A file descriptor that is closed with its owner.
@@ -92,16 +93,16 @@ pid_t Spawn(const ChildCommand& command, const Pipe& output, const Pipe& errors)
   }
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);
+  if (getppid() != parent) _exit(kNotExecuted);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   const int nothing = open("/dev/null", O_RDONLY);
   dup2(nothing, STDIN_FILENO);
   dup2(output.write_end.get(), STDOUT_FILENO);
-  dup2(errors.write_end.get(), STDERR_FILENO);
+  if (errors.write_end.get() >= 0) dup2(errors.write_end.get(), STDERR_FILENO);
   execvpe(argv[0], argv.data(), envp.data());
-  _exit(127);
+  _exit(kNotExecuted);
 }
 
 /// The last bytes of what a child wrote to standard error.
@@ -125,7 +126,8 @@ class Running {
         output_(std::move(output.read_end)),
         errors_(std::move(errors.read_end)) {}
 
-  Status Drain(std::stop_token stop, Deadline deadline, const OutputSink& sink) {
+  /// To its end, whatever that is. An error: it was stopped, took too long, or the sink refused.
+  Result<ChildEnd> Drain(std::stop_token stop, Deadline deadline, const OutputSink& sink) {
     Status outcome = Ok();
     while (output_.get() >= 0 || errors_.get() >= 0) {
       if (outcome && stop.stop_requested())
@@ -141,8 +143,23 @@ class Running {
       if (taken) taken = Take(output_, sink);
       if (outcome && !taken) outcome = std::move(taken);
     }
-    Status ended = Reap();
-    return outcome ? ended : outcome;
+    const ChildEnd end = Reap();
+    TRY(outcome);
+    return end;
+  }
+
+  /// Why `end` is not what RunChild promises.
+  Status Judge(const ChildEnd& end) const {
+    if (end.exit_code == 0 && end.signal == 0) return Ok();
+    if (end.exit_code == kNotExecuted)
+      return TerminalError("ProgramMissing",
+                           "cannot run " + name_ +
+                               "; install PostgreSQL's client programs and name their directory "
+                               "with --pg-bindir or CUTOVER_PG_BINDIR");
+    const std::string how = end.signal == 0 ? "exit code " + std::to_string(end.exit_code)
+                                            : "signal " + std::to_string(end.signal);
+    return TerminalError("ProgramFailed",
+                         name_ + " failed with " + how + ": " + OneLine(error_tail_));
   }
 
  private:
@@ -177,20 +194,12 @@ class Running {
     }
   }
 
-  Status Reap() {
+  ChildEnd Reap() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Ok();
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-      return TerminalError("ProgramMissing",
-                           "cannot run " + name_ +
-                               "; install PostgreSQL's client programs and name their directory "
-                               "with --pg-bindir or CUTOVER_PG_BINDIR");
-    const std::string how = WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status))
-                                              : "signal " + std::to_string(WTERMSIG(status));
-    return TerminalError("ProgramFailed",
-                         name_ + " failed with " + how + ": " + OneLine(error_tail_));
+    if (WIFSIGNALED(status)) return ChildEnd{0, WTERMSIG(status)};
+    return ChildEnd{WEXITSTATUS(status), 0};
   }
 
   pid_t pid_;
@@ -203,18 +212,31 @@ class Running {
   std::optional<std::chrono::steady_clock::time_point> term_at_;
 };
 
-}  // namespace
-
-Status RunChild(std::stop_token stop, Deadline deadline, const ChildCommand& command,
-                const OutputSink& sink) {
+/// `errors`: without ends, the child's standard error is ours.
+Result<Running> Start(const ChildCommand& command, Pipe errors) {
   TRY_ASSIGN(Pipe output, OpenPipe());
-  TRY_ASSIGN(Pipe errors, OpenPipe());
   const std::string name = command.program.substr(command.program.rfind('/') + 1);
   const pid_t pid = Spawn(command, output, errors);
   if (pid < 0) return RetryError("OutOfProcesses", "cannot start " + name + ": " + strerror(errno));
   output.write_end.Close();
   errors.write_end.Close();
-  return Running(pid, name, std::move(output), std::move(errors)).Drain(stop, deadline, sink);
+  return Running(pid, name, std::move(output), std::move(errors));
+}
+
+}  // namespace
+
+Status RunChild(std::stop_token stop, Deadline deadline, const ChildCommand& command,
+                const OutputSink& sink) {
+  TRY_ASSIGN(Pipe errors, OpenPipe());
+  TRY_ASSIGN(Running child, Start(command, std::move(errors)));
+  TRY_ASSIGN(ChildEnd end, child.Drain(stop, deadline, sink));
+  return child.Judge(end);
+}
+
+Result<ChildEnd> WatchChild(std::stop_token stop, Deadline deadline, const ChildCommand& command,
+                            const OutputSink& sink) {
+  TRY_ASSIGN(Running child, Start(command, Pipe()));
+  return child.Drain(stop, deadline, sink);
 }
 
 Result<std::string> ReadChild(std::stop_token stop, Deadline deadline,

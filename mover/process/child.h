@@ -34,7 +34,18 @@ using OutputSink = std::function<Status(std::string_view)>;
 Status RunChild(std::stop_token stop, Deadline deadline, const ChildCommand& command,
                 const OutputSink& sink);
 
-/// The same, with standard output collected.
+/// How a program ended that may fail: by its own exit code, or by a signal.
+struct ChildEnd {
+  int exit_code = 0;
+  int signal = 0;  ///< 0 unless a signal ended it.
+};
+
+/// The same, for a program whose failure the caller wants to judge: success says only that it has
+/// ended. Its standard error is ours.
+Result<ChildEnd> WatchChild(std::stop_token stop, Deadline deadline, const ChildCommand& command,
+                            const OutputSink& sink);
+
+/// The same as RunChild, with standard output collected.
 Result<std::string> ReadChild(std::stop_token stop, Deadline deadline, const ChildCommand& command);
 
 }  // namespace cutover::mover

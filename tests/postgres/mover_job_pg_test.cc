@@ -49,7 +49,7 @@ class JobTest : public ::testing::Test {
 
   Outcome Run() {
     Reporter silent(Reporter::Output::kSilent);
-    return RunJob({}, Programs(), spec_, silent);
+    return RunJob({}, Programs(), spec_, {}, silent);
   }
 
   std::optional<Json> ResultOf(const JobSpec& spec) {
@@ -106,7 +106,7 @@ TEST_F(JobTest, AVerifyComparesAndKeepsTheClonesProgress) {
   JobSpec verify = spec_;
   verify.kind = JobKind::kVerify;
   Reporter silent(Reporter::Output::kSilent);
-  Outcome outcome = RunJob({}, Programs(), verify, silent);
+  Outcome outcome = RunJob({}, Programs(), verify, {}, silent);
   EXPECT_EQ(outcome.exit_code, kExitProven) << outcome.summary.DumpPretty();
   EXPECT_TRUE(ResultOf(verify));
   EXPECT_TRUE(ResultOf(spec_));
@@ -118,7 +118,7 @@ TEST_F(JobTest, AJobOfAnEarlierAttemptDoesNothing) {
   JobSpec stale = spec_;
   stale.attempt = 1;
   Reporter silent(Reporter::Output::kSilent);
-  Outcome outcome = RunJob({}, Programs(), stale, silent);
+  Outcome outcome = RunJob({}, Programs(), stale, {}, silent);
   EXPECT_EQ(outcome.exit_code, kExitUnproven);
   EXPECT_EQ(outcome.summary["error"]["reason"].AsString(), "Superseded");
   EXPECT_FALSE(ResultOf(stale));
@@ -129,7 +129,7 @@ TEST_F(JobTest, AJobOfAnotherMigrationDoesNothing) {
   JobSpec other = spec_;
   other.migration_uid = "other";
   Reporter silent(Reporter::Output::kSilent);
-  Outcome outcome = RunJob({}, Programs(), other, silent);
+  Outcome outcome = RunJob({}, Programs(), other, {}, silent);
   EXPECT_EQ(outcome.exit_code, kExitUnproven);
   EXPECT_EQ(outcome.summary["error"]["reason"].AsString(), "NotAuthorized");
 }
