@@ -135,9 +135,17 @@ Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& t
   TRY(transaction.Exec(stop, deadline,
                        "COMMENT ON ROLE " + name + " IS " + QuoteLiteral(MarkOf(migration_uid))));
   for (const StoredSetting& setting : role.settings) {
-    TRY(transaction.Exec(stop, deadline,
-                         "ALTER ROLE " + name + " SET " + setting.name + " = " +
-                             SettingLiteral(setting.name, setting.value)));
+    Status set = transaction.Exec(stop, deadline,
+                                  "ALTER ROLE " + name + " SET " + setting.name + " = " +
+                                      SettingLiteral(setting.name, setting.value));
+    if (set) continue;
+    Error error =
+        WithContext(std::move(set).error(), "role " + name + " with its setting " + setting.name);
+    // Majors drop settings.
+    if (error.disposition == Disposition::kTerminal)
+      error.message +=
+          "; on the source, ALTER ROLE " + name + " RESET " + setting.name + ", then try again";
+    return tl::unexpected(std::move(error));
   }
   for (const SecurityLabel& label : role.labels) {
     TRY(transaction.Exec(stop, deadline,

@@ -21,7 +21,7 @@ using pg::testing::MustConnect;
 using pg::testing::MustExec;
 using pg::testing::MustRead;
 using pg::testing::Servers;
-using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 struct Majors {
@@ -343,6 +343,24 @@ TEST_P(OlderTarget, IsRefusedBeforeAnythingIsWritten) {
   EXPECT_THAT(MustRead(admin, "SELECT rolname FROM pg_roles WHERE rolname = $1",
                        {pg::Param(tenant.tenant())}),
               IsEmpty());
+}
+
+TEST(DroppedSetting, OfARoleIsRefusedByNameWithTheStatementThatHelps) {
+  OrdinaryTenant tenant({13, 14});
+  pg::Connection admin = MustConnect(tenant.Source());
+  const std::string role = "ALTER ROLE " + pg::QuoteIdentifier(tenant.tenant());
+  // 14 dropped it.
+  MustExec(admin, {role + " SET operator_precedence_warning TO on"});
+  const std::string remedy = role + " RESET operator_precedence_warning";
+  {
+    Reporter silent(Reporter::Output::kSilent);  // It holds the lock on the target to its end.
+    auto report = CloneDatabase({}, Programs(), tenant.CloneAll(), silent);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().disposition, Disposition::kTerminal);
+    ASSERT_THAT(report.error().message, HasSubstr(remedy));
+  }
+  MustExec(admin, {remedy});
+  EXPECT_TRUE(MustClone(tenant.CloneAll()).equal());
 }
 
 /// A database of a provider other than libc; dropped at the end with its copy.
