@@ -203,6 +203,13 @@ void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& exten
   });
 }
 
+bool IsAccepted(const std::string& object, const std::vector<std::string>& accept) {
+  constexpr std::string_view kLabel = "database security label of ";
+  const std::string accepted =
+      object.starts_with(kLabel) ? LabelsObject(object.substr(kLabel.size())) : object;
+  return std::find(accept.begin(), accept.end(), accepted) != accept.end();
+}
+
 std::string DescribeWaived(const Obstacle& obstacle) {
   return obstacle.object + " was left as it is, as accepted: " + obstacle.why;
 }

@@ -78,6 +78,9 @@ void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles);
 void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& properties);
 void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& extensions);
 
+/// Pure: whether a difference in `object`, as Mismatch::table names it, is what was accepted.
+bool IsAccepted(const std::string& object, const std::vector<std::string>& accept);
+
 /// Pure: "EVENT TRIGGER tell was left behind, as accepted: …", for the report.
 std::string DescribeWaived(const Obstacle& obstacle);
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "mover/copy/table_copy.h"
+#include "mover/plan/obstacles.h"
 #include "mover/process/parallel.h"
 #include "mover/process/side.h"
 #include "mover/schema/extensions.h"
@@ -88,6 +89,7 @@ class Comparison {
       TRY(CompareDumps(stop));
     }
     reporter_.EndStage();
+    SetAsideAccepted();
     std::stable_sort(report_.mismatches.begin(), report_.mismatches.end(),
                      [](const Mismatch& a, const Mismatch& b) { return a.table < b.table; });
     report_.seconds_by_stage = reporter_.SecondsByStage();
@@ -95,6 +97,16 @@ class Comparison {
   }
 
  private:
+  void SetAsideAccepted() {
+    std::erase_if(report_.mismatches, [this](const Mismatch& mismatch) {
+      if (!IsAccepted(mismatch.table, options_.accept)) return false;
+      report_.warnings.push_back(mismatch.table + " differs, as accepted: " + mismatch.source +
+                                 " on the source, " + mismatch.target + " on the target");
+      --report_.mismatch_count;
+      return true;
+    });
+  }
+
   /// Tables of both sides, matched by name. What stands on one side only is a mismatch already.
   Status PlanTables(std::stop_token stop) {
     TRY_ASSIGN(tables_, ReadTables(stop, Deadline::Never(), source_.connection()));
@@ -179,7 +191,8 @@ class Comparison {
       }
       return HashRows(stop, source, table, table.condition, quiet);
     };
-    auto [left, right] = Together(ours, [&] { return HashRows(stop, target, table, table.condition, terms_); });
+    auto [left, right] =
+        Together(ours, [&] { return HashRows(stop, target, table, table.condition, terms_); });
     TRY(left);
     TRY(right);
     NoteRows(table, left->rows, left->bytes);
@@ -211,6 +224,7 @@ class Comparison {
     LargeObjects read;
     if (!known_) {
       TRY_ASSIGN(read, ReadLargeObjects(stop, source_.connection(), nullptr));
+      RenameRoles(options_.role_names, read);
     }
     CompareMaps("large object ", "largeObject", known_ ? known_->large_objects : read, theirs,
                 [](const LargeObject& object) {
@@ -259,6 +273,7 @@ class Comparison {
   Status CompareProperties(std::stop_token stop) {
     TRY_ASSIGN(pg::DatabaseProperties ours, ReadProperties(stop, source_));
     TRY_ASSIGN(pg::DatabaseProperties theirs, ReadProperties(stop, target_));
+    RenameRoles(options_.role_names, ours);
     auto compare = [this](const char* what, const std::string& left, const std::string& right) {
       if (left != right) report_.Add({std::string("database ") + what, "database", left, right});
     };
@@ -315,6 +330,11 @@ class Comparison {
     auto [left, right] = Together(ours, [&] { return dump(target_); });
     TRY(left);
     TRY(right);
+    if (!options_.role_names.empty()) {
+      // A known structure has them renamed; roles of the target only come out in quotes as well.
+      if (!known_) RenameRoles(options_.role_names, left->script);
+      RenameRoles({}, right->script);
+    }
     if (source_.connection().major_version() != target_.connection().major_version()) {
       // A connection of its own, since the lanes may only read.
       TRY_ASSIGN(

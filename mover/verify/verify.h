@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mover/copy/digest.h"
+#include "mover/plan/role_names.h"
 #include "mover/plan/tables.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
@@ -33,6 +34,9 @@ struct VerifyOptions {
   int jobs = 2;
   int seconds_max = 0;  ///< 0: no bound.
   std::vector<std::string> exclude_tables;
+  /// Objects that may differ, as Mismatch::table names them: their differences become warnings.
+  std::vector<std::string> accept;
+  RoleNames role_names;  ///< Roles that have another name on the target.
   /// Whether owner, grants and connection limit of the database itself must be equal. Not while one
   /// side is fenced.
   bool compare_access = true;

@@ -14,3 +14,9 @@ cutover_postgres_test(mover_majors_pg_test
   SOURCES mover_majors_pg_test.cc
   DEPS cutover::mover cutover::mover_test_tenant
   TIMEOUT 120)
+# Traps of docs/verification.md, each planted in a small database of its own.
+cutover_library(mover_test_move SOURCES traps/move.cc DEPS cutover::mover_test_tenant)
+cutover_postgres_test(mover_traps_pg_test
+  SOURCES traps/catalog_traps_pg_test.cc traps/indexes_traps_pg_test.cc
+  DEPS cutover::mover_test_move
+  TIMEOUT 120)

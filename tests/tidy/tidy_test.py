@@ -10,6 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "hack/lib/t
 
 import generated  # noqa: E402
 import headers  # noqa: E402
+import named_tests  # noqa: E402
 import structure  # noqa: E402
 import text_rules  # noqa: E402
 from cxx_text import blank_no_code, functions  # noqa: E402
@@ -187,6 +188,18 @@ class Generated(unittest.TestCase):
 
     def test_a_generated_file_that_cannot_be_checked_is_no_success(self):
         self.assertTrue(list(generated.check_printed("/nowhere")))
+
+
+class NamedTests(unittest.TestCase):
+    def test_a_trap_without_test_and_a_test_without_line_are_found(self):
+        table = SourceFile(
+            "docs/verification.md", "| `ATraps.Trap01_Is` |\n| `ATraps.Trap02_IsNot` |\n"
+        )
+        tests = SourceFile(
+            "tests/a_test.cc", "TEST(ATraps,\n     Trap01_Is) {}\nTEST_F(ATraps, Trap03_New) {}\n"
+        )
+        found = [(f.path, f.line) for f in named_tests.check_named_tests([table, tests])]
+        self.assertEqual(found, [("docs/verification.md", 2), ("tests/a_test.cc", 3)])
 
 
 if __name__ == "__main__":
