@@ -70,4 +70,19 @@ Status RunInParallel(std::stop_token stop, int lanes_max, size_t task_count,
   return crew.Outcome(stop);
 }
 
+Status RunBoth(std::stop_token stop, const std::function<Status(std::stop_token)>& first,
+               const std::function<Status(std::stop_token)>& second) {
+  std::stop_source either;
+  std::stop_callback forward(stop, [&either] { either.request_stop(); });
+  auto run = [&either](const std::function<Status(std::stop_token)>& work) {
+    Status done = work(either.get_token());
+    if (!done) either.request_stop();
+    return done;
+  };
+  auto [left, right] = Together([&] { return run(first); }, [&] { return run(second); });
+  // "Stopped" is what the other one says, to which nothing happened.
+  if (!left && (right || left.error().reason != "Stopped")) return left;
+  return right;
+}
+
 }  // namespace cutover::mover

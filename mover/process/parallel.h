@@ -23,6 +23,10 @@ using LaneFactory = std::function<Result<Lane>(std::stop_token)>;
 Status RunInParallel(std::stop_token stop, int lanes_max, size_t task_count,
                      const LaneFactory& make_lane);
 
+/// Does both at the same time. What fails in one stops the other, and is what is returned.
+Status RunBoth(std::stop_token stop, const std::function<Status(std::stop_token)>& first,
+               const std::function<Status(std::stop_token)>& second);
+
 /// Calls both at the same time, the first in a thread of its own, and returns both results.
 template <class A, class B>
 auto Together(A first, B second) {

@@ -30,8 +30,13 @@ ChildCommand PgPrograms::Command(std::string_view program, std::vector<std::stri
   return command;
 }
 
-Result<int> PgPrograms::DumpMajor(std::stop_token stop, Deadline deadline) const {
+Result<std::string> PgPrograms::DumpVersion(std::stop_token stop, Deadline deadline) const {
   TRY_ASSIGN(std::string text, ReadChild(stop, deadline, Command("pg_dump", {"--version"})));
+  return text.substr(0, text.find('\n'));
+}
+
+Result<int> PgPrograms::DumpMajor(std::stop_token stop, Deadline deadline) const {
+  TRY_ASSIGN(const std::string text, DumpVersion(stop, deadline));
   // "pg_dump (PostgreSQL) 17.11 (Debian 17.11-0+deb13u1)"
   size_t at = text.find(") ");
   int major = 0;

@@ -21,6 +21,8 @@ class PgPrograms {
   ChildCommand Command(std::string_view program, std::vector<std::string> arguments,
                        const pg::ConnectOptions& connect) const;
 
+  /// What pg_dump says of itself: "pg_dump (PostgreSQL) 18.1 (Debian …)".
+  Result<std::string> DumpVersion(std::stop_token stop, Deadline deadline) const;
   /// The major version of pg_dump. Reading a server that is newer than pg_dump cannot work.
   Result<int> DumpMajor(std::stop_token stop, Deadline deadline) const;
   /// Terminal error "ProgramTooOld" when pg_dump is older than `server_major`.

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "mover/contract/progress.h"
@@ -18,9 +19,11 @@
 namespace cutover::mover {
 
 /// Tells people and the operator how far the work is, once a second: one line that rewrites itself
-/// on a terminal, JSON lines otherwise, and rows of cutover.progress when a ledger is attached.
-/// All methods are thread-safe. Losing the ledger is logged and stops nothing: the work itself
-/// will notice a dead target.
+/// on a terminal (bar, rate, time left, tables in work), JSON lines otherwise, and rows of
+/// cutover.progress when a ledger is attached. Everything goes to standard error; destroy the
+/// reporter before writing to standard output, and its line is complete by then. All methods are
+/// thread-safe. Losing the ledger is logged and stops nothing: the work itself will notice a dead
+/// target.
 class Reporter {
  public:
   enum class Output { kTerminal, kJsonLines, kSilent };
@@ -41,6 +44,10 @@ class Reporter {
   void TableDone();
   void EndStage();
 
+  /// What a lane works on now, for people ("public.ledger"); empty when it is done. `lane` is any
+  /// number that is the lane's own.
+  void SetActivity(int lane, std::string_view text);
+
   /// Seconds each finished stage took, in order.
   std::vector<std::pair<std::string, double>> SecondsByStage() const;
 
@@ -53,6 +60,9 @@ class Reporter {
 
   void Tick(std::stop_token stop);
   void Show(const StageProgress& stage);
+  void ShowLine(const StageProgress& stage);
+  /// The activities, each once.
+  std::string Activities() const;
   void WriteLedger(const std::vector<StageProgress>& changed);
   std::vector<StageProgress> TakeChanged();
 
@@ -63,10 +73,19 @@ class Reporter {
   SteadyTime stage_began_ GUARDED_BY(mutex_);
   std::vector<bool> changed_ GUARDED_BY(mutex_);
   bool ended_ GUARDED_BY(mutex_) = false;  ///< A stage ended: do not wait for the next second.
+  std::map<int, std::string> activities_ GUARDED_BY(mutex_);  ///< By lane.
+  bool line_open_ = false;  ///< The terminal's cursor stands behind a line; the ticker's alone.
 
   Mutex ledger_mutex_;  ///< Held across I/O on purpose: it serializes one connection's use.
   std::optional<Ledger> ledger_ GUARDED_BY(ledger_mutex_);
   std::jthread ticker_;
 };
+
+/// Pure: one line of a terminal that is `columns` wide. `working`: tables in work, as they fit.
+std::string ProgressLine(const StageProgress& stage, const std::string& working, size_t columns);
+
+/// Pure: seconds until the stage's end at its rate so far; nothing while there is too little to
+/// tell by.
+std::optional<double> SecondsLeft(const StageProgress& stage);
 
 }  // namespace cutover::mover

@@ -5,31 +5,31 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <memory>
+#include <map>
 #include <set>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
 #include "mover/copy/table_copy.h"
 #include "mover/plan/obstacles.h"
 #include "mover/process/parallel.h"
 #include "mover/process/side.h"
-#include "mover/schema/extensions.h"
-#include "mover/schema/restore.h"
-#include "mover/verify/procedure_arguments.h"
-#include "mover/verify/structure.h"
-#include "mover/verify/view_definitions.h"
+#include "mover/verify/catalog.h"
+#include "mover/verify/state.h"
+#include "mover/verify/table_reader.h"
+#include "operator/base/clock.h"
 #include "operator/base/mutex.h"
-#include "postgres/database.h"
-#include "postgres/event_triggers.h"
-#include "postgres/sequences.h"
 
 namespace cutover::mover {
 namespace {
 
-std::string Words(const RowsSeen& seen) {
-  return std::to_string(seen.rows) + " rows, digest " + seen.digest.Hex();
+constexpr auto kConnectTimeout = std::chrono::seconds(30);
+/// Tables of which it is said where they differ; of any more, only that they do.
+constexpr size_t kTablesLocalizedMax = 20;
+
+std::string Words(const RowsSeen& seen, VerificationLevel level) {
+  const std::string rows = std::to_string(seen.rows) + " rows";
+  return level == VerificationLevel::kCounts ? rows : rows + ", digest " + seen.digest.Hex();
 }
 
 /// Requests a stop when the budget is spent, or when somebody outside does.
@@ -55,48 +55,87 @@ class Budget {
   std::jthread timer_;
 };
 
+/// What earlier runs have proven, and by which fingerprints of now it is known to hold still.
+struct Resumed {
+  VerifyState state;
+  Fingerprints source;
+  Fingerprints target;
+
+  static Result<Resumed> Open(std::stop_token stop, const VerifyOptions& options) {
+    struct Look {
+      std::string identity;
+      Fingerprints fingerprints;
+    };
+    auto look = [stop](const pg::ConnectOptions& side) -> Result<Look> {
+      const Deadline deadline = Deadline::After(kConnectTimeout);
+      TRY_ASSIGN(pg::Connection connection, pg::Connection::Open(stop, deadline, side));
+      Look seen;
+      TRY_ASSIGN(seen.identity, DescribeIdentity(stop, deadline, connection));
+      TRY_ASSIGN(seen.fingerprints, ReadFingerprints(stop, Deadline::Never(), connection));
+      return seen;
+    };
+    TRY_ASSIGN(Look ours, look(options.source));
+    TRY_ASSIGN(Look theirs, look(options.target));
+    TRY_ASSIGN(VerifyState state,
+               VerifyState::Open(options.state_file, {ours.identity, theirs.identity}));
+    return Resumed{std::move(state), std::move(ours.fingerprints), std::move(theirs.fingerprints)};
+  }
+
+  std::optional<RowsSeen> Find(const std::string& table) const {
+    return state.Find(table, Of(source, table), Of(target, table));
+  }
+  Status Add(const std::string& table, const RowsSeen& contents) {
+    return state.Add(table, {contents, Of(source, table), Of(target, table)});
+  }
+
+ private:
+  static std::string Of(const Fingerprints& fingerprints, const std::string& table) {
+    auto found = fingerprints.find(table);
+    return found == fingerprints.end() ? "" : found->second;
+  }
+};
+
 /// One comparison of two databases, step by step; each step adds to the report.
 class Comparison {
  public:
   Comparison(const PgPrograms& programs, const VerifyOptions& options,
-             std::optional<SourceFacts> known, Side source, Side target, Reporter& reporter)
+             std::optional<SourceFacts> known, Resumed* resumed, Side source, Side target,
+             Reporter& reporter)
       : programs_(programs),
         options_(options),
         known_(std::move(known)),
+        resumed_(resumed),
         source_(std::move(source)),
         target_(std::move(target)),
         reporter_(reporter) {
     report_.level = options.level;
-    report_.source_version = source_.version();
-    report_.target_version = target_.version();
-    terms_.encoding = source_.encoding();
-    terms_.on_progress = [this](int64_t bytes, int64_t rows) { reporter_.AddBytes(bytes, rows); };
+    report_.source = Describe(source_);
+    report_.target = Describe(target_);
+    report_.method.mover_version = CUTOVER_VERSION;
+    report_.method.jobs = options.jobs;
+    report_.method.source_from_stream = known_.has_value();
   }
 
   Result<Report> Run(std::stop_token stop) {
+    report_.started_at = RealClock().WallNow();
     TRY(PlanTables(stop));
-    int64_t bytes = 0;
-    for (const TablePlan& table : tables_) bytes += table.bytes;
-    const bool rows = options_.level == VerificationLevel::kRows;
-    reporter_.BeginStage("verify", rows ? bytes : 0, static_cast<int64_t>(tables_.size()));
-    TRY(CompareTables(stop));
-    TRY(CompareSequences(stop));
-    if (rows) {
-      TRY(CompareLargeObjects(stop));
-      TRY(CompareExtensions(stop));
-      TRY(CompareProperties(stop));
-      TRY(CompareMatviews(stop));
-      TRY(CompareDumps(stop));
-    }
-    reporter_.EndStage();
+    BeginStage();
+    Report catalogs;  // Two threads must not add to one report.
+    TRY(RunBoth(
+        stop, [&](std::stop_token both) { return CompareTheRest(both, catalogs); },
+        [&](std::stop_token both) { return CompareTables(both); }));
+    report_.method.dump_version = catalogs.method.dump_version;
+    report_.Merge(std::move(catalogs));
+    ReportTables(stop);
     SetAsideAccepted();
+    reporter_.EndStage();
     std::stable_sort(report_.mismatches.begin(), report_.mismatches.end(),
                      [](const Mismatch& a, const Mismatch& b) { return a.table < b.table; });
     report_.seconds_by_stage = reporter_.SecondsByStage();
+    report_.finished_at = RealClock().WallNow();
     return std::move(report_);
   }
 
- private:
   void SetAsideAccepted() {
     std::erase_if(report_.mismatches, [this](const Mismatch& mismatch) {
       if (!IsAccepted(mismatch.table, options_.accept)) return false;
@@ -107,27 +146,47 @@ class Comparison {
     });
   }
 
+  /// What was reached when the run was ended, in words. After Run().
+  std::string DescribeProgress() {
+    MutexLock lock(mutex_);
+    std::string text = std::to_string(compared_) + " of " + std::to_string(report_.tables) +
+                       " tables are compared";
+    if (!different_.empty())
+      text += ", of which " + std::to_string(different_.size()) + " differ, such as " +
+              pairs_[different_.front().first].source.Display();
+    return text;
+  }
+
+ private:
+  static ComparedSide Describe(const Side& side) {
+    return ComparedSide{side.options().host, side.options().port, side.options().database,
+                        side.version()};
+  }
+
   /// Tables of both sides, matched by name. What stands on one side only is a mismatch already.
   Status PlanTables(std::stop_token stop) {
-    TRY_ASSIGN(tables_, ReadTables(stop, Deadline::Never(), source_.connection()));
-    TRY(ExcludeTables(options_.exclude_tables, tables_));
-    TRY_ASSIGN(auto theirs, ReadTables(stop, Deadline::Never(), target_.connection()));
-    std::map<std::string, const TablePlan*> by_name;
-    for (const TablePlan& table : theirs) by_name[table.Qualified()] = &table;
-    std::erase_if(tables_, [&](const TablePlan& table) {
+    auto read = [stop](Side& side) {
+      return ReadTables(stop, Deadline::Never(), side.connection());
+    };
+    auto [ours, theirs] = Together([&] { return read(source_); }, [&] { return read(target_); });
+    TRY(ours);
+    TRY(theirs);
+    TRY(ExcludeTables(options_.exclude_tables, *ours));
+    OrderForCopy(*ours);
+    std::map<std::string, TablePlan*> by_name;
+    for (TablePlan& table : *theirs) by_name[table.Qualified()] = &table;
+    for (TablePlan& table : *ours) {
       auto found = by_name.find(table.Qualified());
       if (found == by_name.end()) {
         report_.Add({table.Display(), "missing", "a table", "none"});
-        return true;
+        continue;
       }
-      const bool same_columns = SameColumns(table, *found->second);
+      if (SameColumns(table, *found->second) && !table.excluded)
+        Pair(std::move(table), std::move(*found->second));
       by_name.erase(found);
-      return !same_columns || table.excluded;
-    });
+    }
     for (const auto& [name, table] : by_name)
       report_.Add({table->Display(), "unexpected", "none", "a table"});
-    OrderForCopy(tables_);
-    report_.tables = static_cast<int64_t>(tables_.size());
     return Ok();
   }
 
@@ -145,254 +204,136 @@ class Comparison {
     return false;
   }
 
+  /// Both sides are asked for the same: the source's columns in the source's order, and its rows.
+  void Pair(TablePlan source, TablePlan target) {
+    target.columns = source.columns;
+    target.condition = source.condition;
+    // What was known before was hashed in the format of the source alone.
+    if (!known_) source.binary = source.binary && target.binary;
+    target.binary = source.binary;
+    ++report_.tables;
+    CopyTerms terms;
+    terms.encoding = source_.encoding();
+    if (options_.level == VerificationLevel::kRows && terms.FormatOf(source) == RowFormat::kBinary)
+      ++report_.method.binary_tables;
+    if (resumed_ != nullptr) {
+      if (const std::optional<RowsSeen> proven = resumed_->Find(source.Qualified())) {
+        ++report_.tables_proven_before;
+        ++compared_;
+        report_.rows += proven->rows;
+        report_.bytes += proven->bytes;
+        return;
+      }
+    }
+    pairs_.push_back(TablePair{std::move(source), std::move(target)});
+  }
+
+  void BeginStage() {
+    int64_t bytes = 0;
+    for (const TablePair& pair : pairs_)
+      bytes += pair.target.bytes + (known_ ? 0 : pair.source.bytes);
+    if (options_.level == VerificationLevel::kCounts) bytes = 0;
+    reporter_.BeginStage("verify", bytes, static_cast<int64_t>(pairs_.size()));
+  }
+
+  Status CompareTheRest(std::stop_token stop, Report& report) {
+    CatalogTerms terms;
+    terms.level = options_.level;
+    terms.compare_access = options_.compare_access;
+    terms.role_names = &options_.role_names;
+    if (known_) {
+      terms.known_large_objects = &known_->large_objects;
+      terms.known_structure = &known_->structure;
+    }
+    return CompareCatalogs(stop, programs_, source_, target_, terms, report);
+  }
+
   Status CompareTables(std::stop_token stop) {
-    return RunInParallel(
-        stop, options_.jobs, tables_.size(), [this](std::stop_token lane_stop) -> Result<Lane> {
-          TRY_ASSIGN(pg::Connection source, source_.OpenLane(lane_stop));
-          TRY_ASSIGN(pg::Connection target, target_.OpenLane(lane_stop));
-          auto lanes = std::make_shared<std::pair<pg::Connection, pg::Connection>>(
-              std::move(source), std::move(target));
-          return Lane([this, lanes](std::stop_token task_stop, size_t task) -> Status {
-            const TablePlan& table = tables_[task];
-            Status done = options_.level == VerificationLevel::kCounts
-                              ? CompareCounts(task_stop, lanes->first, lanes->second, table)
-                              : CompareRows(task_stop, lanes->first, lanes->second, table);
-            if (!done)
-              return tl::make_unexpected(
-                  WithContext(std::move(done).error(), "verifying table " + table.Display()));
-            reporter_.TableDone();
-            return Ok();
-          });
-        });
+    ReadTerms terms;
+    terms.jobs = options_.jobs;
+    terms.chunk_bytes = options_.chunk_bytes;
+    terms.encoding = source_.encoding();
+    terms.counts_only = options_.level == VerificationLevel::kCounts;
+    terms.known_source = known_ && !terms.counts_only ? &known_->rows : nullptr;
+    terms.on_table = [this](size_t table, const TableContents& contents) {
+      MutexLock lock(mutex_);
+      Note(table, contents);
+    };
+    TRY_ASSIGN(report_.method.chunks,
+               mover::ReadTables(stop, source_, target_, pairs_, terms, reporter_));
+    return kept_;
   }
 
-  Status CompareCounts(std::stop_token stop, pg::Connection& source, pg::Connection& target,
-                       const TablePlan& table) {
-    const std::string sql = CountStatement(table);
-    auto [ours, theirs] = Together([&] { return source.QueryOne(stop, Deadline::Never(), sql); },
-                                   [&] { return target.QueryOne(stop, Deadline::Never(), sql); });
-    TRY(ours);
-    TRY(theirs);
-    NoteRows(table, (*ours)[0].Int(0), 0);
-    if ((*ours)[0].Int(0) != (*theirs)[0].Int(0))
-      Note({table.Display(), "rowCount", (*ours)[0].Text(0) + " rows",
-            (*theirs)[0].Text(0) + " rows"});
-    return Ok();
-  }
-
-  Status CompareRows(std::stop_token stop, pg::Connection& source, pg::Connection& target,
-                     const TablePlan& table) {
-    CopyTerms quiet = terms_;  // Progress is counted once, on the target's side.
-    quiet.on_progress = nullptr;
-    auto ours = [&]() -> Result<RowsSeen> {
-      if (known_) {
-        auto found = known_->rows.find(table.Qualified());
-        if (found != known_->rows.end()) return found->second;
-      }
-      return HashRows(stop, source, table, table.condition, quiet);
-    };
-    auto [left, right] =
-        Together(ours, [&] { return HashRows(stop, target, table, table.condition, terms_); });
-    TRY(left);
-    TRY(right);
-    NoteRows(table, left->rows, left->bytes);
-    if (left->rows != right->rows)
-      Note({table.Display(), "rowCount", Words(*left), Words(*right)});
-    else if (!(*left == *right))
-      Note({table.Display(), "rows", Words(*left), Words(*right)});
-    return Ok();
-  }
-
-  Status CompareSequences(std::stop_token stop) {
-    auto read = [&](Side& side) -> Result<std::map<std::string, std::string>> {
-      TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), side.connection()));
-      std::map<std::string, std::string> words;
-      for (const pg::SequencePosition& position : positions)
-        words[position.schema + "." + position.name] =
-            std::to_string(position.last_value) + (position.is_called ? "" : " (not called yet)");
-      return words;
-    };
-    TRY_ASSIGN(auto ours, read(source_));
-    TRY_ASSIGN(auto theirs, read(target_));
-    CompareMaps("sequence ", "sequence", ours, theirs,
-                [](const std::string& words) { return words; });
-    return Ok();
-  }
-
-  Status CompareLargeObjects(std::stop_token stop) {
-    TRY_ASSIGN(LargeObjects theirs, ReadLargeObjects(stop, target_.connection(), nullptr));
-    LargeObjects read;
-    if (!known_) {
-      TRY_ASSIGN(read, ReadLargeObjects(stop, source_.connection(), nullptr));
-      RenameRoles(options_.role_names, read);
-    }
-    CompareMaps("large object ", "largeObject", known_ ? known_->large_objects : read, theirs,
-                [](const LargeObject& object) {
-                  return "owner " + object.owner + ", sha256 " + object.content_sha256 +
-                         (object.default_acl ? "" : ", grants " + DescribeGrants(object));
-                });
-    return Ok();
-  }
-
-  Status CompareExtensions(std::stop_token stop) {
-    TRY_ASSIGN(auto ours, ReadExtensions(stop, Deadline::Never(), source_.connection()));
-    TRY_ASSIGN(auto theirs, ReadExtensions(stop, Deadline::Never(), target_.connection()));
-    auto by_name = [](const std::vector<Extension>& extensions) {
-      std::map<std::string, std::string> names;
-      for (const Extension& extension : extensions) names[extension.name] = extension.schema;
-      return names;
-    };
-    CompareMaps("extension ", "extension", by_name(ours), by_name(theirs),
-                [](const std::string& schema) { return "in schema " + schema; });
-    std::map<std::string, std::string> volatility;
-    for (const Extension& extension : theirs) {
-      for (const ExtensionFunction& function : extension.functions)
-        volatility[function.signature] = function.volatility;
-    }
-    for (const Extension& extension : ours) {
-      for (const ExtensionFunction& function : extension.functions) {
-        auto found = volatility.find(function.signature);
-        if (found != volatility.end() && found->second != function.volatility)
-          report_.Add({"function " + function.signature, "extension",
-                       "volatility " + function.volatility, "volatility " + found->second});
-      }
-    }
-    return Ok();
-  }
-
-  static Result<pg::DatabaseProperties> ReadProperties(std::stop_token stop, Side& side) {
-    TRY_ASSIGN(pg::Rows rows, side.connection().QueryOne(stop, Deadline::Never(),
-                                                         "SELECT pg_catalog.current_database()"));
-    TRY_ASSIGN(auto found,
-               pg::FindDatabase(stop, Deadline::Never(), side.connection(), rows[0].Text(0)));
-    if (found) return std::move(*found);
-    return TerminalError("DatabaseNotFound",
-                         "a database vanished while it was compared; nothing is proven");
-  }
-
-  Status CompareProperties(std::stop_token stop) {
-    TRY_ASSIGN(pg::DatabaseProperties ours, ReadProperties(stop, source_));
-    TRY_ASSIGN(pg::DatabaseProperties theirs, ReadProperties(stop, target_));
-    RenameRoles(options_.role_names, ours);
-    auto compare = [this](const char* what, const std::string& left, const std::string& right) {
-      if (left != right) report_.Add({std::string("database ") + what, "database", left, right});
-    };
-    compare("encoding", ours.encoding, theirs.encoding);
-    compare("collation", ours.collate, theirs.collate);
-    compare("character type", ours.ctype, theirs.ctype);
-    compare("locale provider", ours.locale_provider, theirs.locale_provider);
-    compare("locale", ours.locale, theirs.locale);
-    compare("comment", ours.comment, theirs.comment);
-    auto settings = [](const pg::DatabaseProperties& properties) {
-      std::map<std::string, std::string> values;
-      for (const pg::StoredSetting& setting : properties.settings)
-        values[setting.name + (setting.role.empty() ? "" : " of role " + setting.role)] =
-            setting.value;
-      return values;
-    };
-    CompareMaps("database setting ", "database", settings(ours), settings(theirs),
-                [](const std::string& value) { return value; });
-    if (!options_.compare_access || ours.access == theirs.access) return Ok();
-    compare("owner", ours.access.owner, theirs.access.owner);
-    compare("connection limit", std::to_string(ours.access.connection_limit),
-            std::to_string(theirs.access.connection_limit));
-    auto grants = [](const pg::DatabaseAccess& access) {
-      std::string text;
-      for (const pg::AclItem& item : access.acl)
-        text += item.privilege + " to " + (item.grantee.empty() ? "PUBLIC" : item.grantee) +
-                (item.grantable ? " with grant option; " : "; ");
-      return text;
-    };
-    compare("grants", grants(ours.access), grants(theirs.access));
-    return Ok();
-  }
-
-  Status CompareMatviews(std::stop_token stop) {
-    TRY_ASSIGN(auto ours, ReadPopulatedMatviews(stop, Deadline::Never(), source_.connection()));
-    TRY_ASSIGN(auto theirs, ReadPopulatedMatviews(stop, Deadline::Never(), target_.connection()));
-    auto as_map = [](const std::vector<std::string>& names) {
-      std::map<std::string, bool> filled;
-      for (const std::string& name : names) filled[name] = true;
-      return filled;
-    };
-    CompareMaps("materialized view ", "structure", as_map(ours), as_map(theirs),
-                [](bool) { return std::string("filled"); });
-    return Ok();
-  }
-
-  Status CompareDumps(std::stop_token stop) {
-    auto dump = [&](Side& side) {
-      return DumpSchema(stop, Deadline::Never(), programs_, side.options(), side.snapshot());
-    };
-    auto ours = [&]() -> Result<SchemaDump> {
-      return known_ ? Result<SchemaDump>(std::move(known_->structure)) : dump(source_);
-    };
-    auto [left, right] = Together(ours, [&] { return dump(target_); });
-    TRY(left);
-    TRY(right);
-    if (!options_.role_names.empty()) {
-      // A known structure has them renamed; roles of the target only come out in quotes as well.
-      if (!known_) RenameRoles(options_.role_names, left->script);
-      RenameRoles({}, right->script);
-    }
-    if (source_.connection().major_version() != target_.connection().major_version()) {
-      // A connection of its own, since the lanes may only read.
-      TRY_ASSIGN(
-          pg::Connection probe,
-          pg::Connection::Open(stop, Deadline::After(std::chrono::seconds(30)), target_.options()));
-      TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), probe));
-      TRY(TranslateViewDefinitions(stop, source_.connection(), probe, left->script));
-      if (source_.connection().major_version() < kMajorOfProcedureModes &&
-          target_.connection().major_version() >= kMajorOfProcedureModes)
-        TRY(SpellProcedureArguments(stop, source_.connection(), left->script));
-    }
-    CompareStructure(left->script, right->script, report_);
-    return Ok();
-  }
-
-  /// Every key of either side must be on both, with the same value.
-  template <class Map, class ToWords>
-  void CompareMaps(const std::string& what, const char* kind, const Map& ours, const Map& theirs,
-                   ToWords words) {
-    auto name = [&](const auto& key) {
-      if constexpr (std::is_arithmetic_v<std::decay_t<decltype(key)>>)
-        return what + std::to_string(key);
-      else
-        return what + key;
-    };
-    for (const auto& [key, value] : ours) {
-      auto found = theirs.find(key);
-      if (found == theirs.end())
-        report_.Add({name(key), kind, words(value), "absent"});
-      else if (!(found->second == value))
-        report_.Add({name(key), kind, words(value), words(found->second)});
-    }
-    for (const auto& [key, value] : theirs) {
-      if (!ours.contains(key)) report_.Add({name(key), kind, "absent", words(value)});
+  void Note(size_t table, const TableContents& contents) REQUIRES(mutex_) {
+    ++compared_;
+    report_.rows += contents.source.rows;
+    report_.bytes += contents.source.bytes;
+    if (!contents.equal()) {
+      different_.emplace_back(table, contents);
+    } else if (resumed_ != nullptr && kept_) {
+      kept_ = resumed_->Add(pairs_[table].source.Qualified(), contents.source);
     }
   }
 
-  void Note(Mismatch mismatch) {
+  /// When nothing else is read any more, so that finding the places takes nobody's time.
+  void ReportTables(std::stop_token stop) {
     MutexLock lock(mutex_);
-    report_.Add(std::move(mismatch));
+    size_t localized = 0;
+    for (const auto& [table, contents] : different_) {
+      const TablePair& pair = pairs_[table];
+      Mismatch mismatch{
+          pair.source.Display(), contents.source.rows == contents.target.rows ? "rows" : "rowCount",
+          Words(contents.source, options_.level), Words(contents.target, options_.level)};
+      if (options_.level == VerificationLevel::kRows) {
+        if (localized++ < kTablesLocalizedMax)
+          FindPlaces(stop, pair, contents, mismatch);
+        else
+          mismatch.note = "where it differs was not looked for; too many tables do";
+      }
+      report_.Add(std::move(mismatch));
+    }
   }
-  void NoteRows(const TablePlan&, int64_t rows, int64_t bytes) {
-    MutexLock lock(mutex_);
-    report_.rows += rows;
-    report_.bytes += bytes;
+
+  void FindPlaces(std::stop_token stop, const TablePair& pair, const TableContents& contents,
+                  Mismatch& mismatch) {
+    LocalizeTerms terms = options_.localize;
+    terms.encoding = source_.encoding();
+    Localize(stop, source_, target_, pair, contents.source, contents.target, terms, mismatch);
+    if (!known_) return;
+    mismatch.note += (mismatch.note.empty() ? "" : "; ") +
+                     std::string(
+                         "the source was read once more to say where, and may have "
+                         "changed since it was copied");
   }
 
   const PgPrograms& programs_;
   const VerifyOptions& options_;
   std::optional<SourceFacts> known_;
+  Resumed* resumed_;
   Side source_;
   Side target_;
   Reporter& reporter_;
-  CopyTerms terms_;
-  std::vector<TablePlan> tables_;
-  Mutex mutex_;  ///< Lanes add to the report under it; between the steps nobody else runs.
+  std::vector<TablePair> pairs_;
+  Mutex mutex_;  ///< Lanes add to these, and to the report's totals, under it.
+  int64_t compared_ = 0;
+  std::vector<std::pair<size_t, TableContents>> different_ GUARDED_BY(mutex_);
+  Status kept_;  ///< Whether the state file took what was proven.
   Report report_;
 };
+
+tl::unexpected<Error> Timeout(const VerifyOptions& options, const std::string& progress) {
+  const std::string spent = "verification did not end within " +
+                            std::to_string(options.seconds_max) + " s (" + progress +
+                            "), so nothing is proven as a whole; ";
+  if (options.state_file.empty())
+    return TerminalError("VerificationTimeout",
+                         spent +
+                             "give it more time or more jobs, or a --state file, by which "
+                             "another run goes on from there");
+  return TerminalError("VerificationTimeout",
+                       spent + "run the same command again to go on: " + options.state_file +
+                           " keeps what was found equal");
+}
 
 }  // namespace
 
@@ -400,15 +341,18 @@ Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options, std::optional<SourceFacts> known,
                                Reporter& reporter) {
   Budget budget(stop, options.seconds_max);
+  std::optional<Resumed> resumed;
+  if (!options.state_file.empty() && options.level == VerificationLevel::kRows && !known) {
+    TRY_ASSIGN(Resumed opened, Resumed::Open(budget.token(), options));
+    resumed.emplace(std::move(opened));
+  }
   TRY_ASSIGN(Side source, Side::Open(budget.token(), options.source));
   TRY_ASSIGN(Side target, Side::Open(budget.token(), options.target));
-  Comparison comparison(programs, options, std::move(known), std::move(source), std::move(target),
-                        reporter);
+  Comparison comparison(programs, options, std::move(known), resumed ? &*resumed : nullptr,
+                        std::move(source), std::move(target), reporter);
   Result<Report> report = comparison.Run(budget.token());
   if (!report && budget.spent() && !stop.stop_requested())
-    return TerminalError("VerificationTimeout",
-                         "verification did not end within " + std::to_string(options.seconds_max) +
-                             " s, so nothing is proven; give it more time or more jobs");
+    return Timeout(options, comparison.DescribeProgress());
   return report;
 }
 

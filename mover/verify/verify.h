@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <stop_token>
@@ -14,6 +15,7 @@
 #include "mover/process/reporter.h"
 #include "mover/schema/large_objects.h"
 #include "mover/schema/schema_dump.h"
+#include "mover/verify/localize.h"
 #include "mover/verify/report.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
@@ -31,20 +33,29 @@ struct VerifyOptions {
   pg::ConnectOptions source;
   pg::ConnectOptions target;
   VerificationLevel level = VerificationLevel::kRows;
-  int jobs = 2;
+  int jobs = 2;         ///< Connections that read rows, on each side.
   int seconds_max = 0;  ///< 0: no bound.
   std::vector<std::string> exclude_tables;
-  /// Objects that may differ, as Mismatch::table names them: their differences become warnings.
+  /// Objects that may differ, by the names of FindObstacles(): their differences become warnings.
   std::vector<std::string> accept;
   RoleNames role_names;  ///< Roles that have another name on the target.
   /// Whether owner, grants and connection limit of the database itself must be equal. Not while one
   /// side is fenced.
   bool compare_access = true;
+  /// A file that keeps which tables were found equal, so that a run that was ended by its bound, or
+  /// by anything else, can be continued. Level Rows, without SourceFacts. Empty: nothing is kept.
+  std::string state_file;
+  int64_t chunk_bytes = int64_t{64} << 20;  ///< As ReadTerms::chunk_bytes.
+  LocalizeTerms localize;
 };
 
 /// Compares two databases at rest, except their schemas cutover. The report is complete for its
 /// level: anything that could not be compared makes the call fail. Reason "VerificationTimeout"
-/// when `seconds_max` ran out.
+/// when `seconds_max` ran out; its message says how to go on.
+///
+/// Rows of both sides and the structure are read at the same time, each side under one snapshot.
+/// Of tables that differ the report says where (mover/verify/localize.h), as far as the bound
+/// allows; of a source that was known by facts, where it differs as it is now.
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options, std::optional<SourceFacts> known,
                                Reporter& reporter);

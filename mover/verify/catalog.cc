@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mover/verify/catalog.h"
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mover/process/parallel.h"
+#include "mover/schema/extensions.h"
+#include "mover/schema/restore.h"
+#include "mover/verify/procedure_arguments.h"
+#include "mover/verify/structure.h"
+#include "mover/verify/view_definitions.h"
+#include "postgres/database.h"
+#include "postgres/event_triggers.h"
+#include "postgres/sequences.h"
+
+namespace cutover::mover {
+namespace {
+
+constexpr auto kConnectTimeout = std::chrono::seconds(30);
+
+using Words = std::map<std::string, std::string>;
+
+/// Every key of either side must be on both, with the same value.
+template <class Map, class ToWords>
+void CompareMaps(const std::string& what, const char* kind, const Map& ours, const Map& theirs,
+                 ToWords words, Report& report) {
+  auto name = [&](const auto& key) {
+    if constexpr (std::is_arithmetic_v<std::decay_t<decltype(key)>>)
+      return what + std::to_string(key);
+    else
+      return what + key;
+  };
+  for (const auto& [key, value] : ours) {
+    auto found = theirs.find(key);
+    if (found == theirs.end())
+      report.Add({name(key), kind, words(value), "absent"});
+    else if (!(found->second == value))
+      report.Add({name(key), kind, words(value), words(found->second)});
+  }
+  for (const auto& [key, value] : theirs) {
+    if (!ours.contains(key)) report.Add({name(key), kind, "absent", words(value)});
+  }
+}
+
+void CompareWords(const std::string& what, const char* kind, const Words& ours, const Words& theirs,
+                  Report& report) {
+  CompareMaps(
+      what, kind, ours, theirs, [](const std::string& words) { return words; }, report);
+}
+
+Result<Words> ReadSequenceWords(std::stop_token stop, Side& side) {
+  TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), side.connection()));
+  Words words;
+  for (const pg::SequencePosition& position : positions)
+    words[position.schema + "." + position.name] =
+        std::to_string(position.last_value) + (position.is_called ? "" : " (not called yet)");
+  return words;
+}
+
+Status CompareSequences(std::stop_token stop, Side& source, Side& target, Report& report) {
+  TRY_ASSIGN(Words ours, ReadSequenceWords(stop, source));
+  TRY_ASSIGN(Words theirs, ReadSequenceWords(stop, target));
+  CompareWords("sequence ", "sequence", ours, theirs, report);
+  return Ok();
+}
+
+std::string Describe(const LargeObject& object) {
+  std::string words = "owner " + object.owner + ", sha256 " + object.content_sha256;
+  if (!object.default_acl) words += ", grants " + DescribeGrants(object);
+  if (!object.comment.empty()) words += ", comment '" + object.comment + "'";
+  for (const pg::SecurityLabel& label : object.labels)
+    words += ", label " + label.provider + " '" + label.label + "'";
+  return words;
+}
+
+Status CompareLargeObjects(std::stop_token stop, Side& source, Side& target,
+                           const RoleNames& role_names, const LargeObjects* known, Report& report) {
+  auto read = [stop](Side& side) { return ReadLargeObjects(stop, side.connection(), nullptr); };
+  auto [left, right] = Together(
+      [&]() -> Result<LargeObjects> {
+        return known == nullptr ? read(source) : Result<LargeObjects>(LargeObjects());
+      },
+      [&] { return read(target); });
+  TRY(left);
+  TRY(right);
+  RenameRoles(role_names, *left);
+  CompareMaps(
+      "large object ", "largeObject", known == nullptr ? *left : *known, *right,
+      [](const LargeObject& object) { return Describe(object); }, report);
+  return Ok();
+}
+
+Status CompareExtensions(std::stop_token stop, Side& source, Side& target, Report& report) {
+  TRY_ASSIGN(auto ours, ReadExtensions(stop, Deadline::Never(), source.connection()));
+  TRY_ASSIGN(auto theirs, ReadExtensions(stop, Deadline::Never(), target.connection()));
+  auto by_name = [](const std::vector<Extension>& extensions) {
+    Words names;
+    for (const Extension& extension : extensions)
+      names[extension.name] = "in schema " + extension.schema;
+    return names;
+  };
+  CompareWords("extension ", "extension", by_name(ours), by_name(theirs), report);
+  Words volatility;
+  for (const Extension& extension : theirs) {
+    for (const ExtensionFunction& function : extension.functions)
+      volatility[function.signature] = function.volatility;
+  }
+  for (const Extension& extension : ours) {
+    for (const ExtensionFunction& function : extension.functions) {
+      auto found = volatility.find(function.signature);
+      if (found != volatility.end() && found->second != function.volatility)
+        report.Add({"function " + function.signature, "extension",
+                    "volatility " + function.volatility, "volatility " + found->second});
+    }
+  }
+  return Ok();
+}
+
+Result<pg::DatabaseProperties> ReadProperties(std::stop_token stop, Side& side) {
+  TRY_ASSIGN(pg::Rows rows, side.connection().QueryOne(stop, Deadline::Never(),
+                                                       "SELECT pg_catalog.current_database()"));
+  TRY_ASSIGN(auto found,
+             pg::FindDatabase(stop, Deadline::Never(), side.connection(), rows[0].Text(0)));
+  if (found) return std::move(*found);
+  return TerminalError("DatabaseNotFound",
+                       "a database vanished while it was compared; nothing is proven");
+}
+
+std::string DescribeAccess(const pg::DatabaseAccess& access) {
+  std::string text;
+  for (const pg::AclItem& item : access.acl)
+    text += item.privilege + " to " + (item.grantee.empty() ? "PUBLIC" : item.grantee) +
+            (item.grantable ? " with grant option; " : "; ");
+  return text;
+}
+
+Status CompareProperties(std::stop_token stop, Side& source, Side& target,
+                         const RoleNames& role_names, bool compare_access, Report& report) {
+  TRY_ASSIGN(pg::DatabaseProperties ours, ReadProperties(stop, source));
+  RenameRoles(role_names, ours);
+  TRY_ASSIGN(pg::DatabaseProperties theirs, ReadProperties(stop, target));
+  auto compare = [&report](const char* what, const std::string& left, const std::string& right) {
+    if (left != right) report.Add({std::string("database ") + what, "database", left, right});
+  };
+  compare("encoding", ours.encoding, theirs.encoding);
+  compare("collation", ours.collate, theirs.collate);
+  compare("character type", ours.ctype, theirs.ctype);
+  compare("locale provider", ours.locale_provider, theirs.locale_provider);
+  compare("locale", ours.locale, theirs.locale);
+  compare("comment", ours.comment, theirs.comment);
+  auto settings = [](const pg::DatabaseProperties& properties) {
+    Words values;
+    for (const pg::StoredSetting& setting : properties.settings)
+      values[setting.name + (setting.role.empty() ? "" : " of role " + setting.role)] =
+          setting.value;
+    return values;
+  };
+  CompareWords("database setting ", "database", settings(ours), settings(theirs), report);
+  auto labels = [](const pg::DatabaseProperties& properties) {
+    Words values;
+    for (const pg::SecurityLabel& label : properties.labels) values[label.provider] = label.label;
+    return values;
+  };
+  CompareWords("database security label of ", "database", labels(ours), labels(theirs), report);
+  if (!compare_access || ours.access == theirs.access) return Ok();
+  compare("owner", ours.access.owner, theirs.access.owner);
+  compare("connection limit", std::to_string(ours.access.connection_limit),
+          std::to_string(theirs.access.connection_limit));
+  compare("grants", DescribeAccess(ours.access), DescribeAccess(theirs.access));
+  return Ok();
+}
+
+Status CompareMatviews(std::stop_token stop, Side& source, Side& target, Report& report) {
+  auto read = [stop](Side& side) -> Result<Words> {
+    TRY_ASSIGN(auto names, ReadPopulatedMatviews(stop, Deadline::Never(), side.connection()));
+    Words filled;
+    for (const std::string& name : names) filled[name] = "filled";
+    return filled;
+  };
+  TRY_ASSIGN(Words ours, read(source));
+  TRY_ASSIGN(Words theirs, read(target));
+  CompareWords("materialized view ", "structure", ours, theirs, report);
+  return Ok();
+}
+
+/// Makes what two majors write in different words comparable.
+Status Translate(std::stop_token stop, Side& source, Side& target, RestoreScript& script) {
+  const int from = source.connection().major_version(), to = target.connection().major_version();
+  if (from == to) return Ok();
+  // A connection of its own, since the lanes may only read.
+  TRY_ASSIGN(pg::Connection probe,
+             pg::Connection::Open(stop, Deadline::After(kConnectTimeout), target.options()));
+  TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), probe));
+  TRY(TranslateViewDefinitions(stop, source.connection(), probe, script));
+  if (from < kMajorOfProcedureModes && to >= kMajorOfProcedureModes)
+    TRY(SpellProcedureArguments(stop, source.connection(), script));
+  return Ok();
+}
+
+struct Dumps {
+  SchemaDump source;
+  SchemaDump target;
+};
+
+Result<Dumps> DumpBoth(std::stop_token stop, const PgPrograms& programs, Side& source, Side& target,
+                       const SchemaDump* known) {
+  auto dump = [stop, &programs](Side& side) {
+    return DumpSchema(stop, Deadline::Never(), programs, side.options(), side.snapshot());
+  };
+  auto [left, right] = Together(
+      [&]() -> Result<SchemaDump> {
+        return known == nullptr ? dump(source) : Result<SchemaDump>(*known);
+      },
+      [&] { return dump(target); });
+  TRY(left);
+  TRY(right);
+  return Dumps{std::move(*left), std::move(*right)};
+}
+
+}  // namespace
+
+Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& source, Side& target,
+                       const CatalogTerms& terms, Report& report) {
+  if (terms.level == VerificationLevel::kCounts)
+    return CompareSequences(stop, source, target, report);
+  const RoleNames role_names = terms.role_names == nullptr ? RoleNames() : *terms.role_names;
+  Dumps dumps;
+  auto dump = [&](std::stop_token both) -> Status {
+    TRY_ASSIGN(report.method.dump_version, programs.DumpVersion(both, Deadline::Never()));
+    TRY_ASSIGN(dumps, DumpBoth(both, programs, source, target, terms.known_structure));
+    return Ok();
+  };
+  Report found;  // Two threads must not add to one report.
+  auto read = [&](std::stop_token both) -> Status {
+    TRY(CompareSequences(both, source, target, found));
+    TRY(CompareLargeObjects(both, source, target, role_names, terms.known_large_objects, found));
+    TRY(CompareExtensions(both, source, target, found));
+    TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));
+    return CompareMatviews(both, source, target, found);
+  };
+  TRY(RunBoth(stop, dump, read));
+  report.Merge(std::move(found));
+  if (!role_names.empty()) {
+    // Of the target they only come out in quotes, as those of the source do.
+    if (terms.known_structure == nullptr) RenameRoles(role_names, dumps.source.script);
+    RenameRoles({}, dumps.target.script);
+  }
+  TRY(Translate(stop, source, target, dumps.source.script));
+  CompareStructure(dumps.source.script, dumps.target.script, report);
+  return Ok();
+}
+
+}  // namespace cutover::mover

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "mover/verify/table_reader.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+
+namespace cutover::mover {
+
+/// By qualified name: what changes when somebody writes to the table. The file that holds it (new
+/// after TRUNCATE or a rewrite), its size, and how many rows were ever inserted, updated and
+/// deleted. The counts arrive in the server's statistics up to ten seconds after the transaction
+/// that they speak of, and a crash of the server resets them.
+using Fingerprints = std::map<std::string, std::string>;
+
+/// Over a connection that is in no transaction, *before* the snapshot that is then compared: what
+/// is committed in between changes the next fingerprint and is compared again, never overlooked.
+Result<Fingerprints> ReadFingerprints(std::stop_token stop, Deadline deadline,
+                                      pg::Connection& connection);
+
+/// What is the same for a pair of databases as long as they are these: server, database, and where
+/// they are reached.
+Result<std::string> DescribeIdentity(std::stop_token stop, Deadline deadline,
+                                     pg::Connection& connection);
+
+/// A file that keeps which tables were found equal, so that the next run need not read them again:
+/// JSON lines, the first of which names the pair. One process at a time; one thread at a time.
+class VerifyState {
+ public:
+  struct Pair {
+    std::string source;  ///< DescribeIdentity() of either side.
+    std::string target;
+    bool operator==(const Pair&) const = default;
+  };
+
+  /// A table that was found equal.
+  struct Proven {
+    RowsSeen contents;
+    std::string source_fingerprint;
+    std::string target_fingerprint;
+    bool operator==(const Proven&) const = default;
+  };
+
+  /// Opens the file or makes it. A last line that was torn by the end of its process is dropped.
+  /// Terminal: "StateOfAnotherPair", "StateDamaged", "StateBusy", "StateNotWritable".
+  static Result<VerifyState> Open(const std::string& path, const Pair& pair);
+
+  VerifyState(VerifyState&&) noexcept;
+  VerifyState& operator=(VerifyState&&) = delete;
+  ~VerifyState();
+
+  /// What was proven of a table whose fingerprints are these; nothing when it has to be read.
+  std::optional<RowsSeen> Find(const std::string& table, const std::string& source_fingerprint,
+                               const std::string& target_fingerprint) const;
+  /// Written at once, so that it survives this process. Terminal "StateNotWritable".
+  Status Add(const std::string& table, const Proven& proven);
+
+  size_t size() const { return proven_.size(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  VerifyState(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+  Status Read(const Pair& pair);
+  Status Take(const Json& line);
+  Status Append(const Json& line);
+
+  std::string path_;
+  int descriptor_;
+  std::map<std::string, Proven> proven_;  ///< By TablePlan::Qualified(); the last line wins.
+};
+
+}  // namespace cutover::mover

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "mover/copy/digest.h"
+#include "mover/plan/chunks.h"
+#include "mover/plan/tables.h"
+#include "mover/process/reporter.h"
+#include "mover/process/side.h"
+#include "operator/base/result.h"
+
+namespace cutover::mover {
+
+/// A table that is on both sides: its rows as each side stores them. Both plans name the same
+/// columns in the same order, and the same format.
+struct TablePair {
+  TablePlan source;
+  TablePlan target;
+};
+
+/// What a table holds on both sides.
+struct TableContents {
+  RowsSeen source;
+  RowsSeen target;
+
+  bool equal() const { return source == target; }
+};
+
+struct ReadTerms {
+  int jobs = 2;  ///< Connections a side.
+  /// What one COPY of a big table reads. Small enough that no lane is left alone with a big table
+  /// at the end, large enough that starting it costs nothing.
+  int64_t chunk_bytes = int64_t{64} << 20;
+  std::string encoding;      ///< As CopyTerms::encoding.
+  bool counts_only = false;  ///< Rows are counted by the server and not read.
+  /// What the source is known to hold, by TablePlan::Qualified(): not read again.
+  const std::map<std::string, RowsSeen>* known_source = nullptr;
+  /// Told, one call at a time, when both sides of a table were read. Index into the pairs.
+  std::function<void(size_t table, const TableContents&)> on_table;
+};
+
+/// Reads all tables of both sides at the same time, under the sides' snapshots, and calls
+/// `terms.on_table` for each. Each side's heap is laid out in its own way, so each is split on its
+/// own, by blocks, and the parts' digests are added up; small tables go many to a task; a heap
+/// without a block holds nothing and is not asked. Returns the number of parts that were read.
+Result<int64_t> ReadTables(std::stop_token stop, Side& source, Side& target,
+                           const std::vector<TablePair>& tables, const ReadTerms& terms,
+                           Reporter& reporter);
+
+}  // namespace cutover::mover
