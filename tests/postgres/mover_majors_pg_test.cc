@@ -135,12 +135,11 @@ std::map<std::string, std::string> ReadContents(pg::Connection& connection) {
                  {pg::Param(relation)});
     std::string row;
     for (const std::string& column : columns) row += (row.empty() ? "" : ", ") + column;
-    const std::vector<std::string> rows =
-        MustRead(connection,
-                 "SELECT count(*) || ' ' || md5(coalesce(string_agg(line, E'\\n'"
-                 " ORDER BY line COLLATE \"C\"), '')) FROM (SELECT ROW(" +
-                     row + ")::text AS line FROM ONLY " + relation + ") AS lines");
-    contents[relation] = rows.at(0);
+    std::string sql =
+        "SELECT count(*) || ' ' || md5(coalesce(string_agg(line, E'\\n'"
+        " ORDER BY line COLLATE \"C\"), '')) FROM (SELECT ROW(";
+    sql.append(row).append(")::text AS line FROM ONLY ").append(relation).append(") AS lines");
+    contents[relation] = MustRead(connection, sql).at(0);
   }
   return contents;
 }

@@ -22,6 +22,7 @@ namespace {
 /// Runs the program and returns its standard output; messages of its own go to ours.
 std::string MustRun(std::vector<std::string> command) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   std::array<int, 2> pipe_ends{};
@@ -51,7 +52,8 @@ OwnServer::OwnServer(const OwnServerOptions& options) : name_(UniqueName("own"))
   std::vector<std::string> arguments = {"create", std::to_string(options.major),
                                         std::to_string(options.data_mebibytes_max),
                                         std::to_string(options.wal_mebibytes_max)};
-  for (const auto& [setting, value] : options.settings) arguments.push_back(setting + "=" + value);
+  for (const auto& [setting, value] : options.settings)
+    arguments.emplace_back(setting).append("=").append(value);
   std::string uri = Run(arguments);
   if (!uri.empty() && uri.back() == '\n') uri.pop_back();
   Result<ConnectOptions> parsed = ConnectOptions::Parse(uri);
