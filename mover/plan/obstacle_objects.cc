@@ -90,6 +90,7 @@ Status Collations(ObstacleSearch& search) {
         CollationVersions(search, row, there[0].Text(0));
       continue;
     }
+    CollationVersions(search, row, "");
     TRY_ASSIGN(auto refusal, search.Try(ProbeOfCollation(row)));
     if (refusal)
       search.Add(object, "the target's server cannot make it: " + refusal->message,

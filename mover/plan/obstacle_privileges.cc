@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What roles without superuser may not do. Everything here is a no-op for superusers.
+#include <iterator>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "mover/plan/obstacle_search.h"
+#include "mover/plan/role_names.h"
 #include "postgres/catalog.h"
 
 namespace cutover::mover {
@@ -11,42 +15,45 @@ namespace {
 
 constexpr int kMajorOfReadAllData = 14;
 
-/// Tables, sequences and large objects that we would not read, or not read whole.
-Status SourceIsReadable(ObstacleSearch& search) {
-  if (search.source_superuser) return Ok();
-  const std::string admin = pg::QuoteIdentifier(search.source_admin);
-  TRY_ASSIGN(auto tables, pg::ReadUnreadableTables(search.stop, search.deadline, search.source,
-                                                   search.source_admin));
+/// Tables, sequences and large objects that `reader` would not read, or not read whole.
+Result<std::vector<Obstacle>> FindUnreadable(const std::stop_token& stop, Deadline deadline,
+                                             pg::Connection& source, const std::string& reader) {
+  const std::string admin = pg::QuoteIdentifier(reader);
+  TRY_ASSIGN(auto tables, pg::ReadUnreadableTables(stop, deadline, source, reader));
   TRY_ASSIGN(pg::Rows hidden,
-             search.OfSource("SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c"
-                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                             " WHERE c.relkind IN ('r', 'p') AND"
-                             " pg_catalog.row_security_active(c.oid)"));
+             source.Query(stop, deadline,
+                          "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c"
+                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                          " WHERE c.relkind IN ('r', 'p') AND"
+                          " pg_catalog.has_table_privilege(c.oid, 'SELECT') AND"
+                          " pg_catalog.row_security_active(c.oid)"));
   std::set<std::string> by_policy;
   for (const pg::Row row : hidden) by_policy.insert(row.Text(0));
+  std::vector<Obstacle> found;
   for (const std::string& table : tables) {
     if (by_policy.contains(table))
-      search.Add("table " + table, "row security hides rows from role " + admin,
-                 "on the source: ALTER ROLE " + admin + " BYPASSRLS", false);
+      found.push_back({"table " + table, "row security hides rows from role " + admin,
+                       "on the source: ALTER ROLE " + admin + " BYPASSRLS", false});
     else
-      search.Add("table " + table, "role " + admin + " may not read it",
-                 search.source.major_version() >= kMajorOfReadAllData
-                     ? "on the source: GRANT pg_read_all_data TO " + admin
-                     : "on the source: GRANT SELECT ON " + table + " TO " + admin +
-                           ", and USAGE on its schema",
-                 false);
+      found.push_back({"table " + table, "role " + admin + " may not read it",
+                       source.major_version() >= kMajorOfReadAllData
+                           ? "on the source: GRANT pg_read_all_data TO " + admin
+                           : "on the source: GRANT SELECT ON " + table + " TO " + admin +
+                                 ", and USAGE on its schema",
+                       false});
   }
   TRY_ASSIGN(pg::Rows objects,
-             search.OfSource("SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE NOT"
-                             " pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS (SELECT"
-                             "  FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type ="
-                             "  'SELECT' AND (a.grantee = 0 OR"
-                             "  pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1"));
+             source.Query(stop, deadline,
+                          "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE NOT"
+                          " pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS (SELECT"
+                          "  FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type ="
+                          "  'SELECT' AND (a.grantee = 0 OR"
+                          "  pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1"));
   for (const pg::Row row : objects)
-    search.Add("large object " + row.Text(0), "role " + admin + " may not read it",
-               "on the source: GRANT SELECT ON LARGE OBJECT " + row.Text(0) + " TO " + admin,
-               false);
-  return Ok();
+    found.push_back({"large object " + row.Text(0), "role " + admin + " may not read it",
+                     "on the source: GRANT SELECT ON LARGE OBJECT " + row.Text(0) + " TO " + admin,
+                     false});
+  return found;
 }
 
 /// Before we own anything there: a database, roles, and acting as the roles that will own.
@@ -68,7 +75,7 @@ Status TargetTakesOrders(ObstacleSearch& search) {
                false);
   std::set<std::string> owners;
   for (const RestoreItem& item : search.script.items) {
-    if (HasOwner(item)) owners.insert(item.owner);
+    if (std::string owner = OwnerOf(item); !owner.empty()) owners.insert(std::move(owner));
   }
   for (const std::string& owner : owners) {
     TRY_ASSIGN(pg::Rows rows, search.OfTarget("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1"
@@ -129,8 +136,22 @@ Status EntriesCanBeRestored(ObstacleSearch& search) {
 
 }  // namespace
 
+Status RequireReadable(std::stop_token stop, Deadline deadline, pg::Connection& source) {
+  TRY_ASSIGN(pg::Rows self, source.QueryOne(stop, deadline,
+                                            "SELECT rolname, rolsuper FROM pg_catalog.pg_roles"
+                                            " WHERE rolname = current_user"));
+  if (self[0].Bool(1)) return Ok();
+  TRY_ASSIGN(auto found, FindUnreadable(stop, deadline, source, self[0].Text(0)));
+  TRY(WaiveObstacles(found, {}));
+  return Ok();
+}
+
 Status FindPrivilegeObstacles(ObstacleSearch& search) {
-  TRY(SourceIsReadable(search));
+  if (!search.source_superuser) {
+    TRY_ASSIGN(auto found,
+               FindUnreadable(search.stop, search.deadline, search.source, search.source_admin));
+    std::move(found.begin(), found.end(), std::back_inserter(search.result.found));
+  }
   if (search.target_superuser) return Ok();
   TRY(TargetTakesOrders(search));
   return EntriesCanBeRestored(search);

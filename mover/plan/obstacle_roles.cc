@@ -128,7 +128,8 @@ void PredefinedMemberships(ObstacleSearch& search, const pg::RoleSet& source) {
 Status EveryOwnerExists(ObstacleSearch& search, const Roles& roles) {
   std::map<std::string, std::string> used;
   for (const RestoreItem& item : search.script.items) {
-    if (HasOwner(item)) used.emplace(item.owner, "owns " + item.Describe());
+    const std::string owner = OwnerOf(item);
+    if (!owner.empty()) used.emplace(owner, "owns " + item.Describe());
   }
   TRY_ASSIGN(pg::Rows rows,
              search.OfSource("SELECT DISTINCT r.rolname FROM pg_catalog.pg_shdepend s"
@@ -159,7 +160,7 @@ Status EveryOwnerExists(ObstacleSearch& search, const Roles& roles) {
 void RoleNamesAreUsed(ObstacleSearch& search, const Roles& roles) {
   std::set<std::string> known = {search.source_admin};
   for (const pg::Role& role : roles.source.roles) known.insert(role.name);
-  for (const RestoreItem& item : search.script.items) known.insert(item.owner);
+  for (const RestoreItem& item : search.script.items) known.insert(OwnerOf(item));
   std::map<std::string, std::string> taken;
   for (const auto& [source, target] : search.terms.role_names) {
     if (!known.contains(source))

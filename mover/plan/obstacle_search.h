@@ -14,9 +14,6 @@
 
 namespace cutover::mover {
 
-/// pg_restore prints "-" for entries that belong to nobody.
-inline bool HasOwner(const RestoreItem& item) { return !item.owner.empty() && item.owner != "-"; }
-
 /// How obstacles of these kinds are named.
 std::string RoleObject(const std::string& role);
 std::string ExtensionObject(const std::string& extension);

@@ -61,6 +61,10 @@ Result<Obstacles> FindObstacles(std::stop_token stop, Deadline deadline, pg::Con
                                 pg::Connection& target, const RestoreScript& script,
                                 const MoveTerms& terms);
 
+/// That part of it which must be known before the source can even be locked and dumped: terminal
+/// "Obstacles" names all that our role may not read there, with the GRANTs. For the start of a run.
+Status RequireReadable(std::stop_token stop, Deadline deadline, pg::Connection& source);
+
 /// Pure: the obstacles among `found` that `accept` waives. Terminal "Obstacles" names all the
 /// others at once with their remedies. Terminal "NothingToAccept" when an item of `accept` names no
 /// obstacle: a misspelt one would waive nothing.

@@ -121,6 +121,19 @@ std::string Renamed(const RoleNames& names, const std::string& role) {
   return found == names.end() ? role : found->second;
 }
 
+std::string OwnerOf(const RestoreItem& item) {
+  const std::vector<SqlToken> tokens = TokenizeSql(item.sql);
+  for (const SqlStatement& statement : SplitStatements(item.sql, tokens)) {
+    if (!tokens[statement.begin].Is(item.sql, "ALTER")) continue;
+    for (size_t at = statement.begin; at + 2 < statement.end; ++at) {
+      if (tokens[at].depth == 0 && tokens[at].Is(item.sql, "OWNER") &&
+          tokens[at + 1].Is(item.sql, "TO"))
+        return NameOf(item.sql, tokens[at + 2]);
+    }
+  }
+  return "";
+}
+
 std::string RenameRoles(const RoleNames& names, const std::string& sql) {
   return Rewriter(names, sql).Run();
 }

@@ -21,6 +21,10 @@ using RoleNames = std::map<std::string, std::string>;
 
 std::string Renamed(const RoleNames& names, const std::string& role);
 
+/// Whom an entry's statements give it to (… OWNER TO …); empty for entries that give nothing away.
+/// RestoreItem::owner comes from a comment, which a role's name may lead astray.
+std::string OwnerOf(const RestoreItem& item);
+
 /// `sql` with the roles renamed that its statements name as roles: after OWNER TO, in GRANT, REVOKE
 /// and ALTER DEFAULT PRIVILEGES, in policies, user mappings, CREATE SCHEMA … AUTHORIZATION and SET
 /// SESSION AUTHORIZATION. Every role comes out in quotes, whether renamed or not, so that two texts

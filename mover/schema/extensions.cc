@@ -53,19 +53,26 @@ Result<Offer> ReadOffer(std::stop_token stop, Deadline deadline, Connection& tar
   return Offer{rows[0].Int(1) > 0, rows[0].Bool(2)};
 }
 
-/// The owner needs CREATE on the database for it, which nobody has while it is closed; he gets it
-/// inside the transaction only.
+/// The owner needs CREATE on the database for it, which nobody has while it is closed, unless it
+/// was lent to him; he gets it inside the transaction only.
 Status CreateAsOwner(std::stop_token stop, Deadline deadline, Connection& target,
                      const Extension& extension, const std::string& statement) {
-  TRY_ASSIGN(pg::Rows rows, target.QueryOne(stop, deadline, "SELECT current_database()"));
-  const std::string database = QuoteIdentifier(rows[0].Text(0));
+  TRY_ASSIGN(pg::Rows rows,
+             target.QueryOne(stop, deadline,
+                             "SELECT current_database(), pg_catalog.has_database_privilege($1,"
+                             " current_database(), 'CREATE')",
+                             {extension.owner}));
   const std::string owner = QuoteIdentifier(extension.owner);
+  std::string lend, take_back;
+  if (!rows[0].Bool(1)) {
+    const std::string database = QuoteIdentifier(rows[0].Text(0));
+    lend = "GRANT CREATE ON DATABASE " + database + " TO " + owner + "; ";
+    take_back = "REVOKE CREATE ON DATABASE " + database + " FROM " + owner;
+  }
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, target));
-  TRY(transaction.Exec(stop, deadline,
-                       "GRANT CREATE ON DATABASE " + database + " TO " + owner +
-                           "; SET LOCAL ROLE " + owner + "; " + statement +
-                           "; SET LOCAL ROLE NONE; REVOKE CREATE ON DATABASE " + database +
-                           " FROM " + owner));
+  TRY(transaction.Exec(
+      stop, deadline,
+      lend + "SET LOCAL ROLE " + owner + "; " + statement + "; SET LOCAL ROLE NONE; " + take_back));
   return transaction.Commit(stop, deadline);
 }
 

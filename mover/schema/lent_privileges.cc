@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "mover/plan/role_names.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -12,10 +14,8 @@ namespace {
 std::set<std::pair<std::string, std::string>> OwnersBySchema(const RestoreScript& script) {
   std::set<std::pair<std::string, std::string>> owners;
   for (const RestoreItem& item : script.items) {
-    if (item.schema.empty() || item.schema == "-" || item.schema == "pg_catalog" ||
-        item.owner.empty() || item.owner == "-")
-      continue;
-    owners.emplace(item.schema, item.owner);
+    if (item.schema.empty() || item.schema == "-" || item.schema == "pg_catalog") continue;
+    if (std::string owner = OwnerOf(item); !owner.empty()) owners.emplace(item.schema, owner);
   }
   return owners;
 }
@@ -48,6 +48,29 @@ Result<std::string> ForEach(const std::stop_token& stop, Deadline deadline, pg::
   return sql;
 }
 
+/// The same on the database, for owners of publications.
+Result<std::string> ForEachPublisher(const std::stop_token& stop, Deadline deadline,
+                                     pg::Connection& target, const RestoreScript& script,
+                                     const std::string& statement, const std::string& condition) {
+  std::set<std::string> publishers;
+  for (const RestoreItem& item : script.items) {
+    if (item.type == "PUBLICATION") publishers.insert(OwnerOf(item));
+  }
+  std::string sql;
+  for (const std::string& role : publishers) {
+    TRY_ASSIGN(pg::Rows rows,
+               target.Query(stop, deadline,
+                            "SELECT format('" + statement +
+                                "', d.datname, r.rolname) FROM pg_catalog.pg_database d,"
+                                " pg_catalog.pg_roles r WHERE d.datname = current_database()"
+                                " AND r.rolname = $1 AND r.rolname <> current_user AND " +
+                                condition,
+                            {role}));
+    if (!rows.empty()) sql += rows[0].Text(0) + ";\n";
+  }
+  return sql;
+}
+
 }  // namespace
 
 Status LendCreate(std::stop_token stop, Deadline deadline, pg::Connection& target,
@@ -57,7 +80,10 @@ Status LendCreate(std::stop_token stop, Deadline deadline, pg::Connection& targe
   TRY_ASSIGN(std::string sql,
              ForEach(stop, deadline, target, script, "GRANT CREATE ON SCHEMA %I TO %I",
                      "NOT pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE')"));
-  return target.Exec(stop, deadline, sql);
+  TRY_ASSIGN(std::string on_database,
+             ForEachPublisher(stop, deadline, target, script, "GRANT CREATE ON DATABASE %I TO %I",
+                              "NOT pg_catalog.has_database_privilege(r.oid, d.oid, 'CREATE')"));
+  return target.Exec(stop, deadline, sql + on_database);
 }
 
 Status TakeBackCreate(std::stop_token stop, Deadline deadline, pg::Connection& target,
@@ -69,10 +95,18 @@ Status TakeBackCreate(std::stop_token stop, Deadline deadline, pg::Connection& t
                      "n.nspowner <> r.oid AND EXISTS (SELECT FROM"
                      " pg_catalog.aclexplode(n.nspacl) a WHERE a.grantee = r.oid"
                      " AND a.privilege_type = 'CREATE')"));
-  if (sql.empty()) return Ok();
   for (const RestoreItem& item : script.items) {
-    if (item.type == "ACL" && item.name.starts_with("SCHEMA ")) sql += item.sql;
+    if (!sql.empty() && item.type == "ACL" && item.name.starts_with("SCHEMA ")) sql += item.sql;
   }
+  TRY_ASSIGN(
+      std::string on_database,
+      ForEachPublisher(stop, deadline, target, script, "REVOKE CREATE ON DATABASE %I FROM %I",
+                       "d.datdba <> r.oid AND EXISTS (SELECT FROM"
+                       " pg_catalog.aclexplode(d.datacl) a WHERE a.grantee = r.oid"
+                       " AND pg_catalog.pg_get_userbyid(a.grantor) = current_user"
+                       " AND a.privilege_type = 'CREATE')"));
+  sql += on_database;
+  if (sql.empty()) return Ok();
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, target));
   TRY(transaction.Exec(stop, deadline, sql));
   return transaction.Commit(stop, deadline);

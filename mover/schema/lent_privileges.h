@@ -15,7 +15,8 @@ namespace cutover::mover {
 /// database, which is the admin until the tenant is let in.
 
 /// Grants CREATE on each schema to the roles of `script` that own something in it and may not
-/// create there. The schemas exist. Does nothing for a superuser. Safe to repeat.
+/// create there, and on the database to those that own publications. The schemas exist. Does
+/// nothing for a superuser. Safe to repeat.
 Status LendCreate(std::stop_token stop, Deadline deadline, pg::Connection& target,
                   const RestoreScript& script);
 

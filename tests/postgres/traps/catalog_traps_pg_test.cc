@@ -689,7 +689,7 @@ TEST(CatalogTraps, Trap16_SubscriptionsComeDisabledAndCannotTakeTheSourcesSlotAw
 TEST(CatalogTraps, Trap17_CommentsAndStatisticsObjectsArrive) {
   Move move;
   move.Plant({"CREATE TABLE t (a int PRIMARY KEY, b text, c text DEFAULT 'x' CHECK (c <> ''))",
-              "CREATE FUNCTION f(int) RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+              "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
               "CREATE TYPE pair AS (x int, y int)",
               "CREATE DOMAIN d AS int CHECK (VALUE > 0)",
               "CREATE STATISTICS st (ndistinct, dependencies) ON a, b FROM t",
