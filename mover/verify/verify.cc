@@ -335,24 +335,34 @@ tl::unexpected<Error> Timeout(const VerifyOptions& options, const std::string& p
                            " keeps what was found equal");
 }
 
+/// `progress` is how far it came, in words, when it fails.
+Result<Report> Compare(std::stop_token stop, const PgPrograms& programs,
+                       const VerifyOptions& options, std::optional<SourceFacts> known,
+                       Reporter& reporter, std::string& progress) {
+  std::optional<Resumed> resumed;
+  if (!options.state_file.empty() && options.level == VerificationLevel::kRows && !known) {
+    TRY_ASSIGN(Resumed opened, Resumed::Open(stop, options));
+    resumed.emplace(std::move(opened));
+  }
+  TRY_ASSIGN(Side source, Side::Open(stop, options.source));
+  TRY_ASSIGN(Side target, Side::Open(stop, options.target));
+  Comparison comparison(programs, options, std::move(known), resumed ? &*resumed : nullptr,
+                        std::move(source), std::move(target), reporter);
+  Result<Report> report = comparison.Run(stop);
+  if (!report) progress = comparison.DescribeProgress();
+  return report;
+}
+
 }  // namespace
 
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options, std::optional<SourceFacts> known,
                                Reporter& reporter) {
   Budget budget(stop, options.seconds_max);
-  std::optional<Resumed> resumed;
-  if (!options.state_file.empty() && options.level == VerificationLevel::kRows && !known) {
-    TRY_ASSIGN(Resumed opened, Resumed::Open(budget.token(), options));
-    resumed.emplace(std::move(opened));
-  }
-  TRY_ASSIGN(Side source, Side::Open(budget.token(), options.source));
-  TRY_ASSIGN(Side target, Side::Open(budget.token(), options.target));
-  Comparison comparison(programs, options, std::move(known), resumed ? &*resumed : nullptr,
-                        std::move(source), std::move(target), reporter);
-  Result<Report> report = comparison.Run(budget.token());
-  if (!report && budget.spent() && !stop.stop_requested())
-    return Timeout(options, comparison.DescribeProgress());
+  std::string progress = "no table is compared yet";
+  Result<Report> report =
+      Compare(budget.token(), programs, options, std::move(known), reporter, progress);
+  if (!report && budget.spent() && !stop.stop_requested()) return Timeout(options, progress);
   return report;
 }
 

@@ -22,7 +22,8 @@ _ADAPTERS = [
     (r"spdlog/|fmt/", r"operator/base/log\.cc", "operator/base/log.h"),
     (r"boost/(asio|beast)", r"operator/(telemetry/http_server|kube/http_transport)\.cc",
      "operator/telemetry/http_server.h"),
-    (r"CLI/", r"(operator|mover|cli)/(main|\w*command_line|\w*flags)\.(cc|h)", "main.cc"),
+    (r"CLI/", r"(operator/(main|\w*flags)\.(cc|h)|mover/(main\.cc|cli/\w+\.(cc|h))|cli/main\.cc)",
+     "mover/cli/verb.h"),
 ]  # fmt: skip
 
 _RECONCILER = ["operator/base/", "operator/api/", "operator/kube/", "operator/telemetry/",
