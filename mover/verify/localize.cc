@@ -326,7 +326,7 @@ class Localizer {
   const std::stop_token stop_;
   pg::Connection source_;
   pg::Connection target_;
-  const TablePair& table_;
+  const TablePair table_;
   const LocalizeTerms& terms_;
   Mismatch& mismatch_;
   CopyTerms copy_terms_;

@@ -61,15 +61,19 @@ class Ledger {
 /// One side: its tables (by the pairs' index), how they are split, and its lanes.
 class SideReader {
  public:
-  SideReader(Side& side, bool is_source, const ReadTerms& terms, Ledger& ledger, Reporter& reporter)
-      : side_(side), is_source_(is_source), terms_(terms), ledger_(ledger), reporter_(reporter) {
+  SideReader(Side& side, bool is_source, const std::vector<TablePlan>& tables,
+             const ReadTerms& terms, Ledger& ledger, Reporter& reporter)
+      : side_(side),
+        is_source_(is_source),
+        tables_(tables),
+        terms_(terms),
+        ledger_(ledger),
+        reporter_(reporter) {
     copy_terms_.encoding = terms.encoding;
     copy_terms_.on_progress = [this](int64_t bytes, int64_t rows) {
       reporter_.AddBytes(bytes, rows);
     };
   }
-
-  void Add(TablePlan table) { tables_.push_back(std::move(table)); }
 
   int64_t Plan() {
     groups_ = PlanChunks(tables_, side_.connection().major_version(), terms_.chunk_bytes);
@@ -132,42 +136,40 @@ class SideReader {
 
   Side& side_;
   const bool is_source_;
+  const std::vector<TablePlan>& tables_;
   const ReadTerms& terms_;
   Ledger& ledger_;
   Reporter& reporter_;
   CopyTerms copy_terms_;
-  std::vector<TablePlan> tables_;
   std::vector<ChunkGroup> groups_;
   std::atomic<int> lanes_made_ = 0;
 };
 
-/// Nothing to read; keeps the index.
-TablePlan LeftOut(TablePlan table) {
-  table.excluded = true;
-  return table;
+/// The source's tables without those that are known, which keep their places.
+std::vector<TablePlan> Unknown(const std::vector<TablePlan>& tables,
+                               const std::map<std::string, RowsSeen>& known, Ledger& ledger) {
+  std::vector<TablePlan> unknown = tables;
+  for (size_t i = 0; i < unknown.size(); ++i) {
+    auto found = known.find(unknown[i].Qualified());
+    if (found == known.end()) continue;
+    ledger.Know(i, found->second);
+    unknown[i].excluded = true;
+  }
+  return unknown;
 }
 
 }  // namespace
 
 Result<int64_t> ReadTables(std::stop_token stop, Side& source, Side& target,
-                           const std::vector<TablePair>& tables, const ReadTerms& terms,
-                           Reporter& reporter) {
+                           const TablePairs& tables, const ReadTerms& terms, Reporter& reporter) {
   Ledger ledger(tables.size(), terms, reporter);
-  SideReader ours(source, true, terms, ledger, reporter);
-  SideReader theirs(target, false, terms, ledger, reporter);
-  for (size_t i = 0; i < tables.size(); ++i) {
-    theirs.Add(tables[i].target);
-    const RowsSeen* known = nullptr;
-    if (terms.known_source != nullptr) {
-      auto found = terms.known_source->find(tables[i].source.Qualified());
-      if (found != terms.known_source->end()) known = &found->second;
-    }
-    if (known != nullptr) ledger.Know(i, *known);
-    ours.Add(known != nullptr ? LeftOut(tables[i].source) : tables[i].source);
-  }
+  std::vector<TablePlan> unknown;
+  if (terms.known_source != nullptr) unknown = Unknown(tables.source, *terms.known_source, ledger);
+  SideReader ours(source, true, terms.known_source != nullptr ? unknown : tables.source, terms,
+                  ledger, reporter);
+  SideReader theirs(target, false, tables.target, terms, ledger, reporter);
   const int64_t parts = ours.Plan() + theirs.Plan();
   ledger.CloseEmpty();
-
   TRY(RunBoth(
       stop, [&](std::stop_token either) { return ours.Run(either); },
       [&](std::stop_token either) { return theirs.Run(either); }));

@@ -20,8 +20,18 @@ namespace cutover::mover {
 /// A table that is on both sides: its rows as each side stores them. Both plans name the same
 /// columns in the same order, and the same format.
 struct TablePair {
-  TablePlan source;
-  TablePlan target;
+  const TablePlan& source;
+  const TablePlan& target;
+};
+
+/// Tables that are on both sides. In columns and not in pairs, because each side's are planned by
+/// themselves, and a database can have so many that a second copy of them would count.
+struct TablePairs {
+  std::vector<TablePlan> source;
+  std::vector<TablePlan> target;  ///< As many, in the same order.
+
+  size_t size() const { return source.size(); }
+  TablePair operator[](size_t table) const { return {source[table], target[table]}; }
 };
 
 /// What a table holds on both sides.
@@ -50,7 +60,6 @@ struct ReadTerms {
 /// own, by blocks, and the parts' digests are added up; small tables go many to a task; a heap
 /// without a block holds nothing and is not asked. Returns the number of parts that were read.
 Result<int64_t> ReadTables(std::stop_token stop, Side& source, Side& target,
-                           const std::vector<TablePair>& tables, const ReadTerms& terms,
-                           Reporter& reporter);
+                           const TablePairs& tables, const ReadTerms& terms, Reporter& reporter);
 
 }  // namespace cutover::mover

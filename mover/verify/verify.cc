@@ -153,7 +153,7 @@ class Comparison {
                        " tables are compared";
     if (!different_.empty())
       text += ", of which " + std::to_string(different_.size()) + " differ, such as " +
-              pairs_[different_.front().first].source.Display();
+              pairs_.source[different_.front().first].Display();
     return text;
   }
 
@@ -225,13 +225,14 @@ class Comparison {
         return;
       }
     }
-    pairs_.push_back(TablePair{std::move(source), std::move(target)});
+    pairs_.source.push_back(std::move(source));
+    pairs_.target.push_back(std::move(target));
   }
 
   void BeginStage() {
     int64_t bytes = 0;
-    for (const TablePair& pair : pairs_)
-      bytes += pair.target.bytes + (known_ ? 0 : pair.source.bytes);
+    for (const TablePlan& table : pairs_.target) bytes += table.bytes;
+    for (const TablePlan& table : pairs_.source) bytes += known_ ? 0 : table.bytes;
     if (options_.level == VerificationLevel::kCounts) bytes = 0;
     reporter_.BeginStage("verify", bytes, static_cast<int64_t>(pairs_.size()));
   }
@@ -271,7 +272,7 @@ class Comparison {
     if (!contents.equal()) {
       different_.emplace_back(table, contents);
     } else if (resumed_ != nullptr && kept_) {
-      kept_ = resumed_->Add(pairs_[table].source.Qualified(), contents.source);
+      kept_ = resumed_->Add(pairs_.source[table].Qualified(), contents.source);
     }
   }
 
@@ -280,7 +281,7 @@ class Comparison {
     MutexLock lock(mutex_);
     size_t localized = 0;
     for (const auto& [table, contents] : different_) {
-      const TablePair& pair = pairs_[table];
+      const TablePair pair = pairs_[table];
       Mismatch mismatch{
           pair.source.Display(), contents.source.rows == contents.target.rows ? "rows" : "rowCount",
           Words(contents.source, options_.level), Words(contents.target, options_.level)};
@@ -313,7 +314,7 @@ class Comparison {
   Side source_;
   Side target_;
   Reporter& reporter_;
-  std::vector<TablePair> pairs_;
+  TablePairs pairs_;
   Mutex mutex_;  ///< Lanes add to these, and to the report's totals, under it.
   int64_t compared_ = 0;
   std::vector<std::pair<size_t, TableContents>> different_ GUARDED_BY(mutex_);
