@@ -25,13 +25,12 @@ Status ReadWhoWeAre(ObstacleSearch& search) {
 
 /// Nothing else can be asked of such a server.
 Result<bool> IsTargetUsable(ObstacleSearch& search) {
-  if (search.target.major_version() < search.source.major_version()) {
-    search.Add("target server",
-               "it is PostgreSQL " + std::to_string(search.target.major_version()) +
-                   ", older than the source's " + std::to_string(search.source.major_version()),
-               "move to the same major version or a newer one", false);
-    return false;
-  }
+  if (search.target.major_version() < search.source.major_version())
+    return TerminalError(
+        "TargetTooOld",
+        "the target's server is PostgreSQL " + std::to_string(search.target.major_version()) +
+            ", older than the source's " + std::to_string(search.source.major_version()) +
+            "; a database only moves to the same or a newer major version");
   TRY_ASSIGN(pg::Rows rows, search.target.QueryOne(search.stop, search.deadline,
                                                    "SELECT pg_catalog.pg_is_in_recovery()"));
   if (!rows[0].Bool(0)) return true;

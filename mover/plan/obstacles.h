@@ -56,7 +56,8 @@ struct MoveTerms {
 /// target's server, or to the target database when that exists; it must not be in a transaction.
 /// Some questions have no other answer than a try: those are made in transactions of `target` that
 /// are rolled back. `script` is the source's structure, under its own role names.
-/// An error means that the question could not be answered, never that there is an obstacle.
+/// An error means that the question could not be answered, never that there is an obstacle; but for
+/// a target of an older major, of which nothing else is worth asking: terminal "TargetTooOld".
 Result<Obstacles> FindObstacles(std::stop_token stop, Deadline deadline, pg::Connection& source,
                                 pg::Connection& target, const RestoreScript& script,
                                 const MoveTerms& terms);
