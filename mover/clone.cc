@@ -121,8 +121,9 @@ class Clone {
     terms.attempt = options_.attempt;
     terms.on_progress = [this](int64_t bytes, int64_t rows) { reporter_.AddBytes(bytes, rows); };
     terms.throttle = options_.throttle;
-    FillOrder order{source_,          connect_, survey_.tables, plan_, survey_.schedule,
-                    survey_.matviews, terms,    options_.jobs,  {}};
+    FillOrder order{
+        source_,          connect_, survey_.tables,      plan_,         survey_.schedule,
+        survey_.matviews, terms,    options_.role_names, options_.jobs, {}};
     order.on_copied = [this](std::stop_token s) { return EndCopy(s); };
     TRY_ASSIGN(Filled filled, FillTarget(stop, order, reporter_));
     facts_.rows = std::move(filled.rows);
@@ -190,6 +191,8 @@ class Clone {
     verify.jobs = options_.jobs;
     verify.seconds_max = options_.verification_seconds_max;
     verify.exclude_tables = options_.exclude_tables;
+    verify.accept = options_.accept;
+    verify.role_names = options_.role_names;
     verify.compare_access = false;  // It is closed on purpose until the proof is there.
     return VerifyDatabases(stop, programs_, verify, std::move(facts_), reporter_);
   }

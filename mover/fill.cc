@@ -84,6 +84,8 @@ class Filling {
       TableChunk chunk{table, entry.number, {entry.block_from, entry.block_to}, 0};
       groups[entry.group].chunks.push_back(chunk);
     }
+    for (size_t i = 0; i < order_.tables.size(); ++i)
+      if (!order_.tables[i].excluded && !chunks_left_.contains(i)) reporter_.TableDone();
     for (auto& [number, group] : groups) {
       groups_.push_back(std::make_unique<ChunkGroup>(std::move(group)));
       const ChunkGroup& work = *groups_.back();
@@ -114,8 +116,9 @@ class Filling {
   Status CopyLargeOnes(std::stop_token stop, size_t lane) {
     TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
     TRY_ASSIGN(LargeObjects copied,
-               CopyLargeObjects(stop, order_.source->connection(), *target,
-                                [this](int64_t bytes) { reporter_.AddBytes(bytes, 0); }));
+               CopyLargeObjects(
+                   stop, order_.source->connection(), *target,
+                   [this](int64_t bytes) { reporter_.AddBytes(bytes, 0); }, order_.role_names));
     MutexLock lock(mutex_);
     filled_.large_objects = std::move(copied);
     return Ok();

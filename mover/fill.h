@@ -12,6 +12,7 @@
 #include "mover/copy/table_copy.h"
 #include "mover/plan/chunks.h"
 #include "mover/plan/restore_schedule.h"
+#include "mover/plan/role_names.h"
 #include "mover/process/reporter.h"
 #include "mover/process/side.h"
 #include "mover/schema/large_objects.h"
@@ -33,6 +34,7 @@ struct FillOrder {
   const RestoreSchedule& schedule;
   const std::vector<std::string>& matviews;  ///< To be filled, in this order.
   const CopyTerms& terms;
+  const RoleNames& role_names;  ///< For the large objects' owners and grants.
   int jobs = 1;
   /// Called once, when the last row has arrived and before the source is closed.
   std::function<Status(std::stop_token)> on_copied;

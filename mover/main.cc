@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mover/cli/flags.h"
+#include "mover/cli/rate_signals.h"
 #include "mover/cli/verb.h"
 #include "mover/contract/job_spec.h"
 #include "mover/process/pg_programs.h"
@@ -82,6 +83,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitProven : kExitUsage;
   }
   sigprocmask(SIG_BLOCK, &SignalStop::Signals(), nullptr);
+  RateSignals::Block();
   signal(SIGPIPE, SIG_IGN);
   SignalStop signals;
   for (const std::unique_ptr<Verb>& verb : verbs) {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mover/survey.h"
 
-#include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "mover/plan/obstacles.h"
+#include "mover/plan/role_names.h"
 #include "mover/process/parallel.h"
 #include "mover/process/source_guard.h"
 #include "mover/schema/restore.h"
 
 namespace cutover::mover {
 namespace {
+
+constexpr auto kConnectTimeout = std::chrono::seconds(30);
 
 Status ReadProperties(std::stop_token stop, pg::Connection& source, Survey& survey) {
   TRY_ASSIGN(pg::Rows rows, source.QueryOne(stop, Deadline::Never(),
@@ -33,25 +37,41 @@ Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey)
   return Ok();
 }
 
-std::string RowsObject(const TablePlan& table) { return "rows of " + table.Display(); }
-
 /// What is neither copied nor archived must have been given up in so many words.
-Status RequireArchive(const CloneOptions& options, Survey& survey) {
-  if (!options.archive_directory.empty()) return Ok();
-  std::string unaccepted;
-  for (const TablePlan& table : survey.tables) {
-    if (!table.excluded) continue;
-    const std::string object = RowsObject(table);
-    if (std::find(options.accept.begin(), options.accept.end(), object) != options.accept.end())
-      survey.notes.push_back(object + " were left behind, as accepted");
-    else
-      unaccepted += (unaccepted.empty() ? "" : ", ") + object;
-  }
-  if (unaccepted.empty()) return Ok();
-  return TerminalError("ExcludedRowsWouldBeLost",
-                       unaccepted +
-                           " would be neither in the copy nor anywhere else; name a directory with "
-                           "--archive, or give them up with --accept");
+void FindLostRows(const CloneOptions& options, const Survey& survey, Obstacles& obstacles) {
+  if (!options.archive_directory.empty()) return;
+  for (const TablePlan& table : survey.tables)
+    if (table.excluded)
+      obstacles.found.push_back({"rows of " + table.Display(),
+                                 "they would be neither in the copy nor anywhere else",
+                                 "name a directory for them with --archive", true});
+}
+
+/// Takes what somebody gave up out of the survey, and gives roles their names on the target. Fails
+/// for whatever else cannot come along.
+Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connection& source,
+                 Survey& survey) {
+  TRY_ASSIGN(pg::Connection target,
+             pg::Connection::Open(stop, Deadline::After(kConnectTimeout),
+                                  options.admin ? *options.admin : options.target));
+  const MoveTerms terms{options.target.database, options.admin.has_value(), options.role_names,
+                        options.migration_uid};
+  TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
+                                                survey.structure.script, terms));
+  FindLostRows(options, survey, obstacles);
+  TRY_ASSIGN(std::vector<Obstacle> waived, WaiveObstacles(obstacles.found, options.accept));
+  survey.notes = std::move(obstacles.notes);
+  for (const Obstacle& obstacle : waived) survey.notes.push_back(DescribeWaived(obstacle));
+  LeaveOut(waived, survey.structure.script);
+  LeaveOut(waived, survey.roles);
+  LeaveOut(waived, survey.properties);
+  LeaveOut(waived, survey.extensions);
+  if (options.role_names.empty()) return Ok();
+  RenameRoles(options.role_names, survey.structure.script);
+  RenameRoles(options.role_names, survey.roles);
+  RenameRoles(options.role_names, survey.properties);
+  RenameRoles(options.role_names, survey.extensions);
+  return Ok();
 }
 
 }  // namespace
@@ -68,7 +88,6 @@ Result<Survey> SurveySource(std::stop_token stop, const PgPrograms& programs,
   TRY(programs.RequireDumpFor(stop, Deadline::Never(), connection.major_version()));
   TRY_ASSIGN(survey.tables, ReadTables(stop, Deadline::Never(), connection));
   TRY(ExcludeTables(options.exclude_tables, survey.tables));
-  TRY(RequireArchive(options, survey));
   OrderForCopy(survey.tables);
   TRY(LockTables(stop, connection, survey.tables, options.lock_seconds_max));
   // pg_dump reads the catalog at the same time as we do.
@@ -80,6 +99,7 @@ Result<Survey> SurveySource(std::stop_token stop, const PgPrograms& programs,
   TRY(read);
   TRY(dump);
   survey.structure = std::move(*dump);
+  TRY(Reconcile(stop, options, connection, survey));
   survey.schedule = PlanRestore(survey.structure.script, survey.structure.pre_data, survey.objects);
   return survey;
 }

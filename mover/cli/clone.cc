@@ -3,12 +3,18 @@
 
 #include <openssl/evp.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "mover/cli/flags.h"
+#include "mover/cli/rate_signals.h"
 #include "mover/cli/verb.h"
+#include "mover/copy/throttle.h"
+#include "mover/dry_run.h"
+#include "mover/process/throttle_watch.h"
 #include "operator/base/check.h"
 
 namespace cutover::mover::cli {
@@ -49,12 +55,14 @@ class CloneVerb : public Verb {
       : Verb(app.add_subcommand("clone", "Copy a database and prove the copy")) {
     AddSidesFlags();
     AddFidelityFlags();
+    AddThrottleFlags();
     AddJobsFlag(*command(), jobs_);
     comparison_.AddTo(*command());
     command()->footer(std::string(kExamples) + "\n" + kConnectionsHelp + "\n" + kExitCodesHelp);
   }
 
   Outcome Run(std::stop_token stop, const PgPrograms& programs, Reporter& reporter) override {
+    if (dry_run_) return Plan(stop, programs);
     return OutcomeOfReport(stop, "Clone", Copy(stop, programs, reporter), comparison_.report_file);
   }
 
@@ -75,9 +83,37 @@ class CloneVerb : public Verb {
     command()->add_option("--accept", accept_,
                           "An object that may stay behind, as the refusal names it; may be given "
                           "several times");
+    command()->add_option("--archive", archive_,
+                          "A directory that takes an archive of the excluded tables' rows, which "
+                          "pg_restore reads");
     command()->add_option("--map-role", role_names_,
                           "SOURCE=TARGET: a role that has another name on the target; may be given "
                           "several times");
+  }
+
+  /// How much of the source's server the copy may take.
+  void AddThrottleFlags() {
+    command()
+        ->add_option("--max-rate", rate_mebibytes_per_second_,
+                     "MiB a second that are read from the source at most; SIGUSR1 halves it while "
+                     "the copy runs, SIGUSR2 doubles it (default: no limit)")
+        ->check(CLI::NonNegativeNumber);
+    command()->add_option("--throttle-query", throttle_query_,
+                          "SQL that is asked on the source once a second; the copy stands still "
+                          "while its first value is true or not 0");
+    command()->add_flag("--dry-run", dry_run_,
+                        "Print what would be copied, in which order and parts, and how long "
+                        "reading takes at least; write nothing");
+  }
+
+  Outcome Plan(std::stop_token stop, const PgPrograms& programs) {
+    auto plan = [&]() -> Result<Json> {
+      TRY_ASSIGN(const CloneOptions options, Options());
+      return PlanClone(stop, programs, options);
+    };
+    Result<Json> planned = plan();
+    if (!planned) return OutcomeOf(stop, "Plan", planned.error());
+    return {kExitProven, std::move(*planned)};
   }
 
   Result<CloneOptions> Options() const {
@@ -89,6 +125,7 @@ class CloneVerb : public Verb {
     options.migration_uid = UidOfMove(options.source, options.target);
     options.jobs = jobs_;
     options.exclude_tables = comparison_.exclude_tables;
+    options.archive_directory = archive_;
     options.accept = accept_;
     TRY_ASSIGN(options.role_names, ParseRoleNames(role_names_));
     options.level = comparison_.Level();
@@ -97,7 +134,15 @@ class CloneVerb : public Verb {
   }
 
   Result<Report> Copy(std::stop_token stop, const PgPrograms& programs, Reporter& reporter) {
-    TRY_ASSIGN(const CloneOptions options, Options());
+    TRY_ASSIGN(CloneOptions options, Options());
+    Throttle throttle;
+    options.throttle = &throttle;
+    const RateSignals rate(int64_t{rate_mebibytes_per_second_} << 20);
+    const ThrottleWatch::ReadSettings settings = [&]() -> std::optional<ThrottleSettings> {
+      return ThrottleSettings{rate.rate(), throttle_query_};
+    };
+    TRY_ASSIGN(auto watch,
+               ThrottleWatch::Start(stop, options.source, *settings(), settings, throttle));
     return CloneDatabase(stop, programs, options, reporter);
   }
 
@@ -105,6 +150,10 @@ class CloneVerb : public Verb {
   std::string target_;
   std::string database_;
   bool existing_ = false;
+  int rate_mebibytes_per_second_ = 0;
+  std::string throttle_query_;
+  bool dry_run_ = false;
+  std::string archive_;
   std::vector<std::string> accept_;
   std::vector<std::string> role_names_;
   int jobs_ = 2;

@@ -52,6 +52,21 @@ TEST(Digest, CarriesFromWordToWord) {
   EXPECT_EQ(digest.Hex(), std::string(31, '0') + "1" + std::string(32, '0'));
 }
 
+TEST(Digest, ComesBackFromItsText) {
+  const Digest digest = Seen({"a\n", "b\n"}).digest;
+  EXPECT_EQ(Digest::FromHex(digest.Hex()), digest);
+  EXPECT_EQ(Digest::FromHex(digest.Hex().substr(1)), std::nullopt) << "a digit is missing";
+  EXPECT_EQ(Digest::FromHex("g" + digest.Hex().substr(1)), std::nullopt) << "no digit";
+}
+
+TEST(RowsSeen, RemembersTheLargestRowButDoesNotCompareIt) {
+  RowsSeen seen = Seen({"a\n", "bbbb\n"});
+  EXPECT_EQ(seen.row_bytes_max, 5);
+  RowsSeen from_ledger = seen;
+  from_ledger.row_bytes_max = 0;
+  EXPECT_EQ(seen, from_ledger);
+}
+
 TEST(ByteQueue, HandsOnWhatItGotAndThenEnds) {
   ByteQueue<std::string> queue(10);
   EXPECT_TRUE(queue.Push({}, "abc"));

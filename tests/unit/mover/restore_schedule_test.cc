@@ -126,9 +126,27 @@ ForeignKeyPlan PlanOne(RestoreItem item, TableOfObject table) {
 }
 
 TEST(RestoreSchedule, AForeignKeyIsAddedUnprovenAndThenProven) {
-  ForeignKeyPlan key = PlanOne(Item(1, "FK CONSTRAINT", "fk", 101), Of(1, 10));
+  ForeignKeyPlan key = PlanOne(Item(1, "FK CONSTRAINT", "fk", 101), Of(1, kBig));
   EXPECT_EQ(key.sql, "ALTER TABLE x ADD fk NOT VALID;\n");
   EXPECT_EQ(key.validate_sql, "ALTER TABLE \"public\".\"t\" VALIDATE CONSTRAINT \"c\";\n");
+}
+
+TEST(RestoreSchedule, AForeignKeyOfASmallTableIsProvenWhileItIsAdded) {
+  ForeignKeyPlan key = PlanOne(Item(1, "FK CONSTRAINT", "fk", 101), Of(1, 8192));
+  EXPECT_EQ(key.sql, "ALTER TABLE x ADD fk;\n");
+  EXPECT_EQ(key.validate_sql, "");
+}
+
+TEST(RestoreSchedule, AUnitNamesTheTablesWhoseRowsItNeeds) {
+  RestoreScript script;
+  script.items = {Item(1, "CONSTRAINT", "pk", 101), Item(2, "INDEX", "i", 102),
+                  Item(3, "INDEX", "of_big", 103)};
+  RestoreSchedule schedule =
+      PlanRestore(script, {}, {{101, Of(7, 8192)}, {102, Of(8, 4096)}, {103, Of(9, kBig)}});
+  ASSERT_EQ(schedule.unique_first.size(), 1u);
+  EXPECT_THAT(schedule.unique_first[0].tables, ElementsAre(7u, 8u));
+  ASSERT_EQ(schedule.indexes.size(), 1u);
+  EXPECT_THAT(schedule.indexes[0].tables, ElementsAre(9u));
 }
 
 TEST(RestoreSchedule, AForeignKeyThatWasNeverProvenStaysSo) {
