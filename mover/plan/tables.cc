@@ -12,7 +12,7 @@ namespace {
 // inside. What is not on the list goes as text: enums' arrays, composites, reg* (their numbers mean
 // nothing elsewhere), extensions' types.
 constexpr char kBinaryTypes[] =
-    "'bool','bytea','\"char\"','name','int8','int2','int4','text','oid','json','jsonb','float4',"
+    "'bool','bytea','char','name','int8','int2','int4','text','oid','json','jsonb','float4',"
     "'float8','numeric','bpchar','varchar','date','time','timetz','timestamp','timestamptz',"
     "'interval','bit','varbit','uuid','inet','cidr','macaddr','macaddr8','point','lseg','box',"
     "'path','polygon','line','circle','tsvector','int4range','int8range','numrange','daterange',"
@@ -29,8 +29,8 @@ binary_type (type) AS (
   SELECT b.type FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.basis
   LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
   WHERE t.typtype = 'e' OR (t.typnamespace = 'pg_catalog'::regnamespace AND t.oid < 10000
-        AND (pg_catalog.quote_ident(t.typname) IN (%BINARY%)
-             OR pg_catalog.quote_ident(e.typname) IN (%BINARY%))))
+        AND (t.typname IN (%BINARY%)
+             OR e.typname IN (%BINARY%))))
 SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_table_size(c.oid),
        greatest(c.reltuples, 0)::bigint,
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
