@@ -10,6 +10,10 @@ namespace {
 
 constexpr int kMajorOfSubscriptionRole = 16;
 
+std::string HowToEndInvalidity(const std::string& index) {
+  return "on the source: REINDEX INDEX CONCURRENTLY " + index + ", or DROP INDEX " + index;
+}
+
 /// Indexes that an interrupted CREATE INDEX CONCURRENTLY has left. No dump carries them. An index
 /// of a partitioned table that is not attached everywhere yet is invalid as well, and comes along.
 Status InvalidIndexes(ObstacleSearch& search) {
@@ -20,10 +24,9 @@ Status InvalidIndexes(ObstacleSearch& search) {
                              " WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready)"
                              " AND n.nspname !~ '^pg_' ORDER BY 1, 2"));
   for (const pg::Row row : rows) {
-    const std::string name = pg::QuoteQualified(row.Text(0), row.Text(1));
     search.Add("INDEX " + row.Text(0) + "." + row.Text(1),
                "it is invalid: building it was interrupted or failed, and no query uses it",
-               "on the source: REINDEX INDEX CONCURRENTLY " + name + ", or DROP INDEX " + name);
+               HowToEndInvalidity(pg::QuoteQualified(row.Text(0), row.Text(1))));
   }
   return Ok();
 }

@@ -15,6 +15,11 @@ namespace {
 
 constexpr int kMajorOfReadAllData = 14;
 
+std::string HowToRead(int major, const std::string& table, const std::string& admin) {
+  if (major >= kMajorOfReadAllData) return "on the source: GRANT pg_read_all_data TO " + admin;
+  return "on the source: GRANT SELECT ON " + table + " TO " + admin + ", and USAGE on its schema";
+}
+
 /// Tables, sequences and large objects that `reader` would not read, or not read whole.
 Result<std::vector<Obstacle>> FindUnreadable(const std::stop_token& stop, Deadline deadline,
                                              pg::Connection& source, const std::string& reader) {
@@ -36,11 +41,7 @@ Result<std::vector<Obstacle>> FindUnreadable(const std::stop_token& stop, Deadli
                        "on the source: ALTER ROLE " + admin + " BYPASSRLS", false});
     else
       found.push_back({"table " + table, "role " + admin + " may not read it",
-                       source.major_version() >= kMajorOfReadAllData
-                           ? "on the source: GRANT pg_read_all_data TO " + admin
-                           : "on the source: GRANT SELECT ON " + table + " TO " + admin +
-                                 ", and USAGE on its schema",
-                       false});
+                       HowToRead(source.major_version(), table, admin), false});
   }
   TRY_ASSIGN(pg::Rows objects,
              source.Query(stop, deadline,

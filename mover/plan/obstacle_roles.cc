@@ -169,7 +169,10 @@ void RoleNamesAreUsed(ObstacleSearch& search, const Roles& roles) {
                  "correct the name", false);
     // Two roles that become one would share what was kept apart.
     auto [other, fresh] = taken.emplace(target, source);
-    if (!fresh) search.Note("roles " + other->second + " and " + source + " become one, " + target);
+    if (fresh) continue;
+    std::string note = "roles ";
+    note.append(other->second).append(" and ").append(source).append(" become one, ");
+    search.Note(note.append(target));
   }
 }
 

@@ -33,16 +33,14 @@ Result<bool> IsSuperuser(const std::stop_token& stop, Deadline deadline, pg::Con
 Result<std::string> ForEach(const std::stop_token& stop, Deadline deadline, pg::Connection& target,
                             const RestoreScript& script, const std::string& statement,
                             const std::string& condition) {
+  const std::string query = "SELECT format('" + statement +
+                            "', n.nspname, r.rolname) FROM pg_catalog.pg_namespace n,"
+                            " pg_catalog.pg_roles r WHERE n.nspname = $1 AND r.rolname = $2"
+                            " AND r.rolname <> current_user AND " +
+                            condition;
   std::string sql;
   for (const auto& [schema, role] : OwnersBySchema(script)) {
-    TRY_ASSIGN(pg::Rows rows,
-               target.Query(stop, deadline,
-                            "SELECT format('" + statement +
-                                "', n.nspname, r.rolname) FROM pg_catalog.pg_namespace n,"
-                                " pg_catalog.pg_roles r WHERE n.nspname = $1 AND r.rolname = $2"
-                                " AND r.rolname <> current_user AND " +
-                                condition,
-                            {schema, role}));
+    TRY_ASSIGN(pg::Rows rows, target.Query(stop, deadline, query, {schema, role}));
     if (!rows.empty()) sql += rows[0].Text(0) + ";\n";
   }
   return sql;
@@ -56,16 +54,14 @@ Result<std::string> ForEachPublisher(const std::stop_token& stop, Deadline deadl
   for (const RestoreItem& item : script.items) {
     if (item.type == "PUBLICATION") publishers.insert(OwnerOf(item));
   }
+  const std::string query = "SELECT format('" + statement +
+                            "', d.datname, r.rolname) FROM pg_catalog.pg_database d,"
+                            " pg_catalog.pg_roles r WHERE d.datname = current_database()"
+                            " AND r.rolname = $1 AND r.rolname <> current_user AND " +
+                            condition;
   std::string sql;
   for (const std::string& role : publishers) {
-    TRY_ASSIGN(pg::Rows rows,
-               target.Query(stop, deadline,
-                            "SELECT format('" + statement +
-                                "', d.datname, r.rolname) FROM pg_catalog.pg_database d,"
-                                " pg_catalog.pg_roles r WHERE d.datname = current_database()"
-                                " AND r.rolname = $1 AND r.rolname <> current_user AND " +
-                                condition,
-                            {role}));
+    TRY_ASSIGN(pg::Rows rows, target.Query(stop, deadline, query, {role}));
     if (!rows.empty()) sql += rows[0].Text(0) + ";\n";
   }
   return sql;
