@@ -16,7 +16,6 @@ namespace {
 constexpr int kLightLanesPerJob = 4;
 constexpr int kLightLanesMax = 16;
 constexpr size_t kTablesPerAnalyze = 32;
-constexpr size_t kKeysPerTransaction = 64;
 
 /// Of tasks that are ready, copying goes first: the sooner it ends, the sooner the source is free.
 enum Turn { kCopy, kKeys, kIndexes, kConstraints, kProofs, kStatistics };
@@ -33,10 +32,6 @@ class Filling {
     for (int lane = 0; lane < lanes_.heavy_max; ++lane)
       copiers_.push_back(std::make_unique<CopyLane>(*order.source, order.connect_target,
                                                     order.tables, order.terms));
-    for (const ForeignKeyPlan& key : order.schedule.foreign_keys) {
-      keys_.push_back(*key.item);
-      keys_.back().sql = key.sql;
-    }
   }
 
   Result<Filled> Run(std::stop_token stop) {
@@ -172,8 +167,6 @@ class Filling {
     return ids;
   }
 
-  /// One after the other: each takes a lock on two tables, and nearly all of an Odoo database's on
-  /// the same one, its users'.
   void AddConstraints(Id copied) {
     Ids after = built_;
     after.push_back(copied);
@@ -185,12 +178,15 @@ class Filling {
           return Ok();
         },
         after);
-    for (size_t from = 0; from < keys_.size(); from += kKeysPerTransaction) {
-      std::vector<const RestoreItem*> items;
-      for (size_t i = from; i < std::min(from + kKeysPerTransaction, keys_.size()); ++i)
-        items.push_back(&keys_[i]);
-      last = AddItems(items, kConstraints, {last});
+    Ids added = {last};
+    for (const std::vector<size_t>& lane :
+         DivideForeignKeys(order_.schedule.foreign_keys, static_cast<size_t>(lanes_.heavy_max))) {
+      added.push_back(graph_.Add(
+          Weight::kHeavy, kConstraints,
+          [this, lane](std::stop_token stop, size_t l) { return AddForeignKeys(stop, l, lane); },
+          {last}));
     }
+    last = Milestone(added);
     Ids proofs = {last};
     for (const ForeignKeyPlan& key : order_.schedule.foreign_keys) {
       if (key.validate_sql.empty()) continue;
@@ -211,6 +207,21 @@ class Filling {
                                 return Ok();
                               },
                               {last});
+  }
+
+  /// Each in a transaction of its own: two lanes may want the same table, and must not wait long.
+  Status AddForeignKeys(std::stop_token stop, size_t lane, const std::vector<size_t>& keys) {
+    for (size_t key : keys) {
+      TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
+      TRY(AddForeignKey(stop, *target, order_.schedule.foreign_keys[key]));
+    }
+    return Ok();
+  }
+
+  /// Done when all of `after` are.
+  Id Milestone(const Ids& after) {
+    return graph_.Add(
+        Weight::kLight, kCopy, [](std::stop_token, size_t) { return Ok(); }, after);
   }
 
   /// Tables as soon as their indexes are there; what reads other relations at the end.
@@ -290,7 +301,6 @@ class Filling {
   std::vector<std::unique_ptr<CopyLane>> copiers_;      ///< One a heavy lane.
   std::vector<std::optional<pg::Connection>> targets_;  ///< One a lane.
   std::vector<std::unique_ptr<ChunkGroup>> groups_;
-  std::vector<RestoreItem> keys_;  ///< Foreign keys, as they are added.
   Ids copies_;
   std::map<uint32_t, Ids> copies_of_;  ///< By the table's OID.
   Ids built_;                          ///< What must have succeeded for all indexes to be there.

@@ -55,11 +55,12 @@ std::string WithNotValid(const std::string& sql) {
 }
 
 ForeignKeyPlan PlanForeignKey(const RestoreItem& item, const TablesByObject& tables) {
-  ForeignKeyPlan plan{&item, item.sql, "", 0};
+  ForeignKeyPlan plan{&item, item.sql, "", 0, 0};
   auto found = tables.find(item.object_oid);
   if (found == tables.end()) return plan;
   const TableOfObject& table = found->second;
   plan.table_bytes = table.table_bytes;
+  plan.referenced_oid = table.referenced_oid;
   if (!table.plain_table || !table.validated || table.table_bytes < kProveLaterBytesMin)
     return plan;
   std::string not_valid = WithNotValid(item.sql);
@@ -157,6 +158,25 @@ RestoreSchedule PlanRestore(const RestoreScript& script, const std::set<int>& pr
                      return a.table_bytes > b.table_bytes;
                    });
   return schedule;
+}
+
+std::vector<std::vector<size_t>> DivideForeignKeys(const std::vector<ForeignKeyPlan>& keys,
+                                                   size_t lanes) {
+  std::map<uint32_t, std::vector<size_t>> by_referenced;
+  for (size_t i = 0; i < keys.size(); ++i) by_referenced[keys[i].referenced_oid].push_back(i);
+  std::vector<std::vector<size_t>> families;
+  for (auto& [table, family] : by_referenced) families.push_back(std::move(family));
+  std::stable_sort(families.begin(), families.end(),
+                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  std::vector<std::vector<size_t>> divided(std::max<size_t>(lanes, 1));
+  std::vector<size_t> costs(divided.size());
+  for (const std::vector<size_t>& family : families) {
+    const size_t lane =
+        static_cast<size_t>(std::min_element(costs.begin(), costs.end()) - costs.begin());
+    divided[lane].insert(divided[lane].end(), family.begin(), family.end());
+    costs[lane] += family.size() * family.size();
+  }
+  return divided;
 }
 
 }  // namespace cutover::mover

@@ -18,9 +18,10 @@ struct TableOfObject {
   int64_t table_bytes = 0;
   bool plain_table = true;  ///< Neither partitioned nor a materialized view.
   bool materialized_view = false;
-  bool validated = true;   ///< Of a constraint.
-  std::string table;       ///< Qualified and quoted.
-  std::string constraint;  ///< Quoted; empty for indexes.
+  bool validated = true;        ///< Of a constraint.
+  std::string table;            ///< Qualified and quoted.
+  uint32_t referenced_oid = 0;  ///< Of a foreign key: the table that it refers to.
+  std::string constraint;       ///< Quoted; empty for indexes.
 };
 using TablesByObject = std::map<uint32_t, TableOfObject>;
 
@@ -38,7 +39,15 @@ struct ForeignKeyPlan {
   std::string sql;
   std::string validate_sql;
   int64_t table_bytes = 0;
+  uint32_t referenced_oid = 0;
 };
+
+/// Pure. Divides foreign keys among `lanes` that may add them at the same time. All keys to one
+/// table are in the same lane, since each takes a lock on it that keeps the others away; and each
+/// makes the server read that table's triggers anew, of which every key leaves two, so that n keys
+/// to one table cost n² (an Odoo database has thousands to its users' table). Indexes into `keys`.
+std::vector<std::vector<size_t>> DivideForeignKeys(const std::vector<ForeignKeyPlan>& keys,
+                                                   size_t lanes);
 
 /// In which order, and how much of it at once, an archive's entries are restored. Pointers lead
 /// into the script, which must live longer.

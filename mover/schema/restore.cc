@@ -10,6 +10,9 @@
 namespace cutover::mover {
 namespace {
 
+constexpr char kDeadlock[] = "40P01";
+constexpr int kDeadlocksMax = 10;
+
 Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(transaction.Exec(stop, Deadline::Never(), sql));
@@ -108,6 +111,16 @@ Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_ma
     TRY(done);
   }
   return RestoreItems(stop, target, late);
+}
+
+Status AddForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key) {
+  for (int attempt = 1;; ++attempt) {
+    Status done = InTransactionOrUsualPath(stop, target, key.sql);
+    if (done) return done;
+    if (target.last_sqlstate() == kDeadlock && target.usable() && attempt < kDeadlocksMax) continue;
+    return tl::make_unexpected(ExplainFailedName(
+        WithContext(std::move(done).error(), "restoring " + key.item->Describe())));
+  }
 }
 
 Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key) {

@@ -29,6 +29,10 @@ using Connector = std::function<Result<pg::Connection>(std::stop_token)>;
 Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_max,
                     const std::vector<RestoreWave>& waves);
 
+/// Adds a foreign key, in a transaction of its own. One that is caught in a deadlock with another
+/// (two tables that refer to each other) is added again.
+Status AddForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key);
+
 /// The second step of a foreign key that was added without looking at rows.
 Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key);
 

@@ -137,6 +137,17 @@ TEST(RestoreSchedule, AForeignKeyOfASmallTableIsProvenWhileItIsAdded) {
   EXPECT_EQ(key.validate_sql, "");
 }
 
+TEST(RestoreSchedule, ForeignKeysToOneTableAreAddedByOneLane) {
+  std::vector<ForeignKeyPlan> keys(100);
+  for (size_t i = 0; i < keys.size(); ++i)
+    keys[i].referenced_oid = i % 2 == 0 ? 1 : static_cast<uint32_t>(i % 10);
+  const auto lanes = DivideForeignKeys(keys, 2);
+  ASSERT_EQ(lanes.size(), 2u);
+  EXPECT_EQ(lanes[0].size() + lanes[1].size(), keys.size());
+  for (size_t key : lanes[1]) EXPECT_NE(keys[key].referenced_oid, 1u);
+  for (size_t key : lanes[0]) EXPECT_EQ(keys[key].referenced_oid, 1u) << "which costs the most";
+}
+
 TEST(RestoreSchedule, AUnitNamesTheTablesWhoseRowsItNeeds) {
   RestoreScript script;
   script.items = {Item(1, "CONSTRAINT", "pk", 101), Item(2, "INDEX", "i", 102),
