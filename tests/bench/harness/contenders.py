@@ -11,7 +11,7 @@ from .measure import Run, run_command
 from .repository import REPOSITORY, say
 from .rootfs import command_in, pgcopydb_rootfs
 from .servers import BINARIES, Pair
-from .workloads import COPY, OWNER
+from .workloads import COPY, make_empty_copy
 
 US = "cutover-mover"
 # pgcopydb finds pg_dump and pg_restore by PATH.
@@ -48,12 +48,15 @@ def take_report(run, answer):
     except ValueError:
         report = {}
     run.seconds_by_stage = dict(report.get("secondsByStage", {}))
-    if report.get("verdict") != "Equal" and not run.failure:
-        run.failure = f"its verdict is {report.get('verdict', 'missing')}"
+    if report.get("verdict") == "Equal":
+        return
+    if report.get("mismatches"):
+        run.failure = f"{report['mismatchCount']} differences, the first: {report['mismatches'][0]}"
+    run.failure = run.failure or f"its verdict is {report.get('verdict', 'missing')}"
 
 
 def clone_with_pg_dump(setting, workload, run, log):
-    make_empty_copy(setting.pair)
+    make_empty_copy(setting.pair, workload)
     archive = setting.work / "archive"
     dump = Run(run.contender, workload)
     run_command(dump, [BINARIES / "pg_dump", "-Fd", f"-j{setting.jobs}", "-Z0", "-f", archive, "-d",
@@ -75,14 +78,14 @@ def pgcopydb_arguments(setting, workload, directory):
 
 
 def clone_with_pgcopydb(setting, workload, run, log):
-    make_empty_copy(setting.pair)
+    make_empty_copy(setting.pair, workload)
     directory = setting.work / "pgcopydb"
     run_command(run, ["pgcopydb", *pgcopydb_arguments(setting, workload, directory)], log,
                 {"PATH": PATH_OF_PROGRAMS})  # fmt: skip
 
 
 def clone_with_newer_pgcopydb(setting, workload, run, log):
-    make_empty_copy(setting.pair)
+    make_empty_copy(setting.pair, workload)
     program = ["env", f"PATH={PATH_OF_PROGRAMS}", "pgcopydb"]
     arguments = pgcopydb_arguments(setting, workload, "/mnt/pgcopydb")
     run_command(run, command_in(pgcopydb_rootfs(), setting.work, [*program, *arguments]), log)
@@ -104,9 +107,9 @@ def compare_with_pgcopydb(setting, workload, run, log):
     run_command(run, command_in(pgcopydb_rootfs(), setting.work, [*program, *arguments]), log)
 
 
-PG_DUMP = "pg_dump, pg_restore"
+PG_DUMP = "pg_dump+pg_restore"
 PGCOPYDB = "pgcopydb"
-NEWER_PGCOPYDB = "pgcopydb, newer"
+NEWER_PGCOPYDB = "pgcopydb-newer"
 CLONERS = {
     US: clone_with_mover,
     PG_DUMP: clone_with_pg_dump,
@@ -114,13 +117,6 @@ CLONERS = {
     NEWER_PGCOPYDB: clone_with_newer_pgcopydb,
 }
 COMPARERS = {US: compare_with_mover, NEWER_PGCOPYDB: compare_with_pgcopydb}
-
-
-def make_empty_copy(pair):
-    """For those who do not create the database themselves. Not part of their times."""
-    pair.target.drop_database(COPY)
-    pair.target.run_sql(
-        f'CREATE DATABASE "{COPY}" OWNER {OWNER} TEMPLATE template0 LC_COLLATE \'C\'')
 
 
 def remove_leftovers(setting):

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 from .servers import BINARIES
-from .workloads import COPY, OWNER
+from .workloads import COPY, make_empty_copy
 
 MEMORY_SIZE = "8g"
 # Bytes per hash: a narrow row, a wide row, a buffer of rows.
@@ -80,9 +80,7 @@ class Limits:
     def measure(self):
         self._write_files()
         self._copy_out()
-        self._pair.target.drop_database(COPY)
-        self._pair.target.run_sql(
-            f"CREATE DATABASE \"{COPY}\" OWNER {OWNER} TEMPLATE template0 LC_COLLATE 'C'")
+        make_empty_copy(self._pair, self._workload)
         self._schema()
         self._copy_in()
         self._indexes()

@@ -49,6 +49,18 @@ def is_complete(server, name):
         f" WHERE datname = '{name}'") == "t"  # fmt: skip
 
 
+def make_empty_copy(pair, name):
+    """A fresh copy on the target, with all that belongs to the database itself: for those who do
+    not create it themselves. The collation matters to the speed of indexes."""
+    pair.target.drop_database(COPY)
+    statements = pair.source.run_sql(
+        f"SELECT format('CREATE DATABASE {COPY} OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE"
+        " %L LC_CTYPE %L', pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate,"
+        f" datctype) || format('; COMMENT ON DATABASE {COPY} IS %L',"
+        f" shobj_description(oid, 'pg_database')) FROM pg_database WHERE datname = '{name}'")
+    pair.target.run_sql(statements)
+
+
 def describe(server, name):
     """A line with the database's size and its numbers of tables and indexes."""
     return server.run_sql(
