@@ -39,8 +39,9 @@ class Filling {
     AddCopies();
     const TaskGraph::Id copied = AddEndOfCopy();
     AddIndexes();
-    AddConstraints(copied);
     AddStatistics();
+    AddConstraints(copied);
+    AddLastStatistics();
     TRY(graph_.Run(stop, lanes_));
     reporter_.EndStage();
     MutexLock lock(mutex_);
@@ -142,14 +143,19 @@ class Filling {
     for (const RestoreUnit& unit : schedule.unique_first) {
       const bool small = unit.table_bytes < kSharedUnitBytesMax;
       const Id id = AddUnit(unit, small ? Weight::kLight : Weight::kHeavy, kKeys, CopiesOf(unit));
-      for (uint32_t table : unit.tables) keys_of[table] = id;
+      for (uint32_t table : unit.tables) {
+        keys_of[table] = id;
+        indexed_[table].push_back(id);
+      }
       built_.push_back(id);
     }
     for (const RestoreUnit& unit : schedule.indexes) {
       Ids after = CopiesOf(unit);
       for (uint32_t table : unit.tables)
         if (auto keys = keys_of.find(table); keys != keys_of.end()) after.push_back(keys->second);
-      built_.push_back(AddUnit(unit, Weight::kHeavy, kIndexes, after));
+      const Id id = AddUnit(unit, Weight::kHeavy, kIndexes, after);
+      for (uint32_t table : unit.tables) indexed_[table].push_back(id);
+      built_.push_back(id);
     }
     built_ = {AddItems(schedule.attach, kIndexes, built_)};
   }
@@ -224,17 +230,26 @@ class Filling {
         Weight::kLight, kCopy, [](std::stop_token, size_t) { return Ok(); }, after);
   }
 
-  /// Tables as soon as their indexes are there; what reads other relations at the end.
+  /// Of tables, as soon as their indexes are there: while ANALYZE reads a table, nobody can add a
+  /// foreign key to it, so all of it is over before that begins.
   void AddStatistics() {
     for (size_t from = 0; from < order_.tables.size();) {
       std::vector<std::string> names;
+      Ids after;
       while (from < order_.tables.size() && names.size() < kTablesPerAnalyze) {
         const TablePlan& table = order_.tables[from++];
-        if (table.blocks > 0 || !table.heap) names.push_back(table.Qualified());
+        if (table.blocks == 0 && table.heap) continue;
+        names.push_back(table.Qualified());
+        for (const auto* ids : {&copies_of_[table.oid], &indexed_[table.oid]})
+          after.insert(after.end(), ids->begin(), ids->end());
         if (table.bytes >= kSharedUnitBytesMax) break;  // A big one has a lane for itself.
       }
-      if (!names.empty()) AddAnalyze(std::move(names), built_);
+      if (!names.empty()) built_.push_back(AddAnalyze(std::move(names), after));
     }
+  }
+
+  /// Of what reads other relations.
+  void AddLastStatistics() {
     graph_.Add(Weight::kLight, kStatistics,
                [this](std::stop_token stop, size_t lane) -> Status {
                  TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
@@ -246,8 +261,8 @@ class Filling {
                {constrained_});
   }
 
-  void AddAnalyze(std::vector<std::string> names, const Ids& after) {
-    graph_.Add(
+  Id AddAnalyze(std::vector<std::string> names, const Ids& after) {
+    return graph_.Add(
         Weight::kLight, kStatistics,
         [this, names = std::move(names)](std::stop_token stop, size_t lane) -> Status {
           TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
@@ -303,6 +318,7 @@ class Filling {
   std::vector<std::unique_ptr<ChunkGroup>> groups_;
   Ids copies_;
   std::map<uint32_t, Ids> copies_of_;  ///< By the table's OID.
+  std::map<uint32_t, Ids> indexed_;    ///< What builds a table's indexes and keys.
   Ids built_;                          ///< What must have succeeded for all indexes to be there.
   Id constrained_ = 0;
   Mutex mutex_;
