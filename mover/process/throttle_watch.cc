@@ -11,6 +11,7 @@ namespace {
 
 constexpr auto kAskEvery = std::chrono::seconds(1);
 constexpr auto kAnswerTimeout = std::chrono::seconds(5);
+constexpr char kQuerySaysSo[] = "the throttle query says so";
 
 bool MeansHold(const pg::Rows& rows) {
   if (rows.empty() || rows[0].IsNull(0)) return false;
@@ -31,6 +32,7 @@ Result<std::unique_ptr<ThrottleWatch>> ThrottleWatch::Start(std::stop_token stop
                          "the throttle query cannot be asked on the source: " +
                              answer.error().message + "; correct it, then try again");
   watch->Apply();
+  if (*answer) throttle.Hold(kQuerySaysSo);  // Before the first row, not a second later.
   watch->thread_ = std::jthread([raw = watch.get()](std::stop_token ended) { raw->Watch(ended); });
   return watch;
 }
@@ -49,7 +51,7 @@ void ThrottleWatch::Watch(std::stop_token stop) {
     if (!hold)
       throttle_.Hold("the source does not answer the throttle query: " + hold.error().message);
     else if (*hold)
-      throttle_.Hold("the throttle query says so");
+      throttle_.Hold(kQuerySaysSo);
     else
       throttle_.Resume();
   }
