@@ -13,6 +13,8 @@
 #include "mover/process/side.h"
 #include "mover/process/source_guard.h"
 #include "mover/schema/extensions.h"
+#include "mover/schema/late_checks.h"
+#include "mover/schema/lent_privileges.h"
 #include "mover/schema/restore.h"
 #include "mover/survey.h"
 #include "mover/target_database.h"
@@ -64,7 +66,7 @@ class Clone {
   Result<bool> FindPlan(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto plan, ReadPlan(stop, Deadline::Never(), target, options_.migration_uid,
-                                   options_.attempt, source_->snapshot()));
+                                   options_.attempt, source_->snapshot_identity()));
     if (plan) plan_ = std::move(*plan);
     return plan.has_value();
   }
@@ -79,10 +81,13 @@ class Clone {
     for (const RestoreItem* item : survey_.schedule.before_data)
       (item->type == "SCHEMA" ? schemas : others).push_back(item);
     TRY(RestoreItems(stop, target, schemas));
+    TRY(LendCreate(stop, Deadline::Never(), target, survey_.structure.script));
     TRY_ASSIGN(auto warnings,
                PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions));
     Warn(std::move(warnings));
-    return RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others));
+    TRY(RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others)));
+    TRY_ASSIGN(auto checks, ReadLateChecks(stop, Deadline::Never(), source_->connection()));
+    return RemoveLateChecks(stop, Deadline::Never(), target, checks);
   }
 
   Status WriteNewPlan(std::stop_token stop) {
@@ -92,7 +97,7 @@ class Clone {
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));
     TRY(WritePlan(stop, Deadline::Never(), target, options_.migration_uid, options_.attempt,
-                  source_->snapshot(), plan_));
+                  source_->snapshot_identity(), plan_));
     return transaction.Commit(stop, Deadline::Never());
   }
 
@@ -164,6 +169,10 @@ class Clone {
                pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_.source));
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), source));
+    TRY_ASSIGN(auto checks, ReadLateChecks(stop, Deadline::Never(), source));
+    TRY(RestoreLateChecks(stop, Deadline::Never(), target, checks));
+    TRY(EnableExtensionKeys(stop, Deadline::Never(), target));
+    TRY(TakeBackCreate(stop, Deadline::Never(), target, survey_.structure.script));
     TRY(ApplyProperties(stop, target, positions));
     TRY(RestoreItems(stop, target, survey_.schedule.event_triggers));
     reporter_.EndStage();

@@ -86,7 +86,7 @@ class Filling {
       groups_.push_back(std::make_unique<ChunkGroup>(std::move(group)));
       const ChunkGroup& work = *groups_.back();
       const Id id = graph_.Add(Weight::kHeavy, kCopy, [this, &work](std::stop_token s, size_t l) {
-        return CopyOne(s, *copiers_[l], work);
+        return CopyOne(s, l, work);
       });
       copies_.push_back(id);
       for (const TableChunk& chunk : work.chunks)
@@ -97,8 +97,13 @@ class Filling {
     }));
   }
 
-  Status CopyOne(std::stop_token stop, CopyLane& lane, const ChunkGroup& group) {
-    TRY_ASSIGN(std::vector<RowsSeen> seen, lane.Copy(stop, group));
+  Status CopyOne(std::stop_token stop, size_t lane, const ChunkGroup& group) {
+    const std::string first = order_.tables[group.chunks.front().table].Display();
+    const size_t others = group.chunks.size() - 1;
+    reporter_.SetActivity(static_cast<int>(lane),
+                          others == 0 ? first : first + " and " + std::to_string(others) + " more");
+    TRY_ASSIGN(std::vector<RowsSeen> seen, copiers_[lane]->Copy(stop, group));
+    reporter_.SetActivity(static_cast<int>(lane), "");
     MutexLock lock(mutex_);
     for (size_t i = 0; i < seen.size(); ++i) NoteChunk(group.chunks[i].table, seen[i]);
     return Ok();
@@ -248,12 +253,12 @@ class Filling {
     }
   }
 
-  /// Of what reads other relations.
+  /// Of what needs other relations, or objects that come late.
   void AddLastStatistics() {
     graph_.Add(Weight::kLight, kStatistics,
                [this](std::stop_token stop, size_t lane) -> Status {
                  TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
-                 TRY_ASSIGN(auto names, ReadRootsAndMatviews(stop, *target));
+                 TRY_ASSIGN(auto names, ReadToAnalyzeLast(stop, *target));
                  TRY_ASSIGN(auto warnings, Analyze(stop, *target, names));
                  Warn(std::move(warnings));
                  return Ok();

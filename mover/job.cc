@@ -202,6 +202,15 @@ Outcome RunBackup(std::stop_token stop, const PgPrograms& programs, const JobSpe
   return outcome;
 }
 
+/// With what to do next, where the error itself cannot know it.
+std::string MessageOf(std::stop_token stop, const Error& error) {
+  const bool says_what_to_do = error.message.ends_with("run it again");
+  if (stop.stop_requested() && !says_what_to_do)
+    return "it was interrupted (" + error.message + "); run it again";
+  if (error.reason != "ConnectionLost") return error.message;
+  return error.message + "; look whether the server runs, then run it again";
+}
+
 }  // namespace
 
 Outcome OutcomeOf(std::stop_token stop, std::string_view kind, const Error& error) {
@@ -213,7 +222,7 @@ Outcome OutcomeOf(std::stop_token stop, std::string_view kind, const Error& erro
       Json::Object({{"kind", kind},
                     {"verdict", "Unproven"},
                     {"error", Json::Object({{"reason", error.reason},
-                                            {"message", error.message},
+                                            {"message", MessageOf(stop, error)},
                                             {"disposition", Name(error.disposition)}})}});
   return outcome;
 }

@@ -8,6 +8,7 @@
 #include "mover/plan/role_names.h"
 #include "mover/process/parallel.h"
 #include "mover/process/source_guard.h"
+#include "mover/process/source_locks.h"
 #include "mover/schema/restore.h"
 
 namespace cutover::mover {
@@ -74,22 +75,16 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   return Ok();
 }
 
-}  // namespace
-
-Result<Side> OpenSource(std::stop_token stop, const CloneOptions& options) {
-  if (options.snapshot.empty()) return Side::Open(stop, options.source);
-  return Side::Adopt(stop, options.source, options.snapshot);
-}
-
-Result<Survey> SurveySource(std::stop_token stop, const PgPrograms& programs,
-                            const CloneOptions& options, Side& source) {
+Result<Survey> Look(std::stop_token stop, const PgPrograms& programs, const CloneOptions& options,
+                    Side& source) {
   Survey survey;
   pg::Connection& connection = source.connection();
+  TRY(RequireReadable(stop, Deadline::Never(), connection));
   TRY(programs.RequireDumpFor(stop, Deadline::Never(), connection.major_version()));
   TRY_ASSIGN(survey.tables, ReadTables(stop, Deadline::Never(), connection));
   TRY(ExcludeTables(options.exclude_tables, survey.tables));
   OrderForCopy(survey.tables);
-  TRY(LockTables(stop, connection, survey.tables, options.lock_seconds_max));
+  TRY(LockTables(stop, connection, survey.tables));
   // pg_dump reads the catalog at the same time as we do.
   auto [dump, read] = Together(
       [&] {
@@ -102,6 +97,23 @@ Result<Survey> SurveySource(std::stop_token stop, const PgPrograms& programs,
   TRY(Reconcile(stop, options, connection, survey));
   survey.schedule = PlanRestore(survey.structure.script, survey.structure.pre_data, survey.objects);
   return survey;
+}
+
+}  // namespace
+
+Result<Side> OpenSource(std::stop_token stop, const CloneOptions& options) {
+  pg::ConnectOptions source = options.source;
+  // Of every session: asking a table's size takes a lock, too, and so does each lane's COPY.
+  source.settings.emplace_back("lock_timeout", std::to_string(options.lock_seconds_max) + "s");
+  if (options.snapshot.empty()) return Side::Open(stop, source);
+  return Side::Adopt(stop, source, options.snapshot);
+}
+
+Result<Survey> SurveySource(std::stop_token stop, const PgPrograms& programs,
+                            const CloneOptions& options, Side& source) {
+  Result<Survey> survey = Look(stop, programs, options, source);
+  if (survey) return survey;
+  return tl::make_unexpected(ExplainLock(stop, options.source, std::move(survey).error()));
 }
 
 }  // namespace cutover::mover

@@ -124,7 +124,8 @@ Status TargetDatabase::Open(std::stop_token stop, const pg::RoleSet& roles,
   if (options_.admin)
     TRY(pg::ApplyAccess(stop, Deadline::Never(), transaction, options_.target.database, access));
   TRY(transaction.Exec(stop, Deadline::Never(), "DROP SCHEMA cutover CASCADE"));
-  return transaction.Commit(stop, Deadline::Never());
+  TRY(transaction.Commit(stop, Deadline::Never()));
+  return pg::ReturnRoles(stop, Deadline::Never(), target, roles);
 }
 
 }  // namespace cutover::mover

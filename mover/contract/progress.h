@@ -92,8 +92,9 @@ Status ForgetRun(std::stop_token stop, Deadline deadline, pg::Connection& target
 Status WriteStage(std::stop_token stop, Deadline deadline, pg::Connection& target,
                   std::string_view migration_uid, int attempt, const StageProgress& stage);
 
-/// Writes the plan of a run down, once the tables are there and empty. `snapshot` is the one it was
-/// made under: only a run under the same may go on with it. Runs in the caller's transaction.
+/// Writes the plan of a run down, once the tables are there and empty. `snapshot` is the identity
+/// of the one it was made under: only a run under the same may go on with it. Runs in the caller's
+/// transaction.
 Status WritePlan(std::stop_token stop, Deadline deadline, pg::Connection& target,
                  std::string_view migration_uid, int attempt, std::string_view snapshot,
                  const std::vector<Chunk>& chunks);

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "mover/process/source_locks.h"
 #include "mover/schema/restore.h"
 #include "operator/base/log.h"
 
@@ -34,6 +35,9 @@ Result<std::vector<RowsSeen>> CopyLane::Copy(std::stop_token stop, const ChunkGr
   for (int attempt = 1;; ++attempt) {
     Result<std::vector<RowsSeen>> seen = TryCopy(stop, group);
     if (seen && HasWideRows(*seen)) Close();
+    if (!seen && seen.error().reason == "LockNotAvailable")  // It has waited long enough.
+      return tl::make_unexpected(
+          ExplainLock(stop, source_side_.options(), std::move(seen).error()));
     if (seen || !MayTryAgain(seen.error()) || attempt == kTriesMax || stop.stop_requested())
       return seen;
     LogWarn("copying a part failed and is tried again",

@@ -120,7 +120,7 @@ Status RequireClaim(std::stop_token stop, pg::Connection& target, const CopyTerm
 /// FREEZE needs a table that was emptied in the same transaction, which costs a small table more
 /// than it saves; and an extension's table keeps rows of its own.
 bool LoadsFrozen(const TablePlan& table, const TableChunk& chunk) {
-  return table.heap && chunk.range.whole() && table.condition.empty() &&
+  return table.heap && chunk.range.whole() && !table.extension_member &&
          table.bytes >= kSmallTableBytesMax;
 }
 
@@ -129,7 +129,7 @@ bool LoadsFrozen(const TablePlan& table, const TableChunk& chunk) {
 Result<RowsSeen> Fill(std::stop_token stop, ReadAhead& reader, pg::Connection& target,
                       const TablePlan& table, const TableChunk& chunk, const CopyTerms& terms) {
   const bool frozen = LoadsFrozen(table, chunk);
-  if (frozen || !table.condition.empty())
+  if (frozen || table.extension_member)
     TRY(target.Exec(stop, Deadline::Never(), EmptyStatement(table)));
   TRY_ASSIGN(pg::CopyIn rows,
              pg::CopyIn::Start(stop, Deadline::Never(), target,

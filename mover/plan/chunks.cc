@@ -39,7 +39,9 @@ std::vector<ChunkGroup> PlanChunks(const std::vector<TablePlan>& tables, int maj
   };
   for (size_t i = 0; i < tables.size(); ++i) {
     const TablePlan& table = tables[i];
-    if (table.excluded || (table.heap && table.blocks == 0)) continue;
+    if (table.excluded) continue;
+    // An extension puts rows of its own there, which the source may not have any more.
+    if (table.heap && table.blocks == 0 && !table.extension_member) continue;
     if (table.bytes >= kSmallTableBytesMax) {
       for (const TableChunk& chunk : SplitTable(i, table, major, chunk_bytes))
         groups.push_back(ChunkGroup{{chunk}, chunk.bytes});

@@ -185,8 +185,10 @@ std::string CopyOptions(RowFormat format, std::string_view encoding, bool freeze
 }
 
 std::string EmptyStatement(const TablePlan& table) {
-  if (table.condition.empty()) return "TRUNCATE ONLY " + table.Qualified();
-  return "DELETE FROM ONLY " + table.Qualified() + " " + table.condition;
+  if (!table.extension_member) return "TRUNCATE ONLY " + table.Qualified();
+  // Another of the extension's tables may refer to it, which TRUNCATE would not look at.
+  std::string sql = "DELETE FROM ONLY " + table.Qualified();
+  return table.condition.empty() ? sql : sql + " " + table.condition;
 }
 
 std::string CountStatement(const TablePlan& table) {

@@ -37,9 +37,13 @@ Result<Side> Side::Adopt(std::stop_token stop, const pg::ConnectOptions& options
 Status Side::ReadServer(std::stop_token stop) {
   TRY_ASSIGN(pg::Rows rows, holder_.QueryOne(stop, Deadline::After(kConnectTimeout),
                                              "SELECT current_setting('server_version'),"
-                                             " current_setting('server_encoding')"));
+                                             " current_setting('server_encoding'),"
+                                             " pg_catalog.pg_postmaster_start_time()::text,"
+                                             " pg_catalog.pg_current_snapshot()::text"));
   version_ = rows[0].Text(0);
   encoding_ = rows[0].Text(1);
+  // The second tells apart what a crash that the server survived does not.
+  snapshot_identity_ = snapshot_ + " of " + rows[0].Text(2) + " at " + rows[0].Text(3);
   return Ok();
 }
 

@@ -30,6 +30,10 @@ class Side {
   pg::Connection& connection() { return holder_; }
   const pg::ConnectOptions& options() const { return options_; }
   const std::string& snapshot() const { return snapshot_; }
+  /// The snapshot's name and what makes it the only one of that name: servers count names from
+  /// their start, so one that was started anew, or took over from another, gives them again (trap
+  /// 84). The same for everybody who adopts the snapshot.
+  const std::string& snapshot_identity() const { return snapshot_identity_; }
   const std::string& version() const { return version_; }    ///< "15.20 (Debian …)"
   const std::string& encoding() const { return encoding_; }  ///< Of the database.
 
@@ -42,6 +46,7 @@ class Side {
   pg::ConnectOptions options_;
   pg::Connection holder_;
   std::string snapshot_;
+  std::string snapshot_identity_;
   std::string version_;
   std::string encoding_;
 };

@@ -36,6 +36,16 @@ SELECT 'function ' || n.nspname || '.' || p.proname || '('
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
 UNION ALL
+SELECT 'type ' || n.nspname || '.' || t.typname,
+       concat_ws(' ', t.oid, t.xmin,
+         (SELECT concat(count(*), ' ', sum(e.xmin::text::int8)) FROM pg_catalog.pg_enum e
+           WHERE e.enumtypid = t.oid),
+         (SELECT concat(count(*), ' ', sum(k.xmin::text::int8)) FROM pg_catalog.pg_constraint k
+           WHERE k.contypid = t.oid))
+FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype IN ('e', 'd', 'r')
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
+UNION ALL
 SELECT 'schema ' || nspname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_namespace
 WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'cutover'))";
 
@@ -47,57 +57,18 @@ Result<std::map<std::string, std::string>> ReadFingerprints(std::stop_token stop
   return fingerprints;
 }
 
-/// Who stands in the way, asked over a connection of its own: the holder's is in a failed
-/// transaction.
-std::string DescribeBlocker(std::stop_token stop, const pg::ConnectOptions& options,
-                            const TablePlan& table) {
-  const Deadline deadline = Deadline::After(std::chrono::seconds(10));
-  auto connection = pg::Connection::Open(stop, deadline, options);
-  if (!connection) return "";
-  auto rows = connection->Query(stop, deadline,
-                                "SELECT a.pid, a.usename, a.application_name"
-                                " FROM pg_catalog.pg_locks l"
-                                " JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
-                                " WHERE l.relation = $1::oid AND l.granted"
-                                " AND l.mode = 'AccessExclusiveLock' LIMIT 1",
-                                {table.oid});
-  if (!rows || rows->empty()) return "";
-  return " by process " + (*rows)[0].Text(0) + " of role " + (*rows)[0].Text(1) + " (" +
-         (*rows)[0].Text(2) + ")";
-}
-
-Status LockOne(std::stop_token stop, pg::Connection& holder, const TablePlan& table) {
-  Status locked = holder.Exec(stop, Deadline::Never(),
-                              "LOCK TABLE ONLY " + table.Qualified() + " IN ACCESS SHARE MODE");
-  if (locked || holder.last_sqlstate() != "55P03") return locked;
-  return RetryError("SourceTableLocked", "table " + table.Display() + " of the source is locked" +
-                                             DescribeBlocker(stop, holder.options(), table) +
-                                             "; wait for that to end, or end it, then try again");
-}
-
 }  // namespace
 
 Status LockTables(std::stop_token stop, pg::Connection& holder,
-                  const std::vector<TablePlan>& tables, int seconds_max) {
-  TRY(holder.Exec(stop, Deadline::Never(),
-                  "SET LOCAL lock_timeout TO '" + std::to_string(seconds_max) + "s'"));
+                  const std::vector<TablePlan>& tables) {
   for (size_t from = 0; from < tables.size(); from += kTablesPerLock) {
     const size_t to = std::min(from + kTablesPerLock, tables.size());
     std::string list;
     for (size_t i = from; i < to; ++i)
       list += (list.empty() ? "ONLY " : ", ONLY ") + tables[i].Qualified();
-    // A failure must not end the transaction, which holds the snapshot.
-    TRY(holder.Exec(stop, Deadline::Never(), "SAVEPOINT tables"));
-    Status locked =
-        holder.Exec(stop, Deadline::Never(), "LOCK TABLE " + list + " IN ACCESS SHARE MODE");
-    if (!locked) {
-      if (holder.last_sqlstate() != "55P03") return locked;
-      TRY(holder.Exec(stop, Deadline::Never(), "ROLLBACK TO SAVEPOINT tables"));
-      for (size_t i = from; i < to; ++i) TRY(LockOne(stop, holder, tables[i]));
-    }
-    TRY(holder.Exec(stop, Deadline::Never(), "RELEASE SAVEPOINT tables"));
+    TRY(holder.Exec(stop, Deadline::Never(), "LOCK TABLE " + list + " IN ACCESS SHARE MODE"));
   }
-  return holder.Exec(stop, Deadline::Never(), "SET LOCAL lock_timeout TO 0");
+  return Ok();
 }
 
 Result<SchemaChanges> FindSchemaChanges(std::stop_token stop, pg::Connection& holder,

@@ -13,10 +13,10 @@ namespace cutover::mover {
 
 /// Takes ACCESS SHARE on every table in the transaction of `holder`, as pg_dump does, so that
 /// nobody rewrites, truncates or drops one as long as it lasts (trap 24). Readers and writers do
-/// not notice. A lock that is not granted within `seconds_max` fails with reason
-/// "SourceTableLocked", naming the table and who holds it.
+/// not notice. A lock that is not granted within the session's lock_timeout fails with reason
+/// "LockNotAvailable": see ExplainLock().
 Status LockTables(std::stop_token stop, pg::Connection& holder,
-                  const std::vector<TablePlan>& tables, int seconds_max);
+                  const std::vector<TablePlan>& tables);
 
 struct SchemaChanges {
   /// What the snapshot shows and is another thing now, or gone: "table public.orders". Its copy

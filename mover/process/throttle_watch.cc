@@ -49,12 +49,22 @@ void ThrottleWatch::Watch(std::stop_token stop) {
     Result<bool> hold = Ask(stop);
     if (stop.stop_requested()) break;
     if (!hold)
-      throttle_.Hold("the source does not answer the throttle query: " + hold.error().message);
+      Hold("the source does not answer the throttle query: " + hold.error().message);
     else if (*hold)
-      throttle_.Hold(kQuerySaysSo);
+      Hold(kQuerySaysSo);
     else
-      throttle_.Resume();
+      Resume();
   }
+  throttle_.Resume();
+}
+
+void ThrottleWatch::Hold(const std::string& reason) {
+  if (throttle_.held_for() != reason) LogWarn("the copy stands still", {{"reason", reason}});
+  throttle_.Hold(reason);
+}
+
+void ThrottleWatch::Resume() {
+  if (throttle_.held_for()) LogInfo("the copy goes on", {});
   throttle_.Resume();
 }
 

@@ -49,6 +49,8 @@ class ThrottleWatch {
 
   void Watch(std::stop_token stop);
   void Apply();
+  void Hold(const std::string& reason);
+  void Resume();
   /// Whether the query wants the copy to stand still.
   Result<bool> Ask(std::stop_token stop);
 

@@ -167,12 +167,13 @@ Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
   return Ok();
 }
 
-Result<std::vector<std::string>> ReadRootsAndMatviews(std::stop_token stop,
-                                                      pg::Connection& target) {
+Result<std::vector<std::string>> ReadToAnalyzeLast(std::stop_token stop, pg::Connection& target) {
   TRY_ASSIGN(pg::Rows rows, target.Query(stop, Deadline::Never(),
                                          "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
                                          " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                                         " WHERE c.relkind IN ('m', 'p') AND n.nspname !~ '^pg_'"
+                                         " WHERE (c.relkind IN ('m', 'p') OR c.oid IN"
+                                         "  (SELECT stxrelid FROM pg_catalog.pg_statistic_ext))"
+                                         " AND n.nspname !~ '^pg_'"
                                          " AND n.nspname NOT IN ('information_schema', 'cutover')"
                                          " ORDER BY c.oid"));
   std::vector<std::string> names;

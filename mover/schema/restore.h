@@ -45,8 +45,9 @@ Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
 Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
                                                        pg::Connection& source);
 
-/// Partition roots and materialized views: their statistics read other relations.
-Result<std::vector<std::string>> ReadRootsAndMatviews(std::stop_token stop, pg::Connection& target);
+/// What can be analyzed when all else is there: partition roots and materialized views, which need
+/// other relations' rows, and tables with statistics objects, which come late.
+Result<std::vector<std::string>> ReadToAnalyzeLast(std::stop_token stop, pg::Connection& target);
 
 /// Statistics for each relation by its own statement: one unreachable foreign partition must not
 /// cost the others theirs. Returns what failed as warnings.

@@ -56,12 +56,10 @@ class TemporaryFile {
 Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
                               const pg::ConnectOptions& connect, const std::string& snapshot) {
   TRY_ASSIGN(TemporaryFile archive, TemporaryFile::Create());
-  std::vector<std::string> arguments = {"--format=custom",
-                                        "--compress=0",
-                                        "--schema-only",
-                                        "--no-password",
-                                        "--exclude-schema=cutover",
-                                        "--file=" + archive.path()};
+  std::vector<std::string> arguments = {"--format=custom", "--compress=0", "--schema-only",
+                                        "--no-password", "--exclude-schema=cutover",
+                                        // It undoes the session's own lock_timeout.
+                                        "--lock-wait-timeout=60s", "--file=" + archive.path()};
   if (!snapshot.empty()) arguments.push_back("--snapshot=" + snapshot);
   TRY(ReadChild(stop, deadline, programs.Command("pg_dump", arguments, connect)));
   SchemaDump dump;

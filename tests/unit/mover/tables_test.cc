@@ -37,6 +37,7 @@ TEST(Tables, ATableWithoutColumnsIsCopiedWithoutAList) {
 
 TEST(Tables, OfAnExtensionsTableOnlyTheTenantsRowsAreTouched) {
   TablePlan table = Table("t", 0);
+  table.extension_member = true;
   table.condition = "WHERE custom";
   EXPECT_EQ(CopyOutStatement(table, ConditionOf(table, {})),
             "COPY (SELECT \"id\", \"na\"\"me\" FROM ONLY \"public\".\"t\" WHERE custom) TO STDOUT");
