@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a move may take from others, and what it must not do: rate and pauses, memory, a dry run
+// that writes nothing, rows that go into an archive instead of nowhere.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mover/process/child.h"
+#include "tests/postgres/mover/program.h"
+#include "tests/postgres/mover/slow_move.h"
+#include "tests/postgres/mover/tenant.h"
+
+namespace cutover::mover::testing {
+namespace {
+
+using pg::testing::MustConnect;
+using pg::testing::MustExec;
+using pg::testing::MustRead;
+using pg::testing::Servers;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+constexpr seconds kMove{60};
+/// Long enough for the whole copy, were it not held.
+constexpr seconds kWhile{2};
+/// Each halves or doubles: 64 MiB a second and 64 KiB are ten steps apart.
+constexpr int kSteps = 11;
+
+/// A lock by which a case tells the throttle query to hold the copy.
+constexpr char kTakeBrake[] = "SELECT pg_advisory_lock(4711)";
+constexpr char kReleaseBrake[] = "SELECT pg_advisory_unlock(4711)";
+std::string BrakeIsOn() {
+  return "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND granted"
+         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+}
+
+/// Signals of one kind merge when they come faster than they are taken.
+void SendSeveral(const Program& program, int signal) {
+  for (int i = 0; i < kSteps; ++i) {
+    program.Send(signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+TEST(Throttle, AQueryThatSaysSoHoldsTheCopyFromItsBeginningAndLetsGo) {
+  const SlowMove move;
+  pg::Connection brake = MustConnect(move.Source());
+  MustExec(brake, {kTakeBrake});
+  Program clone(CUTOVER_MOVER_BINARY, move.CloneArguments({"--throttle-query", BrakeIsOn()}),
+                move.Environment());
+  move.AwaitPlan();
+  std::this_thread::sleep_for(kWhile);
+  EXPECT_TRUE(move.Committed().empty());
+  MustExec(brake, {kReleaseBrake});
+  const Program::Ended ended = clone.Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  move.ExpectOpenAndWhole();
+}
+
+TEST(Throttle, ACloneThatIsHeldCanBeInterrupted) {
+  const SlowMove move;
+  Program clone(CUTOVER_MOVER_BINARY, move.CloneArguments({"--throttle-query", "SELECT true"}),
+                move.Environment());
+  move.AwaitPlan();
+  clone.Send(SIGTERM);
+  const Program::Ended ended = clone.Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitInterrupted) << ended.errors;
+  EXPECT_LT(ended.seconds, 10);
+  move.ExpectNothingLeft();
+  move.ExpectClosed();
+}
+
+TEST(Throttle, SignalsSlowTheCloneDownAndSpeedItUp) {
+  const SlowMove move;
+  pg::Connection brake = MustConnect(move.Source());
+  MustExec(brake, {kTakeBrake});
+  Program clone(CUTOVER_MOVER_BINARY, move.CloneArguments({"--throttle-query", BrakeIsOn()}),
+                move.Environment());
+  move.AwaitPlan();
+  SendSeveral(clone, SIGUSR1);  // From no limit at all to 64 KiB a second.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // It looks once a second.
+  MustExec(brake, {kReleaseBrake});
+  std::this_thread::sleep_for(kWhile);
+  EXPECT_TRUE(move.Committed().empty()) << "the least table takes 25 s at this rate";
+  SendSeveral(clone, SIGUSR2);
+  const Program::Ended ended = clone.Wait(seconds(15));
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+}
+
+TEST(Throttle, ARunningJobFollowsTheRateOfItsSpec) {
+  const SlowMove move;
+  JobSpec spec = move.PrepareJob();
+  spec.max_rate_mebibytes_per_second = 1;
+  Program job(CUTOVER_MOVER_BINARY, {"job", "--spec", move.WriteSpec(spec)}, move.Environment());
+  move.AwaitCommitted(1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_LT(move.Committed().size(), 5u) << "at this rate all tables take 12 s";
+  spec.max_rate_mebibytes_per_second = 0;
+  move.WriteSpec(spec);
+  const Program::Ended ended = job.Wait(seconds(8));
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  EXPECT_THAT(ended.errors, HasSubstr("the throttle was changed"));
+}
+
+TEST(Throttle, ARunningJobFollowsTheQueryOfItsSpec) {
+  const SlowMove move;
+  JobSpec spec = move.PrepareJob();
+  spec.throttle_query = "SELECT 1";
+  Program job(CUTOVER_MOVER_BINARY, {"job", "--spec", move.WriteSpec(spec)}, move.Environment());
+  move.AwaitPlan();
+  std::this_thread::sleep_for(kWhile);
+  EXPECT_TRUE(move.Committed().empty());
+  spec.throttle_query = "SELECT 0";
+  move.WriteSpec(spec);
+  const Program::Ended ended = job.Wait(seconds(15));
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+}
+
+/// Clones the move with one job and says how much memory that took.
+int64_t MebibytesToClone(const SlowMove& move) {
+  const Program::Ended ended =
+      Program(CUTOVER_MOVER_BINARY, move.CloneArguments({"--jobs", "1"}), move.Environment())
+          .Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  const int64_t mebibytes = ended.resident_kibibytes_max >> 10;
+  std::printf("resident set: %lld MiB at most, in %.1f s\n", static_cast<long long>(mebibytes),
+              ended.seconds);
+  return mebibytes;
+}
+
+TEST(Memory, ABigTableTakesNoMoreThanIsAllowedForAJob) {
+  const SlowMove move;
+  pg::Connection source = MustConnect(move.Source());
+  // Unlogged: its WAL would take longer than the copy.
+  ASSERT_TRUE(source.Exec({}, Deadline::After(kMove),
+                          "CREATE UNLOGGED TABLE public.big AS SELECT i AS id,"
+                          " repeat(md5(i::text), 32) AS body FROM generate_series(1, 300000) i"));
+  EXPECT_LE(MebibytesToClone(move), 64 + 32);
+}
+
+TEST(Memory, ARowOf300MebibytesPassesAndIsHeldAFewTimesAtMost) {
+  const SlowMove move;
+  pg::Connection source = MustConnect(move.Source());
+  // The server keeps it small; on the wire, and in us, it has its full size.
+  ASSERT_TRUE(source.Exec({}, Deadline::After(kMove),
+                          "CREATE TABLE public.wide AS SELECT 1 AS id,"
+                          " repeat('x', 300 << 20) AS body"));
+  // libpq doubles its buffer until the row fits (512 MiB), and hands it out as a copy of its own.
+  EXPECT_LE(MebibytesToClone(move), 64 + 32 + 512 + 300);
+}
+
+/// Rows that were written into a database so far, catalogs included, once nobody is in it.
+std::string RowsWritten(const SlowMove& move) {
+  move.ExpectNothingLeft();  // A session counts at its end.
+  pg::Connection admin = MustConnect(Servers().source);
+  return MustRead(admin,
+                  "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database"
+                  " WHERE datname = $1",
+                  {move.Source().database})[0];
+}
+
+TEST(DryRun, WritesNothingOnEitherSide) {
+  const SlowMove move;
+  const std::string written = RowsWritten(move);
+  ASSERT_NE(written, "0");
+  const Program::Ended ended =
+      Program(CUTOVER_MOVER_BINARY, move.CloneArguments({"--dry-run"}), move.Environment())
+          .Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  EXPECT_EQ(ended.summary["tableCount"].AsInt(), SlowMove::kTables);
+  EXPECT_EQ(ended.summary["chunkCount"].AsInt(), SlowMove::kTables);
+  EXPECT_EQ(RowsWritten(move), written);
+  pg::Connection target = MustConnect(Servers().target);
+  EXPECT_EQ(MustRead(target,
+                     "SELECT (SELECT count(*) FROM pg_database WHERE datname = $1)"
+                     " + (SELECT count(*) FROM pg_roles WHERE rolname = $2)",
+                     {move.Copy().database, move.tenant()})[0],
+            "0");
+}
+
+/// The rows of a table in an archive, as pg_restore reads them.
+int ArchivedRows(const std::string& directory, const std::string& table) {
+  std::string archive;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory))
+    if (entry.path().filename() == "toc.dat") archive = entry.path().parent_path();
+  auto script = ReadChild({}, Deadline::After(kMove),
+                          Programs().Command("pg_restore", {"--data-only", "-f", "-", archive}));
+  if (!script) ADD_FAILURE() << script.error().message;
+  std::istringstream lines(script ? *script : "");
+  int rows = -1;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("COPY " + table + " "))
+      rows = 0;
+    else if (line == "\\.")
+      break;
+    else if (rows >= 0)
+      ++rows;
+  }
+  return rows;
+}
+
+TEST(Archive, TakesTheExcludedRowsAndTheReportSaysHowMany) {
+  const SlowMove move;
+  const Program::Ended ended =
+      Program(
+          CUTOVER_MOVER_BINARY,
+          move.CloneArguments({"--exclude-table", "public.part_2", "--archive", move.directory()}),
+          move.Environment())
+          .Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  EXPECT_THAT(ended.summary["warnings"].Dump(), HasSubstr("1600 rows"));
+  EXPECT_THAT(ended.summary["warnings"].Dump(), HasSubstr("part_2"));
+  EXPECT_EQ(ArchivedRows(move.directory(), "public.part_2"), SlowMove::kRowsPerTable);
+  pg::Connection copy = MustConnect(move.Copy());
+  EXPECT_EQ(MustRead(copy, "SELECT count(*) FROM public.part_1")[0],
+            std::to_string(SlowMove::kRowsPerTable));
+  EXPECT_EQ(MustRead(copy, "SELECT count(*) FROM public.part_2")[0], "0");
+}
+
+TEST(Archive, WithoutOneExcludedRowsAreRefusedByName) {
+  const SlowMove move;
+  const Program::Ended ended =
+      Program(CUTOVER_MOVER_BINARY, move.CloneArguments({"--exclude-table", "public.part_2"}),
+              move.Environment())
+          .Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitUnproven) << ended.errors;
+  EXPECT_THAT(ended.message(), HasSubstr("rows of public.part_2"));
+  EXPECT_THAT(ended.message(), HasSubstr("--archive"));
+  EXPECT_FALSE(pg::Connection::Open({}, pg::testing::Soon(), move.Copy()));
+}
+
+}  // namespace
+}  // namespace cutover::mover::testing
