@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "mover/plan/sql_tokens.h"
 #include "mover/verify/array_casts.h"
 
 namespace cutover::mover {
@@ -26,11 +27,31 @@ bool IsExtension(const RestoreItem& item) {
          (item.type == "COMMENT" && item.name.rfind("EXTENSION ", 0) == 0);
 }
 
+/// Without the quotes that only a server of some majors writes, because the name has become a
+/// keyword there: "json" since 16. A keyword itself is written in capitals where it could be meant.
+std::string WithoutNeedlessQuotes(const std::string& sql) {
+  if (sql.find('"') == std::string::npos) return sql;
+  std::string plain;
+  size_t done = 0;
+  for (const SqlToken& token : TokenizeSql(sql)) {
+    if (token.kind != SqlToken::Kind::kQuoted) continue;
+    const std::string name = NameOf(sql, token);
+    if (name.empty() ||
+        name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
+      continue;
+    if (name[0] >= '0' && name[0] <= '9') continue;
+    plain.append(sql, done, token.begin - done).append(name);
+    done = token.end;
+  }
+  return plain.append(sql, done);
+}
+
 /// Lines that mean something. Settings between entries are pg_dump's own state, and belong to
 /// whichever entry happens to stand before them.
 std::vector<std::string> Lines(const RestoreItem& item) {
   std::vector<std::string> lines;
-  std::string_view rest = item.sql;
+  const std::string sql = WithoutNeedlessQuotes(item.sql);
+  std::string_view rest = sql;
   while (!rest.empty()) {
     std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
