@@ -161,8 +161,8 @@ Status RefreshMatviews(std::stop_token stop, pg::Connection& target,
   for (const std::string& name : populated) {
     Status done = InTransactionOrUsualPath(stop, target, "REFRESH MATERIALIZED VIEW " + name);
     if (!done)
-      return tl::make_unexpected(
-          WithContext(std::move(done).error(), "filling materialized view " + name));
+      return tl::make_unexpected(ExplainFailedName(
+          WithContext(std::move(done).error(), "filling materialized view " + name)));
   }
   return Ok();
 }
