@@ -17,7 +17,8 @@ cutover_postgres_test(mover_majors_pg_test
 # Traps of docs/verification.md, each planted in a small database of its own.
 cutover_library(mover_test_move SOURCES traps/move.cc DEPS cutover::mover_test_tenant)
 cutover_postgres_test(mover_traps_pg_test
-  SOURCES traps/catalog_traps_pg_test.cc traps/indexes_traps_pg_test.cc
+  SOURCES traps/catalog_traps_pg_test.cc traps/copy_traps_pg_test.cc
+          traps/indexes_traps_pg_test.cc
   DEPS cutover::mover_test_move
   TIMEOUT 120)
 # Moves that are disturbed, by the program itself: killed, stopped, cut off, held, out of room.
