@@ -109,6 +109,7 @@ TEST_P(Clone, ExcludedTablesComeEmptyAndAreNamed) {
   TrapTenant tenant(target());
   CloneOptions options = tenant.CloneAll();
   options.exclude_tables = {"public.twins"};
+  options.accept = {"rows of public.twins"};
   Report report = MustClone(options);
   EXPECT_TRUE(report.equal()) << Describe(report);
   EXPECT_THAT(report.warnings, ::testing::Contains(::testing::HasSubstr("public.twins")));
