@@ -478,8 +478,9 @@ void PlantSensitiveValues(Move& move) {
        " (2, '0044-03-15 BC', 'infinity', '-infinity', '-1 days +02:03', 'NaN', 1e-300,"
        "  '\\x', E'tab\\t\\\\N \\r\\n'),"
        " (3, NULL, '1999-12-31 23:59:59.999999', '2038-01-19 03:14:08+00', '@ 1 min ago',"
-       "  3.4028235e38, '-0', NULL, '')",
-       "INSERT INTO as_text SELECT p.*, 1234.56, '<a b=\"é\"/>', ROW(tz, f8)::pair,"
+       "  3.4028235e38, '-0', NULL, '')"});
+  move.Plant(
+      {"INSERT INTO as_text SELECT p.*, 1234.56, '<a b=\"é\"/>', ROW(tz, f8)::pair,"
        " ARRAY[NULL, 'NULL', '', t] FROM plain p"});
 }
 
@@ -861,9 +862,10 @@ TEST(CopyTraps, Trap39_NamesOfObjectsInColumnsMeanTheTargetsObjects) {
               "ALTER TABLE refs ADD a regclass[]",
               "INSERT INTO refs VALUES (1, '\"Odd one\".\"T t\"', 'f', 'f(int)', 'mood[]', " +
                   QuoteLiteral(QuoteIdentifier(role)) +
-                  ", '\"Odd one\"', 'words', 4711, ARRAY['pg_class', 'z_view']::regclass[])",
-              "INSERT INTO refs VALUES (2, 999999, 0, 0, 'int4', 'pg_monitor', 'pg_catalog',"
-              " 'simple', 4294967295, NULL)"});
+                  ", '\"Odd one\"', 'words', 4711, ARRAY['pg_class', 'z_view']::regclass[])"});
+  move.Plant(
+      {"INSERT INTO refs VALUES (2, 999999, 0, 0, 'int4', 'pg_monitor', 'pg_catalog',"
+       " 'simple', 4294967295, NULL)"});
   move.MustArrive();
   move.ExpectSame("SELECT r::text FROM public.refs r ORDER BY id");
   EXPECT_THAT(move.OnTarget("SELECT c = (SELECT oid FROM pg_class WHERE relname = 'T t') AND"
