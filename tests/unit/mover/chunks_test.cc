@@ -71,12 +71,12 @@ TEST(Chunks, WhatHoldsNoRowOrIsExcludedIsNotAskedFor) {
   EXPECT_EQ(groups[0].chunks[0].table, 2u);
 }
 
-TEST(Chunks, Trap36AServerThatCannotReadARangeAloneIsAskedForWholeTables) {
+TEST(Chunks, AServerThatCannotReadARangeAloneIsAskedForWholeTables) {
   EXPECT_EQ(PlanChunks({Table("big", 1 << 20)}, 13).size(), 1u);
   EXPECT_GT(PlanChunks({Table("big", 1 << 20)}, 14).size(), 1u);
 }
 
-TEST(Chunks, Trap36OnlyAHeapIsCutByBlocks) {
+TEST(Chunks, OnlyAHeapIsCutByBlocks) {
   TablePlan columnar = Table("columnar", 1 << 20);
   columnar.heap = false;
   EXPECT_EQ(PlanChunks({columnar}, kMajor).size(), 1u);
