@@ -14,6 +14,7 @@
 #include "mover/process/source_guard.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/late_checks.h"
+#include "mover/schema/leftovers.h"
 #include "mover/schema/lent_privileges.h"
 #include "mover/schema/restore.h"
 #include "mover/survey.h"
@@ -67,8 +68,10 @@ class Clone {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto plan, ReadPlan(stop, Deadline::Never(), target, options_.migration_uid,
                                    options_.attempt, source_->snapshot_identity()));
-    if (plan) plan_ = std::move(*plan);
-    return plan.has_value();
+    if (!plan) return false;
+    plan_ = std::move(*plan);
+    TRY(DropBuilt(stop, target));
+    return true;
   }
 
   /// Schemas first, since extensions live in them; then extensions, since types and operator

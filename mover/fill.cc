@@ -70,9 +70,9 @@ class Filling {
     for (size_t i = 0; i < order_.tables.size(); ++i) index[order_.tables[i].Qualified()] = i;
     std::map<int, ChunkGroup> groups;
     MutexLock lock(mutex_);
+    for (const Chunk& entry : order_.plan) ++chunks_left_[index.at(entry.table)];
     for (const Chunk& entry : order_.plan) {
       const size_t table = index.at(entry.table);
-      ++chunks_left_[table];
       if (entry.committed) {
         NoteChunk(table, SeenOf(entry));
         continue;

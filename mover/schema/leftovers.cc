@@ -58,6 +58,25 @@ constexpr const char* kDrops[] = {
     "  WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)) a ON true"
     " WHERE d.defaclnamespace = 0 GROUP BY r.rolname, o.word, d.defaclobjtype"};
 
+/// What stands on a table's rows, and large objects, which no ledger speaks of. What belongs to a
+/// partition goes with its root's; what belongs to an extension came with it.
+constexpr const char* kBuilt[] = {
+    "SELECT format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE', k.conrelid::regclass,"
+    " k.conname) FROM pg_catalog.pg_constraint k"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = k.connamespace"
+    " WHERE k.contype IN ('p', 'u', 'x', 'f') AND k.conparentid = 0 AND k.conrelid <> 0"
+    " AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover') AND NOT EXISTS"
+    " (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass"
+    "  AND e.objid = k.conrelid AND e.deptype = 'e')",
+    "SELECT format('DROP INDEX IF EXISTS %s CASCADE', i.indexrelid::regclass)"
+    " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE NOT c.relispartition"
+    " AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover') AND NOT EXISTS"
+    " (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass"
+    "  AND e.objid = i.indrelid AND e.deptype = 'e')",
+    "SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_catalog.pg_largeobject_metadata"};
+
 /// As initdb makes it on PostgreSQL 15 and newer; on 14 the owner and grants differ, and the dump
 /// of a database says so where they do.
 constexpr char kPublicSchema[] = R"(
@@ -101,6 +120,23 @@ Status DropPortion(std::stop_token stop, pg::Connection& target, const std::stri
   return transaction.Commit(stop, Deadline::Never());
 }
 
+/// Does what the query `drops` yields, some at a time.
+Status DropAll(std::stop_token stop, pg::Connection& target, const char* drops) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.Query(stop, Deadline::Never(),
+                          "SELECT x.* FROM (" + std::string(drops) + ") AS x (statement)"));
+  std::string sql;
+  size_t pending = 0;
+  for (const pg::Row row : rows) {
+    sql += row.Text(0) + ";\n";
+    if (++pending < kDropsPerTransaction) continue;
+    TRY(DropPortion(stop, target, std::exchange(sql, "")));
+    pending = 0;
+  }
+  if (sql.empty()) return Ok();
+  return DropPortion(stop, target, sql);
+}
+
 }  // namespace
 
 Result<std::string> FindForeignObject(std::stop_token stop, Deadline deadline,
@@ -112,26 +148,19 @@ Result<std::string> FindForeignObject(std::stop_token stop, Deadline deadline,
 Status DropLeftovers(std::stop_token stop, pg::Connection& target) {
   // What is dropped here may carry event triggers and functions of the tenant; none may run.
   TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), target));
-  for (const char* drops : kDrops) {
-    TRY_ASSIGN(pg::Rows rows,
-               target.Query(stop, Deadline::Never(),
-                            "SELECT x.* FROM (" + std::string(drops) + ") AS x (statement)"));
-    std::string sql;
-    size_t pending = 0;
-    for (const pg::Row row : rows) {
-      sql += row.Text(0) + ";\n";
-      if (++pending < kDropsPerTransaction) continue;
-      TRY(DropPortion(stop, target, std::exchange(sql, "")));
-      pending = 0;
-    }
-    if (!sql.empty()) TRY(DropPortion(stop, target, sql));
-  }
+  for (const char* drops : kDrops) TRY(DropAll(stop, target, drops));
   TRY(DropPortion(stop, target, kPublicSchema));
   TRY_ASSIGN(std::string left, FindForeignObject(stop, Deadline::Never(), target));
   if (left.empty()) return Ok();
   return TerminalError("TargetNotEmpty",
                        "the target database still holds " + left +
                            " of an earlier attempt; drop the database, then try again");
+}
+
+Status DropBuilt(std::stop_token stop, pg::Connection& target) {
+  TRY(pg::SilenceEventTriggers(stop, Deadline::Never(), target));
+  for (const char* drops : kBuilt) TRY(DropAll(stop, target, drops));
+  return Ok();
 }
 
 }  // namespace cutover::mover

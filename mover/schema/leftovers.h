@@ -21,4 +21,8 @@ Result<std::string> FindForeignObject(std::stop_token stop, Deadline deadline,
 /// Terminal "TargetNotEmpty" names what could not be dropped.
 Status DropLeftovers(std::stop_token stop, pg::Connection& target);
 
+/// Drops what a worker that died may have built on rows that stay: indexes, keys, foreign keys; and
+/// large objects. The ledger speaks of rows only, so the worker that goes on makes all this again.
+Status DropBuilt(std::stop_token stop, pg::Connection& target);
+
 }  // namespace cutover::mover

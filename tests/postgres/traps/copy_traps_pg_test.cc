@@ -952,6 +952,29 @@ TEST(CopyTraps, Trap41_AWorkerThatTakesOverNeverTouchesWhatIsCommitted) {
   EXPECT_THAT(move.OnTarget(StampsOf()), ElementsAre("before 120000"));
 }
 
+TEST(CopyTraps, Trap41_WhatADeadWorkerHasBuiltOnItsRowsIsBuiltAnew) {
+  Move move;
+  PlantStamped(move);
+  move.Plant({"CREATE INDEX t_1_stamp ON t_1 (stamp)", "SELECT lo_from_bytea(4711, 'large')"});
+  Side holder = Must(Side::Open({}, move.Source()));
+  move.options.snapshot = holder.snapshot();
+  move.options.keep_traces = true;
+  CopyHalfAndStop(move);
+  {
+    pg::Connection copy = MustConnect(move.Copy());
+    MustExec(copy,
+             {"SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
+              "ALTER TABLE public.t_1 DROP CONSTRAINT IF EXISTS t_1_pkey",
+              "ALTER TABLE public.t_1 ADD CONSTRAINT t_1_pkey PRIMARY KEY (id)",
+              "DROP INDEX IF EXISTS public.t_1_stamp",
+              "CREATE INDEX t_1_stamp ON public.t_1 (stamp)", "SELECT lo_from_bytea(4711, 'lar')"});
+  }
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT lo_get(4711)"), ElementsAre("\\x6c61726765"));
+  EXPECT_THAT(move.OnTarget("SELECT count(*) FROM pg_indexes WHERE tablename = 't_1'"),
+              ElementsAre("2"));
+}
+
 TEST(CopyTraps, Trap84_ARunUnderAnotherSnapshotStartsOver) {
   Move move;
   PlantStamped(move);
