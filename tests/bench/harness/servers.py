@@ -6,7 +6,9 @@ measured is what a move costs on servers as they are. They trust whoever connect
 itself, so they are for benchmarks only.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -71,9 +73,11 @@ class Server:
 
     def is_running(self):
         try:
-            return pathlib.Path(f"/proc/{self.pid}/comm").read_text().strip() == "postgres"
-        except FileNotFoundError:
+            status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
             return False
+        # One that ended and was started here is a zombie, until this program ends as well.
+        return "Name:\tpostgres\n" in status and "State:\tZ" not in status
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,27 @@ def known_ports(directory):
     if not file.exists():
         return {}
     return {name: server["port"] for name, server in json.loads(file.read_text()).items()}
+
+
+@contextlib.contextmanager
+def pair_alone(directory, keep):
+    """The pair in `directory`, for one benchmark at a time: two would spoil each other's copies and
+    times. Stops it at the end if it was started here, unless it is to be kept."""
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another benchmark runs in {directory}; wait for it,"
+                             " or name another --directory") from None  # fmt: skip
+        was_running = find_pair(directory)
+        pair = start_pair(directory)
+        try:
+            yield pair
+        finally:
+            if not (was_running or keep):
+                stop_pair(pair)
 
 
 def find_pair(directory):
