@@ -7,47 +7,17 @@
 #include <memory>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "mover/cli/flags.h"
-#include "mover/cli/rate_signals.h"
 #include "mover/cli/verb.h"
 #include "mover/contract/job_spec.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
+#include "mover/process/signal_watch.h"
 
 namespace cutover::mover::cli {
 namespace {
-
-/// Turns SIGTERM and SIGINT into a stop request. The signals must be blocked in every thread before
-/// it is made, since it takes them by waiting for them.
-class SignalStop {
- public:
-  SignalStop()
-      : thread_([this](std::stop_token ended) {
-          const timespec tick = {0, 100'000'000};
-          while (!ended.stop_requested()) {
-            if (sigtimedwait(&Signals(), nullptr, &tick) > 0) source_.request_stop();
-          }
-        }) {}
-  std::stop_token token() const { return source_.get_token(); }
-
-  static const sigset_t& Signals() {
-    static const sigset_t signals = [] {
-      sigset_t set;
-      sigemptyset(&set);
-      sigaddset(&set, SIGTERM);
-      sigaddset(&set, SIGINT);
-      return set;
-    }();
-    return signals;
-  }
-
- private:
-  std::stop_source source_;
-  std::jthread thread_;
-};
 
 Outcome Run(std::stop_token stop, const std::string& pg_bindir, Verb& verb) {
   // Ends here, with its last line, before anything is printed.
@@ -82,13 +52,13 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitProven : kExitUsage;
   }
-  sigprocmask(SIG_BLOCK, &SignalStop::Signals(), nullptr);
-  RateSignals::Block();
+  SignalWatch::Block({SIGTERM, SIGINT, SIGUSR1, SIGUSR2});
   signal(SIGPIPE, SIG_IGN);
-  SignalStop signals;
+  std::stop_source stop;
+  const SignalWatch signals({SIGTERM, SIGINT}, [&stop](int) { stop.request_stop(); });
   for (const std::unique_ptr<Verb>& verb : verbs) {
     if (!verb->chosen()) continue;
-    const Outcome outcome = Run(signals.token(), pg_bindir, *verb);
+    const Outcome outcome = Run(stop.get_token(), pg_bindir, *verb);
     Print(outcome);
     return outcome.exit_code;
   }
