@@ -26,15 +26,19 @@ Status ExportedSnapshot::CheckHeld(std::stop_token stop, Deadline deadline) {
   return Ok();
 }
 
+bool SaysSnapshotLost(const Connection& connection) {
+  // 22023: no such snapshot (any more); 42704 since PostgreSQL 17 says the same.
+  const std::string& sqlstate = connection.last_sqlstate();
+  return sqlstate == "22023" || sqlstate == "42704";
+}
+
 Result<Transaction> BeginWithSnapshot(std::stop_token stop, Deadline deadline,
                                       Connection& connection, const std::string& snapshot_id) {
   TRY_ASSIGN(Transaction transaction,
              Transaction::Begin(stop, deadline, connection, kReadOnlySnapshot));
   Status imported =
       transaction.Exec(stop, deadline, "SET TRANSACTION SNAPSHOT " + QuoteLiteral(snapshot_id));
-  // 22023: no such snapshot (any more); 42704 since PostgreSQL 17 says the same.
-  const std::string& sqlstate = connection.last_sqlstate();
-  if (!imported && (sqlstate == "22023" || sqlstate == "42704"))
+  if (!imported && SaysSnapshotLost(connection))
     return TerminalError("SnapshotLost", "snapshot " + snapshot_id + " is no longer exported");
   TRY(imported);
   return transaction;

@@ -40,6 +40,9 @@ class ExportedSnapshot {
   std::string id_;
 };
 
+/// Whether the last statement of `connection` failed because no such snapshot is exported any more.
+bool SaysSnapshotLost(const Connection& connection);
+
 /// A read-only transaction that sees exactly what the exporter sees. Terminal "SnapshotLost" when
 /// the exporter is gone.
 Result<Transaction> BeginWithSnapshot(std::stop_token stop, Deadline deadline,

@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include "postgres/snapshot.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -61,8 +63,7 @@ Status Side::Renew(std::stop_token stop, pg::Connection& lane) const {
 Status Side::Begin(std::stop_token stop, pg::Connection& lane, const std::string& begin) const {
   Status begun = lane.Exec(stop, Deadline::After(kConnectTimeout),
                            begin + "; SET TRANSACTION SNAPSHOT " + pg::QuoteLiteral(snapshot_));
-  // 22023 and 42704: no such snapshot, in the words of different majors.
-  if (begun || (lane.last_sqlstate() != "22023" && lane.last_sqlstate() != "42704")) return begun;
+  if (begun || !pg::SaysSnapshotLost(lane)) return begun;
   return RetryError("SnapshotLost",
                     "the source no longer holds the snapshot that was being copied (its server "
                     "was restarted, or the session was ended); run it again, it starts over");
