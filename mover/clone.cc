@@ -43,7 +43,7 @@ class Clone {
     source_.emplace(std::move(source));
     TRY_ASSIGN(survey_, SurveySource(stop, programs_, options_, *source_));
     Warn(survey_.notes);
-    TRY(target_.Prepare(stop, survey_.properties, source_->connection().major_version()));
+    TRY(target_.Prepare(stop, survey_.properties));
     TRY_ASSIGN(bool goes_on, FindPlan(stop));
     if (!goes_on) {
       TRY(target_.Empty(stop));
@@ -89,8 +89,7 @@ class Clone {
                PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions));
     Warn(std::move(warnings));
     TRY(RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others)));
-    TRY_ASSIGN(auto checks, ReadLateChecks(stop, Deadline::Never(), source_->connection()));
-    return RemoveLateChecks(stop, Deadline::Never(), target, checks);
+    return RemoveLateChecks(stop, Deadline::Never(), target, survey_.late_checks);
   }
 
   Status WriteNewPlan(std::stop_token stop) {
@@ -172,8 +171,7 @@ class Clone {
                pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_.source));
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), source));
-    TRY_ASSIGN(auto checks, ReadLateChecks(stop, Deadline::Never(), source));
-    TRY(RestoreLateChecks(stop, Deadline::Never(), target, checks));
+    TRY(RestoreLateChecks(stop, Deadline::Never(), target, survey_.late_checks));
     TRY(EnableExtensionKeys(stop, Deadline::Never(), target));
     TRY(TakeBackCreate(stop, Deadline::Never(), target, survey_.structure.script));
     TRY(ApplyProperties(stop, target, positions));

@@ -21,6 +21,12 @@ struct Sample {
   double seconds = 0;
 };
 
+CopyTerms TermsOf(const Survey& survey) {
+  CopyTerms terms;
+  terms.encoding = survey.properties.encoding;
+  return terms;
+}
+
 /// Reads the first blocks of the biggest table as a copy would.
 Result<Sample> TakeSample(std::stop_token stop, Side& source, const Survey& survey,
                           const std::vector<ChunkGroup>& groups) {
@@ -31,8 +37,7 @@ Result<Sample> TakeSample(std::stop_token stop, Side& source, const Survey& surv
   BlockRange range;
   const int64_t blocks = std::max<int64_t>(kSampleBytes * table.blocks / table.bytes, 1);
   if (blocks < table.blocks && table.condition.empty()) range.to = blocks;
-  CopyTerms terms;
-  terms.encoding = survey.properties.encoding;
+  const CopyTerms terms = TermsOf(survey);
   TRY_ASSIGN(pg::Connection lane, source.OpenLane(stop));
   const SteadyTime began = RealClock().SteadyNow();
   TRY(HashRows(stop, lane, table, ConditionOf(table, range), terms));
@@ -42,13 +47,14 @@ Result<Sample> TakeSample(std::stop_token stop, Side& source, const Survey& surv
 }
 
 Json DescribeTables(const Survey& survey, const std::vector<ChunkGroup>& groups) {
+  const CopyTerms terms = TermsOf(survey);
   std::map<size_t, int> chunks;
   for (const ChunkGroup& group : groups)
     for (const TableChunk& chunk : group.chunks) ++chunks[chunk.table];
   Json tables = Json::Array({});
   for (size_t i = 0; i < survey.tables.size(); ++i) {
     const TablePlan& table = survey.tables[i];
-    const bool binary = table.binary && survey.properties.encoding == "UTF8";
+    const bool binary = terms.FormatOf(table) == RowFormat::kBinary;
     tables.Append(Json::Object({{"table", table.Display()},
                                 {"bytes", table.bytes},
                                 {"rowsEstimated", table.rows_estimate},

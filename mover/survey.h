@@ -11,6 +11,7 @@
 #include "mover/process/pg_programs.h"
 #include "mover/process/side.h"
 #include "mover/schema/extensions.h"
+#include "mover/schema/late_checks.h"
 #include "mover/schema/schema_dump.h"
 #include "operator/base/result.h"
 #include "postgres/database.h"
@@ -26,6 +27,7 @@ struct Survey {
   std::vector<TablePlan> tables;  ///< In the order of their copy.
   TablesByObject objects;
   std::vector<Extension> extensions;
+  std::vector<LateCheck> late_checks;
   std::vector<std::string> matviews;  ///< Those that are filled, in an order to fill them.
   SchemaDump structure;
   RestoreSchedule schedule;        ///< Points into `structure`; movable with it, not copyable.

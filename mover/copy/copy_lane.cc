@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "mover/process/source_locks.h"
-#include "mover/schema/restore.h"
 #include "operator/base/log.h"
 
 namespace cutover::mover {

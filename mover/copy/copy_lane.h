@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <stop_token>
 #include <vector>
 
 #include "mover/copy/table_copy.h"
 #include "mover/process/side.h"
+#include "mover/schema/restore.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
 
@@ -17,8 +17,6 @@ namespace cutover::mover {
 /// comes and again when they are lost. One thread.
 class CopyLane {
  public:
-  using Connector = std::function<Result<pg::Connection>(std::stop_token)>;
-
   /// All of them must outlive the lane.
   CopyLane(const Side& source, const Connector& connect_target,
            const std::vector<TablePlan>& tables, const CopyTerms& terms)
