@@ -36,8 +36,7 @@ Result<pg::Connection> TargetDatabase::Connect(std::stop_token stop) const {
   return pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options);
 }
 
-Status TargetDatabase::Prepare(std::stop_token stop, const pg::DatabaseProperties& source,
-                               int source_major) {
+Status TargetDatabase::Prepare(std::stop_token stop, const pg::DatabaseProperties& source) {
   if (options_.admin) {
     pg::DatabaseProperties wanted = source;
     wanted.name = options_.target.database;
@@ -45,23 +44,7 @@ Status TargetDatabase::Prepare(std::stop_token stop, const pg::DatabasePropertie
         stop, Deadline::Never(), *options_.admin, wanted,
         pg::Claim{options_.migration_uid, options_.epoch, pg::Side::kTarget}));
   }
-  TRY_ASSIGN(pg::Connection target, Connect(stop));
-  if (target.major_version() < source_major)
-    return TerminalError("TargetTooOld",
-                         "the target's server is older than the source's; a database only moves "
-                         "to the same or a newer major version");
-  TRY(RequireEncoding(stop, target, source.encoding));
   return TakeLedger(stop);
-}
-
-Status TargetDatabase::RequireEncoding(std::stop_token stop, pg::Connection& target,
-                                       const std::string& encoding) {
-  TRY_ASSIGN(pg::Rows rows,
-             target.QueryOne(stop, Deadline::Never(), "SELECT current_setting('server_encoding')"));
-  if (rows[0].Text(0) == encoding) return Ok();
-  return TerminalError("EncodingDiffers",
-                       "the target database has encoding " + rows[0].Text(0) + ", the source " +
-                           encoding + "; create the target database with the source's encoding");
 }
 
 /// The ledger's session also holds the lock that keeps a second mover of the database away, such

@@ -25,9 +25,9 @@ class TargetDatabase {
   Result<pg::Connection> Connect(std::stop_token stop) const;
 
   /// Creates the database where it was ordered, as `source` is but fenced; takes the lock that
-  /// keeps a second mover away, and the ledger; proves that this run may write here, and that the
-  /// server is new enough and the encoding the source's. Repeatable.
-  Status Prepare(std::stop_token stop, const pg::DatabaseProperties& source, int source_major);
+  /// keeps a second mover away, and the ledger; proves that this run may write here. That the
+  /// server is new enough and the encoding the source's, FindObstacles() has seen to. Repeatable.
+  Status Prepare(std::stop_token stop, const pg::DatabaseProperties& source);
 
   /// Drops what an earlier run of this very migration left, and claims the database for this one.
   /// "TargetNotEmpty" when it holds anything else: only our own ledger lets us drop.
@@ -42,7 +42,6 @@ class TargetDatabase {
 
  private:
   Status TakeLedger(std::stop_token stop);
-  Status RequireEncoding(std::stop_token stop, pg::Connection& target, const std::string& encoding);
   Status Claim(std::stop_token stop, pg::Connection& target);
 
   const CloneOptions& options_;
