@@ -23,10 +23,10 @@ cutover_postgres_test(mover_traps_pg_test
   TIMEOUT 120)
 # Moves that are disturbed, by the program itself: killed, stopped, cut off, held, out of room.
 cutover_library(mover_test_program SOURCES mover/program.cc mover/slow_move.cc
-                DEPS cutover::mover cutover::test_servers GTest::gtest)
+                DEPS cutover::mover_test_tenant)
 cutover_postgres_test(mover_interruptions_pg_test
   SOURCES mover_interruptions_pg_test.cc mover_limits_pg_test.cc
-  DEPS cutover::mover_test_program cutover::mover_test_tenant
+  DEPS cutover::mover_test_program
   TIMEOUT 120)
 add_dependencies(mover_interruptions_pg_test cutover-mover)
 target_compile_definitions(mover_interruptions_pg_test PRIVATE

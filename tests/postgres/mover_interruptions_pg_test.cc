@@ -105,6 +105,14 @@ TEST(Interruption, ACloneThatIsKilledLeavesNothingOpenAndTheSameCommandCompletes
   ExpectRepeatable(move);
 }
 
+void ExpectProvenByAnotherTry(Program& clone, const SlowMove& move) {
+  const Program::Ended ended = clone.Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  EXPECT_THAT(ended.errors, HasSubstr("is tried again"));
+  move.ExpectNothingLeft();
+  move.ExpectOpenAndWhole();
+}
+
 TEST(Interruption, ALaneThatLosesTheSourceCopiesItsPartAgainUnderTheSameSnapshot) {
   // More than fits between two sockets, so that the server is still sending.
   const SlowMove move(Servers().source, Servers().target, 5 * SlowMove::kRowsPerTable);
@@ -118,11 +126,7 @@ TEST(Interruption, ALaneThatLosesTheSourceCopiesItsPartAgainUnderTheSameSnapshot
       MustExec(tenant, {"INSERT INTO public.part_" + std::to_string(i) + " VALUES (-1, 'late')"});
   }
   TerminateSession(Servers().source, move.Source().database, kCopies);
-  const Program::Ended ended = clone.Wait(kMove);
-  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
-  EXPECT_THAT(ended.errors, HasSubstr("is tried again"));
-  move.ExpectNothingLeft();
-  move.ExpectOpenAndWhole();
+  ExpectProvenByAnotherTry(clone, move);
 }
 
 TEST(Interruption, ALaneThatLosesTheTargetCopiesItsPartAgain) {
@@ -130,11 +134,7 @@ TEST(Interruption, ALaneThatLosesTheTargetCopiesItsPartAgain) {
   Program clone(CUTOVER_MOVER_BINARY, move.CloneArguments(kSlowly), move.Environment());
   move.AwaitCommitted(2);
   TerminateSession(Servers().target, move.Copy().database, kCopies);
-  const Program::Ended ended = clone.Wait(kMove);
-  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
-  EXPECT_THAT(ended.errors, HasSubstr("is tried again"));
-  move.ExpectNothingLeft();
-  move.ExpectOpenAndWhole();
+  ExpectProvenByAnotherTry(clone, move);
 }
 
 TEST(Interruption, ACloneWhoseSnapshotIsLostSaysSoAndTheSameCommandStartsOver) {

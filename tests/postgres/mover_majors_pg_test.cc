@@ -83,14 +83,7 @@ class OrdinaryTenant {
   const std::string& tenant() const { return tenant_.name(); }
   const std::string& reader() const { return reader_.name(); }
 
-  CloneOptions CloneAll() const {
-    CloneOptions options;
-    options.source = Source();
-    options.target = Copy();
-    options.admin = target_;
-    options.migration_uid = "test-" + copy_;
-    return options;
-  }
+  CloneOptions CloneAll() const { return CloneTo(Source(), target_, copy_); }
 
  private:
   void Fill(int major) {
@@ -379,11 +372,7 @@ class LocaleOfADatabase : public ::testing::Test {
     MustExec(source,
              {"CREATE TABLE public.words (word text PRIMARY KEY)",
               "INSERT INTO public.words VALUES ('a'), ('B'), ('ä'), ('Z'), ('_'), ('c-d')"});
-    CloneOptions options;
-    options.source = server.WithDatabase(name);
-    options.target = target.WithDatabase(copy);
-    options.admin = target;
-    options.migration_uid = "test-" + copy;
+    const CloneOptions options = CloneTo(server.WithDatabase(name), target, copy);
     Report report = MustClone(options);
     EXPECT_TRUE(report.equal()) << Describe(report);
     pg::Connection there = MustConnect(options.target);

@@ -14,6 +14,7 @@
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/roles.h"
+#include "tests/postgres/mover/tenant.h"
 
 namespace cutover::mover::testing {
 namespace {
@@ -106,14 +107,7 @@ std::vector<std::pair<std::string, std::string>> SlowMove::Environment() const {
           {kTerminationLogVariable, directory_ + "/termination-log"}};
 }
 
-CloneOptions SlowMove::Options() const {
-  CloneOptions options;
-  options.source = Source();
-  options.target = Copy();
-  options.admin = target_;
-  options.migration_uid = "test-" + copy_;
-  return options;
-}
+CloneOptions SlowMove::Options() const { return CloneTo(Source(), target_, copy_); }
 
 JobSpec SlowMove::PrepareJob() const {
   JobSpec spec;

@@ -69,19 +69,22 @@ TrapTenant::~TrapTenant() {
                                 "DROP ROLE IF EXISTS " + reader_.quoted()});
 }
 
-CloneOptions TrapTenant::CloneAll() const {
-  CloneOptions options;
-  options.source = Source();
-  options.target = Copy();
-  options.admin = target_;
-  options.migration_uid = "test-" + copy_;
-  return options;
-}
+CloneOptions TrapTenant::CloneAll() const { return CloneTo(Source(), target_, copy_); }
 
 VerifyOptions TrapTenant::VerifyAll() const {
   VerifyOptions options;
   options.source = Source();
   options.target = Copy();
+  return options;
+}
+
+CloneOptions CloneTo(const pg::ConnectOptions& source, const pg::ConnectOptions& admin,
+                     const std::string& copy) {
+  CloneOptions options;
+  options.source = source;
+  options.target = admin.WithDatabase(copy);
+  options.admin = admin;
+  options.migration_uid = "test-" + copy;
   return options;
 }
 

@@ -40,6 +40,10 @@ class TrapTenant {
   std::string copy_;
 };
 
+/// A clone of `source` into a database `copy` that it creates on the server of `admin`.
+CloneOptions CloneTo(const pg::ConnectOptions& source, const pg::ConnectOptions& admin,
+                     const std::string& copy);
+
 PgPrograms Programs();
 
 /// The report, or a failed test.

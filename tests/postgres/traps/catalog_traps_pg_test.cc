@@ -593,8 +593,7 @@ TEST(CatalogTraps, Trap14_WithoutSuperuserAnEventTriggerIsRefusedUnlessAccepted)
               "CREATE EVENT TRIGGER tell ON ddl_command_end EXECUTE FUNCTION tell()",
               "COMMENT ON EVENT TRIGGER tell IS 'tells'",
               "ALTER DATABASE " + move.quoted() + " OWNER TO " + QuoteIdentifier(owner)});
-  move.options.admin = admin.As(*move.options.admin);
-  move.options.target = admin.As(move.options.target);
+  move.WriteAs(admin);
   move.options.role_names = {{Servers().source.user, admin.name()}};
   EXPECT_THAT(move.MustBeRefused(), HasSubstr("EVENT TRIGGER tell"));
   move.options.accept = {"EVENT TRIGGER tell"};

@@ -524,8 +524,7 @@ TEST(CopyTraps, Trap28_NoSettingOfTheRolesThatMoveItChangesAValue) {
     move.PlantOnTarget({"ALTER ROLE " + writer.quoted() + " SET " + setting});
   }
   move.options.source = reader.As(move.Source());
-  move.options.admin = writer.As(*move.options.admin);
-  move.options.target = writer.As(move.options.target);
+  move.WriteAs(writer);
   move.MustArrive();
   ExpectSensitiveValues(move);
 }
@@ -571,8 +570,7 @@ TEST(CopyTraps, Trap29_NorDoThoseOfTheRolesThatMoveIt) {
   for (const std::string& setting : ImpatientSettings(17))
     move.PlantOnTarget({"ALTER ROLE " + writer.quoted() + " SET " + setting});
   move.options.source = reader.As(move.Source());
-  move.options.admin = writer.As(*move.options.admin);
-  move.options.target = writer.As(move.options.target);
+  move.WriteAs(writer);
   move.MustArrive();
   EXPECT_THAT(move.OnTarget("SELECT a FROM public.t"), ElementsAre("1"));
 }

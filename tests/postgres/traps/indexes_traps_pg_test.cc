@@ -348,8 +348,7 @@ TEST(IndexTraps, Trap83_WithoutSuperuserOnEitherSideEverythingArrives) {
   PlainTenant tenant(move);
   move.Plant({"GRANT SELECT ON LARGE OBJECT 9001 TO " + reader.quoted()});
   move.options.source = reader.As(move.Source());
-  move.options.admin = admin.As(*move.options.admin);
-  move.options.target = admin.As(move.options.target);
+  move.WriteAs(admin);
   // What the reader was granted above is the reader's, and he is not on the target.
   move.options.role_names = {{reader.name(), admin.name()}};
   move.MustArrive();
@@ -404,8 +403,7 @@ TEST(IndexTraps, Trap83_WhatTheTargetsRoleMayNotDoIsNamedWithTheExactGrant) {
               "ALTER TABLE s.t FORCE ROW LEVEL SECURITY"});
   move.PlantOnTarget({"CREATE ROLE " + QuoteIdentifier(tenant.reader),
                       "CREATE ROLE " + QuoteIdentifier(tenant.owner) + " LOGIN"});
-  move.options.admin = admin.As(*move.options.admin);
-  move.options.target = admin.As(move.options.target);
+  move.WriteAs(admin);
   move.options.role_names = {{Servers().source.user, admin.name()}};
   EXPECT_THAT(move.MustBeRefused(),
               AllOf(HasSubstr("ALTER ROLE " + admin.quoted() + " CREATEDB"),

@@ -23,10 +23,7 @@ Move::Move(const pg::ConnectOptions& source, const pg::ConnectOptions& target,
     : source_(source), target_(target), name_(UniqueName("trap")), copy_(UniqueName("copy")) {
   pg::Connection server = MustConnect(source_);
   MustExec(server, {"CREATE DATABASE " + quoted() + " TEMPLATE template0 " + properties});
-  options.source = Source();
-  options.target = Copy();
-  options.admin = target_;
-  options.migration_uid = "test-" + copy_;
+  options = CloneTo(Source(), target_, copy_);
 }
 
 Move::~Move() {
@@ -68,6 +65,11 @@ void Move::Plant(const std::vector<std::string>& statements) {
 void Move::PlantOnTarget(const std::vector<std::string>& statements) {
   pg::Connection server = MustConnect(target_);
   MustExec(server, statements);
+}
+
+void Move::WriteAs(const PlainAdmin& admin) {
+  options.admin = admin.As(*options.admin);
+  options.target = admin.As(options.target);
 }
 
 Report Move::MustArrive() {

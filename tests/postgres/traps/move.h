@@ -11,6 +11,8 @@
 
 namespace cutover::mover::testing {
 
+class PlainAdmin;
+
 /// A database of its own on the source server, the move of it to the target server, and what it
 /// takes to look at both. At the end both databases go, with the roles that were made here, on both
 /// servers.
@@ -35,6 +37,9 @@ class Move {
 
   /// The move that is tried; to be changed by a case before it is.
   CloneOptions options;
+
+  /// Lets the target be reached as `admin`.
+  void WriteAs(const PlainAdmin& admin);
 
   /// Clones; the report of a copy that was proven equal, or a failed test.
   Report MustArrive();
