@@ -35,14 +35,15 @@ Watcher::Watcher(Client& client, WatcherOptions options, WatchSink& sink, const 
       backoff_(clock) {}
 
 void Watcher::Run(std::stop_token stop) {
+  while (!stop.stop_requested()) Step(stop);
+}
+
+void Watcher::Step(std::stop_token stop) {
   LogContext context({{"resource", options_.resource.plural}});
-  Next next = Next::kListMostRecent;
-  while (!stop.stop_requested()) {
-    if (next == Next::kWatch)
-      next = WatchOnce(stop);
-    else
-      next = ListAll(stop, next == Next::kList ? version_ : "");
-  }
+  if (next_ == Next::kWatch)
+    next_ = WatchOnce(stop);
+  else
+    next_ = ListAll(stop, next_ == Next::kList ? version_ : "");
 }
 
 Watcher::Next Watcher::ListAll(std::stop_token stop, const std::string& at_version) {

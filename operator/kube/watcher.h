@@ -48,6 +48,9 @@ class Watcher {
   /// Runs until `stop`. Once only.
   void Run(std::stop_token stop);
 
+  /// One list, or one watch to its end. What Run is made of; for single-stepped runs instead of it.
+  void Step(std::stop_token stop);
+
  private:
   enum class Next { kWatch, kList, kListMostRecent };
 
@@ -62,6 +65,7 @@ class Watcher {
   const Clock& clock_;
   Observer& observer_;
   Backoff backoff_;
+  Next next_ = Next::kListMostRecent;
   std::string version_;  // The last resourceVersion seen; the resume point.
 };
 
