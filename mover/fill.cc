@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mover/copy/copy_lane.h"
+#include "mover/process/foreign_key_turns.h"
 #include "mover/process/task_graph.h"
 #include "operator/base/mutex.h"
 
@@ -28,6 +29,7 @@ class Filling {
         reporter_(reporter),
         lanes_{std::max(order.jobs, 1),
                std::min(kLightLanesPerJob * std::max(order.jobs, 1), kLightLanesMax)},
+        foreign_key_turns_(order.schedule.foreign_keys),
         targets_(lanes_.count()) {
     for (int lane = 0; lane < lanes_.heavy_max; ++lane)
       copiers_.push_back(std::make_unique<CopyLane>(*order.source, order.connect_target,
@@ -190,13 +192,10 @@ class Filling {
         },
         after);
     Ids added = {last};
-    for (const std::vector<size_t>& lane :
-         DivideForeignKeys(order_.schedule.foreign_keys, static_cast<size_t>(lanes_.heavy_max))) {
+    for (int lane = 0; lane < lanes_.heavy_max; ++lane)
       added.push_back(graph_.Add(
           Weight::kHeavy, kConstraints,
-          [this, lane](std::stop_token stop, size_t l) { return AddForeignKeys(stop, l, lane); },
-          {last}));
-    }
+          [this](std::stop_token stop, size_t l) { return AddForeignKeys(stop, l); }, {last}));
     last = Milestone(added);
     Ids proofs = {last};
     for (const ForeignKeyPlan& key : order_.schedule.foreign_keys) {
@@ -220,13 +219,15 @@ class Filling {
                               {last});
   }
 
-  /// Each in a transaction of its own: two lanes may want the same table, and must not wait long.
-  Status AddForeignKeys(std::stop_token stop, size_t lane, const std::vector<size_t>& keys) {
-    for (size_t key : keys) {
+  /// On several lanes at once.
+  Status AddForeignKeys(std::stop_token stop, size_t lane) {
+    while (const std::optional<size_t> key = foreign_key_turns_.Next(stop)) {
       TRY_ASSIGN(pg::Connection * target, Target(stop, lane));
-      TRY(AddForeignKey(stop, *target, order_.schedule.foreign_keys[key]));
+      TRY(AddForeignKey(stop, *target, order_.schedule.foreign_keys[*key]));
+      foreign_key_turns_.Done(*key);
     }
-    return Ok();
+    if (!stop.stop_requested()) return Ok();
+    return RetryError("Stopped", "adding foreign keys was stopped before its end; run it again");
   }
 
   /// Done when all of `after` are.
@@ -318,6 +319,7 @@ class Filling {
   Reporter& reporter_;
   const TaskGraph::Lanes lanes_;
   TaskGraph graph_;
+  ForeignKeyTurns foreign_key_turns_;
   std::vector<std::unique_ptr<CopyLane>> copiers_;      ///< One a heavy lane.
   std::vector<std::optional<pg::Connection>> targets_;  ///< One a lane.
   std::vector<std::unique_ptr<ChunkGroup>> groups_;

@@ -55,11 +55,14 @@ std::string WithNotValid(const std::string& sql) {
 }
 
 ForeignKeyPlan PlanForeignKey(const RestoreItem& item, const TablesByObject& tables) {
-  ForeignKeyPlan plan{&item, item.sql, "", 0, 0};
+  ForeignKeyPlan plan;
+  plan.item = &item;
+  plan.sql = item.sql;
   auto found = tables.find(item.object_oid);
   if (found == tables.end()) return plan;
   const TableOfObject& table = found->second;
   plan.table_bytes = table.table_bytes;
+  plan.table_oid = table.table_oid;
   plan.referenced_oid = table.referenced_oid;
   if (!table.plain_table || !table.validated || table.table_bytes < kProveLaterBytesMin)
     return plan;
@@ -81,20 +84,25 @@ struct TableIndexes {
 
 /// Of a big table first the keys, in one unit since they lock each other out, then each index
 /// alone.
-void PlanBigTable(const TableIndexes& table, RestoreSchedule& schedule) {
-  RestoreUnit keys{{}, table.bytes, {table.table}};
+void PlanBigTable(const TableIndexes& table, const TablesByObject& objects,
+                  RestoreSchedule& schedule) {
+  RestoreUnit keys{{}, table.bytes, 0, {table.table}};
   for (const RestoreItem* item : table.items) {
-    if (item->type == "CONSTRAINT")
+    if (item->type == "CONSTRAINT") {
       keys.items.push_back(item);
-    else
-      schedule.indexes.push_back(RestoreUnit{{item}, table.bytes, {table.table}});
+      continue;
+    }
+    auto index = objects.find(item->object_oid);
+    const int64_t index_bytes = index == objects.end() ? 0 : index->second.bytes;
+    schedule.indexes.push_back(RestoreUnit{{item}, table.bytes, index_bytes, {table.table}});
   }
   if (!keys.items.empty()) schedule.unique_first.push_back(std::move(keys));
 }
 
 /// In the order in which tables are copied, so that units are ready one after the other; small
 /// tables together, up to kUnitItemsMax items.
-void PlanIndexes(std::vector<TableIndexes> tables, RestoreSchedule& schedule) {
+void PlanIndexes(std::vector<TableIndexes> tables, const TablesByObject& objects,
+                 RestoreSchedule& schedule) {
   std::sort(tables.begin(), tables.end(), [](const TableIndexes& a, const TableIndexes& b) {
     return std::tie(b.bytes, a.name, a.table) < std::tie(a.bytes, b.name, b.table);
   });
@@ -104,7 +112,7 @@ void PlanIndexes(std::vector<TableIndexes> tables, RestoreSchedule& schedule) {
   };
   for (const TableIndexes& table : tables) {
     if (table.bytes >= kSharedUnitBytesMax) {
-      PlanBigTable(table, schedule);
+      PlanBigTable(table, objects, schedule);
       continue;
     }
     if (shared.items.size() + table.items.size() > kUnitItemsMax ||
@@ -115,6 +123,9 @@ void PlanIndexes(std::vector<TableIndexes> tables, RestoreSchedule& schedule) {
     shared.tables.push_back(table.table);
   }
   close_shared();
+  std::stable_sort(
+      schedule.indexes.begin(), schedule.indexes.end(),
+      [](const RestoreUnit& a, const RestoreUnit& b) { return a.index_bytes > b.index_bytes; });
 }
 
 }  // namespace
@@ -152,31 +163,12 @@ RestoreSchedule PlanRestore(const RestoreScript& script, const std::set<int>& pr
   }
   std::vector<TableIndexes> indexes;
   for (auto& [oid, table] : by_table) indexes.push_back(std::move(table));
-  PlanIndexes(std::move(indexes), schedule);
+  PlanIndexes(std::move(indexes), tables, schedule);
   std::stable_sort(schedule.foreign_keys.begin(), schedule.foreign_keys.end(),
                    [](const ForeignKeyPlan& a, const ForeignKeyPlan& b) {
                      return a.table_bytes > b.table_bytes;
                    });
   return schedule;
-}
-
-std::vector<std::vector<size_t>> DivideForeignKeys(const std::vector<ForeignKeyPlan>& keys,
-                                                   size_t lanes) {
-  std::map<uint32_t, std::vector<size_t>> by_referenced;
-  for (size_t i = 0; i < keys.size(); ++i) by_referenced[keys[i].referenced_oid].push_back(i);
-  std::vector<std::vector<size_t>> families;
-  for (auto& [table, family] : by_referenced) families.push_back(std::move(family));
-  std::stable_sort(families.begin(), families.end(),
-                   [](const auto& a, const auto& b) { return a.size() > b.size(); });
-  std::vector<std::vector<size_t>> divided(std::max<size_t>(lanes, 1));
-  std::vector<size_t> costs(divided.size());
-  for (const std::vector<size_t>& family : families) {
-    const size_t lane =
-        static_cast<size_t>(std::min_element(costs.begin(), costs.end()) - costs.begin());
-    divided[lane].insert(divided[lane].end(), family.begin(), family.end());
-    costs[lane] += family.size() * family.size();
-  }
-  return divided;
 }
 
 }  // namespace cutover::mover

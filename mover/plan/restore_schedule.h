@@ -16,6 +16,7 @@ namespace cutover::mover {
 struct TableOfObject {
   uint32_t table_oid = 0;
   int64_t table_bytes = 0;
+  int64_t bytes = 0;        ///< Of the index itself, 0 for what is none.
   bool plain_table = true;  ///< Neither partitioned nor a materialized view.
   bool materialized_view = false;
   bool validated = true;        ///< Of a constraint.
@@ -29,6 +30,7 @@ using TablesByObject = std::map<uint32_t, TableOfObject>;
 struct RestoreUnit {
   std::vector<const RestoreItem*> items;
   int64_t table_bytes = 0;
+  int64_t index_bytes = 0;       ///< Of a single index.
   std::vector<uint32_t> tables;  ///< OIDs, on the source, of those whose rows must be there before.
 };
 
@@ -39,15 +41,9 @@ struct ForeignKeyPlan {
   std::string sql;
   std::string validate_sql;
   int64_t table_bytes = 0;
+  uint32_t table_oid = 0;
   uint32_t referenced_oid = 0;
 };
-
-/// Pure. Divides foreign keys among `lanes` that may add them at the same time. All keys to one
-/// table are in the same lane, since each takes a lock on it that keeps the others away; and each
-/// makes the server read that table's triggers anew, of which every key leaves two, so that n keys
-/// to one table cost n² (an Odoo database has thousands to its users' table). Indexes into `keys`.
-std::vector<std::vector<size_t>> DivideForeignKeys(const std::vector<ForeignKeyPlan>& keys,
-                                                   size_t lanes);
 
 /// In which order, and how much of it at once, an archive's entries are restored. Pointers lead
 /// into the script, which must live longer.
@@ -55,7 +51,7 @@ std::vector<std::vector<size_t>> DivideForeignKeys(const std::vector<ForeignKeyP
 /// 1. before_data, one after the other; 2. the data; 3. partitioned: keys and indexes of
 /// partitioned tables, empty shells that their partitions' are attached to; 4. unique_first, in
 /// parallel: keys, and all that small tables have; 5. indexes, in parallel: single indexes of big
-/// tables; 6. attach;
+/// tables, the largest first, or the last lane would sort it alone; 6. attach;
 /// 7. foreign_keys; 8. rest, in the dump's own order; 9. matviews refreshed; 10. event_triggers
 /// last, since they would fire at everything that comes after them.
 struct RestoreSchedule {

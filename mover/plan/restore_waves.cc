@@ -19,7 +19,7 @@ bool IsNumerous(const RestoreItem& item) {
 }
 
 RestoreWave Alone(const std::vector<const RestoreItem*>& items) {
-  return {RestoreUnit{items, 0, {}}};
+  return {RestoreUnit{items, 0, 0, {}}};
 }
 
 /// Cuts a wave's items into units. `family` says which items touch the same table.

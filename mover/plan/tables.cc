@@ -55,14 +55,14 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 
 constexpr char kObjects[] = R"(
 SELECT i.indexrelid, t.oid, pg_catalog.pg_table_size(t.oid), t.relkind, true, n.nspname, t.relname,
-       '', 0::oid
+       '', 0::oid, pg_catalog.pg_relation_size(i.indexrelid)
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class t ON t.oid = i.indrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE n.nspname !~ '^pg_'
 UNION ALL
 SELECT k.oid, t.oid, pg_catalog.pg_table_size(t.oid), t.relkind, k.convalidated, n.nspname,
-       t.relname, k.conname, k.confrelid
+       t.relname, k.conname, k.confrelid, 0
 FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_class t ON t.oid = k.conrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
@@ -127,6 +127,7 @@ Result<TablesByObject> ReadTablesByObject(std::stop_token stop, Deadline deadlin
     table.table = pg::QuoteQualified(row.Text(5), row.Text(6));
     table.constraint = row.Text(7).empty() ? "" : pg::QuoteIdentifier(row.Text(7));
     table.referenced_oid = static_cast<uint32_t>(row.Int(8));
+    table.bytes = row.Int(9);
     objects.emplace(static_cast<uint32_t>(row.Int(0)), std::move(table));
   }
   return objects;

@@ -10,13 +10,21 @@
 namespace cutover::mover {
 namespace {
 
-constexpr char kDeadlock[] = "40P01";
+constexpr char kDeadlock[] = "DeadlockDetected";
 constexpr int kDeadlocksMax = 10;
 
-Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
+Status TryInTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
   TRY(transaction.Exec(stop, Deadline::Never(), sql));
   return transaction.Commit(stop, Deadline::Never());
+}
+
+/// A deadlock has undone all of it, and whom it was with goes on: we shall, too.
+Status InTransaction(std::stop_token stop, pg::Connection& target, const std::string& sql) {
+  for (int attempt = 1;; ++attempt) {
+    Status done = TryInTransaction(stop, target, sql);
+    if (done || done.error().reason != kDeadlock || attempt == kDeadlocksMax) return done;
+  }
 }
 
 /// One statement that may need names found the usual way.
@@ -114,13 +122,10 @@ Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_ma
 }
 
 Status AddForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key) {
-  for (int attempt = 1;; ++attempt) {
-    Status done = InTransactionOrUsualPath(stop, target, key.sql);
-    if (done) return done;
-    if (target.last_sqlstate() == kDeadlock && target.usable() && attempt < kDeadlocksMax) continue;
-    return tl::make_unexpected(ExplainFailedName(
-        WithContext(std::move(done).error(), "restoring " + key.item->Describe())));
-  }
+  Status done = InTransactionOrUsualPath(stop, target, key.sql);
+  if (done) return done;
+  return tl::make_unexpected(
+      ExplainFailedName(WithContext(std::move(done).error(), "restoring " + key.item->Describe())));
 }
 
 Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key) {

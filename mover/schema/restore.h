@@ -18,6 +18,9 @@ namespace cutover::mover {
 /// than a server's default lock table holds. Nothing of a failed transaction stays; the error names
 /// the entry at fault. When functions of an index or check fail under the empty search path, the
 /// entry is tried once more under the usual one ("$user", public).
+///
+/// Here and below: what is caught in a deadlock is begun again, a few times. Somebody else may look
+/// at the new tables, and ALTER TABLE takes its locks one after the other.
 Status RestoreItems(std::stop_token stop, pg::Connection& target,
                     const std::vector<const RestoreItem*>& items);
 
@@ -29,8 +32,7 @@ using Connector = std::function<Result<pg::Connection>(std::stop_token)>;
 Status RestoreWaves(std::stop_token stop, const Connector& connect, int lanes_max,
                     const std::vector<RestoreWave>& waves);
 
-/// Adds a foreign key, in a transaction of its own. One that is caught in a deadlock with another
-/// (two tables that refer to each other) is added again.
+/// Adds a foreign key, in a transaction of its own.
 Status AddForeignKey(std::stop_token stop, pg::Connection& target, const ForeignKeyPlan& key);
 
 /// The second step of a foreign key that was added without looking at rows.

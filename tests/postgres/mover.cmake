@@ -5,7 +5,7 @@ cutover_library(mover_test_tenant SOURCES mover/tenant.cc
                 DEPS cutover::mover cutover::test_servers GTest::gtest)
 cutover_postgres_test(mover_pg_test
   SOURCES mover_clone_pg_test.cc mover_verify_pg_test.cc mover_verify_places_pg_test.cc
-          mover_backup_pg_test.cc mover_job_pg_test.cc
+          mover_backup_pg_test.cc mover_job_pg_test.cc mover_restore_pg_test.cc
   DEPS cutover::mover cutover::mover_test_tenant
   TIMEOUT 180)
 add_dependencies(mover_pg_test cutover-mover)  # Cases run the program.

@@ -81,6 +81,20 @@ TEST(RestoreSchedule, TheBiggestTableComesFirst) {
   EXPECT_THAT(Names(schedule.indexes[0].items), ElementsAre("big"));
 }
 
+TEST(RestoreSchedule, TheLargestIndexIsBuiltFirstWhateverItsTable) {
+  RestoreScript script;
+  script.items = {Item(1, "INDEX", "narrow", 101), Item(2, "INDEX", "wide", 102),
+                  Item(3, "INDEX", "of_the_bigger_table", 103)};
+  TablesByObject tables = {{101, Of(1, kBig)}, {102, Of(1, kBig)}, {103, Of(2, kBig * 2)}};
+  tables[101].bytes = 1000;
+  tables[102].bytes = 3000;
+  tables[103].bytes = 2000;
+  RestoreSchedule schedule = PlanRestore(script, {}, tables);
+  ASSERT_EQ(schedule.indexes.size(), 3u);
+  EXPECT_THAT(Names(schedule.indexes[0].items), ElementsAre("wide"));
+  EXPECT_THAT(Names(schedule.indexes[1].items), ElementsAre("of_the_bigger_table"));
+}
+
 TEST(RestoreSchedule, PartitionedShellsComeBeforeAllElseAndAttachingAfter) {
   RestoreScript script;
   script.items = {Item(1, "CONSTRAINT", "part_pk", 101), Item(2, "CONSTRAINT", "root_pk", 102),
@@ -135,17 +149,6 @@ TEST(RestoreSchedule, AForeignKeyOfASmallTableIsProvenWhileItIsAdded) {
   ForeignKeyPlan key = PlanOne(Item(1, "FK CONSTRAINT", "fk", 101), Of(1, 8192));
   EXPECT_EQ(key.sql, "ALTER TABLE x ADD fk;\n");
   EXPECT_EQ(key.validate_sql, "");
-}
-
-TEST(RestoreSchedule, ForeignKeysToOneTableAreAddedByOneLane) {
-  std::vector<ForeignKeyPlan> keys(100);
-  for (size_t i = 0; i < keys.size(); ++i)
-    keys[i].referenced_oid = i % 2 == 0 ? 1 : static_cast<uint32_t>(i % 10);
-  const auto lanes = DivideForeignKeys(keys, 2);
-  ASSERT_EQ(lanes.size(), 2u);
-  EXPECT_EQ(lanes[0].size() + lanes[1].size(), keys.size());
-  for (size_t key : lanes[1]) EXPECT_NE(keys[key].referenced_oid, 1u);
-  for (size_t key : lanes[0]) EXPECT_EQ(keys[key].referenced_oid, 1u) << "which costs the most";
 }
 
 TEST(RestoreSchedule, AUnitNamesTheTablesWhoseRowsItNeeds) {
