@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an operator may do to the world: the intents of reconcilers/migration/intent.h, each as the
+ * transactions that it is in postgres/control.cc, fence.cc and database.cc.
+ */
+
+mtype:Intent = { nothing,
+  kClaimSource, kRecordLedger, kPrepareTarget,
+  kFlipRoutes, kStopWorkloads, kFenceSource, kCreateCopyJob, kFinalizeTarget, kMarkVerified,
+  kJournal, kOpenTarget, kApplyWiring, kPlaceOnTarget, kStartWorkloads, kRestoreRoutes,
+  kDeleteJobs, kRetireSource, kCleanTarget, kDeleteLedger,
+  kUnfenceSource, kDropTarget, kFenceTarget, kReopenSource, kRestoreWiring, kPlaceOnSource,
+  kCleanSource };
+
+/* Strategy Online: promised to the issue that builds it. What is built moves up. */
+mtype:Intent = {
+  kCreateForwardSlot, kSubscribeForward, kWriteMarker, kCreateReverseSlot, kSubscribeReverse,
+  kWriteReverseMarker, kPrepareAgain, kDropForward, kDropReverse };
+
+/* Effects of one leader that are more than one transaction: what is left to do. */
+mtype:Rest = { all_of_it, end_sessions, drop_now };
+
+/* Those that a deposed leader may still be in the middle of: they were sent to a server that answers
+ * to whoever is connected. All others end with the leadership (see docs/protocol-model.md). */
+#define IsSql(intent)                                                                              \
+  (intent == kClaimSource || intent == kPrepareTarget || intent == kFenceSource ||                 \
+   intent == kFinalizeTarget || intent == kMarkVerified || intent == kJournal ||                   \
+   intent == kOpenTarget || intent == kRetireSource || intent == kCleanTarget ||                   \
+   intent == kUnfenceSource || intent == kDropTarget || intent == kFenceTarget ||                  \
+   intent == kReopenSource || intent == kCleanSource || intent == kCreateForwardSlot ||            \
+   intent == kSubscribeForward || intent == kWriteMarker || intent == kCreateReverseSlot ||        \
+   intent == kSubscribeReverse || intent == kWriteReverseMarker || intent == kPrepareAgain ||      \
+   intent == kDropForward || intent == kDropReverse)
+
+/* pg::WithEpoch(): locks the row, compares epochs, raises the row's. refused: NotClaimed, Deposed. */
+#ifdef PLANT_EPOCH_NOT_CHECKED
+#define Deposed(side) false
+#else
+#define Deposed(side) (side.epoch > epoch)
+#endif
+inline WithEpoch(side) {
+  refused = (!side.exists || side.state == none || Deposed(side));
+  if
+  :: !refused -> side.epoch = epoch
+  :: else
+  fi
+}
+
+/* pg::MoveState(), inside WithEpoch(): the compare-and-set. */
+inline MoveState(side, from, to) {
+  if
+  :: refused || side.state == to -> skip
+  :: !refused && side.state == from -> side.state = to
+  :: else -> refused = true
+  fi
+}
+
+/* An effect of the strategy Online that has no state of its own: epoch, then the statement. */
+#define Under(side) WithEpoch(side); if :: refused -> skip :: else ->
+#define Done() fi
+
+inline Close(side) {
+  side.sessions = side.sessions || !side.closed;
+  side.closed = true;
+  side.recorded = true
+}
+
+inline Reopen(side) {
+  side.closed = false;
+  side.sessions = false;
+  side.recorded = false
+}
+
+inline WriteMarker(stream, token) {
+  if
+  :: stream.slot -> stream.before = stream.before || stream.after; stream.after = false;
+                    stream.marker = token
+  :: else
+  fi
+}
+
+/* With its slot goes what it still held. */
+inline DropStream(stream) {
+  stream.gap = stream.gap || stream.before || stream.after;
+  stream.slot = false; stream.subscribed = false;
+  stream.before = false; stream.after = false; stream.marker = 0; stream.arrived = 0
+}
+
+inline Gone(side) {
+  side.exists = false; side.closed = false; side.sessions = false; side.recorded = false;
+  side.state = none; side.epoch = 0
+}
+
+inline PerformOnSource() {
+  if
+  :: intent == kClaimSource ->
+     refused = Deposed(source);
+     if
+     :: !refused && source.state == none ->
+        source.state = open; source.epoch = epoch;
+        orphaned = orphaned || lease != epoch
+     :: !refused && source.state != none -> source.epoch = epoch
+     :: else
+     fi
+  :: intent == kFenceSource && rest == all_of_it ->
+     WithEpoch(source);
+     MoveState(source, open, fenced);
+     if
+     :: !refused -> Close(source); rest = end_sessions
+     :: else
+     fi
+  :: intent == kFenceSource && rest == end_sessions -> /* Whoever is connected may do this. */
+     source.sessions = false; rest = all_of_it
+  :: intent == kJournal ->
+     WithEpoch(source);
+     MoveState(source, fenced, journaled);
+     journal_was_written = journal_was_written || !refused
+  :: intent == kUnfenceSource ->
+     was_open = (source.state == open);
+     WithEpoch(source);
+#ifdef PLANT_UNDO_AFTER_JOURNAL
+     source.state = (refused -> source.state : open);
+#else
+     MoveState(source, fenced, open);
+#endif
+     if
+     :: !refused && !was_open -> Reopen(source); undone_after_journal = journal_was_written
+     :: else
+     fi;
+     was_open = false
+  :: intent == kReopenSource ->
+     WithEpoch(source);
+     MoveState(source, journaled, reopened);
+     if
+     :: !refused && source.closed -> Reopen(source)
+     :: else
+     fi
+  :: intent == kRetireSource ->
+     WithEpoch(source);
+     MoveState(source, journaled, retired)
+  :: intent == kCleanSource ->
+     WithEpoch(source);
+#ifndef PLANT_SCHEMA_DROPPED_UNSEEN
+     refused = refused || (source.state != open && source.state != reopened);
+#endif
+     /* A slot that a deposed leader made since we looked would stay for ever: nobody knows it then. */
+     refused = refused || forward.slot || reverse.slot;
+     if
+     :: !refused -> source.state = none; source.epoch = 0; source.recorded = false
+     :: else
+     fi
+  fi
+}
+
+inline PerformOnTarget() {
+  if
+  :: intent == kPrepareTarget ->
+     refused = (target.exists && (target.state == none || Deposed(target)));
+     if
+     :: !refused && !target.exists ->
+        target.exists = true; target.closed = true; target.state = preparing; target.epoch = epoch;
+        target_was_proven = false;
+        orphaned = orphaned || lease != epoch
+     :: !refused && target.exists -> target.epoch = epoch
+     :: else
+     fi
+  :: intent == kFinalizeTarget ->
+     WithEpoch(target);
+     MoveState(target, preparing, copied)
+  :: intent == kMarkVerified ->
+     WithEpoch(target);
+     MoveState(target, copied, verified);
+     target_was_proven =
+         target_was_proven || (!refused && copy_equal && attempt_seen == attempt)
+  :: intent == kOpenTarget ->
+     WithEpoch(target);
+     MoveState(target, verified, open);
+     if
+     :: !refused -> target.closed = false; target.sessions = false
+     :: else
+     fi
+  :: intent == kFenceTarget && rest == all_of_it ->
+     WithEpoch(target);
+     if
+#ifndef PLANT_ONLY_AN_OPEN_TARGET_IS_FENCED
+     :: target.state == verified -> MoveState(target, verified, fenced)
+#endif
+     :: else -> MoveState(target, open, fenced)
+     fi;
+     if
+     :: !refused -> Close(target); rest = end_sessions
+     :: else
+     fi
+  :: intent == kFenceTarget && rest == end_sessions ->
+     target.sessions = false; rest = all_of_it
+  :: intent == kCleanTarget ->
+     WithEpoch(target);
+     refused = refused || target.state != open;
+     if
+     :: !refused -> target.state = none; target.epoch = 0
+     :: else
+     fi
+  :: intent == kDropTarget && rest == all_of_it ->
+     WithEpoch(target);
+     refused = refused || target.state == open;
+     if
+     :: !refused -> target.state = dropping; dropping_session = epoch; rest = drop_now
+     :: else
+     fi
+  :: intent == kDropTarget && rest == drop_now -> /* DROP DATABASE knows names, not rows. */
+     rest = all_of_it;
+     if
+#ifndef PLANT_DROPPED_BY_NAME_ALONE
+     :: dropping_session != epoch -> refused = true
+#endif
+     :: else -> Gone(target); copy_result = 0; target_was_proven = false;
+             DropStream(forward); forward.gap = true
+     fi
+  fi
+}
+
+inline PerformOnCluster() {
+  if
+  :: intent == kRecordLedger -> ledger = true
+  :: intent == kDeleteLedger -> ledger = false
+  :: intent == kFlipRoutes -> route = at_maintenance
+  :: intent == kRestoreRoutes -> route = at_workloads
+  :: intent == kStopWorkloads -> running = false
+  :: intent == kStartWorkloads -> running = true
+  :: intent == kCreateCopyJob -> copy_job = attempt
+  :: intent == kDeleteJobs -> copy_job = 0
+  :: intent == kApplyWiring -> wiring = at_target
+  :: intent == kRestoreWiring -> wiring = at_source
+  :: intent == kPlaceOnTarget -> placed = at_target
+  :: intent == kPlaceOnSource -> placed = at_source
+  fi
+}
+
+#ifdef ONLINE
+inline PerformOnStreams() {
+  if
+  :: intent == kCreateForwardSlot -> Under(source) forward.slot = true; forward.gap = false Done()
+  :: intent == kSubscribeForward -> Under(target) forward.subscribed = true Done()
+  :: intent == kWriteMarker -> Under(source) WriteMarker(forward, attempt_seen) Done()
+  :: intent == kCreateReverseSlot -> Under(target) reverse.slot = true Done()
+  :: intent == kSubscribeReverse -> Under(source) reverse.subscribed = true Done()
+  :: intent == kWriteReverseMarker -> Under(target) WriteMarker(reverse, 1) Done()
+  :: intent == kDropForward -> Under(source) DropStream(forward) Done()
+  :: intent == kDropReverse -> Under(source) DropStream(reverse) Done()
+  :: intent == kPrepareAgain ->
+     WithEpoch(target);
+     if
+     :: target.state == verified -> MoveState(target, verified, preparing)
+     :: else -> MoveState(target, copied, preparing)
+     fi;
+     target_was_proven = target_was_proven && refused
+  fi
+}
+#endif
+
+#define OnSource(intent)                                                                           \
+  (intent == kClaimSource || intent == kFenceSource || intent == kJournal ||                       \
+   intent == kUnfenceSource || intent == kReopenSource || intent == kRetireSource ||               \
+   intent == kCleanSource)
+#define OnTarget(intent)                                                                           \
+  (intent == kPrepareTarget || intent == kFinalizeTarget || intent == kMarkVerified ||             \
+   intent == kOpenTarget || intent == kFenceTarget || intent == kCleanTarget ||                    \
+   intent == kDropTarget)
+
+/* World::Perform(), one transaction of it. */
+inline Perform() {
+  refused = false;
+  if
+  :: OnSource(intent) -> PerformOnSource()
+  :: OnTarget(intent) -> PerformOnTarget()
+  :: IsSql(intent) && !OnSource(intent) && !OnTarget(intent) ->
+#ifdef ONLINE
+     PerformOnStreams()
+#else
+     assert(false)
+#endif
+  :: else -> PerformOnCluster()
+  fi;
+  CheckInvariants()
+}
