@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-import generic
+import shop
 from cluster import (Failure, end_session, expect, get, kill_leader, kubectl, leader, sql,
                      sql_session, wait_until)
 from tenant import (NAMESPACE, RecordingWriter, annotate, apply, delete_migration, expect_open_on,
@@ -147,7 +147,7 @@ def the_leader_killed_in_switching_costs_no_write():
 
 
 def a_generic_tenant_behind_a_service_moves_as_well():
-    generic.moves()
+    shop.moves()
 
 
 def main():

@@ -5,32 +5,78 @@ import re
 
 from finding import Finding
 
-_DOCUMENT = "docs/verification.md"
-_NAMED = re.compile(r"`(\w+Traps)\.(Trap\d\d_\w+)`")
+# Document → tests that it names, and those that it has to name.
+_TABLES = {
+    "docs/verification.md": (re.compile(r"`(\w+Traps)\.(Trap\d\d_\w+)`"), re.compile(r"Trap")),
+    "docs/informer-conformance.md": (
+        re.compile(r"`(Informer\w+)\.(\w+)`"),
+        re.compile(r"Entry\d\d_"),
+    ),
+}
 _TEST = re.compile(r"^TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\)", re.MULTILINE)
 
 
-def check_named_tests(files):
-    """Trap tests that the table of traps names and nobody wrote, and the other way round."""
-    written, named = {}, {}
+def _written(files):
+    """(suite, name) → (path, line) of every test."""
+    written = {}
     for file in files:
-        if file.path == _DOCUMENT:
-            for number, line in enumerate(file.lines, 1):
-                for match in _NAMED.finditer(line):
-                    named.setdefault(match.groups(), number)
-        elif file.path.endswith("_test.cc"):
-            for match in _TEST.finditer(file.text):
-                if match.group(2).startswith("Trap"):
-                    line = file.text.count("\n", 0, match.start()) + 1
-                    written[match.groups()] = (file.path, line)
-    if not any(file.path == _DOCUMENT for file in files):
+        if not file.path.endswith("_test.cc"):
+            continue
+        for match in _TEST.finditer(file.text):
+            line = file.text.count("\n", 0, match.start()) + 1
+            written[match.groups()] = (file.path, line)
+    return written
+
+
+def check_named_tests(files):
+    """Tests that a table names and nobody wrote, and the other way round."""
+    written = _written(files)
+    for document in files:
+        if document.path not in _TABLES:
+            continue
+        names, must_be_named = _TABLES[document.path]
+        named = {}
+        for number, line in enumerate(document.lines, 1):
+            for match in names.finditer(line):
+                named.setdefault(match.groups(), number)
+        for test, line in named.items():
+            if test not in written:
+                message = f"no test is named {'.'.join(test)}; correct the table"
+                yield Finding(document.path, line, message)
+        for test, (path, line) in written.items():
+            if must_be_named.match(test[1]) and test not in named:
+                message = f"name {'.'.join(test)} in the table of {document.path}"
+                yield Finding(path, line, message)
+
+
+_FAILURE_MODES = "docs/failure-modes.md"
+_FAULT_TABLE = "tests/e2e/fault_table.py"
+_SCENARIOS = "tests/e2e/scenarios.py"
+_E2E = re.compile(r"`e2e\.(\w+)`")
+
+
+def _text(files, path):
+    return next((file.text for file in files if file.path == path), "")
+
+
+def check_failure_modes(files):
+    """Every fault that is tested on a cluster is in the table of failure modes, and no other."""
+    document, table = _text(files, _FAILURE_MODES), _text(files, _FAULT_TABLE)
+    if not document or not table:
         return
-    for test, line in named.items():
-        if test not in written:
-            yield Finding(_DOCUMENT, line, f"no test is named {'.'.join(test)}; correct the table")
-    for test, (path, line) in written.items():
-        if test not in named:
-            yield Finding(path, line, f"name {'.'.join(test)} in the table of {_DOCUMENT}")
+    names = {"__name__": "fault_table"}
+    exec(compile(table, _FAULT_TABLE, "exec"), names)  # Data only; CMake runs it as well.
+    written = {case.name for case in names["CASES"]}
+    scenarios = set(re.findall(r"^def (\w+)\(", _text(files, _SCENARIOS), re.MULTILINE))
+    named = {}
+    for number, line in enumerate(document.splitlines(), 1):
+        for name in _E2E.findall(line):
+            named.setdefault(name, number)
+    for name, line in named.items():
+        if name not in written | scenarios:
+            yield Finding(_FAILURE_MODES, line, f"no test is named e2e.{name}; correct the table")
+    for name in sorted(written - set(named)):
+        yield Finding(_FAULT_TABLE, 1, f"name e2e.{name} in the table of {_FAILURE_MODES}")
 
 
-CHECKS = [check_named_tests]
+CHECKS = [check_named_tests, check_failure_modes]

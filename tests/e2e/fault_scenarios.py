@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strikes a move in one phase with one fault. Usage: fault_scenarios.py NAME (of fault_table.py)
+
+After each: no acknowledged write is lost, the tenant was never writable on two sides and is open on
+exactly one, its status said what happened, and nothing is left behind. Needs the cluster of
+hack/cluster on this machine, prepared by hack/test.
+"""
+
+import json
+import re
+import sys
+import time
+import traceback
+import urllib.request
+
+import fault_table
+import faults
+import node
+import shop
+from cluster import Failure, apply, expect, get, kubectl, wait_until
+from server import Sampler, Server, pods_restarted
+
+SMALL = "pg-small"  # A server whose volume is too small for the shop.
+CLOSED_SECONDS_MAX = 100  # Longer than any fault of the table but the API server's minute.
+
+
+def make_whole():
+    """What an earlier test has left when it failed goes. Pods that died are replaced, since the
+    kubelet lets those that die often wait; then all of them are ready."""
+    for name in shop.HOMES:
+        Server(name).let_go()
+    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", "--all", "--timeout", "120s",
+            check=False)
+    for namespace in ("databases", "cutover-system"):
+        for pod in pods_restarted(namespace):
+            kubectl("--namespace", namespace, "delete", "pod", pod, "--grace-period", "5")
+    kubectl("--namespace", "cutover-system", "rollout", "status", "deployment/cutover",
+            "--timeout", "60s")
+    for name in shop.HOMES:
+        Server(name).wait_until_ready()
+    kubectl("wait", "--for", "condition=Ready", "--timeout", "90s",
+            *[f"dbs/{name}" for name in shop.HOMES])
+
+
+def small_server():
+    """A copy of pg-dedicated whose volume is 120 MB of memory, of which 80 are free."""
+    template = get("statefulset", "pg-dedicated", "databases")
+    text = json.dumps({"apiVersion": "apps/v1", "kind": "StatefulSet",
+                       "metadata": {"name": SMALL, "namespace": "databases"},
+                       "spec": template["spec"]}).replace("pg-dedicated", SMALL)
+    stateful_set = json.loads(text)
+    stateful_set["spec"].pop("volumeClaimTemplates")
+    stateful_set["spec"]["template"]["spec"]["volumes"].append(
+        {"name": "data", "emptyDir": {"medium": "Memory", "sizeLimit": "120Mi"}})
+    apply(stateful_set)
+    apply({"apiVersion": "v1", "kind": "Service",
+           "metadata": {"name": SMALL, "namespace": "databases"},
+           "spec": {"clusterIP": "None", "publishNotReadyAddresses": True,
+                    "selector": {"server": SMALL}, "ports": [{"port": 5432}]}})
+    apply({"apiVersion": "cutover.dev/v1alpha1", "kind": "DatabaseServer",
+           "metadata": {"name": SMALL},
+           "spec": {"class": "Dedicated", "adminSecretRef": {"name": "pg-admin"},
+                    "endpoint": {"host": f"{SMALL}.databases.svc.cluster.local"}}})
+    kubectl("--namespace", "databases", "rollout", "status", f"statefulset/{SMALL}",
+            "--timeout", "90s")
+    kubectl("wait", "--for", "condition=Ready", "--timeout", "60s", f"dbs/{SMALL}")
+
+
+def remove_small_server():
+    kubectl("delete", "dbs", SMALL, "--ignore-not-found")
+    kubectl("--namespace", "databases", "delete", "statefulset,service", SMALL,
+            "--ignore-not-found")
+
+
+def two_sides_reported():
+    """Whether an operator's metrics claim, or have claimed, that both sides were writable."""
+    for pod in node.operators():
+        address = (get("pod", pod, "cutover-system") or {}).get("status", {}).get("podIP")
+        try:
+            with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
+                if re.search(r"^cutover_writable_sides\{.*\} 2", answer.read().decode(), re.M):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def remains_on(server, home):
+    """What a move has left on the server: sentences."""
+    remains = []
+    question = {
+        "a half-made database": "select count(*) from pg_database where datname like 'cutover%'",
+        "a replication slot": "select count(*) from pg_replication_slots",
+        "a role that carries the mark of a move":
+            "select count(*) from pg_shdescription where classoid = 'pg_authid'::regclass and "
+            "description like '%cutover%'",
+        "a session of the mover":
+            "select count(*) from pg_stat_activity where application_name like 'cutover-mover%'",
+    }
+    for what, statement in question.items():
+        if server.sql("postgres", statement) != "0":
+            remains.append(f"{what} on {server.name}")
+    if server.has_database(shop.DATABASE):
+        if server.name != home:
+            remains.append(f"the tenant's database on {server.name}")
+        elif server.sql(shop.DATABASE, "select count(*) from pg_namespace where nspname = "
+                                       "'cutover'") != "0":
+            remains.append(f"schema cutover on {server.name}")
+    return remains
+
+
+def remains(home):
+    found = [what for name in shop.HOMES for what in remains_on(Server(name), home)]
+    objects = kubectl("get", "jobs,configmaps,secrets,deployments,services", "--all-namespaces",
+                      "--selector", "cutover.dev/migration-uid", "--output", "name").split()
+    return found + objects
+
+
+def expect_nothing_left(home):
+    last = []
+
+    def clean():
+        last[:] = remains(home)
+        return not last
+
+    try:
+        wait_until("everything of the move is gone", 60, clean, 1)
+    except Failure as failure:
+        raise Failure(f"left behind: {', '.join(last)}") from failure
+
+
+def wait_for_end(case, history):
+    if not case.end.startswith("Gone"):
+        history.wait_for({case.end}, case.seconds)
+        return
+    wait_until("the migration is gone", case.seconds,
+               lambda: not get("tm", shop.MIGRATION, shop.NAMESPACE), 0.5)
+
+
+def check(case, move, sampler, home):
+    """The invariants, once the move has ended."""
+    if case.fault == fault_table.NAMESPACE:
+        wait_until("the namespace is gone", 120, lambda: not get("namespace", shop.NAMESPACE), 1)
+    wait_until(f"the tenant can write on {home} and nowhere else", CLOSED_SECONDS_MAX,
+               lambda: sampler.writable_now() == [home], 0.2)
+    if case.fault != fault_table.NAMESPACE:
+        shop.wait_until_counting(home)
+        move.acknowledged = shop.acknowledged() or move.acknowledged
+    expect(move.acknowledged, "writes were acknowledged before the fault")
+    shop.expect_nothing_lost(home, move.acknowledged)
+    both = sampler.both_writable()
+    expect(not both, f"at {both} the tenant could write on two servers")
+    expect(not two_sides_reported(), "cutover_writable_sides never is 2")
+
+
+def strike(case):
+    source = shop.ensure()
+    target = SMALL if case.fault == fault_table.FULL else next(
+        name for name in shop.HOMES[1:] if name != source)
+    Server(source).sql(shop.DATABASE, "set role shop; create table if not exists app.gate (n int); "
+                                      "truncate app.gate")
+    home = target if case.end in ("Completed", "GoneMoved") else source
+    sides = [Server(source), Server(target)]
+    with Sampler(sides, shop.DATABASE, "shop") as sampler, faults.History() as history:
+        move = faults.Move(source, target, history)
+        move.start(case)
+        faults.bring_into(move, case.phase)
+        struck_in, struck = history.phase(), time.time()
+        getattr(faults, case.fault)(move)
+        move.release()
+        if not case.end.startswith("Gone"):
+            move.approve()
+        wait_for_end(case, history)
+        ended = time.time()
+        check(case, move, sampler, home)
+        print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
+              f"{sampler.closed_seconds():.1f} s, {len(move.acknowledged)} writes acknowledged")
+        told(history, struck)
+    return home
+
+
+def told(history, since):
+    """Prints what the status said from the fault on, each sentence once."""
+    last = None
+    for moment, phase, message in history.seen:
+        if moment >= since and (phase, message) != last:
+            print(f"  {moment - since:6.1f} s {phase}: {message}")
+            last = (phase, message)
+
+
+def run(case):
+    make_whole()
+    if case.fault == fault_table.FULL:
+        small_server()
+    home = strike(case)
+    faults.mend(case.fault, home)
+    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", "--all", "--timeout", "120s",
+            check=False)
+    if case.fault == fault_table.FULL:
+        remove_small_server()
+    expect_nothing_left(home)
+
+
+def main():
+    cases = {case.name: case for case in fault_table.CASES}
+    case = cases.get(sys.argv[1]) if len(sys.argv) == 2 else None
+    if not case:
+        sys.exit(f"usage: {sys.argv[0]} NAME, one of:\n" + "\n".join(cases))
+    try:
+        run(case)
+    except (Failure, OSError) as failure:
+        traceback.print_exc(limit=4)
+        print(f"FAILED: {case.name}: {failure}", file=sys.stderr)
+        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", "--output", "wide", check=False))
+        print(json.dumps(shop.status().get("conditions", []), indent=1))
+        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
+                      "app.kubernetes.io/name=cutover", "--tail", "60", check=False))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which fault strikes in which phase, and how the move must end: the rows of
+docs/failure-modes.md.
+
+Data only, so that CMake and hack/tidy can read it without a cluster. Run as a program it prints
+one line per test: name, label, seconds until it is given up.
+"""
+
+from typing import NamedTuple
+
+OUTCOMES = {
+    "Completed": "and_the_move_completes",
+    "Failed": "and_the_tenant_stays_where_it_was",
+    "Aborted": "and_the_abort_is_finished",
+    "RolledBack": "and_the_tenant_goes_back",
+    "Gone": "and_the_tenant_stays_where_it_was",
+    "GoneMoved": "and_the_move_is_finished_first",
+}
+
+
+class Case(NamedTuple):
+    """One row: `fault` names a function of faults.py, `phase` where it strikes, `end` the phase in
+    which the migration must end ("Gone": the object vanishes and the tenant is at the source)."""
+
+    fault: str
+    phase: str
+    end: str
+    daily: bool = False  # Part of hack/test's default run.
+    seconds: int = 240  # For the whole test.
+
+    @property
+    def name(self):
+        phase = "".join("_" + c.lower() if c.isupper() else c for c in self.phase).lstrip("_")
+        return f"{self.fault}_in_{phase}_{OUTCOMES[self.end]}"
+
+
+LEADER = "the_leader_is_killed"
+BOTH = "both_operators_are_killed"
+API = "the_api_server_is_away_for_60_s"
+SOURCE = "the_source_server_is_killed"
+TARGET = "the_target_server_is_killed"
+MOVER = "the_mover_is_killed"
+CUT = "the_network_to_the_target_is_cut"
+FULL = "the_target_volume_is_full"
+TENANT_SECRET = "the_tenants_password_is_changed"
+ADMIN_SECRET = "the_admin_password_is_changed"
+PLACEMENT = "the_placement_is_deleted"
+MIGRATION = "the_migration_is_deleted"
+NAMESPACE = "the_namespace_is_deleted"
+ISOLATED = "the_leader_is_cut_off_from_the_api_server"
+VANISHED = "the_migration_vanishes_without_its_finalizer"
+
+CASES = [
+    Case(LEADER, "Preflight", "Completed"),
+    Case(LEADER, "BackingUp", "Completed"),
+    Case(LEADER, "Preparing", "Completed"),
+    Case(LEADER, "AwaitingCutover", "Completed"),
+    Case(LEADER, "Fencing", "Completed", daily=True),
+    Case(LEADER, "Copying", "Completed"),
+    Case(LEADER, "Finalizing", "Completed"),
+    Case(LEADER, "Verifying", "Completed"),
+    Case(LEADER, "Switching", "Completed"),
+    Case(LEADER, "Opening", "Completed", daily=True),
+    Case(LEADER, "Smoke", "Completed"),
+    Case(LEADER, "Admitting", "Completed"),
+    Case(LEADER, "Hypercare", "Completed"),
+    Case(LEADER, "Completing", "Completed"),
+    Case(LEADER, "Undoing", "Aborted", daily=True),
+    Case(LEADER, "RollingBack", "RolledBack", daily=True),
+    Case(BOTH, "Copying", "Completed"),
+    Case(BOTH, "Switching", "Completed", daily=True),
+    Case(BOTH, "Opening", "Completed"),
+    Case(API, "Copying", "Completed"),
+    Case(API, "Switching", "Completed"),
+    Case(SOURCE, "Fencing", "Completed"),
+    Case(SOURCE, "Copying", "Completed"),
+    Case(SOURCE, "Switching", "Completed"),
+    Case(SOURCE, "Smoke", "Completed"),
+    Case(TARGET, "Fencing", "Completed"),
+    Case(TARGET, "Copying", "Completed", daily=True),
+    Case(TARGET, "Opening", "Completed"),
+    Case(TARGET, "Smoke", "Completed"),
+    Case(MOVER, "Copying", "Completed"),
+    Case(CUT, "Copying", "Completed"),
+    Case(CUT, "Opening", "Completed"),
+    Case(FULL, "Copying", "Failed"),
+    Case(TENANT_SECRET, "AwaitingCutover", "Completed"),
+    Case(TENANT_SECRET, "Copying", "Completed"),
+    Case(ADMIN_SECRET, "Copying", "Completed"),
+    Case(PLACEMENT, "Copying", "Completed"),
+    Case(PLACEMENT, "Smoke", "Completed"),
+    Case(MIGRATION, "AwaitingCutover", "Gone"),
+    Case(MIGRATION, "Copying", "Gone"),
+    Case(MIGRATION, "Smoke", "Gone"),
+    Case(MIGRATION, "Hypercare", "GoneMoved"),
+    Case(NAMESPACE, "Copying", "Gone"),
+    Case(ISOLATED, "Copying", "Completed"),
+    Case(ISOLATED, "Switching", "Completed", daily=True),
+    Case(VANISHED, "AwaitingCutover", "Gone"),
+    Case(VANISHED, "Copying", "Gone", daily=True),
+    Case(VANISHED, "Switching", "Gone"),
+    Case(VANISHED, "Smoke", "GoneMoved"),
+]
+
+
+def main():
+    for case in CASES:
+        print(f"{case.name} {'e2e' if case.daily else 'e2e-long'} {case.seconds}")
+
+
+if __name__ == "__main__":
+    main()

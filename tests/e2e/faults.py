@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The faults of fault_table.py, and how a move is brought into the phase that one strikes."""
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+
+import node
+import shop
+from cluster import apply, expect, get, kill_leader, kubectl, leader, wait_until
+from server import Server, admin_password, set_admin_password
+
+GATE = {"name": "gate", "sql": {"query": "select count(*) from app.gate", "expected": "1"},
+        "timeoutSeconds": 120, "when": ["Smoke"]}
+IMPOSSIBLE = {"name": "impossible", "sql": {"query": "select 'a'", "expected": "b"},
+              "timeoutSeconds": 2, "when": ["Smoke"]}
+
+
+class History:
+    """Every phase and message of the migration, as a watch shows them."""
+
+    def __init__(self):
+        self.seen = []  # (time, phase, message)
+        self.news = threading.Condition()
+        self.stop = threading.Event()
+        self.watch = None
+        self.thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        if self.watch:
+            self.watch.kill()
+        self.thread.join(timeout=10)
+
+    def _follow(self):
+        while not self.stop.is_set():
+            self.watch = subprocess.Popen(
+                ["kubectl", "--namespace", shop.NAMESPACE, "get", "tm", shop.MIGRATION, "--watch",
+                 "--output", 'jsonpath={.status.phase}|{.status.message}{"\\n"}'],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for line in self.watch.stdout:
+                phase, _, message = line.strip().partition("|")
+                with self.news:
+                    self.seen.append((time.time(), phase, message))
+                    self.news.notify_all()
+            self.watch.wait()
+            time.sleep(0.2)
+
+    def phase(self):
+        return self.seen[-1][1] if self.seen else ""
+
+    def reached(self, phase):
+        return any(seen == phase for _, seen, _ in self.seen)
+
+    def wait_for(self, phases, seconds):
+        """The first phase of `phases` that is or was reached; another end is a failure."""
+        deadline = time.monotonic() + seconds
+        with self.news:
+            while True:
+                for phase in phases:
+                    if self.reached(phase):
+                        return phase
+                ended = [(p, m) for _, p, m in self.seen if p in shop.ENDS]
+                expect(not ended, f"it ended before {phases}: {ended[-1:]}")
+                left = deadline - time.monotonic()
+                expect(left > 0, f"not within {seconds} s: {phases}; the last: {self.seen[-1:]}")
+                self.news.wait(min(left, 1))
+
+
+class Move:
+    """One move of the shop, held where it is to be struck."""
+
+    def __init__(self, source, target, history):
+        self.source, self.target, self.history = Server(source), Server(target), history
+        self.approved = False
+        self.acknowledged = []
+
+    def start(self, case):
+        spec = {"cutover": {"approval": "Manual"}}
+        if case.phase == "Smoke":
+            spec["checks"] = [GATE]
+        elif case.phase == "RollingBack":
+            spec["checks"] = [IMPOSSIBLE]
+        elif case.phase == "Hypercare":
+            spec["hypercare"] = {"durationSeconds": 15}
+        elif case.phase == "BackingUp":
+            spec["backup"] = {"mode": "Required", "claimName": "acknowledged"}
+        apply(shop.migration(self.target.name, **spec))
+
+    def approve(self):
+        if not self.approved:
+            self.history.wait_for({"AwaitingCutover"}, 120)
+            self.acknowledged = shop.acknowledged()
+            kubectl("--namespace", shop.NAMESPACE, "annotate", "tm", shop.MIGRATION,
+                    "cutover.dev/approve=go")
+            self.approved = True
+
+    def hold_row(self, server):
+        server.hold(shop.DATABASE, "select 1 from cutover.control for update")
+
+    def wait_until_blocked(self, server):
+        wait_until(f"the operator waits for {server.name}'s control row", 30, lambda: server.answer(
+            "postgres", "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
+                        f"datname = '{shop.DATABASE}'") not in (None, "0"), 0.05)
+
+    def release(self):
+        """Ends every hold, and lets the move go on."""
+        for server in (self.source, self.target):
+            server.let_go()
+        if self.history.phase() not in {"Undoing", "RollingBack"} | shop.ENDS:
+            self.target.answer(shop.DATABASE, "insert into app.gate values (1)")
+
+
+def _in_fencing(move):
+    move.history.wait_for({"AwaitingCutover"}, 120)
+    move.hold_row(move.source)
+    move.approve()
+    move.wait_until_blocked(move.source)
+
+
+def _in_copying(move):
+    move.approve()
+    move.history.wait_for({"Copying"}, 60)
+    wait_until("rows are being copied", 60, lambda: move.target.answer(
+        "postgres", "select count(*) from pg_stat_activity where query ilike 'copy%' and "
+                    f"state = 'active' and datname = '{shop.DATABASE}'") not in (None, "0"), 0.02)
+
+
+def _in_switching(move):
+    move.approve()
+    move.history.wait_for({"Copying"}, 60)
+    move.hold_row(move.source)
+    move.history.wait_for({"Switching"}, 60)
+    move.wait_until_blocked(move.source)
+
+
+def _in_opening(move):
+    _in_switching(move)
+    move.hold_row(move.target)
+    move.source.let_go()
+    move.history.wait_for({"Opening"}, 60)
+    move.wait_until_blocked(move.target)
+
+
+def _in_undoing(move):
+    _in_copying(move)
+    move.hold_row(move.source)
+    kubectl("--namespace", shop.NAMESPACE, "annotate", "tm", shop.MIGRATION,
+            "cutover.dev/abort=stop")
+    move.history.wait_for({"Undoing"}, 60)
+    move.wait_until_blocked(move.source)
+
+
+def _in_rolling_back(move):
+    move.approve()
+    move.history.wait_for({"Smoke"}, 90)
+    move.hold_row(move.target)
+    move.history.wait_for({"RollingBack"}, 60)
+    move.wait_until_blocked(move.target)
+
+
+_HELD = {"Fencing": _in_fencing, "Copying": _in_copying, "Switching": _in_switching,
+         "Opening": _in_opening, "Undoing": _in_undoing, "RollingBack": _in_rolling_back}
+_BEFORE_APPROVAL = {"Preflight", "BackingUp", "Preparing", "AwaitingCutover"}
+
+
+def bring_into(move, phase):
+    """Until the move is in `phase`: held there where a lock can do that, else just seen there."""
+    if phase in _HELD:
+        _HELD[phase](move)
+        return
+    if phase not in _BEFORE_APPROVAL:
+        move.approve()
+    move.history.wait_for({phase}, 120)
+
+
+# --- the faults: each takes the move; what it leaves broken it mends itself -----------------------
+
+
+def the_leader_is_killed(_):
+    kill_leader()
+
+
+def both_operators_are_killed(_):
+    for pod in node.operators():
+        node.kill_in_pod("cutover-system", pod, "cutover-operato")
+
+
+def the_api_server_is_away_for_60_s(move):
+    server = node.ApiServer()
+    server.kill()
+    time.sleep(2)
+    # What was under way when it went goes on: the journal, if that is where the move is held.
+    move.release()
+    time.sleep(58)
+    server.start()
+
+
+def _kill_server(server):
+    expect(node.kill_in_pod("databases", server.pod, "postgres"), f"{server.name} runs")
+    time.sleep(0.5)
+    server.wait_until_ready()
+
+
+def the_source_server_is_killed(move):
+    _kill_server(move.source)
+
+
+def the_target_server_is_killed(move):
+    _kill_server(move.target)
+
+
+def the_mover_is_killed(_):
+    pods = kubectl("--namespace", "cutover-system", "get", "pods", "--selector",
+                   "cutover.dev/migration-uid", "--output",
+                   "jsonpath={.items[*].metadata.name}").split()
+    expect(any([node.kill_in_pod("cutover-system", pod, "cutover-mover") for pod in pods]),
+           "a mover ran")
+
+
+def the_network_to_the_target_is_cut(move):
+    with node.packets_dropped("databases", move.target.pod, "postgres", "INPUT", "-p", "tcp",
+                              "--dport", "5432", "!", "-s", "10.88.0.1"):
+        move.release()
+        time.sleep(30)
+
+
+def the_target_volume_is_full(_):
+    """The target of this case is a server whose volume is too small."""
+
+
+def _patch_secret(namespace, name, **values):
+    kubectl("--namespace", namespace, "patch", "secret", name, "--type", "merge", "--patch",
+            json.dumps({"stringData": values}))
+
+
+def the_tenants_password_is_changed(move):
+    move.source.sql("postgres", "alter role shop password 'another-secret'")
+    _patch_secret(shop.NAMESPACE, "shop-db", password="another-secret")
+
+
+def the_admin_password_is_changed(_):
+    servers = [Server(name) for name in shop.HOMES]
+    for server in servers:
+        server.sql("postgres", "alter role postgres password 'another-admin-secret'")
+    set_admin_password("another-admin-secret")
+    _patch_secret("cutover-system", "pg-admin", password=admin_password())
+
+
+def the_placement_is_deleted(_):
+    kubectl("--namespace", shop.NAMESPACE, "delete", "dbp", "shop", "--wait=false")
+
+
+def the_migration_is_deleted(_):
+    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", shop.MIGRATION, "--wait=false")
+
+
+def the_namespace_is_deleted(_):
+    kubectl("delete", "namespace", shop.NAMESPACE, "--wait=false")
+
+
+def the_leader_is_cut_off_from_the_api_server(move):
+    name, _ = leader()
+    address = get("pod", name, "cutover-system")["status"]["podIP"]
+    api = get("service", "kubernetes", "default")["spec"]["clusterIP"]
+    with contextlib.ExitStack() as cut:
+        for where in (api, "10.88.0.1"):
+            cut.enter_context(node.packets_dropped("cutover-system", name, "cutover-operato",
+                                                   "OUTPUT", "-p", "tcp", "-d", where))
+        time.sleep(12)  # It must have given up after 10 s without a renewal.
+        until = time.monotonic() + 18
+        move.release()
+        while time.monotonic() < until:
+            for server in (move.source, move.target):
+                sessions = server.answer("postgres", "select count(*) from pg_stat_activity where "
+                                                     f"client_addr = '{address}'")
+                expect(sessions in (None, "0"), f"the deposed leader still uses {server.name}")
+            time.sleep(0.5)
+
+
+def the_migration_vanishes_without_its_finalizer(_):
+    where = ["--namespace", shop.NAMESPACE]
+    kubectl(*where, "patch", "tm", shop.MIGRATION, "--type", "merge", "--patch",
+            '{"metadata": {"finalizers": null}}')
+    kubectl(*where, "delete", "tm", shop.MIGRATION, "--wait=false")
+
+
+def mend(fault, home):
+    """What stays different after a fault, so that the next test finds the world as it was."""
+    if fault == "the_placement_is_deleted":
+        apply(shop.placement(home))
+    elif fault == "the_tenants_password_is_changed":
+        for name in shop.HOMES:
+            Server(name).sql("postgres", "do $$ begin if to_regrole('shop') is not null then "
+                                         "alter role shop password 'shop-secret'; end if; end $$")
+        _patch_secret(shop.NAMESPACE, "shop-db", password="shop-secret")
+        kubectl("--namespace", shop.NAMESPACE, "delete", "pods", "--selector", "app=counter")
+    elif fault == "the_admin_password_is_changed":
+        for name in shop.HOMES:
+            Server(name).sql("postgres", "alter role postgres password 'demo-superuser'")
+        set_admin_password("demo-superuser")
+        _patch_secret("cutover-system", "pg-admin", password="demo-superuser")

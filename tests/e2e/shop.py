@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tenant that is no Odoo: a program that counts in a table, behind a Service of the operator.
+
+It moves in seconds, so the faults are tried on it. What it writes it also remembers in a file of
+its own, once the server has acknowledged it.
+"""
+
+from cluster import Failure, apply, expect, get, kubectl, wait_until
+from server import Server
+
+NAMESPACE = "shop"
+DATABASE = "shop"
+MIGRATION = "shop-moves"
+HOMES = ("pg-shared", "pg-dedicated", "pg-dedicated-2")
+ENDS = {"Completed", "Failed", "Aborted", "RolledBack"}
+PROGRAM = """
+n=$(($(tail -n 1 /acknowledged/numbers 2>/dev/null || echo 0) + 1000))
+while :; do
+  n=$((n + 1))
+  psql -XAtq -c "insert into counted values ($n)" && echo $n >>/acknowledged/numbers
+  sleep 0.2
+done
+"""
+# 40 MB, so that a copy takes long enough to be hit in the middle.
+BALLAST = ("create table app.ballast as select n, repeat(md5(n::text), 8) as text "
+           "from generate_series(1, 140000) n")
+
+
+def _objects(server):
+    variables = [{"name": "PGHOST", "value": "shop-db"}, {"name": "PGUSER", "value": "shop"},
+                 {"name": "PGDATABASE", "value": "shop"},
+                 {"name": "PGCONNECT_TIMEOUT", "value": "2"},
+                 {"name": "PGPASSWORD",
+                  "valueFrom": {"secretKeyRef": {"name": "shop-db", "key": "password"}}}]
+    pod = {"terminationGracePeriodSeconds": 1, "enableServiceLinks": False,
+           "securityContext": {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000},
+           "volumes": [{"name": "acknowledged",
+                        "persistentVolumeClaim": {"claimName": "acknowledged"}}],
+           "containers": [{"name": "counter", "image": "cutover.local/tools:dev",
+                           "imagePullPolicy": "Never", "command": ["bash", "-c", PROGRAM],
+                           "env": variables, "volumeMounts": [
+                               {"name": "acknowledged", "mountPath": "/acknowledged"}]}]}
+    meta = {"namespace": NAMESPACE}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-db", **meta},
+         "stringData": {"password": "shop-secret", "port": "5432",
+                        "host": f"{server}.databases.svc.cluster.local"}},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+         "metadata": {"name": "acknowledged", **meta},
+         "spec": {"accessModes": ["ReadWriteOnce"],
+                  "resources": {"requests": {"storage": "100Mi"}}}},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "counter", **meta},
+         "spec": {"replicas": 1, "strategy": {"type": "Recreate"},
+                  "selector": {"matchLabels": {"app": "counter"}},
+                  "template": {"metadata": {"labels": {"app": "counter"}}, "spec": pod}}},
+        placement(server),
+    ]
+
+
+def placement(server):
+    return {"apiVersion": "cutover.dev/v1alpha1", "kind": "DatabasePlacement",
+            "metadata": {"name": "shop", "namespace": NAMESPACE},
+            "spec": {"database": {"name": DATABASE, "owner": "shop",
+                                  "passwordSecretRef": {"name": "shop-db", "key": "password"}},
+                     "class": "Shared", "serverName": server, "profile": {"type": "Generic"},
+                     "connection": {"service": {"name": "shop-db"},
+                                    "secret": {"name": "shop-db",
+                                               "keys": {"host": "host", "port": "port"}}},
+                     "workloads": [{"kind": "Deployment", "name": "counter"}]}}
+
+
+def migration(target, **spec):
+    body = {"placementRef": {"name": "shop"}, "target": {"serverName": target},
+            "strategy": "Offline", "backup": {"mode": "Skip"},
+            "source": {"retentionSeconds": 0, "reclaimPolicy": "Delete"}, **spec}
+    return {"apiVersion": "cutover.dev/v1alpha1", "kind": "TenantMigration",
+            "metadata": {"name": MIGRATION, "namespace": NAMESPACE}, "spec": body}
+
+
+def status():
+    found = get("tm", MIGRATION, NAMESPACE)
+    return found.get("status", {}) if found else {}
+
+
+def home():
+    """Name of the server that holds the tenant's open database, as the servers say."""
+    homes = [name for name in HOMES if Server(name).sql(
+        "postgres", f"select count(*) from pg_database where datname = '{DATABASE}' and "
+                    "datconnlimit <> 0") == "1"]
+    expect(len(homes) < 2, f"the tenant's database is open on {homes}")
+    return homes[0] if homes else ""
+
+
+def acknowledged():
+    text = kubectl("--namespace", NAMESPACE, "exec", "deployment/counter", "--", "cat",
+                   "/acknowledged/numbers", check=False)
+    return [int(line) for line in text.split()]
+
+
+def counted(server):
+    return {int(n) for n in Server(server).sql(DATABASE, "select n from app.counted").split()}
+
+
+def expect_nothing_lost(server, numbers):
+    found = counted(server)
+    lost = [n for n in numbers if n not in found]
+    expect(not lost, f"{len(lost)} acknowledged numbers lost, the first: {lost[:3]}")
+
+
+def remove():
+    """The tenant and all of its databases."""
+    kubectl("--namespace", NAMESPACE, "delete", "tm", "--all", "--timeout", "120s", check=False)
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout", "120s")
+    for name in HOMES:
+        Server(name).sql("postgres", "drop database if exists shop with (force)")
+        Server(name).sql("postgres", "drop role if exists shop")
+
+
+def _make_database(server):
+    server.sql("postgres", "create role shop login password 'shop-secret'")
+    server.sql("postgres", "create database shop owner shop")
+    server.sql("shop", "set role shop; create schema app; "
+                       "alter role shop in database shop set search_path = app, public; "
+                       f"create table app.counted (n bigint primary key); {BALLAST}")
+
+
+def ensure():
+    """The tenant works: made where it is missing, on the server that has its database. Returns
+    that server's name."""
+    server = home()
+    if not server:
+        remove()
+        server = "pg-dedicated"
+        _make_database(Server(server))
+    if not get("dbp", "shop", NAMESPACE):
+        for obj in _objects(server):
+            apply(obj)
+    try:
+        wait_until("the placement is ready", 90, lambda: any(
+            c["type"] == "Ready" and c["status"] == "True"
+            for c in (get("dbp", "shop", NAMESPACE) or {}).get("status", {}).get("conditions", [])))
+    except Failure as failure:
+        raise Failure(f"{failure}: {get('dbp', 'shop', NAMESPACE)}") from failure
+    wait_until_counting(server)
+    return server
+
+
+def wait_until_counting(server, seconds=90):
+    """Writes arrive at the server."""
+    there = Server(server)
+    question = "select coalesce(max(n), 0) from app.counted"
+    before = wait_until("the table answers", seconds, lambda: there.answer(DATABASE, question), 0.2)
+    wait_until(f"counting goes on, on {server}", seconds, lambda: int(
+        there.answer(DATABASE, question) or before) > int(before), 0.2)
+
+
+def moves():
+    """A whole move, and that the workload's host stays what it was."""
+    source = ensure()
+    target = next(name for name in HOMES[1:] if name != source)
+    address = get("service", "shop-db", NAMESPACE)["spec"]["clusterIP"]
+    apply(migration(target))
+    wait_until("the move is complete", 240, lambda: status().get("phase") == "Completed" or expect(
+        status().get("phase") not in ENDS - {"Completed"}, f"it ended: {status()}"))
+    wait_until_counting(target)
+    numbers = acknowledged()
+    expect_nothing_lost(target, numbers)
+    expect(get("service", "shop-db", NAMESPACE)["spec"]["clusterIP"] == address,
+           "the workload's host has not changed")
+    wait_until("the source is dropped", 60, lambda: not Server(source).has_database(DATABASE))
+    kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "60s")
+    print(f"{len(numbers)} numbers acknowledged, none lost")
