@@ -9,6 +9,7 @@
 #include "operator/api/tenant_migration.h"
 #include "operator/kube/resource.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/reconciler.h"
 #include "reconcilers/placement/reconciler.h"
 #include "reconcilers/server/reconciler.h"
@@ -79,6 +80,7 @@ class Controllers::Impl {
     placement::AddPlacementController(parts.manager, placements_, servers_, migrations_,
                                       placement_);
     AddMigrationController();
+    AddSweeper();
     for (const auto& controller : parts.manager.controllers()) parts.runtime.Add(*controller);
   }
 
@@ -87,6 +89,7 @@ class Controllers::Impl {
     server::ServerReconcilerOptions options;
     options.operator_namespace = parts_.flags.namespace_name;
     options.workers = parts_.flags.workers;
+    options.orphans = [this](const std::string& server) { return sweeper_.FindingsOn(server); };
     return options;
   }
 
@@ -144,6 +147,28 @@ class Controllers::Impl {
         });
   }
 
+  // One key: a sweep is of everything. After a migration is gone, when a server is new or somebody
+  // has answered on it, and from then on as often as the sweeper says.
+  void AddSweeper() {
+    kube::ControllerOptions options;
+    options.name = "orphans";
+    options.workers = 1;
+    const kube::Key everything{"", "everything"};
+    kube::Controller& controller = parts_.manager.AddController(
+        options, [this](std::stop_token stop, Deadline deadline, const kube::Key&) {
+          return sweeper_.Sweep(stop, deadline);
+        });
+    migrations_.AddHandler(
+        [&controller, everything](kube::Change change, const auto&, const auto&, const auto&) {
+          if (change == kube::Change::kDeleted) controller.Enqueue(everything);
+        });
+    servers_.AddHandler([&controller, everything](kube::Change, const auto&, const auto& before,
+                                                  const auto& after) {
+      if (!before || !after || before->meta.annotations != after->meta.annotations)
+        controller.Enqueue(everything);
+    });
+  }
+
   const ControllerParts parts_;
   wiring::SystemResolver resolver_;
   kube::Store<api::DatabaseServer>& servers_;
@@ -153,6 +178,7 @@ class Controllers::Impl {
   placement::PlacementReconciler placement_;
   const migration::ClusterContext context_;
   migration::MigrationReconciler migration_;
+  migration::Sweeper sweeper_{context_};
 };
 
 Controllers::Controllers(const ControllerParts& parts) : impl_(std::make_unique<Impl>(parts)) {}

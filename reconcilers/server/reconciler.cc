@@ -12,6 +12,17 @@
 namespace cutover::server {
 namespace {
 
+// The condition exists only while there is something to say.
+void NoteOrphans(const std::string& findings, int64_t generation, WallTime now,
+                 api::DatabaseServerStatus& status) {
+  if (findings.empty())
+    status.conditions.Remove("OrphansFound");
+  else
+    status.conditions.Set({"OrphansFound", api::ConditionStatus::kTrue, "MigrationVanished",
+                           findings, generation, std::nullopt},
+                          now);
+}
+
 // All that a watch of Secrets is for here: that one of this name has changed. What is in them is
 // read when it is needed, and never kept.
 struct SecretName {
@@ -66,7 +77,8 @@ Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline de
   if (!login && !IsLoginIncomplete(login.error())) return tl::make_unexpected(login.error());
   const Result<pg::ServerFacts> probe = Observe(stop, deadline, login);
   if (stop.stop_requested()) return kube::Step::Done();
-  const api::DatabaseServerStatus status = DecideStatus(server, probe, clock_.WallNow());
+  api::DatabaseServerStatus status = DecideStatus(server, probe, clock_.WallNow());
+  NoteOrphans(options_.orphans(server.meta.name), server.meta.generation, clock_.WallNow(), status);
 
   // Compared as they are written: what encoding shortens must not look like a change.
   const Json encoded = api::EncodeStatus(status);

@@ -22,6 +22,11 @@ struct ServerReconcilerOptions {
   std::chrono::seconds probe_interval{30};
   std::chrono::seconds probe_timeout{10};  ///< So that a dead server holds one worker this long.
   int workers = 8;
+  /// What vanished migrations have left on the server of this name, for a person to resolve;
+  /// empty: nothing. Becomes condition OrphansFound.
+  std::function<std::string(const std::string& server_name)> orphans = [](const auto&) {
+    return std::string();
+  };
 };
 
 /// Looks at a server with the given login.

@@ -79,6 +79,7 @@ class ClusterWorld final : public World {
   Status RecordLedger(const Call& call);
   Status CreateBackupJob(const Call& call);
   Status CreateCopyJob(const Call& call);
+  Status RaiseTargetEpoch(const Call& call, DatabaseSide& target);
   Status DeleteJobs(const Call& call);
   Status ApplyWiring(const Call& call);
   Status PlaceOn(const Call& call, const std::string& server_name);

@@ -2,6 +2,7 @@
 #include "operator/kube/error.h"
 #include "operator/kube/finalizer.h"
 #include "operator/kube/metadata.h"
+#include "postgres/control.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/wiring/maintenance.h"
@@ -90,6 +91,11 @@ Status ClusterWorld::RecordLedger(const Call& call) {
     return RetryError("PlacementNotFound", "DatabasePlacement " + key.ToString() + " is gone");
   TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
   Ledger ledger;
+  ledger.migration = Json::Object({{"namespace", migration.meta.namespace_name},
+                                   {"name", migration.meta.name},
+                                   {"attempt", migration.status.attempt},
+                                   {"sourceServerName", migration.status.source_server_name},
+                                   {"targetServerName", migration.spec.target_server_name}});
   ledger.placement = std::move(*object);
   TRY_ASSIGN(ledger.workloads, wiring::RecordWorkloads(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.routes, wiring::RecordRoutes(stop, deadline, context_.client, placement));
@@ -123,12 +129,24 @@ Status ClusterWorld::CreateBackupJob(const Call& call) {
                         job);
 }
 
+// The mover works only under a control row that has reached its order's epoch. When the leader
+// has changed since the target was prepared, this Job is the first thing that the new one does
+// there.
+Status ClusterWorld::RaiseTargetEpoch(const Call& call, DatabaseSide& target) {
+  TRY_ASSIGN(pg::Connection * inside, target.InDatabase(call.stop, call.deadline));
+  return pg::WithEpoch(
+      call.stop, call.deadline, *inside,
+      pg::Claim{call.migration.meta.uid, context_.config.epoch(), pg::Side::kTarget},
+      [](pg::Transaction&, const pg::Control&) { return Ok(); });
+}
+
 // As the administrator on both sides, in the operator's namespace, where those passwords are.
 Status ClusterWorld::CreateCopyJob(const Call& call) {
   TRY_ASSIGN(DatabaseSide * source, Source(call));
   TRY_ASSIGN(DatabaseSide * target, Target(call));
   TRY_ASSIGN(api::DatabaseServer source_server, ReadServer(call, source->server_name()));
   TRY_ASSIGN(api::DatabaseServer target_server, ReadServer(call, target->server_name()));
+  TRY(RaiseTargetEpoch(call, *target));
   MoverJob job;
   job.spec.kind = mover::JobKind::kClone;
   job.spec.migration_uid = call.migration.meta.uid;

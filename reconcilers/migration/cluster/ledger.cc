@@ -13,7 +13,8 @@ constexpr char kKey[] = "ledger.json";
 Result<Ledger> Decode(const Json& secret) {
   TRY_ASSIGN(std::string text, wiring::DecodeBase64(secret.At({"data", kKey}).StringRef()));
   TRY_ASSIGN(Json json, Json::Parse(text));
-  return Ledger{json["placement"], json["workloads"], json["routes"], json["wiring"]};
+  return Ledger{json["migration"], json["placement"], json["workloads"], json["routes"],
+                json["wiring"]};
 }
 
 }  // namespace
@@ -31,10 +32,27 @@ Result<std::optional<Ledger>> ReadLedger(std::stop_token stop, Deadline deadline
   return std::optional<Ledger>(std::move(ledger));
 }
 
+Result<std::vector<FoundLedger>> ListLedgers(std::stop_token stop, Deadline deadline,
+                                             kube::Client& client, const std::string& ns) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.label_selector = api::kMigrationUidLabel;
+  TRY_ASSIGN(kube::ObjectList secrets, client.List(stop, deadline, kube::kSecret, options));
+  std::vector<FoundLedger> found;
+  for (const Json& secret : secrets.items) {
+    auto ledger = Decode(secret);
+    if (!ledger) continue;  // Some other Secret that carries our label.
+    std::string uid = secret.At({"metadata", "labels", api::kMigrationUidLabel}).AsString();
+    found.push_back({std::move(uid), std::move(*ledger)});
+  }
+  return found;
+}
+
 Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration,
                        const Ledger& ledger) {
-  Json json = Json::Object({{"placement", ledger.placement},
+  Json json = Json::Object({{"migration", ledger.migration},
+                            {"placement", ledger.placement},
                             {"workloads", ledger.workloads},
                             {"routes", ledger.routes},
                             {"wiring", ledger.wiring}});

@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "operator/api/tenant_migration.h"
 #include "operator/base/deadline.h"
@@ -14,11 +15,12 @@
 namespace cutover::migration {
 
 /// What Kubernetes objects were before the migration changed them: the placement, replica counts,
-/// routes, wiring.
+/// routes, wiring. And which migration that was, for whoever finds the ledger without it.
 /// It lives in a Secret of the operator's namespace, since wiring holds passwords and a tenant must
 /// not be able to lose it. (What the databases were is recorded in the source database, beside what
 /// it describes: postgres/control.h.)
 struct Ledger {
+  Json migration;  ///< namespace, name, attempt, sourceServerName, targetServerName.
   Json placement;  ///< The DatabasePlacement itself: later changes of its spec do not mix in.
   Json workloads;
   Json routes;
@@ -34,6 +36,15 @@ std::string LedgerName(const api::TenantMigration& migration);
 Result<std::optional<Ledger>> ReadLedger(std::stop_token stop, Deadline deadline,
                                          kube::Client& client, const std::string& ns,
                                          const api::TenantMigration& migration);
+
+struct FoundLedger {
+  std::string migration_uid;
+  Ledger ledger;
+};
+
+/// Every ledger there is in the operator's namespace `ns`.
+Result<std::vector<FoundLedger>> ListLedgers(std::stop_token stop, Deadline deadline,
+                                             kube::Client& client, const std::string& ns);
 
 /// Writes the ledger unless there is one: the first record of what was there wins, because a later
 /// look may already see our own changes.

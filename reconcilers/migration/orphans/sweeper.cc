@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/orphans/sweeper.h"
+
+#include <optional>
+#include <utility>
+
+#include "operator/base/log.h"
+#include "operator/base/mutex.h"
+#include "operator/kube/error.h"
+#include "operator/kube/metadata.h"
+#include "postgres/control.h"
+#include "postgres/fence.h"
+#include "reconcilers/migration/cluster/jobs.h"
+#include "reconcilers/migration/step.h"
+#include "reconcilers/server/admin_login.h"
+
+namespace cutover::migration {
+namespace {
+
+// Events tell of migrations that vanish; this is for those that vanished while nobody looked.
+constexpr std::chrono::minutes kInterval{5};
+// A server that was away, or a workload that is not ready yet.
+constexpr std::chrono::seconds kUnsettledInterval{10};
+constexpr std::chrono::seconds kServerBound{10};  // So that a dead server holds up little.
+constexpr int kRoundsMax = 200;  // Of one remedy in one sweep; a whole rollback takes about 20.
+
+// A ghost has no object, so its status is written nowhere but into the ghost itself.
+class GhostWorld final : public World {
+ public:
+  explicit GhostWorld(World& world) : world_(world) {}
+
+  Observation Observe(std::stop_token stop, Deadline deadline,
+                      const api::TenantMigration& migration) override {
+    return world_.Observe(stop, deadline, migration);
+  }
+  Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
+                 Intent intent) override {
+    if (intent == Intent::kRemoveFinalizer) return Ok();
+    return world_.Perform(stop, deadline, migration, intent);
+  }
+  Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
+                             const api::TenantMigrationStatus&) override {
+    return std::string();
+  }
+
+ private:
+  World& world_;
+};
+
+std::string Called(const std::string& uid, const Ledger* ledger) {
+  if (ledger == nullptr) return "migration uid " + uid;
+  return "TenantMigration " + ledger->migration["namespace"].AsString() + "/" +
+         ledger->migration["name"].AsString() + " (uid " + uid + ")";
+}
+
+std::string HowToResolve(const std::string& server_name, const std::string& uid) {
+  return "kubectl annotate dbs " + server_name + " " + kResolveOrphanAnnotation + "=" + uid;
+}
+
+void Append(std::string& sentences, const std::string& sentence) {
+  sentences += (sentences.empty() ? "" : "; ") + sentence;
+}
+
+}  // namespace
+
+/// What a sweep has seen, and what it makes of it.
+struct Sweeper::Look {
+  /// A database that nobody may enter, or that was only half made, and whose migration it says.
+  struct Stranger {
+    std::string server_name;
+    std::string database;
+    std::string migration_uid;
+    std::optional<pg::Control> control;  ///< Nothing: half made.
+    pg::ConnectOptions admin;
+  };
+
+  std::vector<FoundLedger> ledgers;
+  std::set<std::string> job_uids;
+  std::vector<Stranger> strangers;
+  std::set<std::string> living;
+  std::map<std::string, std::string> consents;  ///< Server → the uid that somebody named there.
+  std::map<std::string, std::string> findings;
+
+  bool Consents(const std::string& server_name, const std::string& uid) const {
+    auto found = consents.find(server_name);
+    return found != consents.end() && found->second == uid;
+  }
+};
+
+// Whoever is listed last cannot have been made after what was found of him.
+Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadline) {
+  Look look;
+  const std::string& home = context_.config.namespace_name;
+  TRY_ASSIGN(look.ledgers, ListLedgers(stop, deadline, context_.client, home));
+  kube::ListOptions labelled;
+  labelled.label_selector = api::kMigrationUidLabel;
+  auto jobs = context_.client.List(stop, deadline, kube::kJob, labelled);
+  if (!jobs && kube::IsForbidden(jobs.error())) {
+    labelled.ns = home;  // Tenants' namespaces are not open to us as a whole.
+    jobs = context_.client.List(stop, deadline, kube::kJob, labelled);
+  }
+  if (!jobs) return tl::make_unexpected(jobs.error());
+  for (const Json& job : jobs->items)
+    look.job_uids.insert(job.At({"metadata", "labels", api::kMigrationUidLabel}).AsString());
+  TRY_ASSIGN(auto servers, context_.client.List(stop, deadline, kube::kDatabaseServer, {}));
+  for (const Json& object : servers.items) {
+    auto server = api::DecodeDatabaseServer(object);
+    if (!server) continue;
+    look.consents[server->meta.name] = server->meta.Annotation(kResolveOrphanAnnotation);
+    FindStrangers(stop, deadline, *server, look);
+  }
+  TRY_ASSIGN(auto migrations, context_.client.List(stop, deadline, kube::kTenantMigration, {}));
+  for (const Json& migration : migrations.items) look.living.insert(kube::UidOf(migration));
+  return look;
+}
+
+// The server's own catalogue names those worth a connection: what a fence or an unfinished creation
+// looks like from outside. A server that cannot be asked is asked again at the next sweep.
+void Sweeper::FindStrangers(std::stop_token stop, Deadline deadline,
+                            const api::DatabaseServer& server, Look& look) {
+  deadline = deadline.OrAfter(kServerBound);
+  auto admin =
+      server::AdminLogin(stop, deadline, context_.client, context_.config.namespace_name, server);
+  if (!admin) return;
+  auto beside = pg::Connection::Open(stop, deadline, *admin);
+  if (!beside) return;
+  auto rows = beside->Query(stop, deadline,
+                            "SELECT datname, coalesce(substring(datname"
+                            " FROM '^cutover_new_(.*)$'), '') FROM pg_catalog.pg_database"
+                            " WHERE datallowconn AND NOT datistemplate"
+                            " AND (datconnlimit = 0 OR datname LIKE 'cutover\\_new\\_%')");
+  if (!rows) return;
+  for (pg::Row row : *rows) {
+    Look::Stranger stranger{server.meta.name, row.Text(0), row.Text(1), {}, *admin};
+    auto inside = pg::Connection::Open(stop, deadline, admin->WithDatabase(stranger.database));
+    if (!inside) continue;
+    auto control = pg::ReadControl(stop, deadline, *inside);
+    if (!control) continue;
+    if (*control) stranger.migration_uid = (*control)->migration_uid;
+    stranger.control = std::move(*control);
+    if (!stranger.migration_uid.empty()) look.strangers.push_back(std::move(stranger));
+  }
+}
+
+Status Sweeper::DeleteJobs(std::stop_token stop, Deadline deadline, const Look& look) {
+  for (const std::string& uid : look.job_uids) {
+    if (look.living.contains(uid)) continue;
+    LogWarn("deleting the Jobs of a migration that no longer exists", {{"migrationUID", uid}});
+    api::TenantMigration gone;
+    gone.meta.uid = uid;
+    Status everywhere =
+        DeleteMoverJobs(stop, deadline, context_.client, /*every namespace*/ "", gone);
+    if (!everywhere && kube::IsForbidden(everywhere.error()))
+      everywhere =
+          DeleteMoverJobs(stop, deadline, context_.client, context_.config.namespace_name, gone);
+    TRY(std::move(everywhere));
+  }
+  return Ok();
+}
+
+// True when nothing more is to be done without a person.
+bool Sweeper::Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found,
+                     Look& look) {
+  const std::string& uid = found.migration_uid;
+  const std::string source = found.ledger.migration["sourceServerName"].AsString();
+  const std::string target = found.ledger.migration["targetServerName"].AsString();
+  ClusterWorld world(context_);
+  Observation seen = world.Observe(stop, deadline, GhostOf(uid, found.ledger, Remedy::kReport));
+  const bool consent = look.Consents(source, uid) || look.Consents(target, uid);
+  const Advice advice = Advise(seen.source, seen.target, consent);
+  const std::string found_it =
+      "left by " + Called(uid, &found.ledger) + ", which no longer exists: " + advice.message;
+  if (advice.remedy == Remedy::kReport) {
+    std::string finding = found_it;
+    if (seen.target.known() && seen.target->state == ControlState::kOpen)
+      finding += "; to let the tenant stay on the target: " + HowToResolve(target, uid);
+    LogError("a migration vanished and left what a person must decide",
+             Error{Disposition::kTerminal, "OrphanFound", finding});
+    Append(look.findings[source], finding);
+    if (target != source) Append(look.findings[target], finding);
+    return true;
+  }
+  LogWarn("settling what a vanished migration left", {{"migrationUID", uid}, {"why", found_it}});
+  std::string last_words = advice.message;
+  if (advice.remedy != Remedy::kWait &&
+      Pursue(stop, deadline, advice.remedy, GhostOf(uid, found.ledger, advice.remedy), last_words))
+    return true;
+  Append(look.findings[source], found_it + "; being settled: " + last_words);
+  return false;
+}
+
+// Goes on as the migration itself would have; true when that is done.
+bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
+                     api::TenantMigration ghost, std::string& last_words) {
+  ClusterWorld real(context_);
+  GhostWorld world(real);
+  for (int round = 0; round < kRoundsMax && !stop.stop_requested(); ++round) {
+    const auto before = ghost.status.phase;
+    auto step = RunOnce(world, stop, deadline, ghost);
+    if (!step) {
+      last_words = step.error().message;
+      return false;
+    }
+    ghost.status = std::move(step->status);
+    if (IsSettled(remedy, ghost.status.phase)) {
+      LogInfo("settled", {{"migrationUID", ghost.meta.uid}, {"as", Name(ghost.status.phase)}});
+      // The ledger stays with a rolled-back copy; for a vanished migration both go next.
+      return remedy != Remedy::kGoBack;
+    }
+    // Both ends of kDropCopy: nothing left to do, or waiting.
+    if (remedy == Remedy::kDropCopy && before == ghost.status.phase && !step->moved) return true;
+    last_words = ghost.status.message;
+    if (step->moved) continue;
+    if (step->wait > std::chrono::seconds(1) || deadline.Expired()) return false;
+    SleepUntil(stop, Deadline::After(step->wait));
+  }
+  return false;
+}
+
+// Without our ledger it may be another cluster's, which is at work there right now.
+void Sweeper::ReportStrangers(std::stop_token stop, Deadline deadline, Look& look) {
+  std::set<std::string> known = look.living;
+  for (const FoundLedger& found : look.ledgers) known.insert(found.migration_uid);
+  for (const Look::Stranger& stranger : look.strangers) {
+    if (known.contains(stranger.migration_uid)) continue;
+    const bool fenced_source = stranger.control &&
+                               stranger.control->state == pg::ControlState::kFenced &&
+                               stranger.control->side == pg::Side::kSource;
+    if (fenced_source && look.Consents(stranger.server_name, stranger.migration_uid)) {
+      pg::Claim claim{stranger.migration_uid, stranger.control->epoch, pg::Side::kSource};
+      auto inside =
+          pg::Connection::Open(stop, deadline, stranger.admin.WithDatabase(stranger.database));
+      Status opened = inside ? pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kOpen)
+                             : Status(tl::make_unexpected(inside.error()));
+      if (opened) opened = pg::DropControl(stop, deadline, *inside, claim);
+      if (opened) continue;
+      LogError("cannot open a database as asked", opened.error());
+    }
+    std::string finding = "database " + stranger.database + " is held by " +
+                          Called(stranger.migration_uid, nullptr) + " (" +
+                          (stranger.control ? std::string(pg::Name(stranger.control->side)) + ", " +
+                                                  std::string(pg::Name(stranger.control->state))
+                                            : std::string("half made")) +
+                          "), of which this cluster knows nothing";
+    if (fenced_source)
+      finding += "; if no other cluster is moving it, open it again: " +
+                 HowToResolve(stranger.server_name, stranger.migration_uid);
+    else
+      finding += "; if no other cluster is moving it, and you need nothing of it, drop it";
+    Append(look.findings[stranger.server_name], finding);
+  }
+}
+
+Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
+  // A deposed leader must not begin; the databases refuse it by themselves.
+  if (context_.config.epoch() == 0) return kube::Step::Done();
+  TRY_ASSIGN(Look look, LookAround(stop, deadline));
+  TRY(DeleteJobs(stop, deadline, look));
+  bool settled = true;
+  for (const FoundLedger& found : look.ledgers) {
+    // Without these names it was written by an older version; a living migration needs neither.
+    const bool complete = !found.ledger.migration["targetServerName"].AsString().empty();
+    if (look.living.contains(found.migration_uid) || !complete) continue;
+    settled &= Settle(stop, deadline, found, look);
+  }
+  ReportStrangers(stop, deadline, look);
+  {
+    MutexLock lock(mutex_);
+    findings_ = std::move(look.findings);
+  }
+  if (!settled) return kube::Step::After(kUnsettledInterval);
+  return kube::Step::After(kInterval);
+}
+
+std::string Sweeper::FindingsOn(const std::string& server_name) const {
+  MutexLock lock(mutex_);
+  auto found = findings_.find(server_name);
+  return found == findings_.end() ? "" : found->second;
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/mutex.h"
+#include "operator/base/result.h"
+#include "operator/kube/controller.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/orphans/remedy.h"
+
+namespace cutover::migration {
+
+/// On a DatabaseServer: the uid of a vanished migration whose remains there a person wants resolved
+/// in the way that the server's condition OrphansFound has described.
+inline constexpr char kResolveOrphanAnnotation[] = "cutover.dev/resolve-orphan";
+
+/// Finds what is left of migrations whose TenantMigration no longer exists, and settles what can be
+/// settled without a person.
+///
+/// *Expected flow*: read every ledger and every labelled Job; look at the servers' databases that
+/// nobody may enter; only then list the TenantMigrations, so that whoever is missing there is gone
+/// and not new. Jobs and orders of the missing go. A ledger of the missing tells the rest: Advise()
+/// decides, and the phases of a living migration do it.
+///
+/// *Guarantees*: nothing is done to a database without our own ledger of that migration, or a
+/// person's word: another cluster may move tenants on the same servers. Every effect checks the
+/// epoch, as always. A database that may hold the only verified copy is never dropped.
+///
+/// *Errors*: retry errors when the API server cannot be read; a server that cannot be is waited
+/// for. Sweep() by one thread at a time; FindingsOn() by any.
+class Sweeper {
+ public:
+  explicit Sweeper(const ClusterContext& context) : context_(context) {}
+
+  /// One look at everything, which ends at the latest when the deadline does.
+  Result<kube::Step> Sweep(std::stop_token stop, Deadline deadline);
+
+  /// What the last sweep found on this server and left to a person, as sentences; empty: nothing.
+  std::string FindingsOn(const std::string& server_name) const;
+
+ private:
+  struct Look;
+
+  Result<Look> LookAround(std::stop_token stop, Deadline deadline);
+  void FindStrangers(std::stop_token stop, Deadline deadline, const api::DatabaseServer& server,
+                     Look& look);
+  Status DeleteJobs(std::stop_token stop, Deadline deadline, const Look& look);
+  bool Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found, Look& look);
+  bool Pursue(std::stop_token stop, Deadline deadline, Remedy remedy, api::TenantMigration ghost,
+              std::string& last_words);
+  void ReportStrangers(std::stop_token stop, Deadline deadline, Look& look);
+
+  const ClusterContext& context_;
+  mutable Mutex mutex_;
+  std::map<std::string, std::string> findings_ GUARDED_BY(mutex_);  // By server.
+};
+
+}  // namespace cutover::migration
