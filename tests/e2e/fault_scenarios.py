@@ -43,7 +43,7 @@ def make_whole():
 
 
 def small_server():
-    """A copy of pg-dedicated whose volume is 120 MB of memory, of which 80 are free."""
+    """A copy of pg-dedicated whose volume is 72 MB of memory, most of which PostgreSQL itself needs."""
     template = get("statefulset", "pg-dedicated", "databases")
     text = json.dumps({"apiVersion": "apps/v1", "kind": "StatefulSet",
                        "metadata": {"name": SMALL, "namespace": "databases"},
@@ -51,7 +51,7 @@ def small_server():
     stateful_set = json.loads(text)
     stateful_set["spec"].pop("volumeClaimTemplates")
     stateful_set["spec"]["template"]["spec"]["volumes"].append(
-        {"name": "data", "emptyDir": {"medium": "Memory", "sizeLimit": "120Mi"}})
+        {"name": "data", "emptyDir": {"medium": "Memory", "sizeLimit": "72Mi"}})
     apply(stateful_set)
     apply({"apiVersion": "v1", "kind": "Service",
            "metadata": {"name": SMALL, "namespace": "databases"},

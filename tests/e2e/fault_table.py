@@ -84,7 +84,7 @@ CASES = [
     Case(CUT, "Copying", "Completed"),
     Case(CUT, "Opening", "Completed"),
     Case(FULL, "Copying", "Failed"),
-    Case(TENANT_SECRET, "AwaitingCutover", "Completed"),
+    Case(TENANT_SECRET, "AwaitingCutover", "Failed"),
     Case(TENANT_SECRET, "Copying", "Completed"),
     Case(ADMIN_SECRET, "Copying", "Completed"),
     Case(PLACEMENT, "Copying", "Completed"),

@@ -79,12 +79,14 @@ class Move:
     def __init__(self, source, target, history):
         self.source, self.target, self.history = Server(source), Server(target), history
         self.approved = False
+        self.gated = False
         self.acknowledged = []
 
     def start(self, case):
         spec = {"cutover": {"approval": "Manual"}}
         if case.phase == "Smoke":
             spec["checks"] = [GATE]
+            self.gated = True
         elif case.phase == "RollingBack":
             spec["checks"] = [IMPOSSIBLE]
         elif case.phase == "Hypercare":
@@ -113,7 +115,8 @@ class Move:
         """Ends every hold, and lets the move go on."""
         for server in (self.source, self.target):
             server.let_go()
-        if self.history.phase() not in {"Undoing", "RollingBack"} | shop.ENDS:
+        # Elsewhere the verification would find the row, and rightly end the move.
+        if self.gated:
             self.target.answer(shop.DATABASE, "insert into app.gate values (1)")
 
 
@@ -296,9 +299,7 @@ def mend(fault, home):
     if fault == "the_placement_is_deleted":
         apply(shop.placement(home))
     elif fault == "the_tenants_password_is_changed":
-        for name in shop.HOMES:
-            Server(name).sql("postgres", "do $$ begin if to_regrole('shop') is not null then "
-                                         "alter role shop password 'shop-secret'; end if; end $$")
+        Server(home).sql("postgres", "alter role shop password 'shop-secret'")
         _patch_secret(shop.NAMESPACE, "shop-db", password="shop-secret")
         kubectl("--namespace", shop.NAMESPACE, "delete", "pods", "--selector", "app=counter")
     elif fault == "the_admin_password_is_changed":

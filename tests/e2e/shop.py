@@ -125,6 +125,17 @@ def _make_database(server):
                        f"create table app.counted (n bigint primary key); {BALLAST}")
 
 
+def same_role_everywhere(server):
+    """The tenant's role as it is on `server`, also where earlier moves have left it: one that
+    differs would rightly be in the way of a move there."""
+    verifier = Server(server).sql("postgres", "select rolpassword from pg_authid where rolname = "
+                                              "'shop'")
+    for name in HOMES:
+        if name != server:
+            Server(name).sql("postgres", "do $$ begin if to_regrole('shop') is not null then "
+                                         f"alter role shop password '{verifier}'; end if; end $$")
+
+
 def ensure():
     """The tenant works: made where it is missing, on the server that has its database. Returns
     that server's name."""
@@ -133,6 +144,7 @@ def ensure():
         remove()
         server = "pg-dedicated"
         _make_database(Server(server))
+    same_role_everywhere(server)
     if not get("dbp", "shop", NAMESPACE):
         for obj in _objects(server):
             apply(obj)

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "operator/base/clock.h"
+#include "operator/kube/resource.h"
+#include "postgres/control.h"
+#include "postgres/fence.h"
+#include "reconcilers/migration/orphans/sweeper.h"
+#include "reconcilers/wiring/base64.h"
+#include "tests/postgres/servers.h"
+#include "tests/unit/kube/fake_client.h"
+
+namespace cutover::migration {
+namespace {
+
+using pg::testing::MustConnect;
+using pg::testing::Servers;
+using pg::testing::Soon;
+using pg::testing::TestDatabase;
+using pg::testing::TestRole;
+using pg::testing::UniqueName;
+
+class NobodyResolves final : public wiring::Resolver {
+ public:
+  Result<std::vector<std::string>> Resolve(std::stop_token, Deadline, const std::string&) override {
+    return std::vector<std::string>();
+  }
+};
+
+/// A tenant's database on the source, fenced by a migration; real servers, an API server in memory.
+class SweepingOrphans : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    AddServer("pg-source", Servers().source);
+    AddServer("pg-target", Servers().target);
+    ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), inside_, claim_));
+    before_ = *pg::ReadAccess({}, Soon(), inside_, database_.name());
+    ASSERT_TRUE(pg::Fence({}, Soon(), inside_, claim_));
+  }
+
+  void Create(const kube::Resource& resource, Json object) {
+    auto created = client_.Create({}, Soon(), resource, object);
+    ASSERT_TRUE(created) << created.error().message;
+  }
+
+  static Json Named(const char* api_version, const char* kind, const std::string& ns,
+                    const std::string& name) {
+    Json metadata = Json::Object({{"name", name}});
+    if (!ns.empty()) metadata.Set("namespace", ns);
+    return Json::Object({{"apiVersion", api_version}, {"kind", kind}, {"metadata", metadata}});
+  }
+
+  void AddServer(const std::string& name, const pg::ConnectOptions& where) {
+    Json secret = Named("v1", "Secret", kHome, name);
+    secret.Set("data", Json::Object({{"username", wiring::EncodeBase64(where.user)},
+                                     {"password", wiring::EncodeBase64(where.password)}}));
+    Create(kube::kSecret, secret);
+    Json server = Named("cutover.dev/v1alpha1", "DatabaseServer", "", name);
+    Json endpoint =
+        Json::Object({{"host", where.host}, {"port", int64_t{where.port}}, {"sslMode", "require"}});
+    server.Set("spec", Json::Object({{"class", "Shared"},
+                                     {"endpoint", endpoint},
+                                     {"adminSecretRef", Json::Object({{"name", name}})}}));
+    Create(kube::kDatabaseServer, server);
+  }
+
+  void WriteLedger() {
+    Json placement = Named("cutover.dev/v1alpha1", "DatabasePlacement", "tenant", "tenant");
+    Json password = Json::Object({{"name", "db"}, {"key", "password"}});
+    placement.Set("spec",
+                  Json::Object({{"database", Json::Object({{"name", database_.name()},
+                                                           {"owner", owner_.name()},
+                                                           {"passwordSecretRef", password}})},
+                                {"class", "Shared"},
+                                {"serverName", "pg-source"},
+                                {"connection", Json::Object()},
+                                {"profile", Json::Object({{"type", "Generic"}})}}));
+    Ledger ledger{Json::Object({{"namespace", "tenant"},
+                                {"name", "move"},
+                                {"attempt", 1},
+                                {"sourceServerName", "pg-source"},
+                                {"targetServerName", "pg-target"}}),
+                  placement, Json::Array(), Json::Array(), Json::Array()};
+    api::TenantMigration migration;
+    migration.meta.uid = claim_.migration_uid;
+    ASSERT_TRUE(WriteLedgerOnce({}, Soon(), client_, kHome, migration, ledger));
+  }
+
+  void LetTheMigrationLive() {
+    Json object = Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move");
+    Create(kube::kTenantMigration, object);
+    object.MutableAt("metadata").Set("uid", claim_.migration_uid);
+    ASSERT_TRUE(client_.Update({}, Soon(), kube::kTenantMigration, object));
+  }
+
+  Status SweepOnce() {
+    auto step = sweeper_.Sweep({}, Soon());
+    if (!step) return tl::make_unexpected(step.error());
+    return Ok();
+  }
+  bool IsFenced() { return pg::ObserveFence({}, Soon(), inside_)->refuses_newcomers(); }
+
+  static constexpr char kHome[] = "cutover-system";
+  TestRole owner_{Servers().source};
+  TestDatabase database_{Servers().source, owner_.name()};
+  pg::Connection inside_ = MustConnect(database_.Options());
+  pg::Claim claim_{UniqueName("uid"), 1, pg::Side::kSource};
+  pg::DatabaseAccess before_;
+
+  kube::FakeClient client_;
+  NobodyResolves resolver_;
+  ClusterContext context_{client_, resolver_, RealClock(), {}};
+  Sweeper sweeper_{context_};
+};
+
+TEST_F(SweepingOrphans, AFenceWithOurLedgerIsTakenDownAndNothingIsLeft) {
+  WriteLedger();
+  for (int sweep = 0; sweep < 3 && IsFenced(); ++sweep) {
+    Status swept = SweepOnce();
+    ASSERT_TRUE(swept) << swept.error().message;
+  }
+  EXPECT_EQ(*pg::ReadAccess({}, Soon(), inside_, database_.name()), before_);
+  EXPECT_FALSE(*pg::ReadControl({}, Soon(), inside_));
+  EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
+  EXPECT_EQ(sweeper_.FindingsOn("pg-source"), "");
+}
+
+TEST_F(SweepingOrphans, AFenceOfALivingMigrationIsNobodysBusiness) {
+  WriteLedger();
+  LetTheMigrationLive();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(IsFenced());
+  EXPECT_EQ(sweeper_.FindingsOn("pg-source"), "");
+}
+
+TEST_F(SweepingOrphans, AFenceWithoutOurLedgerIsReportedAndLeftAlone) {
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(IsFenced());
+  std::string finding = sweeper_.FindingsOn("pg-source");
+  EXPECT_NE(finding.find(database_.name()), std::string::npos) << finding;
+  EXPECT_NE(finding.find("kubectl annotate dbs pg-source cutover.dev/resolve-orphan=" +
+                         claim_.migration_uid),
+            std::string::npos)
+      << finding;
+}
+
+TEST_F(SweepingOrphans, AFenceWithoutOurLedgerIsTakenDownOnAPersonsWord) {
+  Json patch = Json::Object(
+      {{"metadata", Json::Object({{"annotations", Json::Object({{kResolveOrphanAnnotation,
+                                                                 claim_.migration_uid}})}})}});
+  ASSERT_TRUE(client_.Patch({}, Soon(), kube::kDatabaseServer, {"", "pg-source"}, patch));
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(*pg::ReadAccess({}, Soon(), inside_, database_.name()), before_);
+  EXPECT_FALSE(*pg::ReadControl({}, Soon(), inside_));
+}
+
+TEST_F(SweepingOrphans, AJournaledSourceStaysFencedWhenTheTargetIsNotThere) {
+  WriteLedger();
+  ASSERT_TRUE(pg::CompareAndSetState({}, Soon(), inside_, claim_, pg::ControlState::kFenced,
+                                     pg::ControlState::kJournaled));
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(IsFenced());
+  EXPECT_NE(sweeper_.FindingsOn("pg-source").find("cannot be told"), std::string::npos);
+  EXPECT_EQ(ListLedgers({}, Soon(), client_, kHome)->size(), 1u);
+}
+
+TEST_F(SweepingOrphans, ALeaderThatWasDeposedTouchesNothing) {
+  WriteLedger();
+  context_.config.epoch = [] { return int64_t{0}; };
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(IsFenced());
+}
+
+TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
+  WriteLedger();
+  int lists = 0;
+  client_.fault = [&lists](kube::FakeClient::When,
+                           const std::string& verb) -> std::optional<Error> {
+    // Secrets, Jobs, servers, and then the migrations.
+    if (verb != "list" || ++lists < 4) return std::nullopt;
+    return Error{Disposition::kRetry, "Unreachable", "the API server is away"};
+  };
+  EXPECT_FALSE(SweepOnce());
+  EXPECT_TRUE(IsFenced());
+}
+
+}  // namespace
+}  // namespace cutover::migration
