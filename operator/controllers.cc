@@ -141,9 +141,9 @@ class Controllers::Impl {
         options, [this](std::stop_token stop, Deadline deadline, const kube::Key& key) {
           return migration_.Reconcile(stop, deadline, key);
         });
-    migrations_.AddHandler(
-        [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
-          if (!before || !after || !OnlyStatusDiffers(*before, *after)) controller.Enqueue(key);
+    controller.For<api::TenantMigration>(
+        migrations_, [](const api::TenantMigration& before, const api::TenantMigration& after) {
+          return !OnlyStatusDiffers(before, after);
         });
   }
 

@@ -96,7 +96,7 @@ Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
     LogInfo("leading", {{"epoch", epoch}});
     objects.StartLeading();
   });
-  const Controllers controllers({flags, *client, manager, events, runtime, objects});
+  const Controllers controllers({flags, manager.client(), manager, events, runtime, objects});
   TRY_ASSIGN(const Servers servers, ServeTelemetry(flags, metrics, manager));
   return manager.Run(stop);
 }

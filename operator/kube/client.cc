@@ -93,6 +93,8 @@ std::optional<seconds> RetryAfter(const Response& response) {
 // or 504 says neither about a write.
 bool MayRepeat(const Request& request, const Response& response) {
   if (response.status == 429 || response.status == 503) return true;
+  // Each further try would wait three more seconds for a version that may never come.
+  if (IsVersionTooLarge(ErrorFromResponse(response.status, response.body, false))) return false;
   return response.status >= 500 && !IsWrite(request.method);
 }
 
@@ -120,6 +122,10 @@ std::string WatchTarget(const Resource& resource, const WatchOptions& options) {
   query.AddUnlessEmpty("resourceVersion", options.resource_version);
   query.AddUnlessEmpty("labelSelector", options.label_selector);
   query.AddUnlessEmpty("fieldSelector", options.field_selector);
+  if (options.initial_events) {
+    query.Add("sendInitialEvents", "true");
+    query.Add("resourceVersionMatch", "NotOlderThan");
+  }
   return resource.CollectionPath(options.ns) + query.text();
 }
 
@@ -169,6 +175,11 @@ class WatchDecoder {
 };
 
 }  // namespace
+
+bool EndsInitialEvents(const WatchEvent& event) {
+  return event.type == WatchEventType::kBookmark &&
+         AnnotationOf(event.object, "k8s.io/initial-events-end") == "true";
+}
 
 Result<ObjectList> Client::List(std::stop_token stop, Deadline deadline, const Resource& resource,
                                 const ListOptions& options) {
@@ -223,7 +234,7 @@ Result<Request> ApiClient::Authenticated(const Request& request, std::string& to
   authenticated.headers.emplace_back("User-Agent", "cutover");
   if (token_) {
     TRY_ASSIGN(token, token_->Token());
-    authenticated.headers.emplace_back("Authorization", "Bearer " + token);
+    if (!token.empty()) authenticated.headers.emplace_back("Authorization", "Bearer " + token);
   }
   return authenticated;
 }
@@ -381,9 +392,10 @@ Status ApiClient::Watch(std::stop_token stop, const Resource& resource, const Wa
   std::stop_callback forward(stop, [&] { abandoned.request_stop(); });
   WatchDecoder decoder(on_event, [&] { abandoned.request_stop(); });
   SteadyTime started = RealClock().SteadyNow();
-  StreamEnd end =
-      transport_->Stream(abandoned.get_token(), options.timeout + kWatchMargin, authenticated,
-                         [&](std::string_view bytes) { decoder.Feed(bytes); });
+  milliseconds silence_max =
+      std::min<milliseconds>(options.timeout + kWatchMargin, options.silence_max);
+  StreamEnd end = transport_->Stream(abandoned.get_token(), silence_max, authenticated,
+                                     [&](std::string_view bytes) { decoder.Feed(bytes); });
   observer_.OnRequest(end.status, "WATCH", transport_->host(), RealClock().SteadyNow() - started);
   if (stop.stop_requested()) return RetryError(reason::kCancelled, "the watch was stopped");
   if (decoder.error()) return tl::make_unexpected(*decoder.error());

@@ -86,7 +86,16 @@ struct WatchOptions {
   std::string field_selector{};
   std::string resource_version{};
   std::chrono::seconds timeout{300};  ///< After which the server ends the watch.
+  /// Without a byte for so long the connection counts as dead. Servers send a bookmark a minute.
+  std::chrono::milliseconds silence_max{150'000};
+  /// Begins with the whole state as kAdded events, ended by a bookmark for which
+  /// EndsInitialEvents holds, and goes on from there (KEP-3157, "WatchList"). Only where
+  /// Client::OffersInitialEvents; servers may refuse, or never send that bookmark.
+  bool initial_events = false;
 };
+
+/// True for the bookmark after the last initial event.
+bool EndsInitialEvents(const WatchEvent& event);
 
 /// The Kubernetes API, typed by Resource, in JSON. Abstract, so that simulations and tests put a
 /// world of their own behind reconcilers; `ApiClient` is the real one. Thread-safe.
@@ -138,6 +147,9 @@ class Client {
   virtual Status Watch(std::stop_token stop, const Resource& resource, const WatchOptions& options,
                        const std::function<void(WatchEvent)>& on_event) = 0;
 
+  /// Whether it is worth asking Watch for `initial_events`.
+  virtual bool OffersInitialEvents() const { return false; }
+
   // Conveniences, all made of the above.
 
   /// All pages of one consistent state; starts over when it expires between pages.
@@ -182,6 +194,9 @@ class ApiClient final : public Client {
                 const DeleteOptions& options = {}) override;
   Status Watch(std::stop_token stop, const Resource& resource, const WatchOptions& options,
                const std::function<void(WatchEvent)>& on_event) override;
+
+  /// True: a server that does not know them says so, or ends the watch.
+  bool OffersInitialEvents() const override { return true; }
 
   /// Any GET of the server: "/readyz", "/version". The body of a 200.
   Result<std::string> GetRaw(std::stop_token stop, Deadline deadline, const std::string& target);

@@ -12,6 +12,9 @@
 namespace cutover::kube {
 namespace {
 
+// How soon to look whether a store has heard of our own last write.
+constexpr std::chrono::milliseconds kOwnWriteDelay{20};
+
 std::string_view ResultLabel(const Result<Step>& outcome, bool panicked) {
   if (panicked) return "panic";
   if (outcome) return outcome->delay() ? "requeue_after" : "success";
@@ -44,7 +47,19 @@ bool Controller::ProcessNext(std::stop_token stop) {
   return key.has_value();
 }
 
+bool Controller::IsBehind(const Key& key) const {
+  for (const auto& is_behind : is_behind_)
+    if (is_behind(key)) return true;
+  return false;
+}
+
 void Controller::Process(std::stop_token stop, const Key& key) {
+  if (IsBehind(key)) {
+    // What it would decide by is from before its own last step. The watch is a few milliseconds
+    // away, or broken; then waiting is right as well.
+    queue_.AddAfter(key, kOwnWriteDelay);
+    return queue_.Done(key);
+  }
   LogContext context({{"controller", options_.name},
                       {"namespace", key.ns},
                       {"name", key.name},

@@ -51,10 +51,23 @@ class Controller {
   Controller(ControllerOptions options, Reconcile reconcile, const Clock& clock = RealClock(),
              Observer& observer = SilentObserver());
 
-  /// Reconciles the objects of `store` themselves whenever one is added, changed or removed.
+  /// Reconciles the objects of `store` themselves whenever one is added, changed or removed; a
+  /// change only if `concerns` says so of the versions before and after. What was there when this
+  /// process started comes after what changes. Implies WaitFor.
   template <class T>
-  void For(Store<T>& store) {
-    store.AddHandler([this](Change, const Key& key, const auto&, const auto&) { Enqueue(key); });
+  void For(Store<T>& store, std::function<bool(const T&, const T&)> concerns = {}) {
+    store.AddHandler([this, &store, concerns = std::move(concerns)](
+                         Change, const Key& key, const auto& before, const auto& after) {
+      if (concerns && before && after && !concerns(*before, *after)) return;
+      Enqueue(key, PriorityOf(store));
+    });
+    WaitFor(store);
+  }
+
+  /// Reconciles no key of which this process has written something that `store` has yet to hear.
+  template <class T>
+  void WaitFor(const Store<T>& store) {
+    is_behind_.push_back([&store](const Key& key) { return store.IsBehind(key); });
   }
 
   /// Reconciles whatever `to_keys` makes of a change of another kind. It sees the version before
@@ -62,16 +75,18 @@ class Controller {
   /// another concerns both.
   template <class T>
   void Watches(Store<T>& store, std::function<std::vector<Key>(const Key&, const T&)> to_keys) {
-    store.AddHandler([this, to_keys = std::move(to_keys)](Change, const Key& key,
-                                                          const auto& before, const auto& after) {
+    store.AddHandler([this, &store, to_keys = std::move(to_keys)](
+                         Change, const Key& key, const auto& before, const auto& after) {
       for (const auto& version : {before, after})
         if (version)
-          for (const Key& affected : to_keys(key, *version)) Enqueue(affected);
+          for (const Key& affected : to_keys(key, *version)) Enqueue(affected, PriorityOf(store));
     });
   }
 
   /// From any thread, also before Run.
-  void Enqueue(const Key& key) { queue_.Add(key); }
+  void Enqueue(const Key& key, Priority priority = Priority::kChanged) {
+    queue_.Add(key, priority);
+  }
   void EnqueueAfter(const Key& key, std::chrono::nanoseconds delay) { queue_.AddAfter(key, delay); }
 
   /// Runs the workers until `stop`, then waits for the reconciles under way.
@@ -86,6 +101,11 @@ class Controller {
   int workers() const { return options_.workers; }
 
  private:
+  template <class T>
+  static Priority PriorityOf(const Store<T>& store) {
+    return store.HasSynced() ? Priority::kChanged : Priority::kExisting;
+  }
+  bool IsBehind(const Key& key) const;
   void Process(std::stop_token stop, const Key& key);
   Result<Step> CallReconcile(std::stop_token stop, const Key& key, bool& panicked);
   void Schedule(const Key& key, const Result<Step>& outcome);
@@ -95,6 +115,7 @@ class Controller {
   const Clock& clock_;
   Observer& observer_;
   WorkQueue queue_;
+  std::vector<std::function<bool(const Key&)>> is_behind_;  // Constant once Run has begun.
   std::atomic<int> active_{0};
 };
 

@@ -11,12 +11,17 @@ namespace {
 
 constexpr std::chrono::minutes kReadAgainAfter{1};
 
-// The file's text without white space around it; empty when it cannot be read.
-std::string ReadToken(const std::string& path) {
+// Empty when it cannot be read.
+std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();
-  std::string token = text.str();
+  return text.str();
+}
+
+// The file's text without white space around it.
+std::string ReadToken(const std::string& path) {
+  std::string token = ReadFile(path);
   constexpr char kSpace[] = " \t\r\n";
   size_t first = token.find_first_not_of(kSpace);
   if (first == std::string::npos) return "";
@@ -44,6 +49,36 @@ Result<std::string> FileToken::Token() {
 void FileToken::Invalidate(const std::string& token) {
   MutexLock lock(mutex_);
   if (token_ == token) read_again_at_ = clock_.SteadyNow();
+}
+
+FileTls::FileTls(Files files, TlsIdentity initial, const Clock& clock)
+    : files_(std::move(files)),
+      clock_(clock),
+      identity_(std::move(initial)),
+      read_again_at_(clock.SteadyNow() + kReadAgainAfter) {}
+
+Result<TlsIdentity> FileTls::Current() {
+  MutexLock lock(mutex_);
+  if (clock_.SteadyNow() < read_again_at_) return identity_;
+  TlsIdentity read = identity_;
+  bool complete = true;
+  for (auto [path, text] :
+       {std::pair(&files_.ca, &read.ca_pem), std::pair(&files_.certificate, &read.certificate_pem),
+        std::pair(&files_.key, &read.key_pem)}) {
+    if (path->empty()) continue;
+    *text = ReadFile(*path);
+    complete = complete && !text->empty();
+  }
+  if (complete) {
+    identity_ = std::move(read);
+    read_again_at_ = clock_.SteadyNow() + kReadAgainAfter;
+  }
+  return identity_;
+}
+
+void FileTls::Invalidate() {
+  MutexLock lock(mutex_);
+  read_again_at_ = clock_.SteadyNow();
 }
 
 }  // namespace cutover::kube

@@ -16,7 +16,7 @@ class TokenSource {
  public:
   virtual ~TokenSource() = default;
 
-  /// The token to use now; may read a file.
+  /// The token to use now; may read a file or run a program. Empty: none is needed.
   virtual Result<std::string> Token() = 0;
 
   /// The server refused `token`: the next Token() must not come from memory.
@@ -46,6 +46,52 @@ class FileToken final : public TokenSource {
   const Clock& clock_;
   Mutex mutex_;
   std::optional<std::string> token_ GUARDED_BY(mutex_);
+  SteadyTime read_again_at_ GUARDED_BY(mutex_);
+};
+
+/// Whom a TLS client trusts and what it shows, in PEM. Empty where there is nothing.
+struct TlsIdentity {
+  std::string ca_pem{};
+  std::string certificate_pem{};
+  std::string key_pem{};
+
+  friend bool operator==(const TlsIdentity&, const TlsIdentity&) = default;
+};
+
+/// Where identities come from that change while we run. Thread-safe.
+class TlsSource {
+ public:
+  virtual ~TlsSource() = default;
+
+  /// What the next connection is to be made with; may read files or run a program.
+  virtual Result<TlsIdentity> Current() = 0;
+
+  /// The server refused this identity, or was not trusted: the next must not come from memory.
+  virtual void Invalidate() = 0;
+};
+
+/// Certificates in files that somebody rotates, read again as tokens are: every minute and after a
+/// refusal. Of the three files those that are not named keep what `initial` says. While one of them
+/// cannot be read all stay as they were.
+class FileTls final : public TlsSource {
+ public:
+  struct Files {
+    std::string ca{};
+    std::string certificate{};
+    std::string key{};
+
+    bool Any() const { return !ca.empty() || !certificate.empty(); }
+  };
+
+  FileTls(Files files, TlsIdentity initial, const Clock& clock = RealClock());
+  Result<TlsIdentity> Current() override;
+  void Invalidate() override;
+
+ private:
+  const Files files_;
+  const Clock& clock_;
+  Mutex mutex_;
+  TlsIdentity identity_ GUARDED_BY(mutex_);
   SteadyTime read_again_at_ GUARDED_BY(mutex_);
 };
 

@@ -21,6 +21,7 @@
 #include <boost/asio/ssl.hpp>
 #include <mutex>
 
+#include "operator/base/log.h"
 #include "operator/base/mutex.h"
 #include "operator/kube/error.h"
 
@@ -272,6 +273,26 @@ bool IsIdleTimeout(const std::exception& failure) {
   return http && http->error_code().value() == ETIMEDOUT;
 }
 
+// Certificates are otherwise only looked at when a connection is made, on a library's thread.
+Status CheckCertificates(const HttpTransportOptions& options) {
+  try {
+    asio::ssl::context context(asio::ssl::context::tls_client);
+    VerifyFailure unused;
+    ConfigureTls(context, options, "localhost", &unused);
+    return Ok();
+  } catch (const std::exception& failure) {
+    return TerminalError("InvalidCertificate", "the certificates for " + options.url +
+                                                   " cannot be used: " + failure.what());
+  }
+}
+
+// What connections are made with: options of which certificates may change, and the client whose
+// pool holds only connections that were made with these.
+struct Pool {
+  HttpTransportOptions options;
+  std::shared_ptr<http::client::http_client> client;
+};
+
 class HttpTransport final : public Transport {
  public:
   HttpTransport(HttpTransportOptions options, web::uri url)
@@ -281,26 +302,31 @@ class HttpTransport final : public Transport {
         verify_name_(options_.tls_server_name.empty() ? url_.host() : options_.tls_server_name),
         host_(url_.host() + ":" +
               std::to_string(url_.port() > 0 ? url_.port() : (tls_ ? 443 : 80))),
-        client_(url_, MakeConfig(kCallIdleTimeout)) {}
+        pool_(MakePool(options_)) {}
 
   std::string_view host() const override { return host_; }
 
   Result<Response> Call(std::stop_token stop, Deadline deadline, const Request& request) override {
+    TRY_ASSIGN(std::shared_ptr<const Pool> pool, CurrentPool());
     auto exchange = std::make_shared<Exchange>(options_.response_bytes_max, nullptr);
-    Outcome outcome = Run(stop, deadline, request, client_, exchange);
+    Outcome outcome = Run(stop, deadline, request, *pool->client, exchange);
     if (outcome != Outcome::kFinished || exchange->failure())
       return tl::make_unexpected(MakeError(outcome, exchange->failure(), IsWrite(request.method)));
-    return exchange->TakeResponse();
+    Response response = exchange->TakeResponse();
+    if (response.status == 401) InvalidateTls();
+    return response;
   }
 
   StreamEnd Stream(std::stop_token stop, milliseconds idle_timeout, const Request& request,
                    OnBytes on_bytes) override {
     auto exchange = std::make_shared<Exchange>(options_.response_bytes_max, std::move(on_bytes));
     StreamEnd end;
+    Result<std::shared_ptr<const Pool>> pool = CurrentPool();
+    if (!pool) return {0, {}, "", std::move(pool).error()};
     try {
       // A client of its own: the library's only timeout is per client, and a stream that is
       // cancelled leaves no connection in the pool that ordinary calls draw from.
-      http::client::http_client client(url_, MakeConfig(idle_timeout));
+      http::client::http_client client(url_, MakeConfig((*pool)->options, idle_timeout));
       Outcome outcome = Run(stop, Deadline::Never(), request, client, exchange);
       if (outcome != Outcome::kFinished || exchange->failure())
         end.error = MakeError(outcome, exchange->failure(), IsWrite(request.method));
@@ -309,6 +335,7 @@ class HttpTransport final : public Transport {
     }
     Response response = exchange->TakeResponse();
     end.status = response.status;
+    if (end.status == 401) InvalidateTls();
     end.headers = std::move(response.headers);
     if (end.status != 200) end.body = std::move(response.body);
     // Whatever was said with a status is worth more than how the saying ended.
@@ -319,7 +346,40 @@ class HttpTransport final : public Transport {
  private:
   enum class Outcome { kFinished, kStopped, kPastDeadline };
 
-  http::client::http_client_config MakeConfig(milliseconds idle_timeout) const {
+  std::shared_ptr<const Pool> MakePool(const HttpTransportOptions& options) const {
+    return std::make_shared<const Pool>(Pool{
+        options,
+        std::make_shared<http::client::http_client>(url_, MakeConfig(options, kCallIdleTimeout))});
+  }
+
+  // The pool of the present certificates. Requests under way keep the one they began with.
+  Result<std::shared_ptr<const Pool>> CurrentPool() {
+    TlsIdentity identity;
+    const bool changing = tls_ && options_.tls_source;
+    if (changing) {
+      TRY_ASSIGN(identity, options_.tls_source->Current());
+    }
+    MutexLock lock(mutex_);
+    if (!changing) return pool_;
+    if (identity == seen_identity_) return pool_;
+    seen_identity_ = identity;
+    HttpTransportOptions options = pool_->options;
+    options.ca_pem = std::move(identity.ca_pem);
+    options.certificate_pem = std::move(identity.certificate_pem);
+    options.key_pem = std::move(identity.key_pem);
+    if (Status usable = CheckCertificates(options); usable)
+      pool_ = MakePool(options);
+    else
+      LogWarn("new certificates are passed over", {{"message", usable.error().message}});
+    return pool_;
+  }
+
+  void InvalidateTls() const {
+    if (options_.tls_source) options_.tls_source->Invalidate();
+  }
+
+  http::client::http_client_config MakeConfig(const HttpTransportOptions& options,
+                                              milliseconds idle_timeout) const {
     http::client::http_client_config config;
     config.set_timeout(idle_timeout);
     // A redirect would take the Authorization header to whatever host it names.
@@ -328,10 +388,10 @@ class HttpTransport final : public Transport {
         [tls = tls_](http::client::native_handle handle) { EnableKeepalive(handle, tls); });
     if (!tls_) return config;
     config.set_validate_certificates(!options_.insecure_skip_tls_verify);
-    config.set_ssl_context_callback([options = options_, name = verify_name_,
-                                     failure = verify_failure_](asio::ssl::context& context) {
-      ConfigureTls(context, options, name, failure.get());
-    });
+    config.set_ssl_context_callback(
+        [options, name = verify_name_, failure = verify_failure_](asio::ssl::context& context) {
+          ConfigureTls(context, options, name, failure.get());
+        });
     return config;
   }
 
@@ -406,7 +466,10 @@ class HttpTransport final : public Transport {
       if (CertainlyNotSent(what)) lost = Disposition::kRetry;
       if (IsIdleTimeout(exception)) return {lost, reason::kTimeout, host_ + " has gone silent"};
       std::string verify = verify_failure_->Get();
-      if (Contains(what, "SSL handshake") && !verify.empty()) what = "TLS: " + verify;
+      if (Contains(what, "SSL handshake")) {
+        InvalidateTls();
+        if (!verify.empty()) what = "TLS: " + verify;
+      }
       return {lost, reason::kUnreachable, "no answer from " + host_ + ": " + what};
     } catch (...) {
       return {lost, reason::kUnreachable, "no answer from " + host_};
@@ -419,21 +482,11 @@ class HttpTransport final : public Transport {
   const std::string verify_name_;
   const std::string host_;
   const std::shared_ptr<VerifyFailure> verify_failure_ = std::make_shared<VerifyFailure>();
-  http::client::http_client client_;  // Last: its configuration is made of the above.
+  Mutex mutex_;
+  TlsIdentity seen_identity_ GUARDED_BY(mutex_);
+  // Last: it is made of the above.
+  std::shared_ptr<const Pool> pool_ GUARDED_BY(mutex_);
 };
-
-// Certificates are otherwise only looked at when a connection is made, on a library's thread.
-Status CheckCertificates(const HttpTransportOptions& options) {
-  try {
-    asio::ssl::context context(asio::ssl::context::tls_client);
-    VerifyFailure unused;
-    ConfigureTls(context, options, "localhost", &unused);
-    return Ok();
-  } catch (const std::exception& failure) {
-    return TerminalError("InvalidCertificate", "the certificates for " + options.url +
-                                                   " cannot be used: " + failure.what());
-  }
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "operator/kube/credentials.h"
 #include "operator/kube/transport.h"
 
 namespace cutover::kube {
@@ -16,6 +17,10 @@ struct HttpTransportOptions {
   std::string key_pem{};
   std::string tls_server_name{};  ///< Name to verify instead of the URL's host; sent as SNI.
   bool insecure_skip_tls_verify = false;
+  /// Where the three above come from when they change while we run: asked before each request, it
+  /// counts instead of them. What it gives that cannot be used, as in the middle of a rotation, is
+  /// passed over.
+  std::shared_ptr<TlsSource> tls_source{};
   size_t response_bytes_max = 256u << 20;
 };
 

@@ -14,6 +14,8 @@
 #include <sstream>
 #include <vector>
 
+#include "operator/kube/exec_credential.h"
+
 namespace cutover::kube {
 namespace {
 
@@ -98,6 +100,22 @@ void Merge(const YAML::Node& root, const std::string& directory, Kubeconfig& mer
       merged.users.emplace(Text(item, "name"), Kubeconfig::Located{item["user"], directory});
 }
 
+// The file that DataOrFile reads, or nothing.
+std::string FileOf(const Kubeconfig::Located& located, const std::string& name) {
+  std::string path = Text(located.node, name.c_str());
+  bool inline_data = !Text(located.node, (name + "-data").c_str()).empty();
+  return inline_data || path.empty() ? "" : Resolve(path, located.directory);
+}
+
+std::string EncodeBase64(const std::string& bytes) {
+  std::string encoded((bytes.size() + 2) / 3 * 4 + 1, '\0');
+  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(encoded.data()),
+                             reinterpret_cast<const unsigned char*>(bytes.data()),
+                             static_cast<int>(bytes.size()));
+  encoded.resize(static_cast<size_t>(size));
+  return encoded;
+}
+
 Status UseCluster(const Kubeconfig::Located& cluster, HttpTransportOptions& transport) {
   transport.url = Text(cluster.node, "server");
   if (transport.url.empty()) return Invalid("the cluster has no 'server'");
@@ -111,11 +129,48 @@ Status UseCluster(const Kubeconfig::Located& cluster, HttpTransportOptions& tran
   return Ok();
 }
 
+Result<ExecPlugin::Interactive> ParseInteractiveMode(const std::string& mode) {
+  if (mode.empty() || mode == "IfAvailable") return ExecPlugin::Interactive::kIfAvailable;
+  if (mode == "Never") return ExecPlugin::Interactive::kNever;
+  if (mode == "Always") return ExecPlugin::Interactive::kAlways;
+  return Invalid("exec: interactiveMode is Never, IfAvailable or Always, not '" + mode + "'");
+}
+
+// What a plugin is told about the server, for which it may have a credential each.
+Json ClusterInfo(const HttpTransportOptions& transport) {
+  Json info = Json::Object({{"server", transport.url}});
+  if (!transport.tls_server_name.empty()) info.Set("tls-server-name", transport.tls_server_name);
+  if (transport.insecure_skip_tls_verify) info.Set("insecure-skip-tls-verify", true);
+  if (!transport.ca_pem.empty())
+    info.Set("certificate-authority-data", EncodeBase64(transport.ca_pem));
+  return info;
+}
+
+Result<ExecPlugin> ParseExec(const YAML::Node& exec, const std::string& directory,
+                             const HttpTransportOptions& transport) {
+  ExecPlugin plugin;
+  plugin.api_version = Text(exec, "apiVersion");
+  if (plugin.api_version != "client.authentication.k8s.io/v1" &&
+      plugin.api_version != "client.authentication.k8s.io/v1beta1")
+    return Invalid("exec: apiVersion '" + plugin.api_version +
+                   "' is not supported; use client.authentication.k8s.io/v1");
+  plugin.command = Text(exec, "command");
+  if (plugin.command.empty()) return Invalid("exec: there is no 'command'");
+  // A bare name is looked for in PATH; a path counts from the kubeconfig, as in kubectl.
+  if (plugin.command.find('/') != std::string::npos)
+    plugin.command = Resolve(plugin.command, directory);
+  for (const YAML::Node& argument : exec["args"]) plugin.arguments.push_back(argument.Scalar());
+  for (const YAML::Node& variable : exec["env"])
+    plugin.environment.emplace_back(Text(variable, "name"), Text(variable, "value"));
+  TRY_ASSIGN(plugin.interactive, ParseInteractiveMode(Text(exec, "interactiveMode")));
+  plugin.install_hint = Text(exec, "installHint");
+  if (Text(exec, "provideClusterInfo") == "true") plugin.cluster = ClusterInfo(transport);
+  return plugin;
+}
+
 Status UseUser(const Kubeconfig::Located& user, const Clock& clock, Connection& connection) {
-  for (const char* plugin : {"exec", "auth-provider"})
-    if (user.node[plugin])
-      return Invalid(std::string("credential plugins ('") + plugin +
-                     "') are not supported; use a token, a token file or a client certificate");
+  if (user.node["auth-provider"])
+    return Invalid("'auth-provider' is not supported by clients any more; use 'exec'");
   if (!Text(user.node, "username").empty())
     return Invalid("'username' and 'password' are not supported by API servers any more");
   TRY_ASSIGN(connection.transport.certificate_pem,
@@ -128,7 +183,22 @@ Status UseUser(const Kubeconfig::Located& user, const Clock& clock, Connection& 
     connection.token = std::make_shared<FileToken>(Resolve(path, user.directory), clock);
   else if (std::string token = Text(user.node, "token"); !token.empty())
     connection.token = std::make_shared<StaticToken>(token);
+  if (!user.node["exec"]) return Ok();
+  // As in kubectl whatever is written down wins over what would have to be made.
+  TRY_ASSIGN(ExecPlugin plugin, ParseExec(user.node["exec"], user.directory, connection.transport));
+  if (connection.token || !connection.transport.certificate_pem.empty()) return Ok();
+  auto credential =
+      std::make_shared<ExecCredential>(std::move(plugin), connection.transport.tls_source, clock);
+  connection.token = credential;
+  connection.transport.tls_source = credential;
   return Ok();
+}
+
+// Certificates that are in files are read again when these change.
+void FollowFiles(FileTls::Files files, const Clock& clock, HttpTransportOptions& transport) {
+  if (!files.Any()) return;
+  TlsIdentity initial{transport.ca_pem, transport.certificate_pem, transport.key_pem};
+  transport.tls_source = std::make_shared<FileTls>(std::move(files), std::move(initial), clock);
 }
 
 Result<Connection> Select(const Kubeconfig& config, const Clock& clock) {
@@ -142,11 +212,16 @@ Result<Connection> Select(const Kubeconfig& config, const Clock& clock) {
     return Invalid("there is no cluster named '" + context->second.cluster + "'");
   Connection connection;
   TRY(UseCluster(cluster->second, connection.transport));
+  FileTls::Files files{FileOf(cluster->second, "certificate-authority"), "", ""};
+  FollowFiles(files, clock, connection.transport);
   if (!context->second.user.empty()) {
     auto user = config.users.find(context->second.user);
     if (user == config.users.end())
       return Invalid("there is no user named '" + context->second.user + "'");
     TRY(UseUser(user->second, clock, connection));
+    files.certificate = FileOf(user->second, "client-certificate");
+    files.key = FileOf(user->second, "client-key");
+    if (!files.certificate.empty()) FollowFiles(files, clock, connection.transport);
   }
   if (!context->second.ns.empty()) connection.ns = context->second.ns;
   return connection;
@@ -207,6 +282,7 @@ Result<Connection> InCluster(const std::string& host, const std::string& port,
   connection.transport.url =
       "https://" + (ipv6 ? "kubernetes.default.svc" : host) + ":" + (port.empty() ? "443" : port);
   TRY_ASSIGN(connection.transport.ca_pem, ReadFile(directory + "ca.crt"));
+  FollowFiles({directory + "ca.crt", "", ""}, clock, connection.transport);
   connection.token = std::make_shared<FileToken>(directory + "token", clock);
   if (Result<std::string> ns = ReadFile(directory + "namespace"); ns && !ns->empty())
     connection.ns = *ns;

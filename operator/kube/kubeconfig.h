@@ -34,7 +34,8 @@ Result<Connection> LoadConnection(const std::string& flag, const GetEnv& get_env
                                   const Clock& clock = RealClock());
 
 /// The current context of one kubeconfig's text. Relative file names count from `directory`.
-/// Credential plugins (`exec`, `auth-provider`) are refused by name rather than ignored.
+/// Certificates, keys and tokens in files are read again when they change; `exec` runs the plugin
+/// it names when a credential is first needed (exec_credential.h).
 Result<Connection> ParseKubeconfig(std::string_view yaml, const std::string& directory,
                                    const Clock& clock = RealClock());
 

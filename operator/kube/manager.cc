@@ -15,7 +15,11 @@ constexpr std::chrono::seconds kReleaseTimeout{5};
 }  // namespace
 
 Manager::Manager(Client& client, ManagerOptions options, const Clock& clock, Observer& observer)
-    : client_(client), options_(std::move(options)), clock_(clock), observer_(observer) {
+    : client_(client),
+      writes_(client),
+      options_(std::move(options)),
+      clock_(clock),
+      observer_(observer) {
   if (options_.election)
     elector_ = std::make_unique<LeaderElector>(client_, *options_.election, clock_, observer_);
 }

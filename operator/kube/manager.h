@@ -14,6 +14,7 @@
 #include "operator/kube/controller.h"
 #include "operator/kube/events.h"
 #include "operator/kube/leader_election.h"
+#include "operator/kube/own_writes.h"
 #include "operator/kube/store.h"
 #include "operator/kube/watcher.h"
 
@@ -41,9 +42,16 @@ class Manager {
   template <class T>
   Store<T>& AddStore(WatcherOptions watch, typename Store<T>::Decode decode) {
     auto store = std::make_shared<Store<T>>(std::string(watch.resource.plural), std::move(decode));
+    writes_.Follow(watch.resource, [raw = store.get()](const Key& key, const std::string& version) {
+      raw->Expect(key, version);
+    });
     AddWatch(std::move(watch), store, [raw = store.get()] { return raw->HasSynced(); });
     return *store;
   }
+
+  /// The client for controllers to write with: the stores here learn what to expect, and no key is
+  /// reconciled by a cache older than its own last write.
+  Client& client() { return writes_; }
 
   Controller& AddController(ControllerOptions options, Reconcile reconcile);
   /// In the order in which they were added.
@@ -90,6 +98,7 @@ class Manager {
   Status RunControllers(std::stop_token stop);
 
   Client& client_;
+  OwnWrites writes_;
   const ManagerOptions options_;
   const Clock& clock_;
   Observer& observer_;

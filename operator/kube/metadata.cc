@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/kube/metadata.h"
 
+#include <algorithm>
+#include <cctype>
+
 namespace cutover::kube {
+namespace {
+
+bool IsDecimal(std::string_view text) {
+  return !text.empty() && text[0] != '0' &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+}  // namespace
+
+std::partial_ordering CompareResourceVersions(std::string_view a, std::string_view b) {
+  if (!IsDecimal(a) || !IsDecimal(b))
+    return a == b && !a.empty() ? std::partial_ordering::equivalent
+                                : std::partial_ordering::unordered;
+  if (a.size() != b.size()) return a.size() <=> b.size();
+  return a <=> b;
+}
 
 Key KeyOf(const Json& object) {
   const Json& metadata = object["metadata"];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <compare>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,16 @@ namespace cutover::kube {
 Key KeyOf(const Json& object);
 const std::string& UidOf(const Json& object);
 const std::string& ResourceVersionOf(const Json& object);
+
+/// Which of two resourceVersions of one collection is the newer (KEP-5504: decimal numbers of any
+/// length, without leading zeros). Unordered when either is not of that form: then nothing follows
+/// from them but whether they are equal.
+std::partial_ordering CompareResourceVersions(std::string_view a, std::string_view b);
+/// True when `a` is known to be older than `b`.
+inline bool IsOlderVersion(std::string_view a, std::string_view b) {
+  return CompareResourceVersions(a, b) == std::partial_ordering::less;
+}
+
 /// True once somebody has asked for the object's deletion and a finalizer holds it.
 bool IsDeleting(const Json& object);
 std::string LabelOf(const Json& object, std::string_view label);

@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,36 +48,55 @@ class Store final : public WatchSink {
   /// Keys of everything, also of what could not be decoded.
   std::vector<Key> Keys(const std::string& ns = "") const;
 
-  /// True once the first complete list has been stored and handled.
+  /// True once the first complete list has been stored and handled. What handlers are told before
+  /// is what was there already.
   bool HasSynced() const { return synced_; }
+
+  /// This process has just written `key`, and the server gave it this version.
+  void Expect(const Key& key, const std::string& version);
+  /// True while the store has yet to hear of the last version that was expected of `key`: whoever
+  /// decided by it now would decide by what was before his own last step.
+  bool IsBehind(const Key& key) const;
   const std::string& name() const { return name_; }
 
   /// Before the watch starts: a handler misses what happened earlier.
   void AddHandler(Handler handler) { handlers_.push_back(std::move(handler)); }
 
-  void Replace(std::vector<Json> objects) override;
-  void Upsert(Json object) override;
-  void Remove(Json object) override;
+  void BeginList() override;
+  void Listed(Json object) override { Put(std::move(object)); }
+  void EndList(const std::string& version) override;
+  void Upsert(Json object) override { Put(std::move(object)); }
+  void Remove(Json object) override { Erase(KeyOf(object)); }
+  void Reached(const std::string& version) override;
+
+  /// A whole list at once.
+  void Replace(std::vector<Json> objects);
 
  private:
   struct Entry {
     std::string uid;
     std::string resource_version;
-    Pointer value;               // Null when it could not be decoded,
-    std::optional<Error> error;  // and then this says why.
+    Pointer value;                       // Null when it could not be decoded,
+    std::shared_ptr<const Error> error;  // and then this says why.
+    unsigned list = 0;                   // The last list that showed it.
   };
 
-  Entry MakeEntry(Json object) const;
-  void Put(const Key& key, Entry entry);
+  void Put(Json object);
+  bool IsKnown(const Key& key, const Json& object);
+  Entry MakeEntry(const Key& key, Json object) const;
   void Erase(const Key& key);
+  std::vector<Key> Unlisted() const;
   void Notify(Change change, const Key& key, const Pointer& before, const Pointer& after) const;
 
   const std::string name_;
   const Decode decode_;
   std::vector<Handler> handlers_;  // Constant once the watch has started.
   std::atomic<bool> synced_{false};
+  unsigned list_ = 0;  // Number of the list that is coming, or came last; the watching thread's.
   mutable Mutex mutex_;
   std::map<Key, Entry> entries_ GUARDED_BY(mutex_);
+  std::string reached_ GUARDED_BY(mutex_);                  // Everything up to here is in.
+  std::map<Key, std::string> expected_ GUARDED_BY(mutex_);  // All newer than reached_.
 };
 
 /// A decoder that keeps objects as they are.
@@ -94,7 +112,7 @@ auto Store<T>::Get(const Key& key) const -> Result<Pointer> {
   MutexLock lock(mutex_);
   auto found = entries_.find(key);
   if (found == entries_.end()) return Pointer();
-  if (found->second.error) return tl::make_unexpected(*found->second.error);
+  if (found->second.error) return tl::make_unexpected(Error(*found->second.error));
   return found->second.value;
 }
 
@@ -117,31 +135,64 @@ std::vector<Key> Store<T>::Keys(const std::string& ns) const {
 }
 
 template <class T>
-auto Store<T>::MakeEntry(Json object) const -> Entry {
+void Store<T>::Expect(const Key& key, const std::string& version) {
+  MutexLock lock(mutex_);
+  // Versions that cannot be compared would be waited for without end.
+  if (IsOlderVersion(reached_, version)) expected_[key] = version;
+}
+
+template <class T>
+bool Store<T>::IsBehind(const Key& key) const {
+  MutexLock lock(mutex_);
+  return expected_.contains(key);
+}
+
+template <class T>
+void Store<T>::Reached(const std::string& version) {
+  MutexLock lock(mutex_);
+  reached_ = version;
+  std::erase_if(expected_, [&](const auto& item) { return !IsOlderVersion(version, item.second); });
+}
+
+template <class T>
+auto Store<T>::MakeEntry(const Key& key, Json object) const -> Entry {
   StripManagedFields(object);
-  Entry entry{UidOf(object), ResourceVersionOf(object), nullptr, std::nullopt};
+  Entry entry{UidOf(object), ResourceVersionOf(object), nullptr, nullptr, list_};
   Result<T> value = decode_(object);
   if (value) {
     entry.value = std::make_shared<const T>(std::move(*value));
   } else {
-    entry.error = WithContext(std::move(value).error(), name_ + " " + KeyOf(object).ToString());
-    LogError("an object cannot be decoded and is left alone", *entry.error);
+    Error error = WithContext(std::move(value).error(), name_ + " " + key.ToString());
+    LogError("an object cannot be decoded and is left alone", error);
+    entry.error = std::make_shared<const Error>(std::move(error));
   }
   return entry;
 }
 
+// True when the store has this very version already, which counts as seen in the list that is
+// coming. A relist repeats what is known: it is not even decoded, and nobody hears it again.
 template <class T>
-void Store<T>::Put(const Key& key, Entry entry) {
+bool Store<T>::IsKnown(const Key& key, const Json& object) {
+  MutexLock lock(mutex_);
+  auto found = entries_.find(key);
+  if (found == entries_.end() || found->second.uid != UidOf(object) ||
+      found->second.resource_version != ResourceVersionOf(object))
+    return false;
+  found->second.list = list_;
+  return true;
+}
+
+template <class T>
+void Store<T>::Put(Json object) {
+  const Key key = KeyOf(object);
+  if (IsKnown(key, object)) return;
+  Entry entry = MakeEntry(key, std::move(object));
   Pointer before, after = entry.value;
   Change change = Change::kAdded;
   {
     MutexLock lock(mutex_);
     auto [place, inserted] = entries_.try_emplace(key);
     if (!inserted) {
-      // A relist repeats what is known already; nobody needs to hear it again.
-      if (place->second.resource_version == entry.resource_version &&
-          place->second.uid == entry.uid)
-        return;
       // The same name with another uid is another object: the one we knew was deleted in between,
       // and whoever holds state about it must hear so.
       change = place->second.uid == entry.uid ? Change::kModified : Change::kDeleted;
@@ -177,27 +228,37 @@ void Store<T>::Notify(Change change, const Key& key, const Pointer& before,
 }
 
 template <class T>
-void Store<T>::Replace(std::vector<Json> objects) {
-  std::map<Key, bool> present;
-  for (Json& object : objects) {
-    Key key = KeyOf(object);
-    present.emplace(key, true);
-    Put(key, MakeEntry(std::move(object)));
+void Store<T>::BeginList() {
+  ++list_;
+}
+
+template <class T>
+std::vector<Key> Store<T>::Unlisted() const {
+  std::vector<Key> keys;
+  MutexLock lock(mutex_);
+  for (const auto& [key, entry] : entries_)
+    if (entry.list != list_) keys.push_back(key);
+  return keys;
+}
+
+template <class T>
+void Store<T>::EndList(const std::string& version) {
+  for (const Key& key : Unlisted()) Erase(key);
+  {
+    MutexLock lock(mutex_);
+    // A server that has gone back in time hands out its versions again: of what was written before
+    // that nothing is left to wait for.
+    if (IsOlderVersion(version, reached_)) expected_.clear();
   }
-  for (const Key& key : Keys())
-    if (!present.contains(key)) Erase(key);
+  Reached(version);
   synced_ = true;
 }
 
 template <class T>
-void Store<T>::Upsert(Json object) {
-  Key key = KeyOf(object);
-  Put(key, MakeEntry(std::move(object)));
-}
-
-template <class T>
-void Store<T>::Remove(Json object) {
-  Erase(KeyOf(object));
+void Store<T>::Replace(std::vector<Json> objects) {
+  BeginList();
+  for (Json& object : objects) Listed(std::move(object));
+  EndList("");
 }
 
 }  // namespace cutover::kube

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/kube/watcher.h"
 
+#include <algorithm>
+
 #include "operator/base/log.h"
 #include "operator/base/mutex.h"
 #include "operator/base/random.h"
@@ -13,15 +15,22 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kPageTimeout{60};
+// A connection that died without a word may be the next one to be used, too.
+constexpr seconds kCompareTimeout{5};
 constexpr seconds kWatchMin{300};
 constexpr milliseconds kSuspiciouslyShort{1000};
+// A server that does not know streamed lists takes the request for an ordinary watch, and then
+// waits for changes where the end of the list should come.
+constexpr milliseconds kInitialEventsSilenceMax{10'000};
 
 // Errors after which the version we hold is as good as before: the same watch may go on.
 bool KeepsVersion(const Error& error) {
-  return IsUnreachable(error) || IsTooManyRequests(error) || IsTimeout(error) ||
-         IsUnauthorized(error) || IsCancelled(error) ||
+  return IsTooManyRequests(error) || IsUnauthorized(error) || IsCancelled(error) ||
          error.reason == reason::kServiceUnavailable || error.reason == reason::kInternalError;
 }
+
+// Errors after which there may be another server, or the same with another past.
+bool LostTouch(const Error& error) { return IsUnreachable(error) || IsTimeout(error); }
 
 }  // namespace
 
@@ -32,7 +41,8 @@ Watcher::Watcher(Client& client, WatcherOptions options, WatchSink& sink, const 
       sink_(sink),
       clock_(clock),
       observer_(observer),
-      backoff_(clock) {}
+      backoff_(clock),
+      may_stream_lists_(options_.watch_list && client.OffersInitialEvents()) {}
 
 void Watcher::Run(std::stop_token stop) {
   while (!stop.stop_requested()) Step(stop);
@@ -40,65 +50,149 @@ void Watcher::Run(std::stop_token stop) {
 
 void Watcher::Step(std::stop_token stop) {
   LogContext context({{"resource", options_.resource.plural}});
-  if (next_ == Next::kWatch)
-    next_ = WatchOnce(stop);
-  else
-    next_ = ListAll(stop, next_ == Next::kList ? version_ : "");
+  switch (next_) {
+    case Next::kWatch:
+      next_ = WatchOnce(stop);
+      break;
+    case Next::kCompare:
+      next_ = Compare(stop);
+      break;
+    case Next::kList:
+      observer_.OnRelist(options_.resource.plural);
+      next_ = may_stream_lists_ ? ListAsStream(stop) : ListInPages(stop);
+      break;
+  }
 }
 
-Watcher::Next Watcher::ListAll(std::stop_token stop, const std::string& at_version) {
-  observer_.OnRelist(options_.resource.plural);
+Watcher::Next Watcher::ListInPages(std::stop_token stop) {
   ListOptions list{options_.ns, options_.label_selector, options_.field_selector,
                    options_.page_size};
-  PageRequest request{at_version, ""};
-  std::vector<Json> objects;
+  PageRequest request;
+  sink_.BeginList();
   while (true) {
     Result<ListPage> page =
         client_.GetPage(stop, Deadline::After(kPageTimeout), options_.resource, list, request);
+    if (stop.stop_requested()) return Next::kList;
     if (!page) {
-      if (stop.stop_requested()) return Next::kListMostRecent;
       const Error& error = page.error();
       LogWarn("listing failed", {{"reason", error.reason}, {"message", error.message}});
       Pause(stop);
-      bool ask_for_most_recent =
-          at_version.empty() || IsGone(error) || IsVersionTooLarge(error) || IsTimeout(error);
-      return ask_for_most_recent ? Next::kListMostRecent : Next::kList;
+      return Next::kList;
     }
-    std::move(page->list.items.begin(), page->list.items.end(), std::back_inserter(objects));
-    version_ = page->list.resource_version;
-    if (page->next.empty()) break;
+    for (Json& object : page->list.items) sink_.Listed(std::move(object));
+    if (page->next.empty()) {
+      version_ = page->list.resource_version;
+      sink_.EndList(version_);
+      return Next::kWatch;
+    }
     request.next = page->next;
   }
-  sink_.Replace(std::move(objects));
+}
+
+// Events arrive one by one and are stored as they come, so a list of any size needs the memory of
+// one object. The stream goes on as the watch.
+Watcher::Next Watcher::ListAsStream(std::stop_token stop) {
+  WatchOptions watch = MakeWatchOptions();
+  watch.resource_version.clear();  // The most recent state.
+  watch.initial_events = true;
+  watch.silence_max = std::min(options_.silence_max, kInitialEventsSilenceMax);
+  bool listed = false;
+  sink_.BeginList();
+  Status ended = client_.Watch(stop, options_.resource, watch, [&](WatchEvent event) {
+    if (listed) return HandleEvent(std::move(event));
+    if (EndsInitialEvents(event)) {
+      listed = true;
+      version_ = ResourceVersionOf(event.object);
+      sink_.EndList(version_);
+    } else if (event.type == WatchEventType::kDeleted) {
+      sink_.Remove(std::move(event.object));
+    } else if (event.type != WatchEventType::kBookmark) {
+      sink_.Listed(std::move(event.object));
+    }
+  });
+  if (stop.stop_requested()) return Next::kList;
+  // Nothing changes at the moment; from now on silence may last longer than within a list.
+  if (listed && !ended && IsTimeout(ended.error())) return Next::kWatch;
+  if (listed) return AfterWatch(stop, ended, false);
+  // Whatever it was, a list in pages either works or has an error of its own to tell.
+  LogInfo("a streamed list did not end; listing in pages",
+          {{"reason", ended ? "Ended" : ended.error().reason},
+           {"message", ended ? "the server ended it" : ended.error().message}});
+  bool passing = !ended && (IsUnreachable(ended.error()) || IsGone(ended.error()) ||
+                            KeepsVersion(ended.error()));
+  if (!passing) may_stream_lists_ = false;
+  return ListInPages(stop);
+}
+
+// A list of one object, for its version. To a watch from a version that the server has yet to reach
+// it says nothing, whatever changes on the way there.
+Watcher::Next Watcher::Compare(std::stop_token stop) {
+  ListOptions list{options_.ns, options_.label_selector, options_.field_selector, 1};
+  Result<ListPage> page =
+      client_.GetPage(stop, Deadline::After(kCompareTimeout), options_.resource, list, {});
+  if (stop.stop_requested()) return Next::kCompare;
+  if (!page && (LostTouch(page.error()) || KeepsVersion(page.error()))) {
+    Pause(stop);
+    return Next::kCompare;
+  }
+  if (page && IsOlderVersion(page->list.resource_version, version_)) {
+    LogWarn("the server has gone back in time; listing what it has now",
+            {{"seen", version_}, {"server", page->list.resource_version}});
+    return Next::kList;
+  }
   return Next::kWatch;
+}
+
+WatchOptions Watcher::MakeWatchOptions() const {
+  WatchOptions watch;
+  watch.ns = options_.ns;
+  watch.label_selector = options_.label_selector;
+  watch.field_selector = options_.field_selector;
+  watch.resource_version = version_;
+  // Random, so that watches begun together do not all end together.
+  watch.timeout = kWatchMin + seconds(static_cast<int>(RandomFraction() * 300));
+  watch.silence_max = options_.silence_max;
+  return watch;
 }
 
 Watcher::Next Watcher::WatchOnce(std::stop_token stop) {
   observer_.OnWatchRestart(options_.resource.plural);
-  WatchOptions watch{options_.ns, options_.label_selector, options_.field_selector, version_,
-                     // Random, so that watches begun together do not all end together.
-                     kWatchMin + seconds(static_cast<int>(RandomFraction() * 300))};
   SteadyTime started = clock_.SteadyNow();
-  int events = 0;
-  Status ended = client_.Watch(stop, options_.resource, watch, [&](WatchEvent event) {
-    ++events;
+  bool any_event = false;
+  Status ended = client_.Watch(stop, options_.resource, MakeWatchOptions(), [&](WatchEvent event) {
+    any_event = true;
     HandleEvent(std::move(event));
   });
+  return AfterWatch(stop, ended, !any_event && clock_.SteadyNow() - started < kSuspiciouslyShort);
+}
+
+Watcher::Next Watcher::AfterWatch(std::stop_token stop, const Status& ended,
+                                  bool suspiciously_short) {
   if (stop.stop_requested()) return Next::kWatch;
   if (ended) {
-    if (events == 0 && clock_.SteadyNow() - started < kSuspiciouslyShort) Pause(stop);
+    if (suspiciously_short) Pause(stop);
     return Next::kWatch;
   }
   const Error& error = ended.error();
   LogInfo("a watch broke", {{"reason", error.reason}, {"message", error.message}});
+  // Gone again at once after the list: something is wrong with that server.
+  if (!IsGone(error) || suspiciously_short) Pause(stop);
   if (IsGone(error)) return Next::kList;
-  Pause(stop);
-  if (IsVersionTooLarge(error)) return Next::kListMostRecent;
+  if (LostTouch(error)) return Next::kCompare;
   return KeepsVersion(error) ? Next::kWatch : Next::kList;
 }
 
 void Watcher::HandleEvent(WatchEvent event) {
-  version_ = ResourceVersionOf(event.object);
+  const std::string version = ResourceVersionOf(event.object);
+  auto order = CompareResourceVersions(version, version_);
+  // Without a version there is nothing to go on from, and an old one tells what is known already;
+  // taken for news it would bring back what has been deleted since.
+  if (version.empty() || order == std::partial_ordering::less ||
+      order == std::partial_ordering::equivalent) {
+    LogDebug("a watch event tells nothing new", {{"version", version}, {"seen", version_}});
+    return;
+  }
+  version_ = version;
   switch (event.type) {
     case WatchEventType::kAdded:
     case WatchEventType::kModified:
@@ -110,6 +204,7 @@ void Watcher::HandleEvent(WatchEvent event) {
     case WatchEventType::kBookmark:
       break;  // Its version is all it says.
   }
+  sink_.Reached(version_);
 }
 
 void Watcher::Pause(std::stop_token stop) {

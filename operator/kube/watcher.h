@@ -4,7 +4,6 @@
 #include <functional>
 #include <stop_token>
 #include <string>
-#include <vector>
 
 #include "operator/base/clock.h"
 #include "operator/kube/backoff.h"
@@ -13,13 +12,20 @@
 namespace cutover::kube {
 
 /// Receives the state of a collection. Called by one thread at a time; must not block.
+///
+/// A list comes object by object, so that nobody ever holds two states at once: BeginList, Listed
+/// for each object, EndList, after which whatever was neither listed nor upserted since BeginList
+/// no longer exists. A list that breaks off is begun anew; what it has shown was true all the same.
 class WatchSink {
  public:
   virtual ~WatchSink() = default;
-  /// The whole state: whatever is not in `objects` no longer exists.
-  virtual void Replace(std::vector<Json> objects) = 0;
+  virtual void BeginList() = 0;
+  virtual void Listed(Json object) = 0;
+  virtual void EndList(const std::string& version) = 0;
   virtual void Upsert(Json object) = 0;
   virtual void Remove(Json object) = 0;
+  /// All changes up to `version` have been told by now. Never called within a list.
+  virtual void Reached(const std::string& version) = 0;
 };
 
 struct WatcherOptions {
@@ -28,17 +34,27 @@ struct WatcherOptions {
   std::string label_selector{};
   std::string field_selector{};
   int page_size = 500;
+  /// Ask for lists as a stream of events (KEP-3157) where the client offers it; pages otherwise.
+  bool watch_list = true;
+  /// A watch that says nothing for so long is given up and resumed; it bounds how stale a sink gets
+  /// behind a connection that died without a word. Twice and a half the time between bookmarks.
+  std::chrono::milliseconds silence_max{150'000};
   /// Sleeps for a back-off; false when the stop came first. Replaced in tests.
   std::function<bool(std::stop_token, std::chrono::milliseconds)> sleep{};
 };
 
 /// Keeps a sink equal to a collection of the API server, through everything that a server may do:
-///  - lists in pages of one consistent state, then watches from there with bookmarks;
+///  - lists one consistent state, streamed or in pages, then watches from there with bookmarks;
+///  - a streamed list that fails in any way, or whose end does not come, becomes one in pages;
 ///  - a watch that ends is resumed from the last version seen, without a list;
-///  - 410 (as HTTP status or as an event) lists again, at least as new as what was seen; if that
-///    version is gone or still unknown to this server as well, lists the most recent state;
+///  - 410 (as HTTP status, as an event, between pages) lists again, always the most recent state: a
+///    server asked for "at least this version" has to be asked once more when it is behind, and
+///    sends everything in one page;
 ///  - refused connections and 429 retry the same watch after a back-off;
-///  - a watch that ends at once without an event waits as well, so that no server is hammered.
+///  - a watch that ends at once without an event waits as well, so that no server is hammered;
+///  - after a connection was lost it makes sure that the server has not gone back in time, as one
+///    restored from a backup has: to a watch from a version of its future it would say nothing;
+///  - an event older than what was seen is a repetition, and passed over.
 /// A collection that cannot be read leaves the sink as it was: stale, never empty.
 class Watcher {
  public:
@@ -48,14 +64,19 @@ class Watcher {
   /// Runs until `stop`. Once only.
   void Run(std::stop_token stop);
 
-  /// One list, or one watch to its end. What Run is made of; for single-stepped runs instead of it.
+  /// One list, one comparison, or one watch to its end. What Run is made of; for single-stepped
+  /// runs instead of it.
   void Step(std::stop_token stop);
 
  private:
-  enum class Next { kWatch, kList, kListMostRecent };
+  enum class Next { kWatch, kCompare, kList };
 
-  Next ListAll(std::stop_token stop, const std::string& at_version);
+  Next ListInPages(std::stop_token stop);
+  Next ListAsStream(std::stop_token stop);
+  Next Compare(std::stop_token stop);
   Next WatchOnce(std::stop_token stop);
+  Next AfterWatch(std::stop_token stop, const Status& ended, bool suspiciously_short);
+  WatchOptions MakeWatchOptions() const;
   void HandleEvent(WatchEvent event);
   void Pause(std::stop_token stop);
 
@@ -65,7 +86,8 @@ class Watcher {
   const Clock& clock_;
   Observer& observer_;
   Backoff backoff_;
-  Next next_ = Next::kListMostRecent;
+  Next next_ = Next::kList;
+  bool may_stream_lists_;
   std::string version_;  // The last resourceVersion seen; the resume point.
 };
 

@@ -9,9 +9,9 @@ WorkQueue::WorkQueue(std::string name, const Clock& clock, Observer& observer,
                      RateLimiter::Options limits)
     : name_(std::move(name)), clock_(clock), observer_(observer), limiter_(clock, limits) {}
 
-void WorkQueue::Add(const Key& key) {
+void WorkQueue::Add(const Key& key, Priority priority) {
   MutexLock lock(mutex_);
-  AddLocked(key);
+  AddLocked(key, priority);
 }
 
 void WorkQueue::AddAfter(const Key& key, std::chrono::nanoseconds delay) {
@@ -30,19 +30,25 @@ void WorkQueue::Forget(const Key& key) {
   limiter_.Forget(key);
 }
 
-void WorkQueue::AddLocked(const Key& key) {
+void WorkQueue::AddLocked(const Key& key, Priority priority) {
   if (shut_down_) return;
-  if (!dirty_.emplace(key, clock_.SteadyNow()).second) return;
-  observer_.OnQueueAdd(name_);
-  if (processing_.contains(key)) return;  // Done will queue it.
-  queue_.push_back(key);
+  Dirty fresh{clock_.SteadyNow(), {priority, next_number_++}};
+  auto [known, inserted] = dirty_.try_emplace(key, fresh);
+  bool raised = !inserted && known->second.place.priority < priority;
+  if (raised) {
+    queue_.erase(known->second.place);
+    known->second.place = fresh.place;
+  }
+  if (inserted) observer_.OnQueueAdd(name_);
+  if ((!inserted && !raised) || processing_.contains(key)) return;  // Done will queue it.
+  queue_.emplace(known->second.place, key);
   observer_.OnQueueDepth(name_, queue_.size());
   changed_.NotifyOne();
 }
 
 void WorkQueue::AddAfterLocked(const Key& key, std::chrono::nanoseconds delay) {
   if (shut_down_) return;
-  if (delay.count() <= 0) return AddLocked(key);
+  if (delay.count() <= 0) return AddLocked(key, Priority::kChanged);
   SteadyTime due = clock_.SteadyNow() + delay;
   auto [known, inserted] = due_.try_emplace(key, due);
   if (!inserted) {
@@ -59,18 +65,18 @@ void WorkQueue::MoveDueLocked() {
     Key key = delayed_.begin()->second;
     delayed_.erase(delayed_.begin());
     due_.erase(key);
-    AddLocked(key);
+    AddLocked(key, Priority::kChanged);
   }
 }
 
 std::optional<Key> WorkQueue::TakeLocked() {
   if (queue_.empty() || shut_down_) return std::nullopt;
-  Key key = std::move(queue_.front());
-  queue_.pop_front();
+  Key key = std::move(queue_.begin()->second);
+  queue_.erase(queue_.begin());
   SteadyTime now = clock_.SteadyNow();
   auto added = dirty_.find(key);
   CHECK(added != dirty_.end());
-  observer_.OnQueueLatency(name_, now - added->second);
+  observer_.OnQueueLatency(name_, now - added->second.since);
   observer_.OnQueueDepth(name_, queue_.size());
   dirty_.erase(added);
   processing_.emplace(key, now);
@@ -105,8 +111,9 @@ void WorkQueue::Done(const Key& key) {
   CHECK(started != processing_.end());
   observer_.OnWorkDuration(name_, clock_.SteadyNow() - started->second);
   processing_.erase(started);
-  if (shut_down_ || !dirty_.contains(key)) return;
-  queue_.push_back(key);
+  auto again = dirty_.find(key);
+  if (shut_down_ || again == dirty_.end()) return;
+  queue_.emplace(again->second.place, key);
   observer_.OnQueueDepth(name_, queue_.size());
   changed_.NotifyOne();
 }

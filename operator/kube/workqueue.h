@@ -2,14 +2,14 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 
 #include "operator/base/clock.h"
 #include "operator/base/mutex.h"
@@ -19,9 +19,14 @@
 
 namespace cutover::kube {
 
-/// Keys that wait for a worker. A key is handed out to one worker at a time: added while being
-/// worked on, it is only marked and comes again after Done. Added twice while waiting, it comes
-/// once. Thread-safe. Time is the injected clock's; only Get sleeps, in real time.
+/// Which of the keys that wait goes first. What was there before this process started has waited
+/// already; somebody who changes an object is looking. (controller-runtime: -100 and 0.)
+enum class Priority { kExisting, kChanged };
+
+/// Keys that wait for a worker: those of the higher priority first, among equals the one that came
+/// first. A key is handed out to one worker at a time: added while being worked on, it is only
+/// marked and comes again after Done. Added twice while waiting, it comes once, by the higher of
+/// its priorities. Thread-safe. Time is the injected clock's; only Get sleeps, in real time.
 class WorkQueue {
  public:
   WorkQueue(std::string name, const Clock& clock = RealClock(),
@@ -29,7 +34,7 @@ class WorkQueue {
       : WorkQueue(std::move(name), clock, observer, RateLimiter::Options{}) {}
   WorkQueue(std::string name, const Clock& clock, Observer& observer, RateLimiter::Options limits);
 
-  void Add(const Key& key);
+  void Add(const Key& key, Priority priority = Priority::kChanged);
   /// Adds the key once `delay` has passed. Of several delays of one key the earliest counts.
   void AddAfter(const Key& key, std::chrono::nanoseconds delay);
   /// AddAfter with the delay that the key's failures have earned.
@@ -55,10 +60,23 @@ class WorkQueue {
   const std::string& name() const { return name_; }
 
  private:
-  void AddLocked(const Key& key) REQUIRES(mutex_);
+  void AddLocked(const Key& key, Priority priority) REQUIRES(mutex_);
   void AddAfterLocked(const Key& key, std::chrono::nanoseconds delay) REQUIRES(mutex_);
   void MoveDueLocked() REQUIRES(mutex_);
   std::optional<Key> TakeLocked() REQUIRES(mutex_);
+
+  // Where a key stands in the queue: the lesser first.
+  struct Place {
+    Priority priority;
+    uint64_t number;
+    friend bool operator<(const Place& a, const Place& b) {
+      return a.priority != b.priority ? a.priority > b.priority : a.number < b.number;
+    }
+  };
+  struct Dirty {
+    SteadyTime since;
+    Place place;
+  };
 
   const std::string name_;
   const Clock& clock_;
@@ -67,9 +85,10 @@ class WorkQueue {
   CondVar changed_;
   bool shut_down_ GUARDED_BY(mutex_) = false;
   RateLimiter limiter_ GUARDED_BY(mutex_);
-  std::deque<Key> queue_ GUARDED_BY(mutex_);
-  // In need of work, and since when.
-  std::unordered_map<Key, SteadyTime, KeyHash> dirty_ GUARDED_BY(mutex_);
+  std::map<Place, Key> queue_ GUARDED_BY(mutex_);
+  uint64_t next_number_ GUARDED_BY(mutex_) = 0;
+  // In need of work. Their places are taken in the queue unless they are being worked on.
+  std::unordered_map<Key, Dirty, KeyHash> dirty_ GUARDED_BY(mutex_);
   // Being worked on, and since when.
   std::unordered_map<Key, SteadyTime, KeyHash> processing_ GUARDED_BY(mutex_);
   std::set<std::pair<SteadyTime, Key>> delayed_ GUARDED_BY(mutex_);

@@ -131,6 +131,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const std::string& dir
   std::unique_ptr<ControlPlane> made(new ControlPlane(directory));
   std::filesystem::create_directories(directory);
   TRY_ASSIGN(made->binaries_, BinariesDirectory());
+  TRY_ASSIGN(made->etcd_port_, FreePort());
+  TRY_ASSIGN(made->etcd_peer_port_, FreePort());
   TRY(made->MakeCertificates());
   TRY(made->StartEtcd());
   TRY(made->AddServer());
@@ -154,7 +156,8 @@ Status ControlPlane::MakeCertificates() const {
                 "subjectAltName=IP:127.0.0.1,DNS:localhost\n"));
   // system:masters bypasses RBAC; nobody is authenticated and may do nothing.
   TRY(WriteFile(directory_ + "/tokens.csv",
-                std::string(kAdminToken) + ",token-admin,token-admin,system:masters\n"));
+                std::string(kAdminToken) + ",token-admin,token-admin,system:masters\n" +
+                    kRotatedToken + ",token-admin,token-admin,system:masters\n"));
   std::string script =
       "cd '" + directory_ +
       "' && new='openssl req -config openssl.cnf -x509 -newkey ec "
@@ -171,10 +174,8 @@ Status ControlPlane::MakeCertificates() const {
 }
 
 Status ControlPlane::StartEtcd() {
-  TRY_ASSIGN(etcd_port_, FreePort());
-  TRY_ASSIGN(int peer_port, FreePort());
   std::string client = "http://127.0.0.1:" + std::to_string(etcd_port_);
-  std::string peer = "http://127.0.0.1:" + std::to_string(peer_port);
+  std::string peer = "http://127.0.0.1:" + std::to_string(etcd_peer_port_);
   // Without fsync: the data need not survive the machine, and tests share slow disks.
   TRY_ASSIGN(Process etcd,
              Process::Start(
@@ -187,9 +188,51 @@ Status ControlPlane::StartEtcd() {
   return Ok();
 }
 
-Result<int> ControlPlane::AddServer() {
+Status ControlPlane::RestartEtcd(const std::function<void()>& while_stopped) {
+  etcd_.reset();
+  while_stopped();
+  return StartEtcd();
+}
+
+Status ControlPlane::Backup() {
+  namespace fs = std::filesystem;
+  return RestartEtcd([&] {
+    fs::remove_all(directory_ + "/backup");
+    fs::copy(directory_ + "/etcd", directory_ + "/backup", fs::copy_options::recursive);
+  });
+}
+
+Status ControlPlane::RestoreBackup() {
+  namespace fs = std::filesystem;
+  for (Server& server : servers_) server.process.reset();
+  TRY(RestartEtcd([&] {
+    fs::remove_all(directory_ + "/etcd");
+    fs::copy(directory_ + "/backup", directory_ + "/etcd", fs::copy_options::recursive);
+  }));
+  for (Server& server : servers_) TRY(StartServer(server));
+  return Ok();
+}
+
+Status ControlPlane::Compact() const {
+  kube::HttpTransportOptions options;
+  options.url = "http://127.0.0.1:" + std::to_string(etcd_port_);
+  TRY_ASSIGN(std::unique_ptr<kube::Transport> etcd, kube::MakeHttpTransport(options));
+  // etcd's own JSON gateway; its numbers are strings.
+  auto ask = [&](const std::string& path, const Json& body) -> Result<Json> {
+    kube::Request request{kube::Method::kPost, path, {}, body.Dump(), "application/json"};
+    TRY_ASSIGN(kube::Response answer, etcd->Call({}, Deadline::After(seconds(30)), request));
+    if (answer.status != 200) return Failed("etcd answers " + answer.body);
+    return Json::Parse(answer.body);
+  };
+  TRY_ASSIGN(Json range, ask("/v3/kv/range", Json::Object({{"key", "AA=="}})));
+  Json present = range.At({"header", "revision"});
+  TRY(ask("/v3/kv/compaction", Json::Object({{"revision", present}, {"physical", true}})));
+  return Ok();
+}
+
+Result<int> ControlPlane::AddServer(int etcd_port) {
   TRY_ASSIGN(int port, FreePort());
-  servers_.push_back({port, nullptr});
+  servers_.push_back({port, etcd_port ? etcd_port : etcd_port_, nullptr});
   TRY(StartServer(servers_.back()));
   return static_cast<int>(servers_.size()) - 1;
 }
@@ -202,7 +245,7 @@ Status ControlPlane::StartServer(Server& server) const {
       Process process,
       Process::Start(
           {binaries_ + "/kube-apiserver",
-           "--etcd-servers=http://127.0.0.1:" + std::to_string(etcd_port_),
+           "--etcd-servers=http://127.0.0.1:" + std::to_string(server.etcd_port),
            "--bind-address=127.0.0.1", "--secure-port=" + std::to_string(server.port),
            "--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
            "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC",

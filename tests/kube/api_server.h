@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,22 +34,35 @@ class Process {
 
 /// A real etcd and one or more real kube-apiservers over it, on free ports of the loopback, with
 /// throw-away certificates and data in a directory of its own. RBAC is on; no controllers run.
-/// Users: `admin` (system:masters), `nobody` (no role), and the bearer token kAdminToken.
+/// Users: `admin` (system:masters), `nobody` (no role), and the bearer of kAdminToken or
+/// kRotatedToken.
 /// The programs are those of `hack/cluster binaries --api-only`, built on first use.
 class ControlPlane {
  public:
   static constexpr char kAdminToken[] = "throw-away-admin-token";
+  static constexpr char kRotatedToken[] = "throw-away-rotated-token";
 
   /// Starts etcd and one API server that is ready.
   static Result<std::unique_ptr<ControlPlane>> Start(const std::string& directory);
   /// Stops all and removes the directory.
   ~ControlPlane();
 
-  /// One more API server over the same etcd; its number.
-  Result<int> AddServer();
+  /// One more API server over the same etcd; its number. `etcd_port`, when given, is where it
+  /// finds etcd instead: a TcpRelay to etcd_port(), that can cut it off.
+  Result<int> AddServer(int etcd_port = 0);
   /// Kills a server as a crash would, and starts it again on its port.
   void KillServer(int server) { servers_[server].process.reset(); }
   Status RestartServer(int server);
+
+  int etcd_port() const { return etcd_port_; }
+  /// Makes etcd forget all versions before the present one. API servers that run still know them
+  /// from their own memory.
+  Status Compact() const;
+  /// Keeps what etcd has now; it is away for a moment.
+  Status Backup();
+  /// Brings back what the last Backup kept, as an administrator would: all servers stop and start
+  /// again over it.
+  Status RestoreBackup();
 
   std::string Url(int server) const;
   /// Path of a kubeconfig for a user at a server.
@@ -58,18 +72,22 @@ class ControlPlane {
  private:
   struct Server {
     int port;
+    int etcd_port;
     std::unique_ptr<Process> process;
   };
 
   explicit ControlPlane(std::string directory) : directory_(std::move(directory)) {}
   Status MakeCertificates() const;
   Status StartEtcd();
+  /// Stops etcd, runs `while_stopped` and starts it on the same data and port.
+  Status RestartEtcd(const std::function<void()>& while_stopped);
   Status StartServer(Server& server) const;
   Status WaitUntilReady(const Server& server) const;
 
   const std::string directory_;
   std::string binaries_;
   int etcd_port_ = 0;
+  int etcd_peer_port_ = 0;
   std::unique_ptr<Process> etcd_;
   std::vector<Server> servers_;
 };

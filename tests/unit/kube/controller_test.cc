@@ -171,5 +171,70 @@ TEST_F(ControllerTest, AKeyIsNeverReconciledTwiceAtOnceThoughManyWorkersRun) {
   EXPECT_GT(calls, 10);
 }
 
+Json Stored(const std::string& name, int version) {
+  Json object = NewObject(kConfigMap, {"ns", name});
+  object.MutableAt("metadata").Set("resourceVersion", std::to_string(version));
+  object.MutableAt("metadata").Set("uid", "u" + name);
+  return object;
+}
+
+TEST_F(ControllerTest, WhatChangesGoesBeforeTheFirstList) {
+  std::vector<std::string> order;
+  Controller& controller = Make([&](auto, auto, const Key& key) -> Result<Step> {
+    order.push_back(key.name);
+    return Step::Done();
+  });
+  Store<Json> store("configmaps", AsIs);
+  controller.For(store);
+  store.Replace({Stored("a", 1), Stored("b", 2), Stored("c", 3)});
+  store.Upsert(Stored("c", 4));
+  store.Upsert(Stored("d", 5));
+  while (controller.ProcessNext({})) {
+  }
+  EXPECT_THAT(order, ElementsAre("c", "d", "a", "b"));
+}
+
+TEST_F(ControllerTest, AChangeThatConcernsNobodyIsPassedOver) {
+  int calls = 0;
+  Controller& controller = Make([&](auto, auto, const Key&) -> Result<Step> {
+    ++calls;
+    return Step::Done();
+  });
+  Store<Json> store("configmaps", AsIs);
+  controller.For<Json>(store, [](const Json& before, const Json& after) {
+    return !(before["data"] == after["data"]);
+  });
+  store.Upsert(Stored("a", 1));
+  ASSERT_TRUE(controller.ProcessNext({}));
+  store.Upsert(Stored("a", 2));
+  EXPECT_FALSE(controller.ProcessNext({}));
+  store.Remove(Stored("a", 3));
+  EXPECT_TRUE(controller.ProcessNext({})) << "a deletion always does";
+}
+
+TEST_F(ControllerTest, AKeyIsNotReconciledByACacheOlderThanItsOwnLastWrite) {
+  int calls = 0;
+  Controller& controller = Make([&](auto, auto, const Key&) -> Result<Step> {
+    ++calls;
+    return Step::Done();
+  });
+  Store<Json> store("configmaps", AsIs);
+  controller.For(store);
+  store.BeginList();
+  store.EndList("10");
+  store.Expect(kA, "12");
+  controller.Enqueue(kA);
+  controller.Enqueue({"ns", "b"});
+  for (int i = 0; i < 100; ++i) {
+    clock_.Advance(milliseconds(20));
+    controller.ProcessNext({});
+  }
+  EXPECT_EQ(calls, 1) << "nobody has written b";
+  store.Reached("12");
+  clock_.Advance(milliseconds(20));
+  EXPECT_TRUE(controller.ProcessNext({}));
+  EXPECT_EQ(calls, 2);
+}
+
 }  // namespace
 }  // namespace cutover::kube

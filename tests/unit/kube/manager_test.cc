@@ -142,5 +142,29 @@ TEST(Manager, ServicesOutliveTheControllers) {
   EXPECT_FALSE(service_running);
 }
 
+TEST(Manager, StoresExpectWhatIsWrittenThroughItsClient) {
+  FakeClient server;
+  Manager manager(server, {});
+  auto& store = manager.AddStore<Json>({.resource = kConfigMap}, AsIs);
+  store.BeginList();
+  store.EndList("50");
+  const Key a{"ns", "a"}, secret{"ns", "secret"};
+  Client& client = manager.client();
+  ASSERT_TRUE(client.Create({}, Deadline::Never(), kConfigMap, NewObject(kConfigMap, a)));
+  ASSERT_TRUE(client.Create({}, Deadline::Never(), kSecret, NewObject(kSecret, secret)));
+  EXPECT_TRUE(store.IsBehind(a));
+  EXPECT_FALSE(store.IsBehind(secret)) << "of another kind";
+  store.Reached("101");
+  EXPECT_FALSE(store.IsBehind(a));
+  Result<Json> written = client.ApplyStatus({}, Deadline::Never(), kConfigMap, a, Json::Object());
+  ASSERT_TRUE(written);
+  EXPECT_TRUE(store.IsBehind(a));
+  store.Reached(ResourceVersionOf(*written));
+  EXPECT_FALSE(store.IsBehind(a));
+  server.fault = [](auto, const std::string&) { return Error{.reason = "No", .message = "no"}; };
+  EXPECT_FALSE(client.ApplyStatus({}, Deadline::Never(), kConfigMap, a, Json::Object()));
+  EXPECT_FALSE(store.IsBehind(a)) << "what was refused has no version";
+}
+
 }  // namespace
 }  // namespace cutover::kube

@@ -45,5 +45,17 @@ TEST(Metadata, AControllerOfAnotherVersionOfTheSameGroupCounts) {
   EXPECT_EQ(ControllerOf(child, kJob), (Key{"shop", "copy"}));
 }
 
+TEST(Metadata, ResourceVersionsCompareAsNumbersOfAnyLengthOrNotAtAll) {
+  EXPECT_TRUE(IsOlderVersion("9", "10"));
+  EXPECT_TRUE(IsOlderVersion("18446744073709551615", "18446744073709551616"));
+  EXPECT_FALSE(IsOlderVersion("10", "9"));
+  EXPECT_FALSE(IsOlderVersion("10", "10"));
+  EXPECT_EQ(CompareResourceVersions("10", "10"), std::partial_ordering::equivalent);
+  for (const char* opaque : {"", "0", "010", "-1", "1a", "v1", " 1"}) {
+    EXPECT_EQ(CompareResourceVersions(opaque, "10"), std::partial_ordering::unordered) << opaque;
+    EXPECT_EQ(CompareResourceVersions("10", opaque), std::partial_ordering::unordered) << opaque;
+  }
+}
+
 }  // namespace
 }  // namespace cutover::kube

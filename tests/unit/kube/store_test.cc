@@ -106,5 +106,54 @@ TEST_F(StoreTest, AnObjectHeldSurvivesItsDeletion) {
   EXPECT_EQ(*store_.Get({"ns", "a"}), nullptr);
 }
 
+TEST_F(StoreTest, AListObjectByObjectDeletesOnlyAtItsEnd) {
+  store_.Replace({Object("a", 1), Object("b", 2)});
+  TakeSeen();
+  store_.BeginList();
+  store_.Listed(Object("c", 3));
+  store_.BeginList();  // The first attempt broke off.
+  store_.Listed(Object("b", 2));
+  EXPECT_THAT(TakeSeen(), ElementsAre("+ca"));
+  store_.EndList("4");
+  EXPECT_THAT(TakeSeen(), ElementsAre("-ab", "-cb"));
+}
+
+TEST(Store, DecodesNothingTwice) {
+  int decoded = 0;
+  Store<Json> store("configmaps", [&](const Json& object) -> Result<Json> {
+    ++decoded;
+    return object;
+  });
+  store.Replace({Object("a", 1), Object("b", 2)});
+  store.Replace({Object("a", 1), Object("b", 3)});
+  EXPECT_EQ(decoded, 3);
+}
+
+TEST_F(StoreTest, IsBehindUntilTheExpectedVersionWasReachedByWhateverEvent) {
+  const Key a{"ns", "a"}, b{"ns", "b"};
+  store_.BeginList();
+  store_.EndList("99");
+  store_.Expect(a, "100");
+  EXPECT_TRUE(store_.IsBehind(a));
+  EXPECT_FALSE(store_.IsBehind(b));
+  store_.Upsert(Object("a", 98));
+  EXPECT_TRUE(store_.IsBehind(a));
+  store_.Reached("101");  // A bookmark: the object may have been deleted meanwhile.
+  EXPECT_FALSE(store_.IsBehind(a));
+  store_.Expect(a, "101");
+  EXPECT_FALSE(store_.IsBehind(a)) << "the watch was faster than the answer";
+  store_.Expect(a, "opaque");
+  EXPECT_FALSE(store_.IsBehind(a)) << "nothing would ever tell that it was reached";
+}
+
+TEST_F(StoreTest, OfWhatWasWrittenBeforeTheServerWentBackInTimeNothingIsExpected) {
+  store_.BeginList();
+  store_.EndList("100");
+  store_.Expect({"ns", "a"}, "110");
+  store_.BeginList();
+  store_.EndList("90");
+  EXPECT_FALSE(store_.IsBehind({"ns", "a"}));
+}
+
 }  // namespace
 }  // namespace cutover::kube

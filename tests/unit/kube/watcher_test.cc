@@ -55,6 +55,7 @@ class WatcherTest : public ::testing::Test {
     WatcherOptions options;
     options.resource = kConfigMap;
     options.ns = "ns";
+    options.watch_list = watch_list_;
     options.sleep = [this](std::stop_token, std::chrono::milliseconds wait) {
       pauses_.push_back(wait);
       clock_.Advance(wait);
@@ -63,12 +64,15 @@ class WatcherTest : public ::testing::Test {
     Watcher(*client_, options, store_, clock_).Run(stop_.get_token());
   }
 
-  // "LIST"/"WATCH" and the version asked for, for each request.
+  // What was asked, for each request, and at which version.
   std::vector<std::string> Asked() const {
     std::vector<std::string> asked;
     for (const Request& request : transport_->requests) {
       const std::string& target = request.target;
-      std::string line = target.find("watch=1") != std::string::npos ? "WATCH" : "LIST";
+      std::string line = "LIST";
+      if (target.find("watch=1") != std::string::npos) line = "WATCH";
+      if (target.find("limit=1") != std::string::npos) line = "COMPARE";
+      if (target.find("sendInitialEvents=true") != std::string::npos) line = "STREAM";
       size_t version = target.find("resourceVersion=");
       if (version != std::string::npos) {
         std::string rest = target.substr(version + 16);
@@ -86,6 +90,7 @@ class WatcherTest : public ::testing::Test {
     return names;
   }
 
+  bool watch_list_ = false;
   FakeClock clock_;
   std::stop_source stop_;
   Store<Json> store_{"configmaps", AsIs};
@@ -125,29 +130,29 @@ TEST_F(WatcherTest, TheSameEventsArriveHoweverTheBytesAreCut) {
   }
 }
 
-TEST_F(WatcherTest, GoneAsHttpStatusListsAtTheLastVersion) {
+TEST_F(WatcherTest, GoneAsHttpStatusListsAgain) {
   RunScript({{.body = List(10, {Object("a", 1)})},
              {.status = 410, .body = StatusObject(410, "Expired")},
              {.body = List(20, {Object("b", 15)})}});
-  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "WATCH@20"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST", "WATCH@20"));
   EXPECT_THAT(Names(), ElementsAre("b")) << "what vanished meanwhile must be deleted";
 }
 
-TEST_F(WatcherTest, GoneAsEventListsAtTheLastVersion) {
+TEST_F(WatcherTest, GoneAsEventListsAgain) {
   RunScript(
       {{.body = List(10, {Object("a", 1)})},
        {.body = Event("MODIFIED", Object("a", 11)) + Event("ERROR", StatusObject(410, "Expired"))},
        {.body = List(20, {})}});
-  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@11", "WATCH@20"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST", "WATCH@20"));
   EXPECT_THAT(Names(), ElementsAre());
 }
 
-TEST_F(WatcherTest, WhenTheListAtThatVersionIsGoneTooListsTheMostRecent) {
+TEST_F(WatcherTest, WhenTheListIsGoneTooListsAgain) {
   RunScript({{.body = List(10, {})},
              {.status = 410, .body = StatusObject(410, "Gone")},
              {.status = 410, .body = StatusObject(410, "Gone")},
              {.body = List(20, {})}});
-  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "LIST", "WATCH@20"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST", "LIST", "WATCH@20"));
 }
 
 TEST_F(WatcherTest, GoneBetweenPagesStartsTheListAgainAndKeepsTheOldStateMeanwhile) {
@@ -158,7 +163,7 @@ TEST_F(WatcherTest, GoneBetweenPagesStartsTheListAgainAndKeepsTheOldStateMeanwhi
   EXPECT_THAT(Names(), ElementsAre("b")) << "no half of the first attempt";
 }
 
-TEST_F(WatcherTest, AVersionTheServerHasNotReachedMeansTheMostRecentList) {
+TEST_F(WatcherTest, AVersionTheServerHasNotReachedMeansAList) {
   RunScript({{.body = List(10, {})},
              {.status = 504, .body = StatusObject(504, "Timeout", "ResourceVersionTooLarge")},
              {.body = List(5, {})}});
@@ -168,11 +173,12 @@ TEST_F(WatcherTest, AVersionTheServerHasNotReachedMeansTheMostRecentList) {
 TEST_F(WatcherTest, RefusedConnectionsAndThrottlingRetryTheSameWatchWithBackOff) {
   RunScript({{.body = List(10, {Object("a", 1)})},
              {.status = 0},
+             {.body = List(10, {})},  // The comparison, after the loss of touch.
              {.status = 429, .body = StatusObject(429, "TooManyRequests")},
-             {.status = 0},
+             {.status = 503, .body = StatusObject(503, "ServiceUnavailable")},
              {.body = Bookmark(11)}});
-  EXPECT_THAT(Asked(),
-              ElementsAre("LIST", "WATCH@10", "WATCH@10", "WATCH@10", "WATCH@10", "WATCH@11"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "COMPARE", "WATCH@10", "WATCH@10",
+                                   "WATCH@10", "WATCH@11"));
   ASSERT_EQ(pauses_.size(), 3u);
   for (size_t i = 0; i < pauses_.size(); ++i) {
     EXPECT_GE(pauses_[i].count(), 800 << i);
@@ -186,8 +192,9 @@ TEST_F(WatcherTest, AWatchThatBreaksInTheMiddleOfALineResumesAfterTheLastWholeOn
   half.resize(half.size() / 2);
   RunScript({{.body = List(10, {})},
              {.body = Event("ADDED", Object("a", 11)) + half, .breaks = true},
+             {.body = List(12, {})},
              {.body = Event("ADDED", Object("b", 12))}});
-  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "WATCH@11", "WATCH@12"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "COMPARE", "WATCH@11", "WATCH@12"));
   EXPECT_THAT(Names(), ElementsAre("a", "b"));
 }
 
@@ -198,7 +205,7 @@ TEST_F(WatcherTest, AWatchThatEndsAtOnceWithoutEventsIsNotHammered) {
 
 TEST_F(WatcherTest, AnEventThatIsNoJsonEndsTheWatchAndListsAgain) {
   RunScript({{.body = List(10, {})}, {.body = "oops\n"}, {.body = List(20, {})}});
-  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST@10", "WATCH@20"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "LIST", "WATCH@20"));
 }
 
 TEST_F(WatcherTest, AnEventOfAnUnknownTypeIsPassedOver) {
@@ -226,6 +233,59 @@ TEST_F(WatcherTest, AsksForBookmarksAndForAnEndWithinTenMinutes) {
   EXPECT_LE(timeout_seconds, 600);
   EXPECT_THAT(transport_->requests[0].target, Not(HasSubstr("resourceVersion=")))
       << "the first list is the most recent state";
+}
+
+TEST_F(WatcherTest, AServerThatHasGoneBackInTimeIsListedInsteadOfWatchedInSilence) {
+  RunScript({{.body = List(10, {Object("a", 1), Object("b", 10)})},
+             {.status = 0},
+             {.body = List(7, {})},
+             {.body = List(7, {Object("a", 1)})}});
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "COMPARE", "LIST", "WATCH@7"));
+  EXPECT_THAT(Names(), ElementsAre("a"));
+}
+
+TEST_F(WatcherTest, ARepeatedOrLateEventIsPassedOver) {
+  RunScript({{.body = List(10, {Object("a", 9)})},
+             {.body = Event("DELETED", Object("a", 12)) + Event("MODIFIED", Object("a", 11)) +
+                      Event("ADDED", Object("b", 9)) + Event("ADDED", Object("c", 13))}});
+  EXPECT_THAT(Names(), ElementsAre("c"));
+  EXPECT_THAT(Asked(), ElementsAre("LIST", "WATCH@10", "WATCH@13"));
+}
+
+class StreamedListTest : public WatcherTest {
+ protected:
+  StreamedListTest() { watch_list_ = true; }
+
+  static std::string EndOfList(int version) {
+    return Event("BOOKMARK", R"({"kind":"ConfigMap","metadata":{"resourceVersion":")" +
+                                 std::to_string(version) +
+                                 R"(","annotations":{"k8s.io/initial-events-end":"true"}}})");
+  }
+};
+
+TEST_F(StreamedListTest, GoesOnAsTheWatchAndIsResumedAsOne) {
+  RunScript({{.body = Event("ADDED", Object("a", 3)) + Event("ADDED", Object("b", 4)) +
+                      EndOfList(10) + Event("DELETED", Object("a", 11))}});
+  EXPECT_THAT(Asked(), ElementsAre("STREAM", "WATCH@11"));
+  EXPECT_THAT(Names(), ElementsAre("b"));
+  EXPECT_TRUE(store_.HasSynced());
+}
+
+TEST_F(StreamedListTest, DeletesWhatVanishedOnARelistAndNothingBeforeItsEnd) {
+  RunScript({{.body = Event("ADDED", Object("a", 3)) + EndOfList(10)},
+             {.status = 410, .body = StatusObject(410, "Expired")},
+             {.body = Event("ADDED", Object("b", 12)), .breaks = true},
+             {.body = List(20, {Object("b", 12)})}});
+  EXPECT_THAT(Asked(), ElementsAre("STREAM", "WATCH@10", "STREAM", "LIST", "WATCH@20"));
+  EXPECT_THAT(Names(), ElementsAre("b"));
+}
+
+TEST_F(StreamedListTest, IsNotAskedForAgainWhenTheServerRefusesIt) {
+  RunScript({{.status = 422, .body = StatusObject(422, "Invalid")},
+             {.body = List(10, {})},
+             {.status = 410, .body = StatusObject(410, "Expired")},
+             {.body = List(20, {})}});
+  EXPECT_THAT(Asked(), ElementsAre("STREAM", "LIST", "WATCH@10", "LIST", "WATCH@20"));
 }
 
 TEST(Backoff, StartsAgainAfterTwoHealthyMinutesAndNeverExceedsItsCapBeforeJitter) {

@@ -49,6 +49,39 @@ TEST_F(WorkQueueTest, KeysComeInTheOrderTheyWereAdded) {
   EXPECT_EQ(queue_.TryGet(), kA);
 }
 
+TEST_F(WorkQueueTest, WhatChangesGoesBeforeWhatWasThereAlready) {
+  const Key c{"ns", "c"};
+  queue_.Add(kA, Priority::kExisting);
+  queue_.Add(kB, Priority::kExisting);
+  queue_.Add(c, Priority::kChanged);
+  EXPECT_EQ(queue_.TryGet(), c);
+  EXPECT_EQ(queue_.TryGet(), kA);
+  EXPECT_EQ(queue_.TryGet(), kB);
+}
+
+TEST_F(WorkQueueTest, AKeyAddedTwiceComesOnceByTheHigherOfItsPriorities) {
+  queue_.Add(kA, Priority::kExisting);
+  queue_.Add(kB, Priority::kExisting);
+  queue_.Add(kB, Priority::kChanged);
+  queue_.Add(kB, Priority::kExisting);
+  EXPECT_EQ(queue_.Depth(), 2u);
+  EXPECT_EQ(queue_.TryGet(), kB);
+  EXPECT_EQ(queue_.TryGet(), kA);
+  EXPECT_EQ(queue_.TryGet(), std::nullopt);
+}
+
+TEST_F(WorkQueueTest, TheHigherPriorityCountsAlsoForAKeyThatIsBeingWorkedOn) {
+  queue_.Add(kA);
+  ASSERT_EQ(queue_.TryGet(), kA);
+  queue_.Add(kA, Priority::kExisting);
+  queue_.Add(kB, Priority::kExisting);
+  queue_.Add(kA, Priority::kChanged);
+  queue_.Done(kA);
+  EXPECT_EQ(queue_.TryGet(), kA);
+  EXPECT_EQ(queue_.TryGet(), kB);
+  EXPECT_EQ(queue_.TryGet(), std::nullopt);
+}
+
 TEST_F(WorkQueueTest, ADelayedKeyComesWhenItsTimeHasComeAndNotBefore) {
   queue_.AddAfter(kA, seconds(10));
   clock_.Advance(seconds(10) - milliseconds(1));
