@@ -27,26 +27,37 @@ struct Failure {
   std::string_view error_reason;
   std::string_view reason;
   Progress progress;
+  std::string_view remedy;  ///< Empty where the error's own message says what to do.
 };
 
+constexpr std::string_view kSeeThatItRuns =
+    "see that the server runs, that spec.endpoint leads to it, and that nothing in between refuses "
+    "the operator";
+
 constexpr std::array kFailures{
-    Failure{"SecretMissing", "SecretMissing", Progress::kReconciling},
-    Failure{"SecretKeyMissing", "SecretKeyMissing", Progress::kReconciling},
-    Failure{"ConnectionFailed", "Unreachable", Progress::kReconciling},
-    Failure{"ConnectionLost", "Unreachable", Progress::kReconciling},
-    Failure{"DeadlineExceeded", "Unreachable", Progress::kReconciling},
-    Failure{"Stopped", "Unreachable", Progress::kReconciling},
-    Failure{"ServerStarting", "ServerStarting", Progress::kReconciling},
-    Failure{"TlsFailed", "TlsFailed", Progress::kStalled},
-    Failure{"AuthenticationFailed", "AuthenticationFailed", Progress::kStalled},
-    Failure{"InsufficientPrivilege", "PrivilegesMissing", Progress::kStalled},
+    Failure{"SecretMissing", "SecretMissing", Progress::kReconciling, ""},
+    Failure{"SecretKeyMissing", "SecretKeyMissing", Progress::kReconciling, ""},
+    Failure{"ConnectionFailed", "Unreachable", Progress::kReconciling, kSeeThatItRuns},
+    Failure{"ConnectionLost", "Unreachable", Progress::kReconciling, kSeeThatItRuns},
+    Failure{"DeadlineExceeded", "Unreachable", Progress::kReconciling, kSeeThatItRuns},
+    Failure{"Stopped", "Unreachable", Progress::kReconciling, kSeeThatItRuns},
+    Failure{"ServerStarting", "ServerStarting", Progress::kReconciling,
+            "it is asked again until it has started"},
+    Failure{"TlsFailed", "TlsFailed", Progress::kStalled,
+            "correct spec.endpoint.sslMode or host, or the CA in the Secret of "
+            "spec.endpoint.caSecretRef"},
+    Failure{"AuthenticationFailed", "AuthenticationFailed", Progress::kStalled,
+            "correct username and password in the Secret of spec.adminSecretRef, or the server's "
+            "pg_hba.conf"},
+    Failure{"InsufficientPrivilege", "PrivilegesMissing", Progress::kStalled,
+            "give the role of spec.adminSecretRef what the server says it lacks"},
 };
 
 Verdict VerdictOf(const Error& error) {
   for (const Failure& failure : kFailures)
     if (failure.error_reason == error.reason)
       return {ConditionStatus::kFalse, failure.progress, std::string(failure.reason),
-              error.message};
+              error.message + (failure.remedy.empty() ? "" : ": " + std::string(failure.remedy))};
   const Progress progress =
       error.disposition == Disposition::kTerminal ? Progress::kStalled : Progress::kReconciling;
   return {ConditionStatus::kFalse, progress, error.reason, error.message};

@@ -89,6 +89,21 @@ TEST(ServerStatus, SaysWhyAServerIsNotReadyAndWhoseMoveItIs) {
   }
 }
 
+TEST(ServerStatus, SaysWhatToChangeNextToWhatPostgreSqlSaid) {
+  struct Row {
+    const char *error, *remedy;
+  };
+  for (const Row& row : {Row{"ConnectionFailed", "spec.endpoint"}, Row{"TlsFailed", "caSecretRef"},
+                         Row{"AuthenticationFailed", "spec.adminSecretRef"},
+                         Row{"InsufficientPrivilege", "spec.adminSecretRef"},
+                         Row{"ServerStarting", "asked again"}}) {
+    const auto status = DecideStatus(KnownServer(), Failed(Disposition::kRetry, row.error), kLater);
+    const std::string& message = status.conditions.Find("Ready")->message;
+    EXPECT_NE(message.find("what PostgreSQL said"), std::string::npos) << row.error;
+    EXPECT_NE(message.find(row.remedy), std::string::npos) << message;
+  }
+}
+
 TEST(ServerStatus, NamesTheGrantsThatAreMissing) {
   pg::ServerFacts facts = Healthy();
   facts.missing_privileges = {{"CREATEDB", "ALTER ROLE admin CREATEDB"},
