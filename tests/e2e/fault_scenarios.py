@@ -172,6 +172,8 @@ def strike(case):
             move.approve()
         wait_for_end(case, history)
         ended = time.time()
+        if (case.fault, case.end) == (fault_table.VANISHED, "GoneMoved"):
+            faults.decide_for_the_target(move)
         check(case, move, sampler, home)
         print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
               f"{sampler.closed_seconds():.1f} s, {len(move.acknowledged)} writes acknowledged")

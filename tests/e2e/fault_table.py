@@ -14,7 +14,7 @@ OUTCOMES = {
     "Aborted": "and_the_abort_is_finished",
     "RolledBack": "and_the_tenant_goes_back",
     "Gone": "and_the_tenant_stays_where_it_was",
-    "GoneMoved": "and_the_move_is_finished_first",
+    "GoneMoved": "and_the_move_is_finished",
 }
 
 

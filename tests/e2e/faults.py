@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import threading
 import time
@@ -292,6 +293,27 @@ def the_migration_vanishes_without_its_finalizer(_):
     kubectl(*where, "patch", "tm", shop.MIGRATION, "--type", "merge", "--patch",
             '{"metadata": {"finalizers": null}}')
     kubectl(*where, "delete", "tm", shop.MIGRATION, "--wait=false")
+
+
+def orphans_found(server):
+    """What the server's condition says of orphans, or nothing."""
+    conditions = get("dbs", server.name).get("status", {}).get("conditions", [])
+    return next((c["message"] for c in conditions if c["type"] == "OrphansFound"), "")
+
+
+def decide_for_the_target(move):
+    """What a person does about a switched move that nobody finishes: reads the condition, and runs
+    the command that it names. The source stays, fenced, and is the person's to drop."""
+    finding = wait_until("the servers say what was left", 90,
+                         lambda: orphans_found(move.target), 1)
+    expect(orphans_found(move.source), "both servers say so")
+    found = re.search(r"kubectl (annotate dbs \S+ cutover\.dev/resolve-orphan=\S+)", finding)
+    expect(found, f"it names the command: {finding}")
+    kubectl(*found.group(1).split())
+    wait_until("nothing is left to a person", 90, lambda: not orphans_found(move.target), 1)
+    kubectl("annotate", "dbs", move.target.name, "cutover.dev/resolve-orphan-")
+    expect(move.source.has_database(shop.DATABASE), "the source is kept")
+    move.source.sql("postgres", f"drop database {shop.DATABASE} with (force)")
 
 
 def mend(fault, home):

@@ -35,7 +35,8 @@ class GhostWorld final : public World {
   }
   Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
                  Intent intent) override {
-    if (intent == Intent::kRemoveFinalizer) return Ok();
+    released_ |= intent == Intent::kRemoveFinalizer;
+    if (released_) return Ok();
     return world_.Perform(stop, deadline, migration, intent);
   }
   Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
@@ -43,8 +44,12 @@ class GhostWorld final : public World {
     return std::string();
   }
 
+  /// Whether the ghost would now let go of its finalizer: nothing more is to be done for it.
+  bool released() const { return released_; }
+
  private:
   World& world_;
+  bool released_ = false;
 };
 
 std::string Called(const std::string& uid, const Ledger* ledger) {
@@ -195,7 +200,6 @@ bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
   ClusterWorld real(context_);
   GhostWorld world(real);
   for (int round = 0; round < kRoundsMax && !stop.stop_requested(); ++round) {
-    const auto before = ghost.status.phase;
     auto step = RunOnce(world, stop, deadline, ghost);
     if (!step) {
       last_words = step.error().message;
@@ -207,8 +211,7 @@ bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
       // The ledger stays with a rolled-back copy; for a vanished migration both go next.
       return remedy != Remedy::kGoBack;
     }
-    // Both ends of kDropCopy: nothing left to do, or waiting.
-    if (remedy == Remedy::kDropCopy && before == ghost.status.phase && !step->moved) return true;
+    if (world.released()) return true;
     last_words = ghost.status.message;
     if (step->moved) continue;
     if (step->wait > std::chrono::seconds(1) || deadline.Expired()) return false;
