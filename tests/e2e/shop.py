@@ -98,6 +98,13 @@ def acknowledged():
     return [int(line) for line in text.split()]
 
 
+def forget_acknowledged():
+    """Begins anew: what an earlier test is to blame for is not found again."""
+    kubectl("--namespace", NAMESPACE, "exec", "deployment/counter", "--", "sh", "-c",
+            ": >/acknowledged/numbers")
+    wait_until("newly acknowledged numbers", 30, lambda: len(acknowledged()) > 2, 0.2)
+
+
 def counted(server):
     return {int(n) for n in Server(server).sql(DATABASE, "select n from app.counted").split()}
 
