@@ -35,7 +35,7 @@ class ReconcilingAServer : public ::testing::Test {
 
   Result<kube::Step> Reconcile() {
     ServerReconciler reconciler(
-        client_, {}, RealClock(),
+        client_, options_, RealClock(),
         [this](std::stop_token, Deadline deadline, const pg::ConnectOptions& login) {
           login_ = login;
           probe_remaining_ = deadline.Remaining();
@@ -46,14 +46,17 @@ class ReconcilingAServer : public ::testing::Test {
   Json Stored() {
     return **client_.Get({}, Deadline::Never(), kube::kDatabaseServer, {"", "pg-1"});
   }
-  std::string ReadyReason() {
+  /// A field of the condition, or nothing when there is none.
+  std::string OfCondition(const std::string& type, const char* field) {
     const Json stored = Stored();
     for (const Json& condition : stored["status"]["conditions"].Items())
-      if (condition["type"].StringRef() == "Ready") return condition["reason"].AsString();
+      if (condition["type"].StringRef() == type) return condition[field].AsString();
     return "";
   }
+  std::string ReadyReason() { return OfCondition("Ready", "reason"); }
 
   FakeClient client_;
+  ServerReconcilerOptions options_;
   Result<pg::ServerFacts> answer_ = pg::ServerFacts();
   pg::ConnectOptions login_;
   std::chrono::milliseconds probe_remaining_{};
@@ -78,6 +81,21 @@ TEST_F(ReconcilingAServer, WritesNothingTheSecondTime) {
   const std::string version = kube::ResourceVersionOf(Stored());
   ASSERT_TRUE(Reconcile());
   EXPECT_EQ(kube::ResourceVersionOf(Stored()), version);
+}
+
+TEST_F(ReconcilingAServer, SaysWhatVanishedMigrationsLeftUntilItIsResolved) {
+  CreateSecret();
+  std::string findings = "database acme is held by migration uid 1";
+  options_.orphans = [&findings](const std::string& server) {
+    return server == "pg-1" ? findings : std::string("of another server");
+  };
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(OfCondition("OrphansFound", "status"), "True");
+  EXPECT_EQ(OfCondition("OrphansFound", "message"), findings);
+  EXPECT_EQ(ReadyReason(), "Ready");
+  findings.clear();
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(OfCondition("OrphansFound", "status"), "");
 }
 
 TEST_F(ReconcilingAServer, AMissingSecretIsAConditionAndIsLookedForAgain) {
