@@ -20,14 +20,15 @@ struct Move {
 using enum ControlState;
 
 constexpr std::array kMoves = {
-    Move{Side::kSource, kOpen, kFenced},        Move{Side::kSource, kFenced, kOpen},
-    Move{Side::kSource, kFenced, kJournaled},   Move{Side::kSource, kJournaled, kReopened},
-    Move{Side::kSource, kJournaled, kRetired},  Move{Side::kSource, kRetired, kDropping},
-    Move{Side::kTarget, kPreparing, kCopied},   Move{Side::kTarget, kCopied, kVerified},
-    Move{Side::kTarget, kCopied, kPreparing},   Move{Side::kTarget, kVerified, kPreparing},
-    Move{Side::kTarget, kVerified, kOpen},      Move{Side::kTarget, kOpen, kFenced},
-    Move{Side::kTarget, kPreparing, kDropping}, Move{Side::kTarget, kCopied, kDropping},
-    Move{Side::kTarget, kVerified, kDropping},  Move{Side::kTarget, kFenced, kDropping},
+    Move{Side::kSource, kOpen, kFenced},       Move{Side::kSource, kFenced, kOpen},
+    Move{Side::kSource, kFenced, kJournaled},  Move{Side::kSource, kJournaled, kReopened},
+    Move{Side::kSource, kJournaled, kRetired}, Move{Side::kSource, kRetired, kDropping},
+    Move{Side::kTarget, kPreparing, kCopied},  Move{Side::kTarget, kCopied, kVerified},
+    Move{Side::kTarget, kCopied, kPreparing},  Move{Side::kTarget, kVerified, kPreparing},
+    Move{Side::kTarget, kVerified, kOpen},     Move{Side::kTarget, kOpen, kFenced},
+    Move{Side::kTarget, kVerified, kFenced},   Move{Side::kTarget, kPreparing, kDropping},
+    Move{Side::kTarget, kCopied, kDropping},   Move{Side::kTarget, kVerified, kDropping},
+    Move{Side::kTarget, kFenced, kDropping},
 };
 
 constexpr std::array<std::pair<ControlState, std::string_view>, 9> kStateNames = {{
@@ -141,6 +142,14 @@ Result<Control> CheckClaim(const std::stop_token& stop, Deadline deadline, Trans
   return held;
 }
 
+// A deposed leader's fence may have come between our last look and now.
+Status CheckLetIn(const Control& held) {
+  if (held.state == kOpen || held.state == kReopened) return Ok();
+  return TerminalError("StateMismatch", "the " + std::string(Name(held.side)) + " database is " +
+                                            std::string(Name(held.state)) +
+                                            ", so what is recorded in it is still needed");
+}
+
 Result<Transaction> BeginBounded(const std::stop_token& stop, Deadline deadline,
                                  Connection& connection) {
   TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
@@ -238,7 +247,8 @@ Status DropControl(std::stop_token stop, Deadline deadline, Connection& connecti
   TRY_ASSIGN(std::optional<Control> control, ReadControl(stop, deadline, connection));
   if (!control) return Ok();
   return WithEpoch(stop, deadline, connection, claim,
-                   [&](Transaction& transaction, const Control&) -> Status {
+                   [&](Transaction& transaction, const Control& held) -> Status {
+                     TRY(CheckLetIn(held));
                      TRY(SilenceEventTriggers(stop, deadline, transaction));
                      return transaction.Exec(stop, deadline, "DROP SCHEMA cutover CASCADE");
                    });

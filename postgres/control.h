@@ -32,7 +32,8 @@ namespace cutover::pg {
 ///           copied      preparing   the copy is to be made again …
 ///           verified    preparing   … also after a cutover that was given up
 ///           verified    open        the tenant's access granted
-///           open        fenced      rollback
+///           open        fenced      rollback …
+///           verified    fenced      … also before it opened, so that nobody can open it any more
 ///           preparing, copied, verified, fenced → dropping     just before DROP DATABASE
 ///
 /// `dropping` stands where one might expect `dropped`, because a dropped database records nothing;
@@ -99,7 +100,8 @@ Status MoveState(std::stop_token stop, Deadline deadline, Transaction& transacti
 Status CompareAndSetState(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, ControlState from, ControlState to);
 
-/// Drops schema `cutover` after the check of the epoch. Done already when there is no row.
+/// Drops schema `cutover` after the check of the epoch. Done already when there is no row. Terminal
+/// "StateMismatch" unless the tenant is let in: until then the record of his access is in it.
 Status DropControl(std::stop_token stop, Deadline deadline, Connection& connection,
                    const Claim& claim);
 

@@ -292,6 +292,21 @@ Status GiveUpSubscriptions(const std::stop_token& stop, Deadline deadline,
   return Ok();
 }
 
+/// DROP DATABASE knows names, not control rows: a leader that froze in front of it must not wake up
+/// when another has long dropped the database and made a new one of that name. So whoever drops
+/// holds a lock, by the session that will do it, from before the check of the epoch to the end; and
+/// whoever comes later ends that session first.
+Status TakeOverDropping(const std::stop_token& stop, Deadline deadline, Connection& server,
+                        std::string_view name) {
+  TRY(server.Query(stop, deadline,
+                   "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                   " WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
+                   " AND classid = 4853715 AND objid = (hashtext($1)::bigint & 4294967295)::oid",
+                   {name}));
+  TRY(server.Query(stop, deadline, "SELECT pg_advisory_lock(4853715, hashtext($1))", {name}));
+  return Ok();
+}
+
 Status DropNow(const std::stop_token& stop, Deadline deadline, Connection& server,
                std::string_view name) {
   return server.Exec(stop, deadline,
@@ -312,6 +327,7 @@ Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOption
     TRY(DropNow(stop, deadline, server, ProvisionalName(claim.migration_uid)));
   TRY_ASSIGN(bool exists, Exists(stop, deadline, server, name));
   if (!exists) return Ok();
+  TRY(TakeOverDropping(stop, deadline, server, name));
   TRY(MarkDropping(stop, deadline, admin_options, name, claim));
   TRY(GiveUpSubscriptions(stop, deadline, admin_options, name));
   return DropNow(stop, deadline, server, name);

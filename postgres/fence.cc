@@ -141,8 +141,8 @@ Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& conne
       stop, deadline, connection, claim,
       [&](Transaction& transaction, const Control& held) -> Status {
         TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
-        // Once fenced, the owner is the admin role, superuser or not.
-        if (held.state != ControlState::kFenced && state.owner_is_superuser)
+        // Once fenced, and on a target that never opened, the owner is the admin role.
+        if (held.state == ControlState::kOpen && state.owner_is_superuser)
           return TerminalError("SuperuserOwner",
                                "database " + QuoteIdentifier(state.database) +
                                    " belongs to a superuser, whom no fence stops; give it to the "
@@ -151,8 +151,10 @@ Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& conne
         TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
                        ToJson(state.access)));
         TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, options)));
-        return MoveState(stop, deadline, transaction, held, ControlState::kOpen,
-                         ControlState::kFenced);
+        // A target that is closed still: from here nobody opens it, however late he comes.
+        ControlState from =
+            held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
+        return MoveState(stop, deadline, transaction, held, from, ControlState::kFenced);
       });
 }
 

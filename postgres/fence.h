@@ -62,9 +62,10 @@ struct FenceOptions {
 Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connection& connection,
                                 const FenceOptions& options = {});
 
-/// Step 1. Control row: open → fenced. Terminal "SuperuserOwner", "PreparedTransactions" (with
-/// their names and the remedy), and what WithEpoch() says. A database that is fenced already, but
-/// whose access somebody has changed since, is closed again.
+/// Step 1. Control row: open → fenced; on a target also verified → fenced. Terminal
+/// "SuperuserOwner", "PreparedTransactions" (with their names and the remedy), and what WithEpoch()
+/// says. A database that is fenced already, but whose access somebody has changed since, is closed
+/// again.
 Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& connection,
                       const Claim& claim, const FenceOptions& options = {});
 

@@ -43,7 +43,7 @@ enum class Intent {
   // The way back.
   kUnfenceSource,  ///< fenced → open. Refused once journaled.
   kDropTarget,     ///< Only a database that carries this migration's control row.
-  kFenceTarget,    ///< open → fenced.
+  kFenceTarget,    ///< open or verified → fenced.
   kReopenSource,   ///< journaled → reopened.
   kRestoreWiring,
   kPlaceOnSource,

@@ -17,7 +17,7 @@ namespace cutover::migration {
 ///   source:  none → open → fenced → journaled → retired
 ///                     ↑        │          └→ reopened      (rollback)
 ///                     └────────┘ undo
-///   target:  none → preparing → copied → verified → open → fenced (rollback)
+///   target:  none → preparing → copied → verified → open → fenced (rollback, also from verified)
 ///
 /// `dropping` is the last word of a database that is about to go. postgres/control.h has the table.
 enum class ControlState {

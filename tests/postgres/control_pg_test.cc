@@ -191,5 +191,18 @@ TEST_F(ControlRow, IsDroppedByItsOwnMigrationOnlyAndOnlyOnce) {
       MustRead(connection_, "SELECT 1 FROM pg_namespace WHERE nspname = 'cutover'").empty());
 }
 
+TEST_F(ControlRow, IsNotDroppedWhileTheTenantIsShutOut) {
+  ASSERT_TRUE(ClaimEpoch({}, Soon(), connection_, At(1)));
+  // A deposed leader's fence, between its successor's last look and the cleaning up.
+  ASSERT_TRUE(CompareAndSetState({}, Soon(), connection_, At(1), ControlState::kOpen,
+                                 ControlState::kFenced));
+  Status dropped = DropControl({}, Soon(), connection_, At(2));
+  ASSERT_FALSE(dropped);
+  EXPECT_EQ(dropped.error().reason, "StateMismatch");
+  ASSERT_TRUE(CompareAndSetState({}, Soon(), connection_, At(2), ControlState::kFenced,
+                                 ControlState::kOpen));
+  EXPECT_TRUE(DropControl({}, Soon(), connection_, At(2)));
+}
+
 }  // namespace
 }  // namespace cutover::pg

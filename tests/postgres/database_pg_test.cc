@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
+#include <thread>
 
 #include "postgres/fence.h"
 #include "postgres/roles.h"
@@ -130,6 +132,58 @@ TEST_F(TwoSides, AnOpenTargetIsNeverDropped) {
   Status dropped = DropDatabase({}, Soon(), Servers().target, database_.name(), claim_);
   ASSERT_FALSE(dropped);
   EXPECT_EQ(dropped.error().reason, "StateMismatch");
+}
+
+TEST_F(TwoSides, ATargetFencedBeforeItOpenedIsOpenedByNobody) {
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(MoveTo(ControlState::kPreparing, ControlState::kCopied));
+  ASSERT_TRUE(MoveTo(ControlState::kCopied, ControlState::kVerified));
+  {
+    Connection target = MustConnect(TargetOptions());
+    Claim next = claim_;
+    next.epoch += 1;
+    Status fenced = Fence({}, Soon(), target, next);
+    ASSERT_TRUE(fenced) << fenced.error().message;
+    for (const Claim& late : {claim_, next}) {
+      Status opened = OpenDatabase({}, Soon(), target, late, Properties().access);
+      ASSERT_FALSE(opened);
+      EXPECT_EQ(opened.error().reason, late.epoch == claim_.epoch ? "Deposed" : "StateMismatch");
+    }
+    claim_ = next;
+  }
+  EXPECT_TRUE(DropDatabase({}, Soon(), Servers().target, database_.name(), claim_));
+}
+
+TEST_F(TwoSides, ADropThatFrozeInItsMiddleDoesNothingOnceAnotherLeaderDrops) {
+  ASSERT_TRUE(Create());
+  // Holds every drop where it looks for subscriptions: after its mark, before DROP DATABASE.
+  Connection elsewhere = MustConnect(Servers().target);
+  MustExec(elsewhere, {"BEGIN", "LOCK TABLE pg_subscription IN ACCESS EXCLUSIVE MODE"});
+  auto drop = [this](int64_t epoch) {
+    Claim claim = claim_;
+    claim.epoch = epoch;
+    return DropDatabase({}, Soon(), Servers().target, database_.name(), claim);
+  };
+  auto wait_for = [&elsewhere](const std::string& condition) {
+    for (int look = 0; look < 500; ++look) {
+      if (MustRead(elsewhere, "SELECT (" + condition + ")::text").front() == "true") return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  };
+  const std::string held =
+      "SELECT count(*) FROM pg_locks WHERE relation = 'pg_subscription'::regclass AND NOT granted";
+  const std::string dropping =
+      "SELECT min(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 4853715";
+  std::future<Status> frozen = std::async(std::launch::async, drop, claim_.epoch);
+  ASSERT_TRUE(wait_for("(" + held + ") = 1"));
+  std::string first = MustRead(elsewhere, dropping).front();
+  std::future<Status> later = std::async(std::launch::async, drop, claim_.epoch + 1);
+  EXPECT_TRUE(wait_for("(" + dropping + ") <> " + first)) << "the first session goes on";
+  MustExec(elsewhere, {"COMMIT"});
+  EXPECT_FALSE(frozen.get());
+  Status dropped = later.get();
+  EXPECT_TRUE(dropped) << dropped.error().message;
 }
 
 TEST_F(TwoSides, OnlyAVerifiedTargetOpensAndThenTheTenantHasItsPasswordAndItsAccess) {

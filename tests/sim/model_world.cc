@@ -207,7 +207,10 @@ Status ModelWorld::ChangeTarget(Intent intent) {
       model_.copy_result.reset();
       return Ok();
     default:
-      TRY(CompareAndSet(target, ControlState::kOpen, ControlState::kFenced));
+      TRY(CompareAndSet(
+          target,
+          target.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen,
+          ControlState::kFenced));
       target.closed = true;
       return Ok();
   }

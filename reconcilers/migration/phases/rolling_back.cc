@@ -4,9 +4,17 @@
 namespace cutover::migration {
 namespace {
 
+// `open` is what a deposed leader's claim leaves when it comes after ours was taken back.
 bool BackOnSource(const Observation& seen) {
-  return seen.source->state == ControlState::kReopened ||
-         (seen.source->state == ControlState::kNone && !seen.source->closed);
+  bool never_left = seen.source->state == ControlState::kNone ||
+                    (seen.source->state == ControlState::kOpen && !seen.source->foreign);
+  return seen.source->state == ControlState::kReopened || (never_left && !seen.source->closed);
+}
+
+// Closed is not enough while the control row would still let somebody open it: a leader that froze
+// in Opening may wake up at any time, and its epoch counts until ours has been in this row.
+bool MayStillOpen(const DatabaseFacts& target) {
+  return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
 }
 
 // Closes the target for good before the source is opened: at no instant are both writable.
@@ -24,9 +32,8 @@ std::optional<Plan> ExchangeSides(const Observation& seen) {
     return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
   }
   NEED(seen.target);
-  // A target that was never opened is closed since its creation, whatever its state.
-  if (seen.target->exists && (seen.target->state == ControlState::kOpen || !seen.target->closed ||
-                              seen.target->other_sessions > 0))
+  if (seen.target->exists &&
+      (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");
   if (seen.target->exists && !seen.target->ProvenFenced())
     return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");
@@ -60,7 +67,7 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
-  if (seen.source->state == ControlState::kReopened)
+  if (seen.source->state != ControlState::kNone && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
   // The ledger stays as long as the copy does: it says which database that is.
   return Plan::Go(Guard::kRolledBack);
