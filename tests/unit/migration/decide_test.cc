@@ -260,6 +260,137 @@ TEST(Bounds, AClosedPhaseThatHangsIsGivenUpAndACopyIsNot) {
   EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.guard);
 }
 
+// --- deletion ------------------------------------------------------------------------------------
+
+Plan Deleting(Phase phase) {
+  api::TenantMigration migration = MigrationIn(phase);
+  migration.meta.deletion_timestamp = Noon();
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.target = DatabaseFacts();
+  seen.ledger_recorded = false;
+  return Decide(migration, seen).plan;
+}
+
+TEST(Deletion, UndoesBeforeTheJournal) {
+  for (Phase phase : kAllPhases) {
+    if (SideOf(phase) != Side::kBeforeJournal || phase == Phase::kUndoing) continue;
+    EXPECT_EQ(Deleting(phase).guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(Deleting(phase).reason, "Deleted") << Name(phase);
+  }
+}
+
+TEST(Deletion, GoesBackUntilUsersAreInAndFinishesAfterwards) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
+    EXPECT_EQ(Deleting(phase).guard, Guard::kRollBack) << Name(phase);
+  for (Phase phase : {Phase::kAdmitting, Phase::kHypercare, Phase::kCompleting}) {
+    Plan plan = Deleting(phase);
+    EXPECT_NE(plan.guard, Guard::kRollBack) << Name(phase);
+    EXPECT_NE(plan.effect, Intent::kRemoveFinalizer) << Name(phase);
+  }
+}
+
+TEST(Deletion, DoesNotWaitForHypercareToRunItsTime) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  migration.spec.hypercare_seconds = 86400;
+  Observation seen = At(1);
+  seen.checks = std::vector<CheckOutcome>();
+  EXPECT_FALSE(Decide(migration, seen).plan.guard);
+  migration.meta.deletion_timestamp = Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver);
+}
+
+TEST(Deletion, LetsGoAtEveryEnd) {
+  for (Phase phase : {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack})
+    EXPECT_EQ(Deleting(phase).effect, Intent::kRemoveFinalizer) << Name(phase);
+}
+
+TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
+  api::TenantMigration migration = MigrationIn(Phase::kRolledBack);
+  migration.meta.deletion_timestamp = Noon();
+  Observation seen = At(1);
+  seen.ledger_recorded = true;  // It says which database the copy is.
+  seen.target = Database(ControlState::kFenced, true);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
+  seen.target = Error{Disposition::kRetry, "ConnectionFailed", "down"};
+  EXPECT_FALSE(Decide(migration, seen).plan.effect) << "unknown is not gone";
+  seen.target = DatabaseFacts();
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDeleteLedger);
+  seen.ledger_recorded = false;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRemoveFinalizer);
+}
+
+// --- what the phases insist on -------------------------------------------------------------------
+
+TEST(Preflight, WaitsForWhatCanBeMendedAndEndsForWhatCannot) {
+  Observation seen = At(1);
+  seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale back"},
+                                        {Severity::kBlocking, "TargetExists", "drop it"},
+                                        {Severity::kBlocking, "RouteNotFound", "create it"}};
+  Plan waiting = Decide(MigrationIn(Phase::kPreflight), seen).plan;
+  EXPECT_EQ(waiting.reason, "PreflightFailed");
+  EXPECT_EQ(waiting.message, "drop it; create it") << "everything at once";
+  EXPECT_FALSE(waiting.guard);
+
+  seen.preflight = std::vector<Finding>{{Severity::kHopeless, "OlderMajor", "15 after 17"}};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), seen).plan.guard, Guard::kHopeless);
+
+  seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale back"}};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), seen).plan.guard, Guard::kBackupWanted);
+}
+
+TEST(Verifying, NeverLeadsToTheSwitchWithoutPositiveProof) {
+  api::TenantMigration migration = MigrationIn(Phase::kVerifying);
+  CopyResult result;
+  result.attempt = 1;
+  result.report = "table t differs";
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationFailed");
+  result.equal = true;
+  result.mismatches = 1;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationFailed");
+  result.mismatches = 0;
+  result.attempt = 7;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationMissing") << "of another attempt";
+  seen.copy_result = std::optional<CopyResult>();
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "VerificationMissing");
+
+  result.attempt = 1;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kVerified);
+}
+
+TEST(Smoke, AFailingCheckHasItsOwnTimeBeforeTheTenantGoesBack) {
+  Observation seen = At(4);
+  CheckOutcome outcome;
+  outcome.name = "login";
+  outcome.message = "answered 502";
+  outcome.timeout_seconds = 5;
+  seen.checks = std::vector<CheckOutcome>{outcome};
+  EXPECT_FALSE(Decide(MigrationIn(Phase::kSmoke), seen).plan.guard);
+  seen.now = Noon() + std::chrono::seconds(5);
+  Plan plan = Decide(MigrationIn(Phase::kSmoke), seen).plan;
+  EXPECT_EQ(plan.guard, Guard::kRollBack);
+  EXPECT_EQ(plan.message, "check login: answered 502");
+}
+
+TEST(Switching, NeverJournalsOverABrokenFence) {
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+  DatabaseFacts source = Database(ControlState::kFenced, true);
+  source.other_sessions = 1;
+  seen.source = source;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kSwitching), seen).plan.guard, Guard::kUndo);
+  source.other_sessions = 0;
+  seen.source = source;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kSwitching), seen).plan.effect, Intent::kJournal);
+}
+
 TEST(RollingBack, FencesATargetThatSomebodyMightStillOpenBeforeTheSourceReopens) {
   Observation seen = At(1);
   seen.source = Database(ControlState::kJournaled, true);
