@@ -63,8 +63,10 @@ demo_placed() {
 # while the operator that undoes them is still there.
 demo_remove() {
   kubectl --namespace acme delete tm --all --ignore-not-found --timeout 3m >/dev/null 2>&1 || true
+  # The end-to-end tests' second tenant.
+  kubectl --namespace shop delete tm --all --ignore-not-found --timeout 3m >/dev/null 2>&1 || true
   kubectl delete --ignore-not-found --timeout 2m \
     --filename "$DEMO_SAMPLES/placement.yaml" --filename "$DEMO_SAMPLES/servers.yaml" >/dev/null 2>&1 || true
   "$REPOSITORY/hack/deploy" --uninstall
-  kubectl delete namespace acme databases --ignore-not-found --timeout 3m >/dev/null
+  kubectl delete namespace acme shop databases --ignore-not-found --timeout 3m >/dev/null
 }

@@ -9,6 +9,8 @@ import time
 from cluster import Failure, get, kubectl, wait_until
 
 HOLDER = "e2e-holds-a-lock"
+# The cluster of hack/cluster: its pods' addresses can be reached from here.
+ON_THIS_MACHINE = os.environ.get("KUBECONFIG") == "/var/lib/cutover-cluster/admin.kubeconfig"
 _password = {"postgres": "demo-superuser"}
 
 
@@ -33,17 +35,20 @@ class Server:
         found = get("pod", self.pod, "databases")
         self.address = (found or {}).get("status", {}).get("podIP", "")
 
-    def _command(self, database, *arguments):
-        return ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments,
-                f"host={self.address} user=postgres dbname={database} connect_timeout=3"]
-
-    def _environment(self, application):
-        return {**os.environ, "PGPASSWORD": admin_password(), "PGAPPNAME": application}
+    def command(self, application, database, *arguments):
+        """psql on this machine, which works without the API server; on a cluster elsewhere, in the
+        server's pod."""
+        reach, host = ["env"], self.address
+        if not ON_THIS_MACHINE:
+            reach = ["kubectl", "--namespace", "databases", "exec", "-i", self.pod, "--", "env"]
+            host = "127.0.0.1"
+        return [*reach, f"PGPASSWORD={admin_password()}", f"PGAPPNAME={application}", "psql",
+                "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments,
+                f"host={host} user=postgres dbname={database} connect_timeout=3"]
 
     def sql(self, database, statement):
-        done = subprocess.run(self._command(database, "-c", statement), text=True, timeout=60,
-                              capture_output=True, check=False,
-                              env=self._environment("e2e"))
+        done = subprocess.run(self.command("e2e", database, "-c", statement), text=True,
+                              timeout=60, capture_output=True, check=False)
         if done.returncode != 0:
             raise Failure(f"{self.name}: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -62,8 +67,8 @@ class Server:
     def hold(self, database, statement):
         """A session that has run `statement` in a transaction, and keeps it open: let_go()."""
         session = subprocess.Popen(
-            self._command(database, "-c", f"begin; {statement}; select pg_sleep(300)"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment(HOLDER))
+            self.command(HOLDER, database, "-c", f"begin; {statement}; select pg_sleep(300)"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(f"{self.name} holds: {statement}", 20, lambda: self.answer(
             "postgres", "select count(*) from pg_stat_activity where application_name = "
                         f"'{HOLDER}' and query like '%{statement[:20]}%' and "
@@ -114,8 +119,8 @@ class Sampler:
         asker = Server(server.name)
         while not self.stop.is_set():
             session = subprocess.Popen(
-                asker._command("postgres"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True, env=asker._environment("e2e-samples"))
+                asker.command("e2e-samples", "postgres"), stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             self.running[server.name] = session
             session.stdin.write(self.question + "\n")
             session.stdin.flush()
