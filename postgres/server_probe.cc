@@ -107,4 +107,11 @@ Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connect
   return facts;
 }
 
+Result<std::string> ReadSystemIdentifier(std::stop_token stop, Deadline deadline,
+                                         Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.QueryOne(stop, deadline,
+                                            "SELECT system_identifier FROM pg_control_system()"));
+  return rows[0].Text(0);
+}
+
 }  // namespace cutover::pg

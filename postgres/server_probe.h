@@ -45,4 +45,9 @@ struct ServerFacts {
 /// One look at a server, over a connection to any of its databases.
 Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connection& connection);
 
+/// What tells this cluster from every other, also from one that has taken over its name:
+/// pg_controldata has it as "Database system identifier". A standby shares its primary's.
+Result<std::string> ReadSystemIdentifier(std::stop_token stop, Deadline deadline,
+                                         Connection& connection);
+
 }  // namespace cutover::pg

@@ -6,6 +6,7 @@
 #include "operator/kube/error.h"
 #include "reconcilers/migration/step.h"
 #include "reconcilers/migration/transitions.h"
+#include "reconcilers/migration/unreadable.h"
 
 namespace cutover::migration {
 namespace {
@@ -18,12 +19,29 @@ bool IsTrouble(api::Phase phase) {
          phase == api::Phase::kRollingBack || phase == api::Phase::kRolledBack;
 }
 
+// Tells the object's author, and hands the error on. On condition of the version that was read.
+tl::unexpected<Error> Refuse(const std::stop_token& stop, Deadline deadline,
+                             const ClusterContext& context, Json object, Error why) {
+  std::optional<Json> status = UnreadableStatus(object, why, context.clock.WallNow());
+  if (!status) return tl::make_unexpected(std::move(why));
+  object.Set("status", std::move(*status));
+  kube::WriteOptions options;
+  options.field_manager = "cutover-status";
+  options.subresource = "status";
+  Result<Json> told =
+      context.client.Update(stop, deadline, kube::kTenantMigration, object, options);
+  return tl::make_unexpected(told ? std::move(why) : std::move(told).error());
+}
+
 Result<std::optional<api::TenantMigration>> Read(std::stop_token stop, Deadline deadline,
-                                                 kube::Client& client, const kube::Key& key) {
-  TRY_ASSIGN(auto object, client.Get(stop, deadline, kube::kTenantMigration, key));
+                                                 const ClusterContext& context,
+                                                 const kube::Key& key) {
+  TRY_ASSIGN(auto object, context.client.Get(stop, deadline, kube::kTenantMigration, key));
   if (!object) return std::optional<api::TenantMigration>();
-  TRY_ASSIGN(api::TenantMigration migration, api::DecodeTenantMigration(*object));
-  return std::optional<api::TenantMigration>(std::move(migration));
+  Result<api::TenantMigration> migration = api::DecodeTenantMigration(*object);
+  if (!migration)
+    return Refuse(stop, deadline, context, std::move(*object), std::move(migration).error());
+  return std::optional<api::TenantMigration>(std::move(*migration));
 }
 
 // The world with a window: whoever listens sees what was observed.
@@ -66,7 +84,7 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
   ClusterWorld cluster(context_);
   WatchedWorld world(cluster, listeners_);
   while (!stop.stop_requested()) {
-    TRY_ASSIGN(auto migration, Read(stop, deadline, context_.client, key));
+    TRY_ASSIGN(auto migration, Read(stop, deadline, context_, key));
     if (!migration) {
       if (listeners_.on_gone) listeners_.on_gone(key);
       return kube::Step::Done();

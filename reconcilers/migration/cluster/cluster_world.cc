@@ -107,9 +107,11 @@ Result<pg::ConnectOptions> ClusterWorld::AdminOptions(const Call& call,
 Result<std::unique_ptr<DatabaseSide>> ClusterWorld::OpenSide(const Call& call,
                                                              const std::string& server_name) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
-  TRY_ASSIGN(pg::ConnectOptions admin, AdminOptions(call, server_name));
-  return std::make_unique<DatabaseSide>(server_name, std::move(admin),
-                                        placement.spec.database_name);
+  TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, server_name));
+  TRY_ASSIGN(pg::ConnectOptions admin, server::AdminLogin(call.stop, call.deadline, context_.client,
+                                                          context_.config.namespace_name, server));
+  return std::make_unique<DatabaseSide>(server_name, server.status.system_identifier,
+                                        std::move(admin), placement.spec.database_name);
 }
 
 Result<DatabaseSide*> ClusterWorld::Source(const Call& call) {

@@ -5,6 +5,7 @@
 #include "postgres/database.h"
 #include "postgres/fence.h"
 #include "postgres/roles.h"
+#include "postgres/server_probe.h"
 
 namespace cutover::migration {
 namespace {
@@ -48,8 +49,10 @@ std::string DescribeFence(const pg::FenceState& fence, const std::string& place)
 
 }  // namespace
 
-DatabaseSide::DatabaseSide(std::string server_name, pg::ConnectOptions admin, std::string database)
+DatabaseSide::DatabaseSide(std::string server_name, std::string system_identifier,
+                           pg::ConnectOptions admin, std::string database)
     : server_name_(std::move(server_name)),
+      system_identifier_(std::move(system_identifier)),
       admin_(std::move(admin)),
       database_(std::move(database)) {}
 
@@ -63,8 +66,23 @@ Result<pg::Connection*> DatabaseSide::Session(std::stop_token stop, Deadline dea
   auto opened = pg::Connection::Open(stop, deadline, admin_.WithDatabase(database));
   if (!opened)
     return tl::make_unexpected(WithContext(std::move(opened).error(), "server " + server_name_));
+  TRY(ProveIdentity(stop, deadline, *opened));
   session.emplace(std::move(*opened));
   return &*session;
+}
+
+Status DatabaseSide::ProveIdentity(std::stop_token stop, Deadline deadline,
+                                   pg::Connection& session) {
+  if (system_identifier_.empty()) return Ok();
+  TRY_ASSIGN(std::string found, pg::ReadSystemIdentifier(stop, deadline, session));
+  if (found == system_identifier_) return Ok();
+  return RetryError(
+      "IdentityChanged",
+      "server " + server_name_ +
+          ": another PostgreSQL cluster answers under its name (system identifier " + found +
+          ", known as " + system_identifier_ +
+          "): let the endpoint lead to the right one again, or, if it was replaced on purpose, "
+          "delete the DatabaseServer and create it anew; nothing is done until then");
 }
 
 Result<pg::Connection*> DatabaseSide::InDatabase(std::stop_token stop, Deadline deadline) {

@@ -29,7 +29,11 @@ struct Claim {
 /// newer epoch there makes it fail with reason "Deposed".
 class DatabaseSide {
  public:
-  DatabaseSide(std::string server_name, pg::ConnectOptions admin, std::string database);
+  /// `system_identifier` is the cluster that the server was known as first; empty: not known yet.
+  /// Any other that answers under its name is nobody we may ask: everything fails with kRetry
+  /// "IdentityChanged", since what it does not have says nothing of what the right one has.
+  DatabaseSide(std::string server_name, std::string system_identifier, pg::ConnectOptions admin,
+               std::string database);
   ~DatabaseSide();
 
   const std::string& server_name() const { return server_name_; }
@@ -50,7 +54,10 @@ class DatabaseSide {
                                   std::optional<pg::Connection>& session,
                                   const std::string& database);
 
+  Status ProveIdentity(std::stop_token stop, Deadline deadline, pg::Connection& session);
+
   const std::string server_name_;
+  const std::string system_identifier_;
   const pg::ConnectOptions admin_;
   const std::string database_;
   std::optional<pg::Connection> in_database_;

@@ -420,5 +420,44 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
+// --- bad input -----------------------------------------------------------------------------------
+
+TEST(BadInput, ALeaderWhoseClockIsBehindGivesNothingUpAndGoesOn) {
+  api::TenantMigration migration = MigrationIn(Phase::kSwitching);
+  migration.spec.max_write_pause_seconds = 60;
+  migration.status.cutover.fenced_at = Noon();
+  Observation seen = At(1);
+  seen.now = Noon() - std::chrono::hours(5);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.target = Database(ControlState::kVerified, true);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kJournal);
+}
+
+TEST(BadInput, ALeaderWhoseClockIsAheadUndoesWhatCanBeUndoneAndNothingElse) {
+  api::TenantMigration migration = MigrationIn(Phase::kSwitching);
+  migration.spec.max_write_pause_seconds = 60;
+  migration.status.cutover.fenced_at = Noon();
+  Observation seen = At(1);
+  seen.now = Noon() + std::chrono::hours(5);
+  seen.target = Database(ControlState::kVerified, true);
+  seen.source = Database(ControlState::kFenced, true);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "WritePauseExceeded");
+  seen.source = Database(ControlState::kJournaled, true);
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kJournaled) << "the journal is no clock's";
+}
+
+TEST(BadInput, ATokenOfAMillionCharactersIsAnsweredAsItIs) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreparing);
+  const std::string token(1'000'000, 'x');
+  migration.meta.annotations[api::kAbortAnnotation] = token;
+  Observation seen = At(1);
+  Decision decision = Decide(migration, seen);
+  EXPECT_EQ(decision.plan.guard, Guard::kUndo);
+  EXPECT_EQ(decision.handled.abort, token);
+  EXPECT_LT(decision.plan.message.size(), 100u) << "the answer does not repeat it";
+  migration.status.handled = decision.handled;
+  EXPECT_NE(Decide(migration, seen).plan.guard, Guard::kUndo) << "nor is it obeyed twice";
+}
+
 }  // namespace
 }  // namespace cutover::migration
