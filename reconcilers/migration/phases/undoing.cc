@@ -4,9 +4,21 @@
 namespace cutover::migration {
 namespace {
 
+// Somebody has dropped the source meanwhile: the copy may be all that is left of the tenant.
+bool MayBeTheOnlyCopy(const Observation& seen) {
+  ControlState copy = seen.target->state;
+  return !seen.source->exists && seen.target->exists &&
+         (copy == ControlState::kCopied || copy == ControlState::kVerified);
+}
+
 // The ledger goes last: as long as anything else is left, it says what was there.
 Plan RemoveDatabases(const Observation& seen) {
   NEED(seen.target);
+  if (MayBeTheOnlyCopy(seen))
+    return Plan::Wait(std::chrono::seconds(30),
+                      "the source database is gone, so the copy on the target may be the only one: "
+                      "keeping it; once you have saved it, drop it yourself",
+                      "SourceGone");
   if (seen.target->OursToDrop())
     return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
   if (seen.source->state == ControlState::kOpen && !seen.source->foreign)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/orphans/remedy.h"
 #include "reconcilers/migration/transitions.h"
 #include "tests/unit/migration/builders.h"
@@ -60,6 +61,26 @@ TEST(Orphans, NothingIsTouchedWhenTheSourceIsGone) {
   for (auto state : {ControlState::kVerified, ControlState::kCopied, ControlState::kOpen})
     for (bool consent : {false, true})
       EXPECT_EQ(RemedyFor(DatabaseFacts{}, Closed(state), consent), Remedy::kReport);
+}
+
+// The same of a migration that is there: its undo ends at what may be the only copy.
+TEST(Undoing, KeepsTheCopyWhenSomebodyHasDroppedTheSource) {
+  for (auto [state, dropped] : {std::pair{ControlState::kPreparing, true},
+                                {ControlState::kCopied, false},
+                                {ControlState::kVerified, false}}) {
+    Observation seen = testing::At(1);
+    seen.ledger_recorded = true;
+    seen.source = DatabaseFacts{};
+    seen.target = Database(state, true);
+    seen.workloads = WorkloadFacts{};
+    seen.routes = RouteFacts{};
+    seen.maintenance_page = MaintenancePageFacts{};
+    seen.backup_job = JobFacts{};
+    seen.copy_job = JobFacts{};
+    Plan plan = Decide(testing::MigrationIn(api::Phase::kUndoing), seen).plan;
+    EXPECT_EQ(plan.effect == Intent::kDropTarget, dropped) << Name(state);
+    EXPECT_EQ(plan.reason, dropped ? "" : "SourceGone");
+  }
 }
 
 TEST(Orphans, AnUnknownSourceIsWaitedFor) {
