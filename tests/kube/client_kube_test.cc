@@ -232,7 +232,12 @@ TEST_F(ClientOnApiServer, AFinalizerHoldsADeletedObjectUntilItIsRemoved) {
 }
 
 // Parts of a connection to the shared server, to be someone else on it.
-Connection SharedConnection() { return *LoadConnection(cutover::testing::SharedKubeconfig()); }
+// With certificates that stay as they are set here, instead of following their files.
+Connection SharedConnection() {
+  Connection connection = *LoadConnection(cutover::testing::SharedKubeconfig());
+  connection.transport.tls_source = nullptr;
+  return connection;
+}
 
 TEST_F(ClientOnApiServer, WhatARoleDoesNotAllowIsForbiddenAndNotAbsent) {
   std::filesystem::path directory =

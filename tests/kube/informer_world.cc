@@ -43,6 +43,7 @@ kube::Connection MakeConnection(const InformerOptions& options) {
   if (options.port != 0)
     connection->transport.url = "https://127.0.0.1:" + std::to_string(options.port);
   if (options.token) {
+    connection->transport.tls_source = nullptr;
     connection->transport.certificate_pem.clear();
     connection->transport.key_pem.clear();
     connection->token = options.token;
