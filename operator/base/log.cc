@@ -92,6 +92,8 @@ bool SetLogLevel(std::string_view level) {
     Logger().set_level(spdlog::level::warn);
   else if (level == "error")
     Logger().set_level(spdlog::level::err);
+  else if (level == "off")
+    Logger().set_level(spdlog::level::off);
   else
     return false;
   return true;

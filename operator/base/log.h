@@ -40,7 +40,7 @@ void LogError(std::string_view message, LogFields fields = {});
 /// Logs an error once, where it is handled: reason, message, disposition and where it came from.
 void LogError(std::string_view message, const Error& error);
 
-/// "debug", "info", "warn" or "error"; anything else leaves the level and returns false.
+/// "debug", "info", "warn", "error" or "off"; anything else leaves the level and returns false.
 bool SetLogLevel(std::string_view level);
 
 /// Adds fields to every line of the current thread until the end of the scope. Scopes nest.

@@ -9,6 +9,14 @@
 #include "operator/base/check.h"
 
 namespace cutover {
+namespace {
+
+std::mt19937_64& Engine() {
+  thread_local std::mt19937_64 engine{std::random_device{}()};
+  return engine;
+}
+
+}  // namespace
 
 std::string RandomHex(int bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -23,9 +31,8 @@ std::string RandomHex(int bytes) {
   return text;
 }
 
-double RandomFraction() {
-  thread_local std::mt19937_64 engine{std::random_device{}()};
-  return std::uniform_real_distribution<double>(0.0, 1.0)(engine);
-}
+double RandomFraction() { return std::uniform_real_distribution<double>(0.0, 1.0)(Engine()); }
+
+void SeedRandomFraction(uint64_t seed) { Engine().seed(seed); }
 
 }  // namespace cutover

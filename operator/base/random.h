@@ -13,4 +13,7 @@ std::string RandomHex(int bytes);
 /// A random number in [0, 1): for jitter. Thread-safe.
 double RandomFraction();
 
+/// From here on RandomFraction() repeats itself on this thread, for simulations.
+void SeedRandomFraction(uint64_t seed);
+
 }  // namespace cutover

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "operator/base/clock.h"
+#include "postgres/access.h"
+#include "postgres/connection.h"
+#include "postgres/sqlstate.h"
+
+namespace cutover::sim {
+
+/// What a tenant has in a database, as far as a copy must carry it.
+struct Content {
+  int64_t rows = 0;
+  int64_t tables = 0;
+  std::map<std::string, std::pair<int64_t, bool>> sequences;  ///< In schema public.
+
+  friend bool operator==(const Content&, const Content&) = default;
+};
+
+/// Row of cutover.control, its columns as text.
+struct ControlRow {
+  std::string migration_uid;
+  int64_t epoch = 0;
+  std::string side, state;
+  WallTime changed_at;
+};
+
+struct DatabaseState {
+  pg::DatabaseAccess access{};
+  std::string comment{};
+  Content content{};
+  bool has_schema = false;  ///< cutover.control and cutover.ledger are there.
+  std::optional<ControlRow> control{};
+  std::map<std::pair<std::string, std::string>, std::string> ledger{};  ///< (kind, name) → JSON.
+  /// cutover.result: (migration, attempt, kind) → JSON.
+  std::map<std::tuple<std::string, std::string, std::string>, std::string> results{};
+  std::set<std::string> prepared_transactions{};
+};
+
+struct RoleState {
+  bool superuser = false;
+  bool login = true;
+  std::string password{};
+  std::string comment{};
+  std::set<std::string> groups{};
+};
+
+/// What one server holds. Cheap to copy: databases are shared until they are edited.
+struct ServerState {
+  std::map<std::string, std::shared_ptr<const DatabaseState>> databases;
+  std::map<std::string, RoleState> roles;
+
+  const DatabaseState* Find(const std::string& name) const;
+  /// For change; nullptr when there is none.
+  DatabaseState* Edit(const std::string& name);
+  /// Whether the role could open a session, but for the connection limit.
+  bool MayConnect(const std::string& role, const std::string& database) const;
+  bool ActsAs(const std::string& role, const std::string& other) const;
+};
+
+/// What anybody has in a database that is created by CREATE DATABASE … OWNER.
+pg::DatabaseAccess DefaultAccess(const std::string& owner);
+
+using Redo = std::function<void(ServerState&)>;
+
+/// A backend.
+struct Backend {
+  int pid = 0;
+  std::string database, user, application;
+  bool alive = true;
+  bool in_transaction = false;
+  bool failed = false;      ///< The transaction can only be rolled back.
+  std::string acting_as;    ///< SET LOCAL ROLE.
+  std::vector<Redo> redo;   ///< What the transaction will have done.
+  ServerState working;      ///< The state as the transaction sees it,
+  int64_t working_of = -1;  ///< made of that version of the server's.
+};
+
+/// What stands between a commit and its answer. Calls `apply` once or not at all; true when the
+/// client hears of it. Throws where the client dies.
+using OnCommit = std::function<bool(const Backend&, const std::function<void()>& apply)>;
+
+/// A PostgreSQL server: roles, databases with their access, sessions, transactions that see their
+/// own changes and are atomic, the lock on the control row, and the operator's tables in schema
+/// cutover. Not thread-safe.
+class ModelServer {
+ public:
+  ModelServer(std::string name, int version_number, const Clock& clock)
+      : name_(std::move(name)), version_number_(version_number), clock_(clock) {}
+
+  /// A session, or what the server says when it refuses.
+  tl::expected<Backend*, pg::ServerError> Connect(const std::string& user,
+                                                  const std::string& password,
+                                                  const std::string& database,
+                                                  const std::string& application);
+  /// Ends a session; what it has not committed is undone.
+  void End(int pid);
+  Backend* Find(int pid);
+
+  /// Every session ends, and none begins until Start().
+  void Crash();
+  void Start() { up_ = true; }
+  bool up() const { return up_; }
+
+  void Begin(Backend& backend);
+  /// False when the answer is lost; the session is over then.
+  bool Commit(Backend& backend);
+  void Rollback(Backend& backend);
+
+  /// What a statement of this session sees.
+  const ServerState& Seen(Backend& backend);
+  /// Changes the state: with the transaction, or at once. False when the answer is lost.
+  bool Change(Backend& backend, Redo redo);
+  /// Takes the lock `name` until the transaction ends; false when somebody else has it.
+  bool Lock(Backend& backend, const std::string& name);
+
+  const ServerState& state() const { return state_; }
+  /// For the world outside of the operator: users, the mover, people.
+  void Edit(const Redo& change);
+  const std::map<int, Backend>& backends() const { return backends_; }
+  int CountSessions(const std::string& database) const;
+  const std::string& name() const { return name_; }
+  int version_number() const { return version_number_; }
+  const Clock& clock() const { return clock_; }
+
+  OnCommit on_commit;
+  /// Answers of `SELECT …` that the tenant's own checks ask; by the statement.
+  std::map<std::string, std::string> check_answers;
+
+ private:
+  bool CommitNow(Backend& backend, const std::function<void()>& apply);
+  void Unlock(int pid);
+
+  const std::string name_;
+  const int version_number_;
+  const Clock& clock_;
+  ServerState state_;
+  int64_t version_ = 0;
+  std::map<int, Backend> backends_;
+  std::map<std::string, int> locks_;
+  int pids_ = 100;
+  bool up_ = true;
+};
+
+/// The servers that a thread's pg::Connection::Open() finds, by host and port, as long as this
+/// lives.
+class ModelNetwork {
+ public:
+  ModelNetwork();
+  ~ModelNetwork();
+  ModelNetwork(const ModelNetwork&) = delete;
+  ModelNetwork& operator=(const ModelNetwork&) = delete;
+
+  void Add(const std::string& host, int port, ModelServer& server);
+  /// Null when nothing listens there.
+  static ModelServer* Find(const std::string& host, int port);
+
+ private:
+  std::map<std::pair<std::string, int>, ModelServer*> servers_;
+  ModelNetwork* const outer_;
+};
+
+// --- statements ---------------------------------------------------------------------------------
+
+using Cell = std::optional<std::string>;
+using Table = std::vector<std::vector<Cell>>;
+
+/// Runs one statement of the operator's, or several without parameters. The statements are known by
+/// what is characteristic of their text; one that is not known aborts, since a model that guesses
+/// proves nothing.
+tl::expected<Table, pg::ServerError> RunStatement(ModelServer& server, Backend& backend,
+                                                  const std::string& sql,
+                                                  const std::vector<Cell>& params);
+
+}  // namespace cutover::sim
