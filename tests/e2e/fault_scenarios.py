@@ -20,7 +20,7 @@ import shop
 from cluster import Failure, apply, expect, get, kubectl, wait_until
 from server import ON_THIS_MACHINE, Sampler, Server, pods_restarted
 
-SMALL = "pg-small"  # A server whose volume is too small for the shop.
+SMALL = faults.SMALL
 SKIPPED = 77
 CLOSED_SECONDS_MAX = 100  # Longer than any fault of the table but the API server's minute.
 
@@ -58,10 +58,7 @@ def small_server():
            "metadata": {"name": SMALL, "namespace": "databases"},
            "spec": {"clusterIP": "None", "publishNotReadyAddresses": True,
                     "selector": {"server": SMALL}, "ports": [{"port": 5432}]}})
-    apply({"apiVersion": "cutover.dev/v1alpha1", "kind": "DatabaseServer",
-           "metadata": {"name": SMALL},
-           "spec": {"class": "Dedicated", "adminSecretRef": {"name": "pg-admin"},
-                    "endpoint": {"host": f"{SMALL}.databases.svc.cluster.local"}}})
+    apply(faults.small_database_server())
     kubectl("--namespace", "databases", "rollout", "status", f"statefulset/{SMALL}",
             "--timeout", "90s")
     kubectl("wait", "--for", "condition=Ready", "--timeout", "60s", f"dbs/{SMALL}")

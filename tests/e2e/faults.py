@@ -19,6 +19,16 @@ IMPOSSIBLE = {"name": "impossible", "sql": {"query": "select 'a'", "expected": "
               "timeoutSeconds": 2, "when": ["Smoke"]}
 
 
+SMALL = "pg-small"  # A server whose volume is too small for the shop.
+
+
+def small_database_server():
+    return {"apiVersion": "cutover.dev/v1alpha1", "kind": "DatabaseServer",
+            "metadata": {"name": SMALL},
+            "spec": {"class": "Dedicated", "adminSecretRef": {"name": "pg-admin"},
+                     "endpoint": {"host": f"{SMALL}.databases.svc.cluster.local"}}}
+
+
 class History:
     """Every phase and message of the migration, as a watch shows them."""
 
@@ -235,8 +245,16 @@ def the_network_to_the_target_is_cut(move):
         time.sleep(30)
 
 
-def the_target_volume_is_full(_):
-    """The target of this case is a server whose volume is too small."""
+def the_target_volume_is_full(move):
+    """The target of this case is a server whose volume is too small: it goes down in the copy, and
+    comes back only when it is replaced. The tenant does not wait for that."""
+    wait_until("the tenant is back, with the target away", 150, lambda: move.source.sql(
+        "postgres", "select datconnlimit from pg_database where datname = "
+                    f"'{shop.DATABASE}'") != "0", 1)
+    kubectl("--namespace", "databases", "delete", "pod", move.target.pod, "--grace-period", "1")
+    kubectl("delete", "dbs", move.target.name)
+    apply(small_database_server())
+    move.target.wait_until_ready()
 
 
 def _patch_secret(namespace, name, **values):

@@ -13,6 +13,11 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                          seen.source->detail);
   NEED(seen.copy_job);
   if (!seen.copy_job->exists) return Plan::Do(Intent::kCreateCopyJob, "starting the copy");
+  // A Job that has given up brings no result: users need not wait for a target that is away, too.
+  if (seen.copy_job->failed && !seen.copy_result.known())
+    return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
+                                        ? seen.copy_result.error().message
+                                        : seen.copy_job->message);
   NEED(seen.copy_result);
   const auto& result = *seen.copy_result;
   if (result && result->attempt == migration.status.attempt) return Plan::Go(Guard::kCopyProven);

@@ -83,6 +83,22 @@ TEST(Undoing, KeepsTheCopyWhenSomebodyHasDroppedTheSource) {
   }
 }
 
+TEST(Copying, GivesUpWithItsJobEvenWhileTheTargetIsAway) {
+  Observation seen = testing::At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_result = Error{Disposition::kRetry, "ConnectionFailed", "the target is away"};
+  JobFacts job;
+  job.exists = true;
+  seen.copy_job = job;
+  EXPECT_FALSE(Decide(testing::MigrationIn(api::Phase::kCopying), seen).plan.guard);
+  job.failed = true;
+  job.message = "no space left";
+  seen.copy_job = job;
+  Plan plan = Decide(testing::MigrationIn(api::Phase::kCopying), seen).plan;
+  EXPECT_EQ(plan.guard, Guard::kUndo);
+  EXPECT_EQ(plan.message, "no space left");
+}
+
 TEST(Orphans, AnUnknownSourceIsWaitedFor) {
   EXPECT_EQ(RemedyFor(kUnknown, Closed(ControlState::kVerified), true), Remedy::kWait);
 }
