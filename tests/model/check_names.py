@@ -29,7 +29,8 @@ def _model(name):
 
 
 def _lists(text, kind):
-    return [re.findall(r"\w+", body) for body in re.findall(rf"mtype:{kind} = {{(.*?)}}", text, re.S)]
+    bodies = re.findall(rf"mtype:{kind} = {{(.*?)}}", text, re.S)
+    return [re.findall(r"\w+", body) for body in bodies]
 
 
 def _calls(text, name, count):
@@ -79,7 +80,8 @@ def findings():
     built, promised = (set(names) - {"nothing"} for names in _lists(effects, "Intent"))
     yield from compare("effect", built, promised, code_intents(), lambda name: name in excused)
     yield from compare("transition", _calls(phases, "Go", 3), _calls(phases, "Later", 3),
-                       code_transitions(), lambda line: any(part in excused for part in line))  # fmt: skip
+                       code_transitions(),
+                       lambda line: any(part in excused for part in line))  # fmt: skip
     states, moves = code_moves()
     modelled = set(_lists(world, "State")[0]) - {"none"}
     yield from compare("state", modelled, set(), states, lambda name: name in excused)
