@@ -139,7 +139,7 @@ Outcome Memberships(const Statement& statement) {
     if (found == statement.seen().roles.end()) continue;
     for (const std::string& group : found->second.groups)
       if (group.starts_with("pg_") || std::find(names.begin(), names.end(), group) != names.end())
-        table.push_back({group, name, "f", "t", "t"});
+        table.push_back({group, name, "f", "t", "t", ""});
   }
   return table;
 }

@@ -193,6 +193,23 @@ Outcome Terminate(const Statement& statement) {
   return Table{{Number(static_cast<int64_t>(pids.size()))}};
 }
 
+// Whoever drops a database holds a lock by its name; the next one ends that session first.
+std::string DroppingLock(const Statement& statement) {
+  return "session/dropping/" + statement.Text(0);
+}
+
+Outcome EndOtherDropping(const Statement& statement) {
+  auto holder = statement.server.HolderOf(DroppingLock(statement));
+  if (!holder || *holder == statement.backend.pid) return Table();
+  statement.server.End(*holder);
+  return Table{{"t"}};
+}
+
+Outcome LockDropping(const Statement& statement) {
+  if (!statement.server.Lock(statement.backend, DroppingLock(statement))) return LockTimeout();
+  return Table{{""}};
+}
+
 Outcome ReadPrepared(const Statement& statement) {
   const auto& prepared = statement.here().prepared_transactions;
   return Column({prepared.begin(), prepared.end()});
@@ -225,6 +242,8 @@ const std::vector<Known>& ControlStatements() {
       // Which session drops is none of this model's: here none freezes between two statements.
       {"pg_terminate_backend(pid) FROM pg_locks", Nothing},
       {"SELECT pg_advisory_lock(", Nothing},
+      {"SELECT pg_terminate_backend(pid) FROM pg_locks", EndOtherDropping},
+      {"SELECT pg_advisory_lock(", LockDropping},
       {"pg_terminate_backend", Terminate},
       {"SELECT gid FROM pg_prepared_xacts", ReadPrepared},
       {"set_config($1, $2", Nothing},

@@ -100,7 +100,7 @@ Backend* ModelServer::Find(int pid) {
 }
 
 void ModelServer::End(int pid) {
-  Unlock(pid);
+  Unlock(pid, true);
   backends_.erase(pid);
 }
 
@@ -140,7 +140,7 @@ void ModelServer::Rollback(Backend& backend) {
   backend.redo.clear();
   backend.acting_as.clear();
   backend.working = ServerState();
-  Unlock(backend.pid);
+  Unlock(backend.pid, false);
 }
 
 bool ModelServer::CommitNow(Backend& backend, const std::function<void()>& apply) {
@@ -187,8 +187,15 @@ bool ModelServer::Lock(Backend& backend, const std::string& name) {
   return taken || held->second == backend.pid;
 }
 
-void ModelServer::Unlock(int pid) {
-  std::erase_if(locks_, [&](const auto& lock) { return lock.second == pid; });
+std::optional<int> ModelServer::HolderOf(const std::string& lock) const {
+  auto found = locks_.find(lock);
+  return found == locks_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void ModelServer::Unlock(int pid, bool with_session_locks) {
+  std::erase_if(locks_, [&](const auto& lock) {
+    return lock.second == pid && (with_session_locks || !lock.first.starts_with("session/"));
+  });
 }
 
 // --- network ------------------------------------------------------------------------------------

@@ -123,8 +123,11 @@ class ModelServer {
   const ServerState& Seen(Backend& backend);
   /// Changes the state: with the transaction, or at once. False when the answer is lost.
   bool Change(Backend& backend, Redo redo);
-  /// Takes the lock `name` until the transaction ends; false when somebody else has it.
+  /// Takes the lock `name` until the transaction ends, or, when it is named "session/…", until the
+  /// session does; false when somebody else has it.
   bool Lock(Backend& backend, const std::string& name);
+  /// The session that has the lock; nothing when none does.
+  std::optional<int> HolderOf(const std::string& lock) const;
 
   const ServerState& state() const { return state_; }
   /// For the world outside of the operator: users, the mover, people.
@@ -141,7 +144,7 @@ class ModelServer {
 
  private:
   bool CommitNow(Backend& backend, const std::function<void()>& apply);
-  void Unlock(int pid);
+  void Unlock(int pid, bool with_session_locks);
 
   const std::string name_;
   const int version_number_;
