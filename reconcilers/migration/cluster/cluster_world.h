@@ -61,6 +61,7 @@ class ClusterWorld final : public World {
   Result<std::string> RivalOf(const Call& call);
   Result<std::optional<Ledger>> ReadLedger(const Call& call);
   Result<Ledger> NeedLedger(const Call& call);
+  bool NamespaceIsGoing(const Call& call);
   Result<PlacementFacts> ObservePlacement(const Call& call);
   Result<WorkloadFacts> ObserveWorkloads(const Call& call);
   Result<RouteFacts> ObserveRoutes(const Call& call);

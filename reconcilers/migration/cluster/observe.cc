@@ -117,10 +117,24 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
     seen.copy_progress = ObserveProgress(call);
     seen.copy_result = ObserveResult(call);
   }
+  if (migration.meta.deleting() && NamespaceIsGoing(call)) {
+    // What the namespace takes with it is nobody's to restore, and nothing new may be made there.
+    if (needs.workloads) seen.workloads = WorkloadFacts{};
+    if (needs.routes) seen.routes = RouteFacts{};
+    if (needs.wiring)
+      seen.wiring = WiringFacts{.at_target = true, .as_recorded = true, .detail = ""};
+  }
   if (phase == Phase::kPreflight) seen.preflight = ObservePreflight(call);
   if (phase == Phase::kSmoke) seen.checks = ObserveChecks(call, api::CheckWhen::kSmoke);
   if (phase == Phase::kHypercare) seen.checks = ObserveChecks(call, api::CheckWhen::kHypercare);
   return seen;
+}
+
+// False when it cannot be told: then everything is restored as if it were to stay.
+bool ClusterWorld::NamespaceIsGoing(const Call& call) {
+  auto found = context_.client.Get(call.stop, call.deadline, kube::kNamespace,
+                                   {"", call.migration.meta.namespace_name});
+  return found && (!*found || kube::IsDeleting(**found));
 }
 
 Result<PlacementFacts> ClusterWorld::ObservePlacement(const Call& call) {

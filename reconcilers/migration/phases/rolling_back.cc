@@ -19,12 +19,13 @@ bool MayStillOpen(const DatabaseFacts& target) {
 
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const Observation& seen) {
-  NEED(seen.maintenance_page);
-  if (!seen.maintenance_page->exists)
-    return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
   NEED(seen.routes);
-  if (!seen.routes->at_maintenance)
+  if (!seen.routes->at_maintenance) {
+    NEED(seen.maintenance_page);
+    if (!seen.maintenance_page->exists)
+      return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
     return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page");
+  }
   NEED(seen.workloads);
   if (!seen.workloads->stopped) {
     if (!seen.workloads->scaled_down)
