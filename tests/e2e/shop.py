@@ -14,7 +14,9 @@ MIGRATION = "shop-moves"
 HOMES = ("pg-shared", "pg-dedicated", "pg-dedicated-2")
 ENDS = {"Completed", "Failed", "Aborted", "RolledBack"}
 PROGRAM = """
-n=$(($(tail -n 1 /acknowledged/numbers 2>/dev/null || echo 0) + 1000))
+until stored=$(psql -XAtq -c 'select coalesce(max(n), 0) from counted'); do sleep 0.2; done
+last=$(tail -n 1 /acknowledged/numbers 2>/dev/null)
+n=$(((stored > ${last:-0} ? stored : ${last:-0}) + 1000))
 while :; do
   n=$((n + 1))
   psql -XAtq -c "insert into counted values ($n)" && echo $n >>/acknowledged/numbers
@@ -151,8 +153,11 @@ def ensure():
         remove()
         server = "pg-dedicated"
         _make_database(Server(server))
+    made = get("dbp", "shop", NAMESPACE)
+    if not made:
+        Server(server).sql("postgres", "alter role shop password 'shop-secret'")
     same_role_everywhere(server)
-    if not get("dbp", "shop", NAMESPACE):
+    if not made:
         for obj in _objects(server):
             apply(obj)
     try:
