@@ -93,7 +93,8 @@ std::string FormatMicroTime(WallTime time) {
 std::optional<WallTime> ParseTime(std::string_view text) {
   size_t at = 0;
   int year = ReadNumber(text, at, 4);
-  if (year < 0 || !Skip(text, at, '-')) return std::nullopt;
+  // Nanoseconds since 1970 in 64 bits reach from 1677 to 2262.
+  if (year < 1678 || year > 2261 || !Skip(text, at, '-')) return std::nullopt;
   int month = ReadNumber(text, at, 2);
   if (!Skip(text, at, '-')) return std::nullopt;
   int day = ReadNumber(text, at, 2);

@@ -7,7 +7,9 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "operator/base/check.h"
 
@@ -22,14 +24,21 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
  public:
   bool Null() { return Put(Json()); }
   bool Bool(bool value) { return Put(value); }
-  bool Int(int value) { return Put(value); }
-  bool Uint(unsigned value) { return Put(value); }
-  bool Int64(int64_t value) { return Put(static_cast<long>(value)); }
-  bool Uint64(uint64_t value) {
-    if (value > static_cast<uint64_t>(INT64_MAX)) return Put(static_cast<double>(value));
-    return Put(static_cast<long>(value));
+  // RapidJSON's own conversion to double runs astray at zeros with an exponent (0e300).
+  bool RawNumber(const char* text, rapidjson::SizeType size, bool) {
+    const char* const end = text + size;
+    int64_t integer = 0;
+    auto [integer_end, not_integer] = std::from_chars(text, end, integer);
+    if (not_integer == std::errc() && integer_end == end) return Put(static_cast<long>(integer));
+    double number = 0;
+    auto [number_end, not_number] = std::from_chars(text, end, number);
+    // Out of range is both: too small, which is nearly 0, and too big, which is no number of ours.
+    if (not_number == std::errc::result_out_of_range)
+      number = std::strtod(std::string(text, size).c_str(), nullptr);
+    else if (not_number != std::errc() || number_end != end)
+      return false;
+    return std::isfinite(number) && Put(number);
   }
-  bool Double(double value) { return Put(value); }
   bool String(const char* text, rapidjson::SizeType size, bool) {
     return Put(std::string(text, size));
   }
@@ -114,7 +123,7 @@ Result<Json> Json::Parse(std::string_view text) {
   rapidjson::MemoryStream raw(text.data(), text.size());
   rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(raw);
   auto result =
-      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag>(
+      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag>(
           stream, builder);
   if (result.IsError())
     return TerminalError("InvalidJson", std::string(rapidjson::GetParseError_En(result.Code())) +

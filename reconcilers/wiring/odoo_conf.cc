@@ -213,6 +213,9 @@ std::string Rewrite(std::string_view text, const Changes& changes) {
   const size_t anchor = FindAnchor(lines);
   std::string end = "\n";
   if (!lines.empty() && !lines.front().end.empty()) end = lines.front().end;
+  // Where ends are mixed, a neighbour's: "\r" in front of a line of just "\n" would make one of
+  // two.
+  if (anchor != kNone && !lines[anchor].end.empty()) end = lines[anchor].end;
 
   std::string result;
   result.reserve(text.size() + 128);
@@ -227,9 +230,11 @@ std::string Rewrite(std::string_view text, const Changes& changes) {
     }
     if (i != anchor) continue;
     const std::string_view indentation = IndentationAt(lines, anchor);
+    // A last line without an end stays the last line's manner. What was written counts: the file's
+    // own last line may have gone with the value that it continued.
+    const bool unended = !result.empty() && result.back() != '\n' && result.back() != '\r';
     for (const std::string& key : added) {
-      // A last line without an end stays the last line's manner.
-      if (line.end.empty())
+      if (unended)
         result.append(end).append(indentation).append(key);
       else
         result.append(indentation).append(key).append(end);
@@ -241,6 +246,17 @@ std::string Rewrite(std::string_view text, const Changes& changes) {
     for (const std::string& key : added) result += key + end;
   }
   return result;
+}
+
+// In a file that Odoo itself cannot read, a line that is no `key = value` may swallow what stands
+// after it. So an edit is read back rather than believed.
+bool SaysSo(std::string_view edited, const Changes& changes, std::string_view before) {
+  const Lines now = ParseLines(edited), then = ParseLines(before);
+  return std::all_of(changes.begin(), changes.end(), [&](const auto& item) {
+    const auto& [key, change] = item;
+    bool expected = change.add_when_absent || RawValue(then, "options", key).has_value();
+    return RawValue(now, "options", key) == (expected ? change.value : std::nullopt);
+  });
 }
 
 bool IsConnectionLine(const Line& line) {
@@ -290,7 +306,14 @@ Result<std::string> EditOdooConf(std::string_view text, const OdooConfEdit& edit
       return TerminalError("InvalidValue", "the value for " + std::string(key) +
                                                " cannot be written into an odoo.conf: it is empty, "
                                                "has a line break, or a space at an end");
-  return Rewrite(text, changes);
+  std::string edited = Rewrite(text, changes);
+  if (!SaysSo(edited, changes, text))
+    return TerminalError(
+        "UnreadableOdooConf",
+        "the odoo.conf cannot be edited, since Odoo could not read it either: make "
+        "each line of [options] a `key = value`, a comment, or an indented "
+        "continuation");
+  return edited;
 }
 
 std::string RestoreOdooConf(std::string_view current, std::string_view original) {

@@ -41,7 +41,8 @@ struct OdooConfEdit {
 /// host without replica port gets one when `port` is not 5432, since libpq's default would be used.
 ///
 /// Terminal "InvalidValue" when a value cannot be written in this format (a line break, or white
-/// space at an end); the message does not repeat the value.
+/// space at an end); the message does not repeat the value. Terminal "UnreadableOdooConf" for a
+/// file that would not say so afterwards, because Odoo cannot read it.
 Result<std::string> EditOdooConf(std::string_view text, const OdooConfEdit& edit);
 
 /// `current` with the connection lines of `original`. Byte for byte `original` when nothing but the

@@ -33,5 +33,14 @@ TEST(Clock, DurationsReadLikeKubectlAges) {
   EXPECT_EQ(FormatDuration(std::chrono::seconds(11520)), "3h12m");
 }
 
+// Found by fuzzing: the year 1026 overflowed the nanoseconds, and was some other time.
+TEST(Time, WhatNanosecondsCannotHoldIsRefused) {
+  EXPECT_TRUE(ParseTime("1678-01-01T00:00:00Z"));
+  EXPECT_TRUE(ParseTime("2261-12-31T23:59:59.999999999Z"));
+  for (const char* text : {"1026-11-21T20:00:00Z", "1677-12-31T23:59:59Z", "2262-01-01T00:00:00Z",
+                           "9999-12-31T23:59:59Z"})
+    EXPECT_FALSE(ParseTime(text)) << text;
+}
+
 }  // namespace
 }  // namespace cutover

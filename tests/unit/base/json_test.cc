@@ -62,5 +62,25 @@ TEST(Json, SetReplacesInPlaceAndRemoveForgets) {
   EXPECT_EQ(object.Dump(), R"({"a":3,"c":4})");
 }
 
+// Found by fuzzing: RapidJSON's conversion of the first one shifts by an undefined amount.
+TEST(Json, NumbersAreReadWhateverTheirForm) {
+  struct Row {
+    const char* text;
+    double value;
+  };
+  for (const Row& row : {Row{"0e300", 0}, Row{"-0.0e-5", 0}, Row{"1e-400", 0}, Row{"1.5e3", 1500},
+                         Row{"9223372036854775808", 9223372036854775808.0}}) {
+    auto parsed = Json::Parse(row.text);
+    ASSERT_TRUE(parsed) << row.text << ": " << parsed.error().message;
+    EXPECT_FALSE(parsed->IsInt()) << row.text;
+    EXPECT_EQ(parsed->AsDouble(), row.value) << row.text;
+  }
+  EXPECT_EQ(Json::Parse("-9223372036854775808")->AsInt(), INT64_MIN);
+  EXPECT_EQ(Json::Parse("9223372036854775807")->AsInt(), INT64_MAX);
+  EXPECT_EQ(Json::Parse("-0")->AsInt(7), 0);
+  for (const char* none : {"1e999", "01", "1.", "+1", ".5", "1e", "0x1", "-", "inf", "nan"})
+    EXPECT_FALSE(Json::Parse(none)) << none;
+}
+
 }  // namespace
 }  // namespace cutover

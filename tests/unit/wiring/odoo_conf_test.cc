@@ -185,5 +185,31 @@ TEST(OdooConf, RestoringPutsBackAKeyThatSomebodyRemoved) {
       "[options]\ndb_host = False\nworkers = 8\n");
 }
 
+// Found by fuzzing: the line without `=` makes the lines after it part of the key before it.
+TEST(OdooConf, AFileThatOdooCannotReadIsRefusedInsteadOfEditedWrongly) {
+  auto edited = EditOdooConf(
+      "[options]\n  db_replica_host = r\n  db_replica_port = 5433\npg\n  more\n", kToTarget);
+  ASSERT_FALSE(edited) << *edited;
+  EXPECT_EQ(edited.error().reason, "UnreadableOdooConf");
+  EXPECT_EQ(edited.error().disposition, Disposition::kTerminal);
+}
+
+// Found by fuzzing, too: a last line without an end that goes with the value it continues.
+TEST(OdooConf, AContinuedLastLineWithoutAnEndIsTakenBackByteForByte) {
+  const std::string original = "[options]\ndb_host = a\n b";
+  auto edited = EditOdooConf(original, kToTarget);
+  ASSERT_TRUE(edited);
+  EXPECT_EQ(*edited, "[options]\ndb_host = target.db.svc\ndb_port = 5433\n");
+  EXPECT_EQ(RestoreOdooConf(*edited, original), original);
+}
+
+// Found by fuzzing, again: a new line's "\r" and the blank line after it became one line end.
+TEST(OdooConf, MixedLineEndsAreTakenBackByteForByte) {
+  const std::string original = "# old Mac\r[options]\ndb_host = a\n\nworkers = 2\n";
+  auto edited = EditOdooConf(original, kToTarget);
+  ASSERT_TRUE(edited);
+  EXPECT_EQ(RestoreOdooConf(*edited, original), original);
+}
+
 }  // namespace
 }  // namespace cutover::wiring
