@@ -88,10 +88,12 @@ struct WiringFacts {
 struct MaintenancePageFacts {
   bool exists = false;
   bool ready = false;
+  bool half = false;  ///< Made in part, by somebody who was cut short.
 };
 
 struct JobFacts {
   bool exists = false;
+  bool going = false;  ///< Deleted, with pods that have not ended yet.
   bool succeeded = false;
   bool failed = false;
   std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.

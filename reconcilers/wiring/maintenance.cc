@@ -161,6 +161,7 @@ Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Dead
   TRY_ASSIGN(const std::optional<Json> service, client.Get(stop, deadline, kube::kService, key));
   MaintenanceObservation observed;
   observed.exists = deployment || service;
+  observed.half = observed.exists && (!deployment || !service);
   if (!deployment || !service) {
     observed.detail = "the maintenance page does not exist";
     return observed;

@@ -35,6 +35,7 @@ Status EnsureMaintenancePage(std::stop_token stop, Deadline deadline, kube::Clie
 
 struct MaintenanceObservation {
   bool exists = false;  ///< Deployment or Service.
+  bool half = false;    ///< One without the other: whoever made them was cut short.
   bool ready = false;   ///< A ready address is behind the Service: a route may be flipped to it.
   std::string detail;
 };

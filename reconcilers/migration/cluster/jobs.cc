@@ -179,8 +179,10 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
   options.label_selector = Selector(migration) + "," + kKindLabel + "=" + KindName(kind);
   TRY_ASSIGN(kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
   JobFacts facts;
+  facts.going = !jobs.items.empty();
   for (const Json& job : jobs.items) {
     facts.exists = true;
+    facts.going &= kube::IsDeleting(job);
     bool current = kube::KeyOf(job).name == JobName(migration, kind);
     if (!current || kube::IsDeleting(job)) continue;
     facts.succeeded = HasCondition(job, "Complete");
@@ -197,7 +199,8 @@ Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& cl
   kube::ListOptions options;
   options.ns = ns;
   options.label_selector = Selector(migration) + "," + kKindLabel;
-  for (const kube::Resource& resource : {kube::kJob, kube::kConfigMap}) {
+  // Orders first: as long as a Job is there somebody comes back for the rest.
+  for (const kube::Resource& resource : {kube::kConfigMap, kube::kJob}) {
     TRY_ASSIGN(kube::ObjectList found, client.List(stop, deadline, resource, options));
     for (const Json& object : found.items) {
       kube::DeleteOptions how;

@@ -233,7 +233,7 @@ Result<WiringFacts> ClusterWorld::ObserveWiring(const Call& call) {
 Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call) {
   TRY_ASSIGN(auto page, wiring::ObserveMaintenancePage(call.stop, call.deadline, context_.client,
                                                        call.migration));
-  return MaintenancePageFacts{page.exists, page.ready};
+  return MaintenancePageFacts{page.exists, page.ready, page.half};
 }
 
 Result<DatabaseFacts> ClusterWorld::ObserveSide(const Call& call, Result<DatabaseSide*> side) {

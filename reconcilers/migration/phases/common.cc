@@ -35,8 +35,12 @@ std::optional<Plan> RemoveHelpers(const Observation& seen) {
     return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
   NEED(seen.backup_job);
   NEED(seen.copy_job);
-  if (seen.backup_job->exists || seen.copy_job->exists)
+  const JobFacts &backup = *seen.backup_job, &copy = *seen.copy_job;
+  if ((backup.exists && !backup.going) || (copy.exists && !copy.going))
     return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  // Asking again would not make their pods end any sooner.
+  if (backup.exists || copy.exists)
+    return Plan::Wait(std::chrono::milliseconds(500), "waiting for the Jobs' pods to end");
   return std::nullopt;
 }
 

@@ -17,7 +17,7 @@ Plan PlanPreparing(const api::TenantMigration&, const Observation& seen) {
   if (seen.source->state == ControlState::kNone)
     return Plan::Do(Intent::kClaimSource, "claiming the source database");
   NEED(seen.maintenance_page);
-  if (!seen.maintenance_page->exists)
+  if (!seen.maintenance_page->exists || seen.maintenance_page->half)
     return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
   NEED(seen.target);
   if (seen.target->foreign)

@@ -22,7 +22,7 @@ std::optional<Plan> ExchangeSides(const Observation& seen) {
   NEED(seen.routes);
   if (!seen.routes->at_maintenance) {
     NEED(seen.maintenance_page);
-    if (!seen.maintenance_page->exists)
+    if (!seen.maintenance_page->exists || seen.maintenance_page->half)
       return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
     return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page");
   }
