@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/operator_process.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cutover::sim {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Renewing less often than in production only saves steps; what is promised depends on the other
+// two, which are production's.
+kube::ElectionOptions Election(const std::string& identity) {
+  kube::ElectionOptions options;
+  options.lease = {kOperatorSpace, "cutover-operator"};
+  options.identity = identity;
+  options.retry_period = milliseconds(5'000);
+  return options;
+}
+
+kube::EventRecorderOptions Events(const std::string& identity) {
+  kube::EventRecorderOptions options;
+  options.controller = "cutover.dev/operator";
+  options.instance = identity;
+  return options;
+}
+
+bool OnlyStatusDiffers(const api::TenantMigration& before, const api::TenantMigration& after) {
+  return before.meta.generation == after.meta.generation &&
+         before.meta.annotations == after.meta.annotations &&
+         before.meta.deleting() == after.meta.deleting();
+}
+
+}  // namespace
+
+OperatorProcess::OperatorProcess(ApiModel& api, const VirtualClock& clock, std::string identity,
+                                 OnCall on_call)
+    : clock_(clock),
+      identity_(std::move(identity)),
+      api_(api),
+      owned_transport_(std::make_unique<ModelTransport>(api)),
+      transport_(*owned_transport_),
+      client_(std::move(owned_transport_)),
+      elector_(client_, Election(identity_), clock),
+      events_(client_, Events(identity_), clock),
+      servers_("databaseservers", api::DecodeDatabaseServer),
+      placements_("databaseplacements", api::DecodeDatabasePlacement),
+      migrations_("tenantmigrations", api::DecodeTenantMigration),
+      manager_(client_, {}, clock),
+      server_(client_, {}, clock),
+      placement_({client_, resolver_, servers_, migrations_}, {}, clock),
+      context_{client_, resolver_, clock, Config()},
+      migration_(context_, events_),
+      next_tick_(clock.SteadyNow()) {
+  transport_.on_call = std::move(on_call);
+  server::AddServerController(manager_, servers_, server_);
+  placement::AddPlacementController(manager_, placements_, servers_, migrations_, placement_);
+  AddMigrationController();
+  AddWatcher(kube::kDatabaseServer, servers_);
+  AddWatcher(kube::kDatabasePlacement, placements_);
+  AddWatcher(kube::kTenantMigration, migrations_);
+}
+
+migration::OperatorConfig OperatorProcess::Config() const {
+  migration::OperatorConfig config;
+  config.namespace_name = kOperatorSpace;
+  config.operator_image = "operator";
+  config.mover_image = "mover";
+  config.epoch = [this] { return elector_.IsLeader() ? elector_.epoch() : 0; };
+  return config;
+}
+
+template <class T>
+void OperatorProcess::AddWatcher(const kube::Resource& resource, kube::Store<T>& store) {
+  kube::WatcherOptions options;
+  options.resource = resource;
+  options.sleep = [](std::stop_token, milliseconds) { return true; };
+  watchers_.push_back(std::make_unique<kube::Watcher>(client_, std::move(options), store, clock_));
+}
+
+// As operator/controllers.cc has it.
+void OperatorProcess::AddMigrationController() {
+  kube::ControllerOptions options;
+  options.name = "tenantmigration";
+  kube::Controller& controller = manager_.AddController(
+      options, [this](std::stop_token stop, Deadline deadline, const kube::Key& key) {
+        return migration_.Reconcile(stop, deadline, key);
+      });
+  migrations_.AddHandler(
+      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
+        if (!before || !after || !OnlyStatusDiffers(*before, *after)) controller.Enqueue(key);
+      });
+}
+
+SteadyTime OperatorProcess::NextDue() const {
+  SteadyTime next = next_tick_;
+  if (!elector_.IsLeader()) return next;
+  for (const auto& controller : manager_.controllers())
+    if (auto due = controller->queue().NextDue()) next = std::min(next, *due);
+  return next;
+}
+
+bool OperatorProcess::Step() {
+  if (clock_.SteadyNow() >= next_tick_) next_tick_ = clock_.SteadyNow() + elector_.Tick({});
+  if (!elector_.IsLeader()) return false;
+  if (watched_version_ != api_.version() || !migrations_.HasSynced()) {
+    watched_version_ = api_.version();
+    for (const auto& watcher : watchers_) watcher->Step({});
+  }
+  if (!servers_.HasSynced() || !placements_.HasSynced() || !migrations_.HasSynced()) return false;
+  bool busy = false;
+  for (const auto& controller : manager_.controllers()) busy |= controller->ProcessNext({});
+  while (events_.SendNext({}, Deadline::Never())) {
+  }
+  return busy;
+}
+
+}  // namespace cutover::sim

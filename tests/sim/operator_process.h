@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/api/database_placement.h"
+#include "operator/api/database_server.h"
+#include "operator/api/tenant_migration.h"
+#include "operator/kube/events.h"
+#include "operator/kube/leader_election.h"
+#include "operator/kube/manager.h"
+#include "reconcilers/migration/reconciler.h"
+#include "reconcilers/placement/reconciler.h"
+#include "reconcilers/server/reconciler.h"
+#include "tests/sim/api/model_transport.h"
+#include "tests/sim/surroundings.h"
+#include "tests/sim/virtual_clock.h"
+
+namespace cutover::sim {
+
+/// One replica of the operator, made of the parts that operator/main.cc makes it of: client,
+/// election, watches, stores, controllers and reconcilers, events. It runs in steps on one thread
+/// and on virtual time.
+class OperatorProcess {
+ public:
+  OperatorProcess(ApiModel& api, const VirtualClock& clock, std::string identity, OnCall on_call);
+
+  /// Renews or tries for the lease when that is due; as leader, takes in what the API server has
+  /// told since and reconciles one key of each controller that is due. Whether it did anything.
+  bool Step();
+  /// When it has something to do next.
+  SteadyTime NextDue() const;
+
+  bool IsLeader() const { return elector_.IsLeader(); }
+  /// A process that has lost the lease leaves at once, as main.cc has it.
+  bool HasLostTheLease() const { return elector_.IsLost(); }
+  const std::string& identity() const { return identity_; }
+  ModelTransport& transport() { return transport_; }
+
+ private:
+  template <class T>
+  void AddWatcher(const kube::Resource& resource, kube::Store<T>& store);
+  void AddMigrationController();
+  migration::OperatorConfig Config() const;
+
+  const VirtualClock& clock_;
+  const std::string identity_;
+  ApiModel& api_;
+  std::unique_ptr<ModelTransport> owned_transport_;
+  ModelTransport& transport_;
+  kube::ApiClient client_;
+  kube::LeaderElector elector_;
+  kube::EventRecorder events_;
+  ModelResolver resolver_;
+  kube::Store<api::DatabaseServer> servers_;
+  kube::Store<api::DatabasePlacement> placements_;
+  kube::Store<api::TenantMigration> migrations_;
+  kube::Manager manager_;  // Holds the controllers; its Run, which makes threads, is not called.
+  server::ServerReconciler server_;
+  placement::PlacementReconciler placement_;
+  const migration::ClusterContext context_;
+  migration::MigrationReconciler migration_;
+  std::vector<std::unique_ptr<kube::Watcher>> watchers_;
+  SteadyTime next_tick_;
+  int64_t watched_version_ = -1;  // Up to which the watches have been followed.
+};
+
+}  // namespace cutover::sim

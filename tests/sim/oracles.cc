@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must hold in every state that a simulation passes through, and at its end: the invariants of
+// the design, section 6.
+#include <algorithm>
+#include <functional>
+
+#include "operator/kube/metadata.h"
+#include "reconcilers/migration/transitions.h"
+#include "tests/sim/simulation.h"
+
+namespace cutover::sim {
+namespace {
+
+using api::Phase;
+using std::chrono::seconds;
+
+constexpr size_t kFailuresMax = 5;
+
+Phase PhaseOf(const Json& migration) {
+  return api::ParsePhase(migration["status"]["phase"].AsString("Pending"))
+      .value_or(Phase::kPending);
+}
+
+bool IsLegal(Phase from, Phase to) {
+  for (const migration::Transition& line : migration::Transitions())
+    if (line.from == from && line.to == to) return true;
+  return from == to;
+}
+
+void ReplaceAll(std::string& text, const std::string& what, const std::string& with) {
+  if (what.empty()) return;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+}
+
+// An object without what differs from run to run: versions, times, uids, words about what happened.
+Json Timeless(const kube::Resource& resource, const Json& object) {
+  Json kept = object;
+  Json& metadata = kept.MutableAt("metadata");
+  for (const char* name : {"uid", "resourceVersion", "creationTimestamp", "generation",
+                           "deletionTimestamp", "deletionGracePeriodSeconds", "ownerReferences"})
+    metadata.Remove(name);
+  Json status = object["status"];
+  kept.Remove("status");
+  if (resource == kube::kDeployment)
+    kept.Set("ready", status["readyReplicas"]);
+  else if (resource == kube::kDatabasePlacement)
+    kept.Set("serverName", status["serverName"]);
+  else if (resource == kube::kTenantMigration)
+    kept.Set("phase", status["phase"]);
+  return kept;
+}
+
+std::string Describe(const ModelServer& server, int64_t acknowledged) {
+  std::string text;
+  for (const auto& [name, role] : server.state().roles)
+    text += server.name() + " role " + name + " '" + role.comment + "'\n";
+  for (const auto& [name, database] : server.state().databases) {
+    text += server.name() + " database " + name + " '" + database->comment + "' " +
+            pg::ToJson(database->access).Dump();
+    if (database->control) text += " control " + database->control->state;
+    for (const auto& [key, value] : database->ledger) text += " ledger " + key.first + key.second;
+    // A home has every write; the other side has what it had when it was left.
+    if (database->content.rows == acknowledged) text += " complete";
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+void Simulation::Fail(const std::string& what) {
+  if (result_.failures.size() >= kFailuresMax) return;
+  result_.failures.push_back(what + " (after effect " + std::to_string(result_.effects - 1) +
+                             (result_.trace.empty() ? "" : ": " + result_.trace.back()) + ")");
+}
+
+// --- every change of an object ------------------------------------------------------------------
+
+void Simulation::OnChange(const kube::Resource& resource, const ApiModel::Event& event) {
+  if (resource == kube::kTenantMigration) CheckMigration(event);
+  if (operator_writes_) CheckNotRecreated(resource, event);
+  if (resource == kube::kSecret) return;
+  for (const char* password : {kAdminPassword, kTenantPassword})
+    if (event.after->text.find(password) != std::string::npos)
+      Fail("a password in " + std::string(resource.kind) + " " +
+           kube::KeyOf(event.after->object).ToString());
+}
+
+void Simulation::CheckMigration(const ApiModel::Event& event) {
+  const kube::Key key = kube::KeyOf(event.after->object);
+  int active = 0;
+  for (const VersionPointer& other : api_.List(kube::kTenantMigration, kSpace, {})) {
+    Phase phase = PhaseOf(other->object);
+    active += phase != Phase::kPending && !migration::IsEnd(phase) ? 1 : 0;
+  }
+  if (active > 1) Fail("two active migrations of one placement");
+  Phase to = PhaseOf(event.after->object);
+  Phase from = event.before ? PhaseOf(event.before->object) : to;
+  if (!IsLegal(from, to))
+    Fail("illegal transition from " + std::string(api::Name(from)) + " to " +
+         std::string(api::Name(to)));
+  if (key.name != kMigration) return;
+  attempt_ = event.after->object["status"]["attempt"].AsInt();
+  if (to == Phase::kCompleted && from != to && !target_verified_)
+    Fail("completed without a verified target");
+  phase_ = event.after->deleted ? std::nullopt : std::optional(to);
+  bool is_new = visited_.insert(to).second;
+  auto command = itinerary_.on_phase.find(to);
+  if (is_new && command != itinerary_.on_phase.end()) commands_.push_back(command->second);
+}
+
+// Whoever has deleted something within one attempt has no reason to make it again.
+void Simulation::CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event) {
+  const std::string name =
+      std::string(resource.kind) + " " + kube::KeyOf(event.after->object).ToString();
+  if (event.after->deleted) {
+    vanished_[name] = attempt_;
+  } else if (!event.before) {
+    auto before = vanished_.find(name);
+    if (before != vanished_.end() && before->second == attempt_)
+      Fail(name + " was deleted and made again");
+  }
+}
+
+// --- every state --------------------------------------------------------------------------------
+
+void Simulation::CheckInvariants() {
+  const DatabaseState* target = target_.state().Find(kTenant);
+  if (target == nullptr)
+    target_verified_ = false;
+  else if (target->control && target->control->state == "verified")
+    target_verified_ = true;
+  bool on_source = Surroundings::IsWritable(source_), on_target = Surroundings::IsWritable(target_);
+  if (on_source && on_target) Fail("both sides are writable");
+  if (on_target && !target_verified_) Fail("a target that was not verified is writable");
+  if (surroundings_.WiredTo() == &target_ && !target_verified_)
+    Fail("wired to a target that was not verified");
+  if (on_target && target->content.rows < surroundings_.acknowledged())
+    Fail("the target lets users write and lacks writes that were acknowledged");
+  if (!itinerary_.loss_accepted && on_source &&
+      source_.state().Find(kTenant)->content.rows < surroundings_.acknowledged())
+    Fail("the source lets users write and lacks writes that were acknowledged");
+  bool source_is_there = source_.state().Find(kTenant) != nullptr;
+  if (source_was_there_ && !source_is_there && phase_ != Phase::kCompleted)
+    Fail("the source was dropped before the migration completed");
+  source_was_there_ = source_is_there;
+}
+
+// What a reader of the design would call the state: phase, control rows, doors, wiring, helpers.
+void Simulation::CountState() {
+  auto side = [](const ModelServer& server) {
+    const DatabaseState* database = server.state().Find(kTenant);
+    std::string text = server.up() ? "u" : "d";
+    if (database == nullptr) return text + "-";
+    text += database->control ? database->control->state : "none";
+    text += Surroundings::IsWritable(server) ? "w" : "c";
+    text += std::to_string(server.CountSessions(kTenant) > 0);
+    text += std::to_string(database->ledger.size()) + std::to_string(database->results.size());
+    return text + std::to_string(server.state().roles.size());
+  };
+  std::string text = phase_ ? std::string(api::Name(*phase_)) : "gone";
+  text += side(source_) + side(target_);
+  text += surroundings_.WiredTo() == &target_ ? "T" : "S";
+  text += surroundings_.UsersReachTheTenant() ? "r" : "m";
+  for (const kube::Resource& resource :
+       {kube::kJob, kube::kDeployment, kube::kService, kube::kConfigMap, kube::kSecret, kube::kPod})
+    text += std::to_string(api_.List(resource, "", {}).size()) + ",";
+  auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
+  text += std::to_string((*workload)->object["spec"]["replicas"].AsInt());
+  text += (*workload)->object["status"].Dump();
+  auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
+  if (migration)
+    text += (*migration)->object["status"]["failureReason"].AsString() +
+            std::to_string(kube::IsDeleting((*migration)->object));
+  result_.states.insert(std::hash<std::string>()(text));
+}
+
+// --- the end ------------------------------------------------------------------------------------
+
+void Simulation::CheckEnd() {
+  Phase end =
+      phase_.value_or(visited_.contains(Phase::kCompleted) ? Phase::kCompleted : Phase::kAborted);
+  if (phase_ && !itinerary_.ends.contains(end)) {
+    auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
+    Fail("ended as " + std::string(api::Name(end)) + ": " +
+         (*migration)->object["status"]["message"].AsString());
+  }
+  auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
+  bool moved = (*placement)->object["status"]["serverName"].StringRef() == kTargetServer;
+  if (itinerary_.has_rival && moved) end = Phase::kCompleted;  // The other one's.
+  if (phase_ && moved != (end == Phase::kCompleted)) Fail("placed on the wrong server");
+  const ModelServer& home = moved ? target_ : source_;
+  if (!Surroundings::IsWritable(home)) Fail("the tenant is shut out");
+  if (surroundings_.WiredTo() != &home) Fail("wired to the wrong server");
+  if (!surroundings_.UsersReachTheTenant()) Fail("users are left at the maintenance page");
+  auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
+  if ((*workload)->object["spec"]["replicas"].AsInt() != kReplicas) Fail("replicas not restored");
+  const DatabaseState* database = home.state().Find(kTenant);
+  if (!itinerary_.loss_accepted && database != nullptr &&
+      database->content.rows != surroundings_.acknowledged())
+    Fail("acknowledged writes are lost");
+  if (!api_.List(kube::kJob, "", {}).empty()) Fail("a Job is left behind");
+  if (api_.Get(kube::kDeployment, {kSpace, "cutover-maintenance-move"}))
+    Fail("the maintenance page is left behind");
+  bool nothing_moved = end == Phase::kAborted || end == Phase::kFailed;
+  if (nothing_moved && target_.state().Find(kTenant) != nullptr)
+    Fail("a copy is left behind on the target");
+  if (nothing_moved && target_.state().roles.contains(kTenant))
+    Fail("a role is left behind on the target");
+}
+
+bool Simulation::HasOutage() const {
+  return std::any_of(faults_.begin(), faults_.end(), [](const Fault& fault) {
+    return fault.kind == FaultKind::kApiAway || fault.kind == FaultKind::kSourceAway ||
+           fault.kind == FaultKind::kTargetAway;
+  });
+}
+
+void Simulation::CheckQuietAfterwards() {
+  // What a fault has kept from being looked at may be tried again minutes later.
+  if (HasOutage()) RunUntil([] { return false; }, seconds(400));
+  int before = result_.effects;
+  RunUntil([] { return false; }, seconds(65));
+  if (result_.effects != before)
+    Fail("a write after everything had come to rest: " + result_.trace.back());
+}
+
+std::string Simulation::EndState() const {
+  std::string text;
+  std::string uid;
+  if (auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration}))
+    uid = kube::UidOf((*migration)->object);
+  api_.ForEach([&](const kube::Resource& resource, const Json& object) {
+    if (resource == kube::kLease || resource == kube::kEvent || resource == kube::kPod ||
+        resource == kube::kDatabaseServer)
+      return;
+    std::string name = kube::KeyOf(object).ToString();
+    std::string line = Timeless(resource, object).Dump();
+    // The ledger speaks of objects with their versions.
+    if (name.find("cutover-ledger-") != std::string::npos) line = "(ledger)";
+    text += std::string(resource.kind) + " " + name + " " + line + "\n";
+  });
+  text += Describe(source_, surroundings_.acknowledged());
+  text += Describe(target_, surroundings_.acknowledged());
+  ReplaceAll(text, uid, "UID");
+  return text;
+}
+
+}  // namespace cutover::sim

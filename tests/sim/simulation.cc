@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "operator/base/random.h"
+#include "operator/kube/error.h"
+#include "operator/kube/metadata.h"
+#include "reconcilers/migration/transitions.h"
+
+namespace cutover::sim {
+namespace {
+
+using api::Phase;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kCallTakes{2};
+constexpr milliseconds kBusyStep{5};
+constexpr seconds kStepMax{5};
+constexpr seconds kRestartTakes{3};
+constexpr seconds kPauseOfADeposedLeader{21};
+constexpr int kStaleReadsMax = 30;
+constexpr size_t kFailuresMax = 5;
+constexpr std::chrono::minutes kLongestRun{45};
+
+bool IsEffect(const kube::Request& request) {
+  return kube::IsWrite(request.method) && request.target.find("/leases") == std::string::npos &&
+         request.target.find("/events") == std::string::npos;
+}
+
+tl::unexpected<Error> Unreachable() {
+  return RetryError(kube::reason::kUnreachable, "connection refused");
+}
+
+}  // namespace
+
+std::string_view Name(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kDieBefore:
+      return "DieBefore";
+    case FaultKind::kDieAfter:
+      return "DieAfter";
+    case FaultKind::kAnswerLost:
+      return "AnswerLost";
+    case FaultKind::kStaleReads:
+      return "StaleReads";
+    case FaultKind::kSecondLeader:
+      return "SecondLeader";
+    case FaultKind::kApiAway:
+      return "ApiAway";
+    case FaultKind::kSourceAway:
+      return "SourceAway";
+    case FaultKind::kTargetAway:
+      return "TargetAway";
+  }
+  return "?";
+}
+
+Simulation::Simulation(const RunPlan& plan)
+    : itinerary_(*plan.itinerary),
+      faults_(plan.faults),
+      random_(plan.seed),
+      shuffled_(plan.seed != 0),
+      api_(clock_),
+      source_("source", 150'008, clock_),
+      target_("target", 170'002, clock_),
+      surroundings_(api_, source_, target_, clock_) {
+  SeedRandomFraction(plan.seed);
+  network_.Add("pg-source.example", 5432, source_);
+  network_.Add("pg-target.example", 5432, target_);
+  for (ModelServer* server : {&source_, &target_})
+    server->on_commit = [this, server](const Backend& backend, const std::function<void()>& apply) {
+      return OnCommit(*server, backend, apply);
+    };
+  api_.set_on_change([this](const kube::Resource& resource, const ApiModel::Event& event) {
+    OnChange(resource, event);
+  });
+  surroundings_.Furnish();
+  for (int i = 0; i < 2; ++i) replicas_.push_back(std::make_unique<Replica>());
+}
+
+Simulation::~Simulation() {
+  for (auto& replica : replicas_) replica->process.reset();
+}
+
+// --- scheduling ---------------------------------------------------------------------------------
+
+void Simulation::Start(Replica& replica) {
+  replica.paused = replica.doomed = false;
+  replica.stale_reads = 0;
+  replica.process = std::make_unique<OperatorProcess>(
+      api_, clock_, "operator-" + std::to_string(++processes_),
+      [this, &replica](const kube::Request& request, const std::function<kube::Response()>& serve) {
+        return OnApiCall(replica, request, serve);
+      });
+}
+
+// Every way in which a process ends leads here: what it held in memory is gone, its sessions are
+// closed, and the Deployment starts another.
+bool Simulation::StepReplica(Replica& replica) {
+  if (replica.paused) return false;
+  if (!replica.process) {
+    if (clock_.SteadyNow() < replica.starts_at) return false;
+    Start(replica);
+  }
+  Replica* outer = std::exchange(acting_, &replica);
+  bool busy = false;
+  try {
+    busy = replica.process->Step();
+    if (replica.process->HasLostTheLease() || replica.doomed) throw Killed{};
+  } catch (const Killed&) {
+    replica.process.reset();
+    replica.starts_at = clock_.SteadyNow() + kRestartTakes;
+    busy = true;
+  }
+  acting_ = outer;
+  return busy;
+}
+
+void Simulation::ComeBack() {
+  const SteadyTime now = clock_.SteadyNow();
+  if (api_back_at_ && *api_back_at_ <= now) api_back_at_.reset();
+  if (source_back_at_ && *source_back_at_ <= now) {
+    source_.Start();
+    source_back_at_.reset();
+  }
+  if (target_back_at_ && *target_back_at_ <= now) {
+    target_.Start();
+    target_back_at_.reset();
+  }
+}
+
+void Simulation::ObeyPeople() {
+  auto commands = std::move(commands_);
+  commands_.clear();
+  for (const auto& command : commands) command(*this);
+}
+
+bool Simulation::Iterate() {
+  ComeBack();
+  ObeyPeople();
+  bool busy = false;
+  std::vector<Replica*> order;
+  for (auto& replica : replicas_) order.push_back(replica.get());
+  if (shuffled_) std::shuffle(order.begin(), order.end(), random_);
+  for (Replica* replica : order) busy |= StepReplica(*replica);
+  busy |= surroundings_.Step();
+  if (shuffled_ && random_() % 200 == 0) api_.Compact();
+  CheckInvariants();
+  return busy;
+}
+
+SteadyTime Simulation::NextDue() const {
+  SteadyTime next = clock_.SteadyNow() + kStepMax;
+  for (const auto& replica : replicas_) {
+    if (replica->paused) continue;
+    next = std::min(next, replica->process ? replica->process->NextDue() : replica->starts_at);
+  }
+  if (auto due = surroundings_.NextDue()) next = std::min(next, *due);
+  for (const auto& back : {api_back_at_, source_back_at_, target_back_at_})
+    if (back) next = std::min(next, *back);
+  return next;
+}
+
+void Simulation::PassTime(bool busy) {
+  auto left = NextDue() - clock_.SteadyNow();
+  auto least = std::chrono::nanoseconds(busy ? kBusyStep : milliseconds(1));
+  clock_.Advance(busy ? least : std::max<std::chrono::nanoseconds>(left, least));
+}
+
+bool Simulation::RunUntil(const std::function<bool()>& done, seconds within) {
+  const SteadyTime end = clock_.SteadyNow() + within;
+  while (!done()) {
+    if (clock_.SteadyNow() > end || result_.failures.size() >= kFailuresMax) return false;
+    PassTime(Iterate());
+  }
+  return true;
+}
+
+bool Simulation::IsQuiet() const {
+  return !api_back_at_ && !source_back_at_ && !target_back_at_ && commands_.empty() &&
+         clock_.SteadyNow() - last_effect_at_ >= itinerary_.settles;
+}
+
+bool Simulation::HasEnded() const {
+  bool at_end = !phase_ || migration::IsEnd(*phase_);
+  return at_end && IsQuiet();
+}
+
+RunResult Simulation::Run() {
+  auto adopted = [this] {
+    auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
+    for (const Json& condition : (*placement)->object["status"]["conditions"].Items())
+      if (condition["type"].StringRef() == "Ready" && condition["status"].StringRef() == "True")
+        return surroundings_.WiredTo() == &source_ && Surroundings::IsWritable(source_);
+    return false;
+  };
+  if (!RunUntil(adopted, seconds(600))) Fail("the placement was never adopted");
+  result_.effects_before = result_.effects;
+  if (result_.failures.empty()) {
+    itinerary_.given(surroundings_);
+    surroundings_.CreateMigration(kMigration, itinerary_.spec);
+    last_effect_at_ = clock_.SteadyNow();
+    if (!RunUntil([this] { return HasEnded(); }, kLongestRun)) FailUnended();
+  }
+  if (result_.failures.empty()) {
+    CheckEnd();
+    CheckQuietAfterwards();
+  }
+  result_.end = phase_;
+  result_.end_state = EndState();
+  return std::move(result_);
+}
+
+void Simulation::FailUnended() {
+  auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
+  Fail("never came to rest: " + (migration
+                                     ? (*migration)->object["status"]["phase"].AsString() + ": " +
+                                           (*migration)->object["status"]["message"].AsString()
+                                     : std::string("gone")));
+}
+
+// --- people -------------------------------------------------------------------------------------
+
+void Simulation::Annotate(const std::string& annotation, const std::string& value) {
+  Json patch = Json::Object();
+  patch.MutableAt("metadata").MutableAt("annotations").Set(annotation, value);
+  // Nothing to command when it is gone.
+  static_cast<void>(
+      api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::DeleteMigration() {
+  static_cast<void>(api_.Delete(kube::kTenantMigration, {kSpace, kMigration}, {}));
+}
+
+void Simulation::PatchSpec(const Json& spec) {
+  static_cast<void>(api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration},
+                                    Json::Object({{"spec", spec}}), {.manager = "kubectl"}));
+}
+
+void Simulation::ScaleWorkload(int replicas) {
+  Json patch = Json::Object();
+  patch.MutableAt("spec").Set("replicas", replicas);
+  static_cast<void>(
+      api_.MergePatch(kube::kDeployment, {kSpace, kTenant}, patch, {.manager = "kubectl"}));
+}
+
+// --- faults -------------------------------------------------------------------------------------
+
+Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Request& request,
+                                             const std::function<kube::Response()>& serve) {
+  if (replica.doomed) throw Killed{};
+  clock_.Advance(kCallTakes);
+  ObeyPeople();
+  if (api_back_at_) return Unreachable();
+  if (!IsEffect(request)) {
+    if (replica.stale_reads > 0 && --replica.stale_reads == 0)
+      replica.process->transport().view = ApiModel::kLatest;
+    return serve();
+  }
+  const Fault* fault = BeginEffect(replica, std::string(kube::Name(request.method)) + " " +
+                                                request.target.substr(0, request.target.find('?')));
+  if (api_back_at_) return Unreachable();
+  operator_writes_ = true;
+  kube::Response response = serve();
+  operator_writes_ = false;
+  EndEffect(replica, fault);
+  if (fault != nullptr && fault->kind == FaultKind::kAnswerLost)
+    return InDoubtError(kube::reason::kUnreachable, "connection reset before the answer");
+  return response;
+}
+
+bool Simulation::OnCommit(ModelServer& server, const Backend& backend,
+                          const std::function<void()>& apply) {
+  if (acting_ == nullptr) {
+    apply();
+    return true;
+  }
+  if (acting_->doomed) throw Killed{};
+  clock_.Advance(kCallTakes);
+  Replica& replica = *acting_;
+  const int pid = backend.pid;
+  const Fault* fault = BeginEffect(replica, "commit on the " + server.name());
+  // The server went away, or ended the session of a client that was silent for too long.
+  if (server.Find(pid) == nullptr) return false;
+  apply();
+  EndEffect(replica, fault);
+  return fault == nullptr || fault->kind != FaultKind::kAnswerLost;
+}
+
+const Fault* Simulation::BeginEffect(Replica& replica, std::string what) {
+  const int number = result_.effects++;
+  ++replica.effects;
+  result_.trace.push_back(replica.process->identity() + " " +
+                          (phase_ ? std::string(api::Name(*phase_)) : "-") + " " + std::move(what));
+  replica.process->transport().view = ApiModel::kLatest;
+  replica.stale_reads = 0;
+  last_effect_at_ = clock_.SteadyNow();
+  auto found = std::find_if(faults_.begin(), faults_.end(),
+                            [&](const Fault& fault) { return fault.at == number; });
+  if (found == faults_.end()) return nullptr;
+  switch (found->kind) {
+    case FaultKind::kDieBefore:
+      throw Killed{};
+    case FaultKind::kSecondLeader:
+      RunRival(replica, *found);
+      break;
+    case FaultKind::kApiAway:
+      api_back_at_ = clock_.SteadyNow() + found->lasts;
+      break;
+    case FaultKind::kSourceAway:
+      source_.Crash();
+      source_back_at_ = clock_.SteadyNow() + found->lasts;
+      break;
+    case FaultKind::kTargetAway:
+      target_.Crash();
+      target_back_at_ = clock_.SteadyNow() + found->lasts;
+      break;
+    default:
+      break;
+  }
+  return &*found;
+}
+
+void Simulation::EndEffect(Replica& replica, const Fault* fault) {
+  last_effect_at_ = clock_.SteadyNow();
+  CheckInvariants();
+  CountState();
+  PrepareStaleReads(replica);
+  if (fault != nullptr && fault->kind == FaultKind::kDieAfter) throw Killed{};
+}
+
+// From here to the next effect the API server shows what was before this one.
+void Simulation::PrepareStaleReads(Replica& replica) {
+  for (const Fault& fault : faults_) {
+    if (fault.kind != FaultKind::kStaleReads || fault.at != result_.effects) continue;
+    replica.process->transport().view = api_.version() - 1 - fault.rival_effects % 4;
+    replica.stale_reads = kStaleReadsMax;
+  }
+}
+
+// A process that the machine has forgotten for a while: its request is under way, its lease is
+// taken by another, which acts; then the request arrives, and after it the process finds out. A
+// transaction that it left open is over by then (idle_in_transaction_session_timeout).
+void Simulation::RunRival(Replica& paused, const Fault& fault) {
+  if (in_rival_) return;
+  in_rival_ = true;
+  for (ModelServer* server : {&source_, &target_}) {
+    std::vector<int> idle;
+    for (const auto& [pid, backend] : server->backends())
+      if (backend.in_transaction) idle.push_back(pid);
+    for (int pid : idle) server->End(pid);
+  }
+  paused.paused = true;
+  int before = result_.effects;
+  const SteadyTime least = clock_.SteadyNow() + kPauseOfADeposedLeader;
+  RunUntil(
+      [&] {
+        return clock_.SteadyNow() >= least && result_.effects - before >= fault.rival_effects;
+      },
+      seconds(60));
+  paused.paused = false;
+  paused.doomed = true;
+  in_rival_ = false;
+}
+
+}  // namespace cutover::sim

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "tests/sim/operator_process.h"
+#include "tests/sim/surroundings.h"
+
+namespace cutover::sim {
+
+enum class FaultKind {
+  kDieBefore,     ///< The operator is killed before the effect.
+  kDieAfter,      ///< … after it, before it has heard.
+  kAnswerLost,    ///< It happened; the operator learns that it may have.
+  kStaleReads,    ///< What it reads before the effect is older than its own last effect.
+  kSecondLeader,  ///< It is paused at the effect until another leads and acts; then goes on.
+  kApiAway,       ///< The API server cannot be reached from the effect on.
+  kSourceAway,    ///< The source server crashes there, and comes back.
+  kTargetAway,    ///< The target server crashes there, and comes back.
+};
+inline constexpr FaultKind kAllFaults[] = {
+    FaultKind::kDieBefore,    FaultKind::kDieAfter, FaultKind::kAnswerLost, FaultKind::kStaleReads,
+    FaultKind::kSecondLeader, FaultKind::kApiAway,  FaultKind::kSourceAway, FaultKind::kTargetAway};
+std::string_view Name(FaultKind kind);
+
+struct Fault {
+  FaultKind kind = FaultKind::kDieBefore;
+  int at = 0;                               ///< The number of the effect, from 0.
+  std::chrono::milliseconds lasts{45'000};  ///< Of those that last.
+  int rival_effects = 6;                    ///< kSecondLeader: how far the other one comes.
+};
+
+class Simulation;
+
+/// What a run is about, and where it must end whatever fails on the way.
+struct Itinerary {
+  std::string name{};
+  /// Before the operator starts.
+  std::function<void(Surroundings&)> given = [](Surroundings&) {};
+  Json spec = Json::Object();  ///< Goes over the migration's usual spec.
+  /// What somebody does once the migration has reached a phase, at the next chance.
+  std::map<api::Phase, std::function<void(Simulation&)>> on_phase{};
+  std::set<api::Phase> ends{};
+  bool loss_accepted = false;
+  bool has_rival = false;  ///< Another migration of the placement, which may be the one that moves.
+  /// How long it must have been quiet before it counts as ended: servers and placements are looked
+  /// at every 30 s, and what is seen there is reported.
+  std::chrono::seconds settles{35};
+};
+
+struct RunPlan {
+  const Itinerary* itinerary = nullptr;
+  std::vector<Fault> faults{};
+  uint64_t seed = 0;  ///< Not 0: what may happen in any order does so by this seed.
+};
+
+struct RunResult {
+  std::vector<std::string> failures;  ///< Breached invariants and wrong ends; at most a handful.
+  std::optional<api::Phase> end;      ///< Nothing when the migration is gone.
+  int effects = 0;
+  int effects_before = 0;               ///< Of these, how many came before the migration did.
+  std::string end_state;                ///< Everything that should not depend on what failed.
+  std::unordered_set<uint64_t> states;  ///< Distinct abstract states, by their hashes.
+  std::vector<std::string> trace;       ///< What each effect was.
+};
+
+/// Thrown where a process dies; nothing of it survives, everything else does.
+struct Killed {};
+
+/// One run: a cluster with one tenant, two PostgreSQL servers, two replicas of the operator, and
+/// faults at chosen effects. An effect is a write to the API server (leases and events aside) or a
+/// committed change in a database, made by the operator. Everything is deterministic: the plan
+/// decides the run. Single-threaded; runs on different threads do not touch each other.
+class Simulation {
+ public:
+  explicit Simulation(const RunPlan& plan);
+  ~Simulation();
+
+  RunResult Run();
+
+  // For itineraries.
+  void Annotate(const std::string& annotation, const std::string& value);
+  void DeleteMigration();
+  void PatchSpec(const Json& spec);
+  void ScaleWorkload(int replicas);
+  std::optional<api::Phase> phase() const { return phase_; }
+  Surroundings& surroundings() { return surroundings_; }
+  ModelServer& source() { return source_; }
+  ModelServer& target() { return target_; }
+  VirtualClock& clock() { return clock_; }
+
+ private:
+  struct Replica {
+    std::unique_ptr<OperatorProcess> process;
+    SteadyTime starts_at{};
+    bool paused = false;
+    bool doomed = false;  // Dies at its next call: it has been told that it no longer leads.
+    int stale_reads = 0;  // How many more reads show the past.
+    int effects = 0;
+  };
+
+  // Scheduling.
+  void Start(Replica& replica);
+  bool StepReplica(Replica& replica);
+  bool Iterate();
+  void PassTime(bool busy);
+  SteadyTime NextDue() const;
+  void ComeBack();
+  void ObeyPeople();
+  bool RunUntil(const std::function<bool()>& done, std::chrono::seconds within);
+  bool HasEnded() const;
+  bool IsQuiet() const;
+
+  // Faults.
+  Result<kube::Response> OnApiCall(Replica& replica, const kube::Request& request,
+                                   const std::function<kube::Response()>& serve);
+  bool OnCommit(ModelServer& server, const Backend& backend, const std::function<void()>& apply);
+  const Fault* BeginEffect(Replica& replica, std::string what);
+  void EndEffect(Replica& replica, const Fault* fault);
+  void RunRival(Replica& paused, const Fault& fault);
+  void PrepareStaleReads(Replica& replica);
+
+  // Oracles.
+  void OnChange(const kube::Resource& resource, const ApiModel::Event& event);
+  void CheckMigration(const ApiModel::Event& event);
+  void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
+  void CheckInvariants();
+  void CheckEnd();
+  void CheckQuietAfterwards();
+  void FailUnended();
+  bool HasOutage() const;
+  void Fail(const std::string& what);
+  std::string EndState() const;
+  void CountState();
+
+  const Itinerary& itinerary_;
+  const std::vector<Fault> faults_;
+  std::mt19937_64 random_;
+  const bool shuffled_;
+  VirtualClock clock_;
+  ApiModel api_;
+  ModelServer source_;
+  ModelServer target_;
+  ModelNetwork network_;
+  Surroundings surroundings_;
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  Replica* acting_ = nullptr;  // Whose code is running.
+  int processes_ = 0;
+  std::optional<SteadyTime> api_back_at_, source_back_at_, target_back_at_;
+  SteadyTime last_effect_at_{};
+  bool in_rival_ = false;
+
+  std::optional<api::Phase> phase_;
+  std::set<api::Phase> visited_;
+  std::vector<std::function<void(Simulation&)>> commands_;
+  std::map<std::string, int64_t> vanished_;  // Objects that the operator has made and deleted.
+  int64_t attempt_ = 0;
+  bool target_verified_ = false;
+  bool source_was_there_ = true;
+  bool operator_writes_ = false;
+  RunResult result_;
+};
+
+}  // namespace cutover::sim

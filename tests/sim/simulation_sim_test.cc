@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The operator, whole, against models of the API server and of two PostgreSQL servers, with a fault
+// at every effect. By hand, with everything: CUTOVER_SIM_ALL=1 sim_test; more random runs:
+// CUTOVER_SIM_SEEDS=10000; from another seed on: CUTOVER_SIM_FIRST_SEED=n.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "operator/base/log.h"
+#include "tests/sim/itineraries.h"
+#include "tests/sim/run_plans.h"
+
+namespace cutover::sim {
+
+// By value, so that gtest prints a name and not bytes.
+std::ostream& operator<<(std::ostream& out, const Itinerary& itinerary) {
+  return out << itinerary.name;
+}
+
+namespace {
+
+using api::Phase;
+
+// Of the faults at effects, every so many-eth is tried unless all are asked for.
+constexpr size_t kStride = 16;
+constexpr int64_t kSeeds = 400;
+
+int64_t FromEnvironment(const char* name, int64_t fallback) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? fallback : std::atoll(value);
+}
+
+class Quiet : public testing::Environment {
+ public:
+  // Faults are what this is about; each would be a line of log or more.
+  void SetUp() override {
+    if (std::getenv("CUTOVER_SIM_REPLAY") == nullptr) SetLogLevel("off");
+  }
+};
+const auto* const quiet = testing::AddGlobalTestEnvironment(new Quiet);
+
+void Expect(const Tally& tally) {
+  for (const std::string& failure : tally.failures) ADD_FAILURE() << failure;
+  std::printf("[  runs    ] %lld runs, %lld effects, %zu distinct states, %.0f runs a minute\n",
+              static_cast<long long>(tally.runs), static_cast<long long>(tally.effects),
+              tally.states.size(),
+              tally.seconds > 0 ? 60 * static_cast<double>(tally.runs) / tally.seconds : 0);
+}
+
+class Simulation : public testing::TestWithParam<Itinerary> {};
+
+TEST_P(Simulation, EndsAsItShouldWithoutAFault) {
+  const RunResult& reference = ReferenceOf(GetParam());
+  for (const std::string& failure : reference.failures) ADD_FAILURE() << failure;
+  RunResult again = sim::Simulation({&GetParam(), {}, 0}).Run();
+  EXPECT_EQ(again.trace, reference.trace) << "not deterministic";
+  EXPECT_EQ(again.end_state, reference.end_state);
+}
+
+TEST_P(Simulation, DISABLED_EndsAsItShouldWhateverDiesAroundEachEffect) {
+  const RunResult& reference = ReferenceOf(GetParam());
+  ASSERT_TRUE(reference.failures.empty()) << reference.failures.front();
+  // What happens before the migration is there is the same for all.
+  int first = GetParam().name == "Success" ? 0 : reference.effects_before;
+  std::vector<RunPlan> all, chosen;
+  for (int at = first; at < reference.effects; ++at)
+    for (FaultKind kind : kAllFaults)
+      all.push_back({FindItinerary(GetParam().name), {{.kind = kind, .at = at}}, 0});
+  size_t stride = FromEnvironment("CUTOVER_SIM_ALL", 0) != 0 ? 1 : kStride;
+  size_t offset = std::hash<std::string>()(GetParam().name) % stride;
+  for (size_t at = offset; at < all.size(); at += stride) chosen.push_back(all[at]);
+  Expect(RunPlans(chosen));
+}
+
+INSTANTIATE_TEST_SUITE_P(Itineraries, Simulation, testing::ValuesIn(Itineraries()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(SimulatedMigration, DISABLED_EndsAsItShouldForAnySeed) {
+  auto first = static_cast<uint64_t>(FromEnvironment("CUTOVER_SIM_FIRST_SEED", 1));
+  auto count = static_cast<uint64_t>(FromEnvironment("CUTOVER_SIM_SEEDS", kSeeds));
+  std::vector<RunPlan> plans;
+  for (uint64_t seed = first; seed < first + count; ++seed) plans.push_back(RandomPlan(seed));
+  Expect(RunPlans(plans));
+}
+
+// Once asked to go, a Job waits for its pods; asking on and on would only load the API server.
+TEST(SimulatedMigration, AJobIsAskedToGoOnce) {
+  int asked = 0;
+  for (const std::string& effect : ReferenceOf(*FindItinerary("Success")).trace)
+    asked += effect.find("DELETE /apis/batch/v1") != std::string::npos ? 1 : 0;
+  EXPECT_EQ(asked, 2);  // The backup's and the copy's.
+}
+
+// What no operator could prevent, so that it is known that the oracles would see it.
+std::string FailuresOf(const Itinerary& itinerary) {
+  std::string text;
+  for (const std::string& failure : sim::Simulation({&itinerary, {}, 0}).Run().failures)
+    text += failure + "\n";
+  return text;
+}
+
+TEST(Oracles, SeeAnAcknowledgedWriteThatIsLost) {
+  Itinerary itinerary{.name = "CopyLies",
+                      .given = [](Surroundings& around) { around.misfortune.copy_lies = true; },
+                      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("lacks writes that were acknowledged"));
+}
+
+TEST(Oracles, SeeASecondWritableSide) {
+  Itinerary itinerary{.name = "SourceOpenedByHand",
+                      .on_phase = {{Phase::kSmoke,
+                                    [](sim::Simulation& run) {
+                                      run.source().Edit([](ServerState& state) {
+                                        state.Edit(kTenant)->access = DefaultAccess(kTenant);
+                                      });
+                                    }}},
+                      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("both sides are writable"));
+}
+
+TEST(Oracles, SeeWhatIsNotAsItWas) {
+  Itinerary itinerary{
+      .name = "ScaledByHand",
+      .given = [](Surroundings& around) { around.misfortune.copy_fails = true; },
+      .on_phase = {{Phase::kFailed, [](sim::Simulation& run) { run.ScaleWorkload(1); }}},
+      .ends = {Phase::kFailed}};
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("replicas not restored"));
+}
+
+TEST(SimulatedMigration, Replay) {
+  const char* text = std::getenv("CUTOVER_SIM_REPLAY");
+  if (text == nullptr) GTEST_SKIP() << "no CUTOVER_SIM_REPLAY";
+  RunPlan plan = ParsePlan(text);
+  ASSERT_NE(plan.itinerary, nullptr) << "no such plan: " << text;
+  RunResult result = sim::Simulation(plan).Run();
+  for (size_t at = 0; at < result.trace.size(); ++at)
+    std::printf("%4zu %s\n", at, result.trace[at].c_str());
+  Expect(RunPlans({plan}));
+}
+
+}  // namespace
+}  // namespace cutover::sim

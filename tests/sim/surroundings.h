@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reconcilers/wiring/endpoints.h"
+#include "tests/sim/api/api_model.h"
+#include "tests/sim/postgres/model_server.h"
+#include "tests/sim/virtual_clock.h"
+
+namespace cutover::sim {
+
+// The one tenant of a simulated cluster, and who keeps it.
+inline constexpr char kSpace[] = "acme";
+inline constexpr char kOperatorSpace[] = "cutover-system";
+inline constexpr char kTenant[] = "acme";  ///< Placement, database, role, Deployment, route.
+inline constexpr char kMigration[] = "move";
+inline constexpr char kSourceServer[] = "shared";
+inline constexpr char kTargetServer[] = "dedicated";
+inline constexpr char kAdmin[] = "cutover";
+inline constexpr char kAdminPassword[] = "s3cret-of-the-admin";
+inline constexpr char kTenantPassword[] = "s3cret-of-the-tenant";
+inline constexpr char kHealthQuery[] = "SELECT app_health()";
+inline constexpr int kReplicas = 2;
+
+/// What a run's surroundings do wrong.
+struct Misfortune {
+  bool backup_fails = false;
+  bool copy_fails = false;
+  bool copy_differs = false;
+  bool copy_lies = false;  ///< It lacks a row and says that it is equal. No operator survives that.
+  bool pods_never_ready_on_target = false;
+  bool smoke_fails = false;
+  bool session_lingers = false;  ///< Somebody holds a session of the tenant's that is no pod's.
+};
+
+/// Everything around the operator that acts by itself: controllers of the cluster (Deployments,
+/// Jobs, endpoints, garbage), the tenant's pods with their sessions, users who write whenever they
+/// are let, and the mover in its Jobs. Acts through the API as anybody does, in steps, at times of
+/// the virtual clock.
+class Surroundings {
+ public:
+  Surroundings(ApiModel& api, ModelServer& source, ModelServer& target, const VirtualClock& clock);
+
+  /// Servers, Secrets, the tenant's objects and its database on the source, as they are before the
+  /// operator comes. `placement_rest` goes over the DatabasePlacement.
+  void Furnish();
+  void CreateMigration(const std::string& name, const Json& spec_changes);
+
+  /// Does what is due; whether anything changed.
+  bool Step();
+  /// When something is due next, if anything is.
+  std::optional<SteadyTime> NextDue() const;
+
+  /// Whether somebody other than the operator could write to the tenant's database there.
+  static bool IsWritable(const ModelServer& server);
+  /// The server that the placement's Service leads to, by its slice; null for none.
+  const ModelServer* WiredTo() const;
+  bool UsersReachTheTenant() const;
+
+  int64_t acknowledged() const { return acknowledged_; }
+  Misfortune misfortune;
+
+ private:
+  struct Pod {
+    std::string name;
+    SteadyTime ready_at;
+    std::optional<SteadyTime> gone_at;  ///< Terminating until then.
+    ModelServer* server = nullptr;      ///< Where its session is.
+    int session = 0;
+    bool announced_ready = false;
+  };
+  struct Run {  ///< One Job's pod.
+    SteadyTime due;
+    int stage = 0;
+    int failures = 0;
+    bool over = false;
+  };
+
+  bool StepDeployments();
+  bool StepPods(const Json& deployment, std::vector<Pod>& pods);
+  bool Connected(const Json& deployment, Pod& pod);
+  void WriteDeploymentStatus(const Json& deployment, const std::vector<Pod>& pods);
+  bool StepEndpoints();
+  bool StepJobs();
+  void RunJob(const Json& job, Run& run);
+  void BackUp(const Json& job, Run& run);
+  void Copy(const Json& job, const Json& order, Run& run);
+  bool MayCopy(const Json& order) const;
+  void CopyRows(const Json& order);
+  void Finish(const Json& job, Run& run, bool good, const std::string& words);
+  bool StepUsers();
+  void Create(const kube::Resource& resource, const char* json);
+  void Linger();
+
+  ApiModel& api_;
+  ModelServer& source_;
+  ModelServer& target_;
+  const VirtualClock& clock_;
+  std::map<kube::Key, std::vector<Pod>> pods_;  // By Deployment.
+  std::map<std::string, Run> runs_;             // By the Job's uid.
+  int64_t acknowledged_ = 0;
+  int pod_names_ = 0;
+  int lingering_session_ = 0;
+  std::optional<SteadyTime> next_write_;
+};
+
+/// The addresses of the model's servers.
+class ModelResolver final : public wiring::Resolver {
+ public:
+  Result<std::vector<std::string>> Resolve(std::stop_token, Deadline,
+                                           const std::string& host) override;
+};
+
+}  // namespace cutover::sim
