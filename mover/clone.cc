@@ -2,6 +2,7 @@
 #include "mover/clone.h"
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -54,6 +55,7 @@ class Clone {
     reporter_.EndStage();
     TRY(ArchiveExcluded(stop));
     TRY(Fill(stop));
+    LetGo();
     TRY(Finish(stop));
     TRY_ASSIGN(Report report, Verify(stop));
     if (report.equal() && !options_.keep_traces)
@@ -93,8 +95,9 @@ class Clone {
   }
 
   Status WriteNewPlan(std::stop_token stop) {
-    plan_ = PlanForLedger(survey_.tables,
-                          PlanChunks(survey_.tables, source_->connection().major_version()));
+    plan_ = PlanForLedger(
+        survey_.tables,
+        PlanChunks(survey_.tables, source_->connection().major_version(), options_.chunk_bytes));
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(pg::Transaction transaction,
                pg::Transaction::Begin(stop, Deadline::Never(), target));
@@ -110,7 +113,8 @@ class Clone {
       if (table.excluded) archive.tables.push_back(table.Qualified());
     if (archive.tables.empty() || options_.archive_directory.empty()) return Ok();
     archive.source = options_.source;
-    archive.directory = options_.archive_directory + "/excluded-rows-" + source_->snapshot();
+    archive.directory = ArchiveDirectory();
+    archive.lock_seconds_max = options_.lock_seconds_max;
     archive.migration_uid = options_.migration_uid;
     archive.jobs = options_.jobs;
     archive.snapshot = source_->snapshot();
@@ -119,6 +123,15 @@ class Clone {
       Warn({std::to_string(rows) + " rows of table " + table + " are not in the copy but in " +
             archive.directory});
     return Ok();
+  }
+
+  /// A server that was started anew gives the names of its snapshots again; their identity is said
+  /// once and never again.
+  std::string ArchiveDirectory() const {
+    std::string name = source_->snapshot_identity();
+    for (char& c : name)
+      if (!std::isalnum(static_cast<unsigned char>(c))) c = '-';
+    return options_.archive_directory + "/excluded-rows-" + name;
   }
 
   Status Fill(std::stop_token stop) {
@@ -137,6 +150,12 @@ class Clone {
     facts_.large_objects = std::move(filled.large_objects);
     Warn(std::move(filled.warnings));
     return Ok();
+  }
+
+  /// Of what nobody needs once the rows are there: of a database of many tables it is a lot.
+  void LetGo() {
+    const auto tables = std::move(survey_.tables);
+    const auto plan = std::move(plan_);
   }
 
   Status EndCopy(std::stop_token stop) {
@@ -194,6 +213,8 @@ class Clone {
 
   Result<Report> Verify(std::stop_token stop) {
     facts_.structure = std::move(survey_.structure);
+    facts_.migration_uid = options_.migration_uid;
+    facts_.attempt = options_.attempt;
     VerifyOptions verify;
     verify.source = options_.source;
     verify.target = options_.target;
@@ -227,7 +248,10 @@ class Clone {
 
 Result<Report> CloneDatabase(std::stop_token stop, const PgPrograms& programs,
                              const CloneOptions& options, Reporter& reporter) {
-  return Clone(programs, options, reporter).Run(stop);
+  Result<Report> report = Clone(programs, options, reporter).Run(stop);
+  // The ledger's session holds the lock that keeps other movers away, and nobody works any more.
+  reporter.DetachLedger();
+  return report;
 }
 
 }  // namespace cutover::mover

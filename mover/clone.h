@@ -11,8 +11,10 @@
 
 #include "mover/contract/job_spec.h"
 #include "mover/copy/throttle.h"
+#include "mover/plan/chunks.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
+#include "mover/process/source_locks.h"
 #include "mover/verify/report.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
@@ -42,16 +44,21 @@ struct CloneOptions {
   /// How fast the source may be read; changed by whoever owns it. Null: as fast as it goes.
   Throttle* throttle = nullptr;
   /// How long a lock on a table of the source may keep the copy from beginning.
-  int lock_seconds_max = 60;
+  int lock_seconds_max = kLockSecondsMax;
   /// "schema.table": their structure comes, their rows do not. They go into an archive instead,
   /// unless the object "rows of schema.table" is accepted to stay behind.
   std::vector<std::string> exclude_tables;
-  /// Where the archive is made: "excluded-rows-" and the snapshot's name, as TakeBackup() makes it.
+  /// Where the archive is made: "excluded-rows-" and the snapshot's identity, as TakeBackup() makes
+  /// it. The same for all runs under one snapshot, and never the same for two snapshots.
   std::string archive_directory;
   /// Objects that may stay behind, by the name that FindObstacles() gives them.
   std::vector<std::string> accept;
+  /// Whether an item of it that names nothing in the way is only a warning. Where users wait for
+  /// the copy, a name that was misspelt but is not needed either is no reason to fail.
+  bool accept_may_name_nothing = false;
   /// Roles that have another name on the target: source → target.
   std::map<std::string, std::string> role_names;
+  int64_t chunk_bytes = kChunkBytes;  ///< As PlanChunks() takes it.
   VerificationLevel level = VerificationLevel::kRows;
   int verification_seconds_max = 0;
   /// Called with the connection to the target before anything is written: proves that this run may

@@ -105,6 +105,7 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
   clone.exclude_tables = spec.exclude_tables;
   clone.archive_directory = spec.archive_directory;
   clone.accept = spec.accept;
+  clone.accept_may_name_nothing = true;
   clone.level = spec.verification_level;
   clone.verification_seconds_max = spec.verification_seconds_max;
   clone.authorize = [&spec](std::stop_token s, pg::Connection& connection) {
@@ -204,9 +205,8 @@ Outcome RunBackup(std::stop_token stop, const PgPrograms& programs, const JobSpe
 
 /// With what to do next, where the error itself cannot know it.
 std::string MessageOf(std::stop_token stop, const Error& error) {
-  const bool says_what_to_do = error.message.ends_with("run it again");
-  if (stop.stop_requested() && !says_what_to_do)
-    return "it was interrupted (" + error.message + "); run it again";
+  if (stop.stop_requested() && error.reason == "Stopped") return "it was interrupted; run it again";
+  if (stop.stop_requested()) return "it was interrupted (" + error.message + "); run it again";
   if (error.reason != "ConnectionLost") return error.message;
   return error.message + "; look whether the server runs, then run it again";
 }

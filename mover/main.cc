@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -34,7 +35,18 @@ void Print(const Outcome& outcome) {
     if (!message.empty()) std::fprintf(stderr, "cutover-mover: %s\n", message.c_str());
 }
 
+/// Little memory for many tables and threads: few arenas, as what one thread has let go another
+/// cannot take, and large blocks given back to the system. Measured: docs/performance.md.
+void BoundMemory() {
+  constexpr int kArenasMax = 2;
+  constexpr int kLargeBlockBytes = 1 << 20;
+  mallopt(M_ARENA_MAX, kArenasMax);
+  mallopt(M_MMAP_THRESHOLD, kLargeBlockBytes);
+  mallopt(M_TRIM_THRESHOLD, kLargeBlockBytes);
+}
+
 int Main(int argc, char** argv) {
+  BoundMemory();
   CLI::App app{"Moves PostgreSQL databases between servers and proves that nothing was lost."};
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("cutover-mover ") + CUTOVER_VERSION);

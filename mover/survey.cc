@@ -29,10 +29,11 @@ Status ReadProperties(std::stop_token stop, pg::Connection& source, Survey& surv
   return Ok();
 }
 
-Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey) {
+Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey,
+                   TablesByObject& objects) {
   TRY(ReadProperties(stop, source, survey));
   TRY_ASSIGN(survey.roles, pg::ReadReferencedRoles(stop, Deadline::Never(), source));
-  TRY_ASSIGN(survey.objects, ReadTablesByObject(stop, Deadline::Never(), source));
+  TRY_ASSIGN(objects, ReadTablesByObject(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.extensions, ReadExtensions(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.late_checks, ReadLateChecks(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.matviews, ReadPopulatedMatviews(stop, Deadline::Never(), source));
@@ -61,8 +62,15 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);
-  TRY_ASSIGN(std::vector<Obstacle> waived, WaiveObstacles(obstacles.found, options.accept));
   survey.notes = std::move(obstacles.notes);
+  std::vector<std::string> accept = options.accept;
+  if (options.accept_may_name_nothing) {
+    for (const std::string& idle : NotInTheWay(obstacles.found, accept)) {
+      survey.notes.push_back("'" + idle + "' was accepted, but nothing of that name is in the way");
+      std::erase(accept, idle);
+    }
+  }
+  TRY_ASSIGN(std::vector<Obstacle> waived, WaiveObstacles(obstacles.found, accept));
   for (const Obstacle& obstacle : waived) survey.notes.push_back(DescribeWaived(obstacle));
   LeaveOut(waived, survey.structure.script);
   LeaveOut(waived, survey.roles);
@@ -86,17 +94,19 @@ Result<Survey> Look(std::stop_token stop, const PgPrograms& programs, const Clon
   TRY(ExcludeTables(options.exclude_tables, survey.tables));
   OrderForCopy(survey.tables);
   TRY(LockTables(stop, connection, survey.tables));
+  TablesByObject objects;
   // pg_dump reads the catalog at the same time as we do.
   auto [dump, read] = Together(
       [&] {
-        return DumpSchema(stop, Deadline::Never(), programs, options.source, source.snapshot());
+        return DumpSchema(stop, Deadline::Never(), programs, options.source, source.snapshot(),
+                          options.lock_seconds_max);
       },
-      [&] { return ReadCatalog(stop, connection, survey); });
+      [&] { return ReadCatalog(stop, connection, survey, objects); });
   TRY(read);
   TRY(dump);
   survey.structure = std::move(*dump);
   TRY(Reconcile(stop, options, connection, survey));
-  survey.schedule = PlanRestore(survey.structure.script, survey.structure.pre_data, survey.objects);
+  survey.schedule = PlanRestore(survey.structure.script, survey.structure.pre_data, objects);
   return survey;
 }
 

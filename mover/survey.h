@@ -25,7 +25,6 @@ struct Survey {
   bool has_public_schema = true;
   pg::RoleSet roles;
   std::vector<TablePlan> tables;  ///< In the order of their copy.
-  TablesByObject objects;
   std::vector<Extension> extensions;
   std::vector<LateCheck> late_checks;
   std::vector<std::string> matviews;  ///< Those that are filled, in an order to fill them.

@@ -59,18 +59,26 @@ constexpr const char* kReadRoleLabels =
     " JOIN pg_roles r ON r.oid = l.objoid AND l.classoid = 'pg_authid'::regclass"
     " WHERE r.rolname = ANY ($1::text[]) ORDER BY 1, 2";
 
-/// From 16 on a membership has options of its own; before, the member's attribute decides.
-std::string ReadMembershipsStatement(int major) {
-  return std::string("SELECT g.rolname, m.rolname, bool_or(a.admin_option), ") +
-         (major >= kMajorOfMembershipOptions ? "bool_or(a.inherit_option), bool_or(a.set_option)"
-                                             : "bool_or(m.rolinherit), true") +
-         R"(
+/// From 16 on a membership has options of its own, and as many rows as it has grantors; before, the
+/// member's attribute decides.
+constexpr const char* kReadMemberships = R"(
+  SELECT g.rolname, m.rolname, bool_or(a.admin_option), bool_or(a.inherit_option),
+         bool_or(a.set_option), coalesce(w.rolname, '')
+    FROM pg_auth_members a
+         JOIN pg_roles g ON g.oid = a.roleid
+         JOIN pg_roles m ON m.oid = a.member
+         LEFT JOIN pg_roles w ON w.oid = a.grantor AND NOT w.rolsuper
+              AND w.rolname = ANY ($1::text[])
+   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
+   GROUP BY 1, 2, 6 ORDER BY 1, 2, 6)";
+
+constexpr const char* kReadMembershipsBefore16 = R"(
+  SELECT g.rolname, m.rolname, bool_or(a.admin_option), bool_or(m.rolinherit), true, ''
     FROM pg_auth_members a
          JOIN pg_roles g ON g.oid = a.roleid
          JOIN pg_roles m ON m.oid = a.member
    WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
    GROUP BY 1, 2 ORDER BY 1, 2)";
-}
 
 constexpr const char* kReadRoleSettings = R"(
   SELECT r.rolname, split_part(item, '=', 1), substr(item, strpos(item, '=') + 1)
@@ -181,7 +189,8 @@ std::string GrantStatement(const Membership& membership, int major) {
     return sql + (membership.admin_option ? " WITH ADMIN OPTION" : "");
   auto option = [](bool set) { return set ? "TRUE" : "FALSE"; };
   return sql + " WITH ADMIN " + option(membership.admin_option) + ", INHERIT " +
-         option(membership.inherit_option) + ", SET " + option(membership.set_option);
+         option(membership.inherit_option) + ", SET " + option(membership.set_option) +
+         (membership.grantor.empty() ? "" : " GRANTED BY " + QuoteIdentifier(membership.grantor));
 }
 
 /// By name, where there is a password; nothing when passwords may not be read.
@@ -204,7 +213,10 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
   RoleSet set;
   TRY_ASSIGN(Rows rows, session.Query(stop, deadline, kReadRoles, {names}));
   TRY_ASSIGN(Rows memberships,
-             session.Query(stop, deadline, ReadMembershipsStatement(MajorOf(session)), {names}));
+             session.Query(stop, deadline,
+                           MajorOf(session) >= kMajorOfMembershipOptions ? kReadMemberships
+                                                                         : kReadMembershipsBefore16,
+                           {names}));
   TRY_ASSIGN(Rows settings, session.Query(stop, deadline, kReadRoleSettings, {names}));
   TRY_ASSIGN(Rows labels, session.Query(stop, deadline, kReadRoleLabels, {names}));
   TRY_ASSIGN(auto verifiers, ReadVerifiers(stop, deadline, session, names));
@@ -233,7 +245,8 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
     set.roles.push_back(std::move(role));
   }
   for (Row row : memberships)
-    set.memberships.push_back({row.Text(0), row.Text(1), row.Bool(2), row.Bool(3), row.Bool(4)});
+    set.memberships.push_back(
+        {row.Text(0), row.Text(1), row.Bool(2), row.Bool(3), row.Bool(4), row.Text(5)});
   return set;
 }
 
@@ -255,6 +268,39 @@ Result<std::vector<std::string>> MarkedRoles(const std::stop_token& stop, Deadli
   std::vector<std::string> names;
   for (Row row : rows) names.push_back(row.Text(0));
   return names;
+}
+
+/// Whoever grants a membership must have been given the right to, by one that comes before. Where
+/// the right came in another way (from a group of groups), the grant is ours.
+std::vector<Membership> InOrderOfGrants(std::vector<Membership> memberships) {
+  std::vector<Membership> ordered;
+  auto may_grant = [&ordered](const Membership& wanted) {
+    return wanted.grantor.empty() ||
+           std::any_of(ordered.begin(), ordered.end(), [&](const Membership& given) {
+             return given.group == wanted.group && given.member == wanted.grantor &&
+                    given.admin_option;
+           });
+  };
+  while (!memberships.empty()) {
+    auto next = std::find_if(memberships.begin(), memberships.end(), may_grant);
+    if (next == memberships.end()) {
+      next = memberships.begin();
+      next->grantor.clear();
+    }
+    auto same = std::find_if(ordered.begin(), ordered.end(), [&](const Membership& given) {
+      return given.group == next->group && given.member == next->member &&
+             given.grantor == next->grantor;
+    });
+    if (same == ordered.end()) {
+      ordered.push_back(std::move(*next));
+    } else {
+      same->admin_option |= next->admin_option;
+      same->inherit_option |= next->inherit_option;
+      same->set_option |= next->set_option;
+    }
+    memberships.erase(next);
+  }
+  return ordered;
 }
 
 }  // namespace
@@ -324,12 +370,14 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
     TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
     if (!superuser) TRY(Borrow(stop, deadline, transaction, role.name));
   }
-  for (const Membership& membership : source.memberships) {
-    // A role that was there before keeps the memberships that it had: they are not ours to widen.
-    if (!absent.contains(membership.member) || !present.contains(membership.group)) continue;
+  std::vector<Membership> wanted;
+  // A role that was there before keeps the memberships that it had: they are not ours to widen.
+  for (const Membership& membership : source.memberships)
+    if (absent.contains(membership.member) && present.contains(membership.group))
+      wanted.push_back(membership);
+  for (const Membership& membership : InOrderOfGrants(std::move(wanted)))
     TRY(transaction.Exec(stop, deadline,
                          GrantStatement(membership, transaction.connection().major_version())));
-  }
   return Ok();
 }
 
@@ -370,16 +418,20 @@ Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline
                                                   std::string_view migration_uid) {
   TRY_ASSIGN(std::vector<std::string> names,
              MarkedRoles(stop, deadline, connection, migration_uid));
+  // One that granted a membership can only go after the role that it granted.
   std::vector<std::string> left;
-  for (const std::string& name : names) {
-    Status dropped =
-        connection.Exec(stop, deadline, "DROP ROLE IF EXISTS " + QuoteIdentifier(name));
-    if (dropped) continue;
-    // 2BP01: something depends on it by now. Anything else is no reason to go on.
-    if (connection.last_sqlstate() != "2BP01") return tl::unexpected(std::move(dropped).error());
-    left.push_back(name);
+  for (bool again = true; again; names = std::exchange(left, {})) {
+    for (const std::string& name : names) {
+      Status dropped =
+          connection.Exec(stop, deadline, "DROP ROLE IF EXISTS " + QuoteIdentifier(name));
+      if (dropped) continue;
+      // 2BP01: something depends on it by now. Anything else is no reason to go on.
+      if (connection.last_sqlstate() != "2BP01") return tl::unexpected(std::move(dropped).error());
+      left.push_back(name);
+    }
+    again = !left.empty() && left.size() < names.size();
   }
-  return left;
+  return names;
 }
 
 Status KeepCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,

@@ -33,8 +33,7 @@ struct Role {
   std::vector<SecurityLabel> labels;
 };
 
-/// `member` is a member of `group`. Who granted it is not kept: on the target it is the admin role.
-/// Granted by several, it has the options that any of them gave.
+/// `member` is a member of `group`.
 struct Membership {
   std::string group;
   std::string member;
@@ -43,6 +42,9 @@ struct Membership {
   /// says so, and may always SET ROLE; that is what is read from an older server.
   bool inherit_option = true;
   bool set_option = true;
+  /// From 16 on, where one role may be granted to another by several: who granted it, if that is a
+  /// role of the set. Empty: an admin, on the target whoever creates the roles there.
+  std::string grantor = {};
 
   auto operator<=>(const Membership&) const = default;
 };

@@ -66,14 +66,19 @@ Result<std::string> ReadListing(std::stop_token stop, const PgPrograms& programs
 Status Dump(std::stop_token stop, const PgPrograms& programs, const BackupOptions& options,
             const std::string& data) {
   std::vector<std::string> arguments = {"--format=directory",
-                                        "--jobs=" + std::to_string(options.jobs), "--no-password",
-                                        "--exclude-schema=cutover", "--file=" + data};
+                                        "--jobs=" + std::to_string(options.jobs),
+                                        "--no-password",
+                                        LockWaitFlag(options.lock_seconds_max),
+                                        "--exclude-schema=cutover",
+                                        "--file=" + data};
   for (const std::string& table : options.tables) arguments.push_back("--table=" + table);
   if (!options.snapshot.empty()) arguments.push_back("--snapshot=" + options.snapshot);
   // pg_dump syncs what it wrote; the directories above are ours.
-  return RunChild(stop, Deadline::Never(),
-                  programs.Command("pg_dump", std::move(arguments), options.source),
-                  [](std::string_view) { return Ok(); });
+  Status dumped = RunChild(stop, Deadline::Never(),
+                           programs.Command("pg_dump", std::move(arguments), options.source),
+                           [](std::string_view) { return Ok(); });
+  if (dumped) return dumped;
+  return tl::make_unexpected(ExplainLock(stop, options.source, std::move(dumped).error()));
 }
 
 /// Decodes every table's data, which a listing does not.

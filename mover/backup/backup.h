@@ -8,6 +8,7 @@
 #include "mover/backup/manifest.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
+#include "mover/process/source_locks.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
 
@@ -22,6 +23,7 @@ struct BackupOptions {
   std::vector<std::string> tables;
   /// An exported one to read under; empty: pg_dump's own.
   std::string snapshot;
+  int lock_seconds_max = kLockSecondsMax;  ///< How long a lock on a table may be waited for.
 };
 
 /// Takes a backup: pg_dump in directory format (without schema cutover) into `directory`.partial,
@@ -31,7 +33,7 @@ struct BackupOptions {
 /// If one is there already, of the same migration and database, it is checked and returned as it
 /// is: a Job that is started again does not dump again. Terminal "BackupExists" when what is there
 /// is of something else: backups are never overwritten. What an interrupted run left in .partial is
-/// removed.
+/// removed. "SourceTableLocked" names who keeps a table locked for too long.
 Result<Manifest> TakeBackup(std::stop_token stop, const PgPrograms& programs,
                             const BackupOptions& options, Reporter& reporter);
 

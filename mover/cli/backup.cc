@@ -27,6 +27,7 @@ class BackupVerb : public Verb {
     command()->add_option("--migration-uid", migration_uid_,
                           "Whose backup it is; one of the same is not taken twice");
     AddJobsFlag(*command(), jobs_);
+    AddLockFlag(*command(), lock_seconds_max_);
     command()->callback([this] {
       if (check_directory_.empty() && directory_.empty())
         throw CLI::RequiredError("--check, or --source and --directory");
@@ -49,6 +50,7 @@ class BackupVerb : public Verb {
     options.directory = directory_;
     options.migration_uid = migration_uid_;
     options.jobs = jobs_;
+    options.lock_seconds_max = lock_seconds_max_;
     return TakeBackup(stop, programs, options, reporter);
   }
 
@@ -57,6 +59,7 @@ class BackupVerb : public Verb {
   std::string check_directory_;
   std::string migration_uid_;
   int jobs_ = 2;
+  int lock_seconds_max_ = kLockSecondsMax;
 };
 
 }  // namespace

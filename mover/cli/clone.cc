@@ -57,6 +57,7 @@ class CloneVerb : public Verb {
     AddFidelityFlags();
     AddThrottleFlags();
     AddJobsFlag(*command(), jobs_);
+    AddLockFlag(*command(), lock_seconds_max_);
     comparison_.AddTo(*command());
     command()->footer(std::string(kExamples) + "\n" + kConnectionsHelp + "\n" + kExitCodesHelp);
   }
@@ -124,6 +125,7 @@ class CloneVerb : public Verb {
     if (!existing_) options.admin = admin;
     options.migration_uid = UidOfMove(options.source, options.target);
     options.jobs = jobs_;
+    options.lock_seconds_max = lock_seconds_max_;
     options.exclude_tables = comparison_.exclude_tables;
     options.archive_directory = archive_;
     options.accept = accept_;
@@ -157,6 +159,7 @@ class CloneVerb : public Verb {
   std::vector<std::string> accept_;
   std::vector<std::string> role_names_;
   int jobs_ = 2;
+  int lock_seconds_max_ = kLockSecondsMax;
   ComparisonFlags comparison_;
 };
 

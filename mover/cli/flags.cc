@@ -33,6 +33,15 @@ void AddJobsFlag(CLI::App& command, int& jobs) {
       ->capture_default_str();
 }
 
+void AddLockFlag(CLI::App& command, int& lock_seconds_max) {
+  command
+      .add_option("--max-lock-seconds", lock_seconds_max,
+                  "How long another session's lock on a table of the source may be waited for; "
+                  "then that session is named, and nothing was changed")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str();
+}
+
 void ComparisonFlags::AddTo(CLI::App& command) {
   command
       .add_option("--level", level,

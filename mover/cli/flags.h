@@ -22,6 +22,7 @@ extern const char kExitCodesHelp[];
 
 /// Flags that several verbs have.
 void AddJobsFlag(CLI::App& command, int& jobs);
+void AddLockFlag(CLI::App& command, int& lock_seconds_max);
 
 struct ComparisonFlags {
   std::string level = "rows";

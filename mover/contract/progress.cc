@@ -186,21 +186,17 @@ Result<std::vector<Chunk>> ReadChunks(std::stop_token stop, Deadline deadline,
   TRY_ASSIGN(pg::Rows rows,
              target.Query(stop, deadline,
                           "SELECT table_name, chunk, chunk_group, block_from, block_to,"
-                          " committed_at IS NOT NULL, rows, bytes, digest"
+                          " committed_at IS NOT NULL, rows, bytes, digest,"
+                          " CASE WHEN committed_at IS NOT NULL THEN xmin::text END"
                           " FROM cutover.chunk WHERE migration_uid = $1 AND attempt = $2"
                           " ORDER BY chunk_group, table_name, chunk",
                           {migration_uid, attempt}));
   std::vector<Chunk> chunks;
   for (const pg::Row row : rows) {
-    Chunk chunk{row.Text(0),
-                static_cast<int>(row.Int(1)),
-                static_cast<int>(row.Int(2)),
-                row.Int(3),
-                std::nullopt,
-                row.Bool(5),
-                row.Int(6),
-                row.Int(7),
-                row.Text(8)};
+    Chunk chunk{row.Text(0), static_cast<int>(row.Int(1)), static_cast<int>(row.Int(2)), row.Int(3),
+                std::nullopt, row.Bool(5), row.Int(6), row.Int(7), row.Text(8),
+                // The one that marked the chunk is the one that carried its rows.
+                row.Text(9)};
     if (!row.IsNull(4)) chunk.block_to = row.Int(4);
     chunks.push_back(std::move(chunk));
   }

@@ -62,6 +62,7 @@ struct Chunk {
   int64_t rows = 0;
   int64_t bytes = 0;
   std::string digest;
+  std::string transaction;  ///< The target's, which its rows have as their xmin.
 
   bool operator==(const Chunk&) const = default;
 };

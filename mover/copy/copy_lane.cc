@@ -92,10 +92,12 @@ Result<std::vector<RowsSeen>> CopyLane::CopyUnderUsualPath(std::stop_token stop,
     TRY(Connect(stop));
     TRY(target_->Exec(stop, Deadline::Never(), kUsualSearchPath));
     // In text, what the source writes could depend on the path (regclass); binary says what is.
-    if (terms_.FormatOf(tables_[chunk.table]) == RowFormat::kBinary)
-      TRY(source_->Exec(stop, Deadline::Never(), kUsualSearchPath));
+    // Then nobody can look for wide rows either, which takes a query.
+    CopyTerms terms = terms_;
+    terms.slice_wide_rows = terms_.FormatOf(tables_[chunk.table]) == RowFormat::kBinary;
+    if (terms.slice_wide_rows) TRY(source_->Exec(stop, Deadline::Never(), kUsualSearchPath));
     TRY_ASSIGN(auto one, CopyGroup(stop, *source_, *target_, tables_,
-                                   ChunkGroup{{chunk}, chunk.bytes}, terms_));
+                                   ChunkGroup{{chunk}, chunk.bytes}, terms));
     seen.push_back(one.front());
   }
   Close();

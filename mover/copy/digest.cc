@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "operator/base/check.h"
 
@@ -72,18 +73,27 @@ RowHasher::RowHasher() : context_(EVP_MD_CTX_new()) {
 RowHasher::~RowHasher() { EVP_MD_CTX_free(context_); }
 
 void RowHasher::Add(std::string_view row, RowsSeen& seen) {
+  Append(row, seen);
+  EndRow(seen);
+  seen.row_bytes_max = std::max(seen.row_bytes_max, static_cast<int64_t>(row.size()));
+}
+
+void RowHasher::Append(std::string_view piece, RowsSeen& seen) {
+  // nullptr: the same algorithm again, without a new lookup.
+  if (!std::exchange(row_began_, true)) CHECK(EVP_DigestInit_ex2(context_, nullptr, nullptr) == 1);
+  CHECK(EVP_DigestUpdate(context_, piece.data(), piece.size()) == 1);
+  seen.bytes += static_cast<int64_t>(piece.size());
+}
+
+void RowHasher::EndRow(RowsSeen& seen) {
+  CHECK(std::exchange(row_began_, false));
   unsigned char hash[32];
   unsigned size = 0;
-  // nullptr: the same algorithm again, without a new lookup.
-  CHECK(EVP_DigestInit_ex2(context_, nullptr, nullptr) == 1);
-  CHECK(EVP_DigestUpdate(context_, row.data(), row.size()) == 1);
   CHECK(EVP_DigestFinal_ex(context_, hash, &size) == 1 && size == sizeof hash);
   std::array<uint64_t, 4> words;
   std::memcpy(words.data(), hash, sizeof hash);
   seen.digest.Add(words);
   ++seen.rows;
-  seen.bytes += static_cast<int64_t>(row.size());
-  seen.row_bytes_max = std::max(seen.row_bytes_max, static_cast<int64_t>(row.size()));
 }
 
 }  // namespace cutover::mover

@@ -34,7 +34,7 @@ struct RowsSeen {
   Digest digest;
   int64_t rows = 0;
   int64_t bytes = 0;
-  int64_t row_bytes_max = 0;  ///< The largest of them; no part of what is compared.
+  int64_t row_bytes_max = 0;  ///< The largest that was held whole; no part of what is compared.
 
   void Add(const RowsSeen& other);
   bool operator==(const RowsSeen& other) const {
@@ -52,8 +52,13 @@ class RowHasher {
 
   void Add(std::string_view row, RowsSeen& seen);
 
+  /// The same for a row that comes in pieces: rows end, and count, with EndRow().
+  void Append(std::string_view piece, RowsSeen& seen);
+  void EndRow(RowsSeen& seen);
+
  private:
   evp_md_ctx_st* context_;
+  bool row_began_ = false;
 };
 
 }  // namespace cutover::mover

@@ -62,12 +62,10 @@ class ReadAhead {
   Status Read(pg::Connection& source, const TableChunk& chunk) {
     const std::stop_token stop = stop_.get_token();
     const TablePlan& table = tables_[chunk.table];
-    const RowFormat format = terms_.FormatOf(table);
     TRY_ASSIGN(RowReader rows,
                RowReader::Start(stop, source,
-                                CopyOutStatement(table, ConditionOf(table, chunk.range)) +
-                                    CopyOptions(format, terms_.encoding, false),
-                                format));
+                                {table, ConditionOf(table, chunk.range), terms_.FormatOf(table),
+                                 terms_.encoding, terms_.slice_wide_rows}));
     Portion portion;
     while (true) {
       TRY_ASSIGN(std::optional<std::string_view> bytes, rows.Next(stop));
@@ -201,11 +199,9 @@ Result<std::vector<RowsSeen>> CopyGroup(std::stop_token stop, pg::Connection& so
 
 Result<RowsSeen> HashRows(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
                           std::string_view condition, const CopyTerms& terms) {
-  const RowFormat format = terms.FormatOf(table);
   TRY_ASSIGN(RowReader rows, RowReader::Start(stop, connection,
-                                              CopyOutStatement(table, condition) +
-                                                  CopyOptions(format, terms.encoding, false),
-                                              format));
+                                              {table, std::string(condition), terms.FormatOf(table),
+                                               terms.encoding, terms.slice_wide_rows}));
   int64_t told_bytes = 0;
   while (true) {
     TRY_ASSIGN(std::optional<std::string_view> bytes, rows.Next(stop));

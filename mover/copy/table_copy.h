@@ -29,6 +29,7 @@ struct CopyTerms {
   std::function<void(int64_t bytes, int64_t rows)> on_progress;
   /// Asked before more is read from the source. Null: never.
   Throttle* throttle = nullptr;
+  bool slice_wide_rows = true;  ///< As RowSet has it.
 
   /// Binary where it means the same on both sides. Its texts would be converted to UTF-8 on the
   /// way, so only where that is what they are.
@@ -44,7 +45,7 @@ RowsSeen SeenOf(const Chunk& entry);
 /// Copies the chunks of `group` (of `tables`) and writes the ledger, in one transaction of the
 /// target: what is not in the ledger is not there. Rows are relayed unparsed and hashed while they
 /// pass. A second thread reads ahead, so that both servers work at once; at most 8 MiB and one row
-/// wait in between.
+/// wait in between; of a wide row (wide_rows.h), a slice.
 ///
 /// A big table that is copied whole is truncated first, in the same transaction, which lets it be
 /// loaded frozen. All others must hold none of the chunk's rows, as is so for what is not in the

@@ -9,6 +9,7 @@ namespace cutover::mover {
 namespace {
 
 constexpr int kMajorOfSubscriptionRole = 16;
+constexpr int kMajorOfNotNullConstraints = 18;
 
 std::string HowToEndInvalidity(const std::string& index) {
   return "on the source: REINDEX INDEX CONCURRENTLY " + index + ", or DROP INDEX " + index;
@@ -215,10 +216,42 @@ Status ForeignServers(ObstacleSearch& search) {
   return Ok();
 }
 
+/// Before 18, NOT NULL of a parent could be missing from a child (ALTER TABLE ONLY … SET NOT NULL).
+/// No statement makes such a pair anew: what the parent forbids, its children inherit.
+Status NullableChildren(ObstacleSearch& search) {
+  if (search.source.major_version() >= kMajorOfNotNullConstraints) return Ok();
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT DISTINCT n.nspname, c.relname, a.attname,"
+                             "       p.relnamespace::regnamespace || '.' || p.relname"
+                             " FROM pg_catalog.pg_inherits i"
+                             " JOIN pg_catalog.pg_class p ON p.oid = i.inhparent"
+                             " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid"
+                             " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+                             " JOIN pg_catalog.pg_attribute f ON f.attrelid = p.oid"
+                             "      AND f.attnum > 0 AND NOT f.attisdropped AND f.attnotnull"
+                             " JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid"
+                             "      AND a.attname = f.attname AND NOT a.attnotnull"
+                             " WHERE c.relkind IN ('r', 'p', 'f') AND n.nspname !~ '^pg_'"
+                             " ORDER BY 1, 2, 3"));
+  for (const pg::Row row : rows) {
+    const std::string child = pg::QuoteQualified(row.Text(0), row.Text(1));
+    const std::string column = pg::QuoteIdentifier(row.Text(2));
+    search.Add("column " + row.Text(0) + "." + row.Text(1) + "." + row.Text(2),
+               "it takes NULL, which its parent table " + row.Text(3) +
+                   " forbids; a restored child forbids what its parent does",
+               "on the source, when no row has NULL there: ALTER TABLE " + child +
+                   " ALTER COLUMN " + column +
+                   " SET NOT NULL; or allow it in the parent: ALTER TABLE ONLY … DROP NOT NULL",
+               false);
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Status FindObjectObstacles(ObstacleSearch& search) {
   TRY(InvalidIndexes(search));
+  TRY(NullableChildren(search));
   TRY(Collations(search));
   TRY(Libraries(search));
   TRY(Labels(search));

@@ -157,6 +157,27 @@ Status EveryOwnerExists(ObstacleSearch& search, const Roles& roles) {
   return Ok();
 }
 
+/// ALTER ROLE … IN DATABASE … SET of a role that will not be there. Nothing else binds such a role
+/// to the database, so its absence would show only in what verification finds.
+Status RolesOfSettingsExist(ObstacleSearch& search, const Roles& roles) {
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT r.rolname, pg_catalog.split_part(item, '=', 1)"
+                             " FROM pg_catalog.pg_db_role_setting s"
+                             " JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase"
+                             " JOIN pg_catalog.pg_roles r ON r.oid = s.setrole"
+                             " CROSS JOIN pg_catalog.unnest(s.setconfig) AS item"
+                             " WHERE d.datname = pg_catalog.current_database() ORDER BY 1, 2"));
+  for (const pg::Row row : rows) {
+    const std::string role = row.Text(0);
+    if (roles.on_target.contains(search.Renamed(role))) continue;
+    search.Add(DatabaseSettingObject({role, row.Text(1), ""}),
+               "role " + role + " will not be on the target",
+               "create the role there, or give it the name of one that is there (--map-role " +
+                   role + "=NAME), or accept that the setting stays behind");
+  }
+  return Ok();
+}
+
 void RoleNamesAreUsed(ObstacleSearch& search, const Roles& roles) {
   std::set<std::string> known = {search.source_admin};
   for (const pg::Role& role : roles.source.roles) known.insert(role.name);
@@ -188,7 +209,8 @@ Status FindRoleObstacles(ObstacleSearch& search) {
     for (const pg::RoleFinding& finding : pg::CompareRoles(renamed, roles.target))
       TRY(Judge(search, finding, role, roles));
   }
-  return EveryOwnerExists(search, roles);
+  TRY(EveryOwnerExists(search, roles));
+  return RolesOfSettingsExist(search, roles);
 }
 
 }  // namespace cutover::mover

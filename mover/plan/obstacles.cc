@@ -154,6 +154,15 @@ Result<std::vector<Obstacle>> WaiveObstacles(const std::vector<Obstacle>& found,
                            "correct the name");
 }
 
+std::vector<std::string> NotInTheWay(const std::vector<Obstacle>& found,
+                                     const std::vector<std::string>& accept) {
+  const std::set<std::string> objects = Objects(found);
+  std::vector<std::string> idle;
+  std::copy_if(accept.begin(), accept.end(), std::back_inserter(idle),
+               [&](const std::string& item) { return !objects.contains(item); });
+  return idle;
+}
+
 void LeaveOut(const std::vector<Obstacle>& waived, RestoreScript& script) {
   std::set<int> gone;
   for (RestoreItem& item : script.items) {

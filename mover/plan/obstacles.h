@@ -72,6 +72,10 @@ Status RequireReadable(std::stop_token stop, Deadline deadline, pg::Connection& 
 Result<std::vector<Obstacle>> WaiveObstacles(const std::vector<Obstacle>& found,
                                              const std::vector<std::string>& accept);
 
+/// Pure: the items of `accept` that name no obstacle.
+std::vector<std::string> NotInTheWay(const std::vector<Obstacle>& found,
+                                     const std::vector<std::string>& accept);
+
 /// Pure: takes the entries of waived obstacles out of `script`, with the entries that hang on them
 /// (comments, grants, labels). Others are left alone: an entry that needs a missing one fails by
 /// name when it is restored. Roles, settings, labels and extensions are read apart from the dump,

@@ -75,14 +75,14 @@ std::optional<RestoreItem> ParseAnnouncement(std::string_view& text, const std::
   return item;
 }
 
-/// pg_dump names a random token in "\restrict TOKEN"; the script ends with "\unrestrict TOKEN".
-std::string_view WithoutUnrestrict(std::string_view script) {
-  const size_t at = script.find("\n\\restrict ");
-  if (at == std::string_view::npos) return script;
-  std::string_view rest = script.substr(at + 11);
+/// pg_dump names a random token in "\\restrict TOKEN"; the script ends with "\\unrestrict TOKEN".
+std::string_view WithoutUnrestrict(std::string_view text, std::string_view preamble) {
+  const size_t at = preamble.find("\n\\restrict ");
+  if (at == std::string_view::npos) return text;
+  std::string_view rest = preamble.substr(at + 11);
   const std::string closing = "\n\\unrestrict " + std::string(NextLine(rest));
-  const size_t end = script.rfind(closing);
-  return end == std::string_view::npos ? script : script.substr(0, end);
+  const size_t end = text.rfind(closing);
+  return end == std::string_view::npos ? text : text.substr(0, end);
 }
 
 /// The script's closing comment belongs to no entry.
@@ -96,12 +96,8 @@ std::string_view WithoutClosing(std::string_view script) {
   return script.substr(0, completed + 1);
 }
 
-/// Where the next announcement may start: the line after a "--" line. npos when there is none.
-size_t FindMarker(std::string_view text, size_t from) {
-  constexpr std::string_view kOpening = "\n--\n-- TOC entry ";
-  const size_t at = text.find(kOpening, from);
-  return at == std::string_view::npos ? at : at + 4;
-}
+constexpr std::string_view kOpening = "\n--\n-- TOC entry ";
+constexpr std::string_view kClosing = "\n--\n";
 
 }  // namespace
 
@@ -127,34 +123,64 @@ Result<std::set<int>> ParseTocIds(std::string_view listing) {
   return ids;
 }
 
-Result<RestoreScript> SplitScript(std::string_view script, const std::set<int>& known) {
-  script = WithoutClosing(WithoutUnrestrict(script));
-  RestoreScript split;
-  size_t from = 0, body_start = 0;
-  // What stands before an announcement belongs to the entry before it, or to the preamble.
-  auto close = [&](size_t end) {
-    std::string_view text = script.substr(body_start, end - body_start);
-    if (split.items.empty())
-      split.preamble = text;
-    else
-      split.items.back().sql = WithoutNotNullClauses(WithoutAttributeVersions(std::string(text)));
-  };
-  for (size_t at = FindMarker(script, 0); at != std::string_view::npos;
-       at = FindMarker(script, from)) {
-    std::string_view rest = script.substr(at);
-    std::optional<RestoreItem> item = ParseAnnouncement(rest, known);
-    from = at;
+void ScriptSplitter::Take(std::string_view piece) {
+  text_.append(piece);
+  size_t done = 0;  // Of the text, what entries have got.
+  while (true) {
+    const size_t at = text_.find(kOpening, searched_);
+    if (at == std::string::npos) {
+      searched_ = std::max(searched_, text_.size() - std::min(text_.size(), kOpening.size()));
+      break;
+    }
+    searched_ = at;
+    const size_t announcement = at + kOpening.size() - kMarker.size();
+    if (text_.find(kClosing, announcement) == std::string::npos) break;  // It is not whole yet.
+    std::string_view rest = std::string_view(text_).substr(announcement);
+    std::optional<RestoreItem> item = ParseAnnouncement(rest, known_);
+    searched_ = announcement;
     if (!item) continue;
-    close(at - 3);
-    split.items.push_back(std::move(*item));
-    body_start = script.size() - rest.size();
-    from = body_start == 0 ? 0 : body_start - 1;
+    // What stands before an announcement belongs to the entry before it, or to the preamble.
+    Close(std::string_view(text_).substr(body_, at + 1 - body_));
+    item_ = std::move(item);
+    body_ = text_.size() - rest.size();
+    // The newline that ends one announcement may begin the next.
+    done = searched_ = body_ - 1;
   }
-  close(script.size());
-  if (split.preamble.find("PostgreSQL database dump") == std::string::npos)
+  text_.erase(0, done);
+  body_ -= done;
+  searched_ -= done;
+}
+
+void ScriptSplitter::Close(std::string_view body) {
+  if (!item_) {
+    split_.preamble = body;
+    return;
+  }
+  item_->sql = WithoutNotNullClauses(WithoutAttributeVersions(std::string(body)));
+  if (on_item_)
+    on_item_(std::move(*item_));
+  else
+    split_.items.push_back(std::move(*item_));
+}
+
+Result<RestoreScript> ScriptSplitter::Finish() {
+  // The closing lines may follow an announcement at once: from the newline before the body on.
+  const size_t from = body_ == 0 ? 0 : body_ - 1;
+  std::string_view last = std::string_view(text_).substr(from);
+  last = WithoutClosing(WithoutUnrestrict(last, item_ ? split_.preamble : last));
+  last.remove_prefix(std::min(last.size(), body_ - from));
+  Close(last);
+  text_.clear();
+  if (split_.preamble.find("PostgreSQL database dump") == std::string::npos)
     return TerminalError("ArchiveUnreadable",
                          "pg_restore printed no script; the archive is damaged");
-  return split;
+  return std::move(split_);
+}
+
+Result<RestoreScript> SplitScript(std::string_view script, const std::set<int>& known) {
+  ScriptSplitter splitter(known);
+  splitter.Take(script);
+  return splitter.Finish();
 }
 
 std::string WithoutAttributeVersions(std::string sql) {

@@ -154,6 +154,7 @@ void RenameRoles(const RoleNames& names, pg::RoleSet& roles) {
   for (pg::Membership& membership : roles.memberships) {
     membership.group = Renamed(names, membership.group);
     membership.member = Renamed(names, membership.member);
+    membership.grantor = Renamed(names, membership.grantor);
   }
 }
 

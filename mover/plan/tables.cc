@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace cutover::mover {
 namespace {
@@ -18,6 +19,14 @@ constexpr char kBinaryTypes[] =
     "'path','polygon','line','circle','tsvector','int4range','int8range','numrange','daterange',"
     "'tsrange','tstzrange'";
 
+// A value of megabytes lies in TOAST, compressed to no less than the 255th part (lz4's best; pglz
+// does worse), and so does one that is worth a look: below that it cannot be of 8 MiB.
+constexpr int64_t kToastBytesMin = 16 << 10;
+constexpr int64_t kStoredBytesToLook = 32 << 10;
+
+// Of texts and bytea octet_length() reads only the pointer into TOAST. Of other types nobody knows
+// what they are when sent, so they are sent, but only those that are stored as something large.
+//
 // Extension members are left out unless the extension registered them for dumping. A domain travels
 // as what it is made of, an array as its elements do.
 constexpr char kTables[] = R"(
@@ -30,7 +39,31 @@ binary_type (type) AS (
   LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND e.typarray = t.oid
   WHERE t.typtype = 'e' OR (t.typnamespace = 'pg_catalog'::regnamespace AND t.oid < 10000
         AND (t.typname IN (%BINARY%)
-             OR e.typname IN (%BINARY%))))
+             OR e.typname IN (%BINARY%)))),
+row_bytes (relation, sql) AS (
+  SELECT c.oid, pg_catalog.string_agg(pg_catalog.replace(
+           CASE WHEN t.oid IN ('pg_catalog.text'::regtype, 'pg_catalog.varchar'::regtype,
+                               'pg_catalog.bpchar'::regtype, 'pg_catalog.bytea'::regtype)
+                THEN 'coalesce(pg_catalog.octet_length(%COLUMN%)::bigint, 0)'
+                WHEN EXISTS (SELECT FROM pg_catalog.pg_cast k WHERE k.castsource = t.oid
+                             AND k.casttarget = 'pg_catalog.text'::regtype AND k.castmethod = 'b')
+                THEN 'coalesce(pg_catalog.octet_length(%COLUMN%::pg_catalog.text)::bigint, 0)'
+                ELSE 'CASE WHEN pg_catalog.pg_column_size(%COLUMN%) > %LOOK%'
+                     ' THEN pg_catalog.octet_length('
+                     || coalesce(pg_catalog.quote_ident(m.nspname) || '.'
+                                 || pg_catalog.quote_ident(f.proname), 'pg_catalog.concat')
+                     || '(%COLUMN%))::bigint ELSE 0 END' END,
+           '%COLUMN%', pg_catalog.quote_ident(a.attname)), ' + ' ORDER BY a.attnum)
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+  JOIN base b ON b.type = a.atttypid
+  JOIN pg_catalog.pg_type t ON t.oid = b.basis
+  LEFT JOIN pg_catalog.pg_proc f ON f.oid = t.typsend
+  LEFT JOIN pg_catalog.pg_namespace m ON m.oid = f.pronamespace
+  WHERE c.relkind = 'r' AND c.reltoastrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped
+    AND a.attlen = -1 AND a.attgenerated = '' AND t.typtype <> 'd'
+    AND pg_catalog.pg_relation_size(c.reltoastrelid) >= %TOAST%
+  GROUP BY c.oid)
 SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_table_size(c.oid),
        greatest(c.reltuples, 0)::bigint,
        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
@@ -43,12 +76,14 @@ SELECT c.oid, n.nspname, c.relname, pg_catalog.pg_table_size(c.oid),
        c.relam = (SELECT oid FROM pg_catalog.pg_am WHERE amname = 'heap'),
        NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                     AND a.atttypid NOT IN (SELECT type FROM binary_type))
+                     AND a.atttypid NOT IN (SELECT type FROM binary_type)),
+       coalesce(w.sql, '')
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass
      AND d.objid = c.oid AND d.objsubid = 0 AND d.deptype = 'e'
 LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+LEFT JOIN row_bytes w ON w.relation = c.oid
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
   AND (e.oid IS NULL OR c.oid = ANY (e.extconfig)))";
@@ -77,10 +112,14 @@ std::string ColumnList(const TablePlan& table) {
   return " (" + list + ")";
 }
 
-std::string WithBinaryTypes(std::string sql) {
-  constexpr std::string_view kPlace = "%BINARY%";
-  for (size_t at = 0; (at = sql.find(kPlace, at)) != std::string::npos;)
-    sql.replace(at, kPlace.size(), kBinaryTypes);
+std::string FilledIn(std::string sql) {
+  const std::pair<std::string_view, std::string> places[] = {
+      {"%BINARY%", kBinaryTypes},
+      {"%TOAST%", std::to_string(kToastBytesMin)},
+      {"%LOOK%", std::to_string(kStoredBytesToLook)}};
+  for (const auto& [place, text] : places)
+    for (size_t at = 0; (at = sql.find(place, at)) != std::string::npos;)
+      sql.replace(at, place.size(), text);
   return sql;
 }
 
@@ -91,7 +130,7 @@ std::string TablePlan::Display() const { return schema + "." + name; }
 
 Result<std::vector<TablePlan>> ReadTables(std::stop_token stop, Deadline deadline,
                                           pg::Connection& connection) {
-  static const std::string sql = WithBinaryTypes(kTables);
+  static const std::string sql = FilledIn(kTables);
   TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, sql));
   std::vector<TablePlan> tables;
   for (const pg::Row row : rows) {
@@ -108,6 +147,7 @@ Result<std::vector<TablePlan>> ReadTables(std::stop_token stop, Deadline deadlin
     table.heap = row.Bool(9);
     // Without a column there is nothing to save, and binary rows of no fields are not worth a test.
     table.binary = row.Bool(10) && !table.columns.empty();
+    table.row_bytes_sql = row.Text(11);
     tables.push_back(std::move(table));
   }
   return tables;

@@ -27,6 +27,9 @@ struct TablePlan {
   bool binary = false;               ///< Whether its rows may travel in COPY's binary format.
   int64_t rows_estimate = 0;         ///< Never negative.
   std::string condition;  ///< Of an extension's configuration table: which rows are the tenant's.
+  /// SQL for the size of a row as it is sent, in bytes, roughly and without reading TOAST, where
+  /// TOAST is large enough to hold a value of megabytes; empty for all other tables.
+  std::string row_bytes_sql;
   bool extension_member = false;
   bool excluded = false;  ///< Structure comes, rows do not.
 

@@ -49,14 +49,6 @@ UNION ALL
 SELECT 'schema ' || nspname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_namespace
 WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'cutover'))";
 
-Result<std::map<std::string, std::string>> ReadFingerprints(std::stop_token stop,
-                                                            pg::Connection& connection) {
-  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, Deadline::Never(), kFingerprints));
-  std::map<std::string, std::string> fingerprints;
-  for (const pg::Row row : rows) fingerprints.emplace(row.Text(0), row.Text(1));
-  return fingerprints;
-}
-
 }  // namespace
 
 Status LockTables(std::stop_token stop, pg::Connection& holder,
@@ -73,15 +65,25 @@ Status LockTables(std::stop_token stop, pg::Connection& holder,
 
 Result<SchemaChanges> FindSchemaChanges(std::stop_token stop, pg::Connection& holder,
                                         pg::Connection& now) {
-  TRY_ASSIGN(auto before, ReadFingerprints(stop, holder));
-  TRY_ASSIGN(auto after, ReadFingerprints(stop, now));
-  SchemaChanges changes;
-  for (const auto& [object, fingerprint] : before) {
-    auto found = after.find(object);
-    if (found == after.end() || found->second != fingerprint) changes.changed.push_back(object);
-    if (found != after.end()) after.erase(found);
+  std::map<std::string, std::string> before;
+  {
+    TRY_ASSIGN(pg::Rows rows, holder.Query(stop, Deadline::Never(), kFingerprints));
+    for (const pg::Row row : rows) before.emplace(row.Text(0), row.Text(1));
   }
-  for (const auto& [object, fingerprint] : after) changes.appeared.push_back(object);
+  TRY_ASSIGN(pg::Rows rows, now.Query(stop, Deadline::Never(), kFingerprints));
+  SchemaChanges changes;
+  for (const pg::Row row : rows) {
+    auto found = before.find(row.Text(0));
+    if (found == before.end()) {
+      changes.appeared.push_back(row.Text(0));
+      continue;
+    }
+    if (found->second != row.Text(1)) changes.changed.push_back(found->first);
+    before.erase(found);
+  }
+  for (const auto& [object, fingerprint] : before) changes.changed.push_back(object);
+  std::sort(changes.changed.begin(), changes.changed.end());
+  std::sort(changes.appeared.begin(), changes.appeared.end());
   return changes;
 }
 

@@ -32,6 +32,10 @@ bool SpeaksOfLock(const Error& error) {
 
 }  // namespace
 
+std::string LockWaitFlag(int seconds_max) {
+  return "--lock-wait-timeout=" + std::to_string(seconds_max) + "s";
+}
+
 Error ExplainLock(std::stop_token stop, const pg::ConnectOptions& source, Error error) {
   if (!SpeaksOfLock(error)) return error;
   error.disposition = Disposition::kRetry;

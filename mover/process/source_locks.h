@@ -2,11 +2,18 @@
 #pragma once
 
 #include <stop_token>
+#include <string>
 
 #include "operator/base/result.h"
 #include "postgres/connection.h"
 
 namespace cutover::mover {
+
+/// How long a lock on a table of the source may be waited for, unless somebody says otherwise.
+inline constexpr int kLockSecondsMax = 60;
+
+/// The same for pg_dump, which undoes its session's own lock_timeout.
+std::string LockWaitFlag(int seconds_max);
 
 /// What it means for people that a lock on the source was not granted in time: reason
 /// "SourceTableLocked", naming the table and the session that holds the lock, or that waits for it

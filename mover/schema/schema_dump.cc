@@ -14,70 +14,101 @@ namespace {
 
 /// A subscription that remembered its slot would, when it is dropped, take the slot away from the
 /// subscription that it is a copy of.
-void ForgetSlots(RestoreScript& script) {
+RestoreItem WithoutSlot(RestoreItem item) {
   constexpr std::string_view kSlot = "slot_name = '";
-  for (RestoreItem& item : script.items) {
-    if (item.type != "SUBSCRIPTION") continue;
-    const size_t at = item.sql.rfind(kSlot);  // Options stand last, behind the connection string.
-    if (at == std::string::npos) continue;
-    // Names of slots are made of letters, digits and underscores.
-    const size_t end = item.sql.find('\'', at + kSlot.size());
-    if (end != std::string::npos) item.sql.replace(at, end + 1 - at, "slot_name = NONE");
-  }
+  if (item.type != "SUBSCRIPTION") return item;
+  const size_t at = item.sql.rfind(kSlot);  // Options stand last, behind the connection string.
+  if (at == std::string::npos) return item;
+  // Names of slots are made of letters, digits and underscores.
+  const size_t end = item.sql.find('\'', at + kSlot.size());
+  if (end != std::string::npos) item.sql.replace(at, end + 1 - at, "slot_name = NONE");
+  return item;
 }
 
-/// A file of its own name in $TMPDIR, removed with this object.
-class TemporaryFile {
- public:
-  static Result<TemporaryFile> Create() {
-    const char* directory = std::getenv("TMPDIR");
-    std::string path = std::string(directory == nullptr ? "/tmp" : directory) + "/cutover-XXXXXX";
-    const int descriptor = mkstemp(path.data());
-    if (descriptor < 0)
-      return RetryError("NoTemporaryFile", "cannot write to " + path + ": " + strerror(errno) +
-                                               "; point TMPDIR to a directory with room");
-    close(descriptor);
-    return TemporaryFile(std::move(path));
-  }
-  TemporaryFile(TemporaryFile&& other) noexcept : path_(std::exchange(other.path_, "")) {}
-  TemporaryFile& operator=(TemporaryFile&&) = delete;
-  ~TemporaryFile() {
-    if (!path_.empty()) unlink(path_.c_str());
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  explicit TemporaryFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
+Result<std::string> MakeFile() {
+  const char* directory = std::getenv("TMPDIR");
+  std::string path = std::string(directory == nullptr ? "/tmp" : directory) + "/cutover-XXXXXX";
+  const int descriptor = mkstemp(path.data());
+  if (descriptor < 0)
+    return RetryError("NoTemporaryFile", "cannot write to " + path + ": " + strerror(errno) +
+                                             "; point TMPDIR to a directory with room");
+  close(descriptor);
+  return path;
+}
 
 }  // namespace
 
-Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
-                              const pg::ConnectOptions& connect, const std::string& snapshot) {
-  TRY_ASSIGN(TemporaryFile archive, TemporaryFile::Create());
-  std::vector<std::string> arguments = {"--format=custom", "--compress=0", "--schema-only",
-                                        "--no-password", "--exclude-schema=cutover",
-                                        // It undoes the session's own lock_timeout.
-                                        "--lock-wait-timeout=60s", "--file=" + archive.path()};
+Result<SchemaArchive> SchemaArchive::Dump(std::stop_token stop, Deadline deadline,
+                                          const PgPrograms& programs,
+                                          const pg::ConnectOptions& connect,
+                                          const std::string& snapshot, int lock_seconds_max) {
+  TRY_ASSIGN(std::string path, MakeFile());
+  SchemaArchive archive(std::move(path));
+  std::vector<std::string> arguments = {"--format=custom",
+                                        "--compress=0",
+                                        "--schema-only",
+                                        "--no-password",
+                                        "--exclude-schema=cutover",
+                                        LockWaitFlag(lock_seconds_max),
+                                        "--file=" + archive.path_};
   if (!snapshot.empty()) arguments.push_back("--snapshot=" + snapshot);
   TRY(ReadChild(stop, deadline, programs.Command("pg_dump", arguments, connect)));
+  return archive;
+}
+
+SchemaArchive::~SchemaArchive() {
+  if (!path_.empty()) unlink(path_.c_str());
+}
+
+Result<SchemaDump> SchemaArchive::Read(std::stop_token stop, Deadline deadline,
+                                       const PgPrograms& programs) const {
   SchemaDump dump;
-  TRY_ASSIGN(std::string all,
-             ReadChild(stop, deadline, programs.Command("pg_restore", {"--list", archive.path()})));
-  TRY_ASSIGN(std::set<int> known, ParseTocIds(all));
-  TRY_ASSIGN(
-      std::string before,
-      ReadChild(stop, deadline,
-                programs.Command("pg_restore", {"--list", "--section=pre-data", archive.path()})));
-  TRY_ASSIGN(dump.pre_data, ParseTocIds(before));
-  TRY_ASSIGN(std::string script,
-             ReadChild(stop, deadline,
-                       programs.Command("pg_restore", {"--verbose", "--no-tablespaces", "--file=-",
-                                                       archive.path()})));
-  TRY_ASSIGN(dump.script, SplitScript(script, known));
-  ForgetSlots(dump.script);
+  TRY_ASSIGN(dump.pre_data, ReadIds(stop, deadline, programs, {"--section=pre-data"}));
+  std::vector<RestoreItem> items;
+  TRY_ASSIGN(dump.script, Split(stop, deadline, programs, [&items](RestoreItem item) {
+               items.push_back(WithoutSlot(std::move(item)));
+             }));
+  dump.script.items = std::move(items);
   return dump;
+}
+
+Status SchemaArchive::ReadItems(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
+                                const ScriptSplitter::OnItem& on_item) const {
+  TRY(Split(stop, deadline, programs,
+            [&on_item](RestoreItem item) { on_item(WithoutSlot(std::move(item))); }));
+  return Ok();
+}
+
+Result<std::set<int>> SchemaArchive::ReadIds(std::stop_token stop, Deadline deadline,
+                                             const PgPrograms& programs,
+                                             std::vector<std::string> flags) const {
+  flags.insert(flags.begin(), "--list");
+  flags.push_back(path_);
+  TRY_ASSIGN(std::string listing,
+             ReadChild(stop, deadline, programs.Command("pg_restore", std::move(flags))));
+  return ParseTocIds(listing);
+}
+
+Result<RestoreScript> SchemaArchive::Split(std::stop_token stop, Deadline deadline,
+                                           const PgPrograms& programs,
+                                           ScriptSplitter::OnItem on_item) const {
+  TRY_ASSIGN(const std::set<int> known, ReadIds(stop, deadline, programs, {}));
+  ScriptSplitter splitter(known, std::move(on_item));
+  TRY(RunChild(stop, deadline,
+               programs.Command("pg_restore", {"--verbose", "--no-tablespaces", "--file=-", path_}),
+               [&splitter](std::string_view piece) {
+                 splitter.Take(piece);
+                 return Ok();
+               }));
+  return splitter.Finish();
+}
+
+Result<SchemaDump> DumpSchema(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
+                              const pg::ConnectOptions& connect, const std::string& snapshot,
+                              int lock_seconds_max) {
+  TRY_ASSIGN(SchemaArchive archive,
+             SchemaArchive::Dump(stop, deadline, programs, connect, snapshot, lock_seconds_max));
+  return archive.Read(stop, deadline, programs);
 }
 
 }  // namespace cutover::mover

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -202,24 +203,45 @@ Status Translate(std::stop_token stop, Side& source, Side& target, RestoreScript
   return Ok();
 }
 
+/// The source's structure as a whole, and the target's to be read entry by entry.
 struct Dumps {
   SchemaDump source;
-  SchemaDump target;
+  std::optional<SchemaArchive> target;
 };
 
-Result<Dumps> DumpBoth(std::stop_token stop, const PgPrograms& programs, Side& source, Side& target,
-                       const SchemaDump* known) {
-  auto dump = [stop, &programs](Side& side) {
-    return DumpSchema(stop, Deadline::Never(), programs, side.options(), side.snapshot());
-  };
+Status DumpBoth(std::stop_token stop, const PgPrograms& programs, Side& source, Side& target,
+                SchemaDump* known, Dumps& dumps) {
   auto [left, right] = Together(
       [&]() -> Result<SchemaDump> {
-        return known == nullptr ? dump(source) : Result<SchemaDump>(*known);
+        if (known != nullptr) return std::move(*known);
+        return DumpSchema(stop, Deadline::Never(), programs, source.options(), source.snapshot());
       },
-      [&] { return dump(target); });
+      [&] {
+        return SchemaArchive::Dump(stop, Deadline::Never(), programs, target.options(),
+                                   target.snapshot());
+      });
   TRY(left);
   TRY(right);
-  return Dumps{std::move(*left), std::move(*right)};
+  dumps.source = std::move(*left);
+  dumps.target.emplace(std::move(*right));
+  return Ok();
+}
+
+Status CompareStructures(std::stop_token stop, const PgPrograms& programs, const Dumps& dumps,
+                         const RoleNames& role_names, Report& report) {
+  StructureComparison comparison(dumps.source.script, report);
+  TRY(dumps.target->ReadItems(stop, Deadline::Never(), programs, [&](RestoreItem item) {
+    if (!role_names.empty()) {
+      // They only come out in quotes, as those of the source do.
+      RestoreScript alone;
+      alone.items.push_back(std::move(item));
+      RenameRoles({}, alone);
+      item = std::move(alone.items[0]);
+    }
+    comparison.Take(std::move(item));
+  }));
+  comparison.Finish();
+  return Ok();
 }
 
 }  // namespace
@@ -232,7 +254,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
   Dumps dumps;
   auto dump = [&](std::stop_token both) -> Status {
     TRY_ASSIGN(report.method.dump_version, programs.DumpVersion(both, Deadline::Never()));
-    TRY_ASSIGN(dumps, DumpBoth(both, programs, source, target, terms.known_structure));
+    TRY(DumpBoth(both, programs, source, target, terms.known_structure, dumps));
     return Ok();
   };
   Report found;  // Two threads must not add to one report.
@@ -245,14 +267,10 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
   };
   TRY(RunBoth(stop, dump, read));
   report.Merge(std::move(found));
-  if (!role_names.empty()) {
-    // Of the target they only come out in quotes, as those of the source do.
-    if (terms.known_structure == nullptr) RenameRoles(role_names, dumps.source.script);
-    RenameRoles({}, dumps.target.script);
-  }
+  if (!role_names.empty() && terms.known_structure == nullptr)
+    RenameRoles(role_names, dumps.source.script);
   TRY(Translate(stop, source, target, dumps.source.script));
-  CompareStructure(dumps.source.script, dumps.target.script, report);
-  return Ok();
+  return CompareStructures(stop, programs, dumps, role_names, report);
 }
 
 }  // namespace cutover::mover

@@ -20,7 +20,7 @@ struct CatalogTerms {
   const RoleNames* role_names = nullptr;
   /// What the source is known to have, and is not read again. Null: it is read.
   const LargeObjects* known_large_objects = nullptr;
-  const SchemaDump* known_structure = nullptr;
+  SchemaDump* known_structure = nullptr;  ///< Moved from: it is large, and nobody needs it after.
 };
 
 /// Compares everything of two databases that is not rows of tables: sequences, and at level Rows

@@ -9,48 +9,14 @@
 
 #include "mover/copy/table_copy.h"
 #include "mover/process/parallel.h"
+#include "mover/verify/table_key.h"
 
 namespace cutover::mover {
 namespace {
 
 using Values = std::vector<std::string>;
 
-constexpr char kFindKey[] = R"(
-SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (number, at)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-             WHERE k.at <= i.indnkeyatts ORDER BY k.at),
-       ARRAY(SELECT (a.attcollation <> 0)::text
-             FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (number, at)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-             WHERE k.at <= i.indnkeyatts ORDER BY k.at)
-FROM pg_catalog.pg_index i
-WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-  AND i.indexprs IS NULL
-  AND NOT EXISTS (SELECT FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS k (number, at)
-                  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-                  WHERE k.at <= i.indnkeyatts AND (NOT a.attnotnull OR a.attgenerated <> ''))
-ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1)";
-
 constexpr size_t kHashedColumnsMax = 200;  // Of a keyless table: they nest in one expression.
-
-std::string Join(const Values& items) {
-  std::string text;
-  for (const std::string& item : items) text += (text.empty() ? "" : ", ") + item;
-  return text;
-}
-
-/// The columns of a key, and how each is written in a comparison.
-struct Key {
-  Values columns;
-  Values expressions;
-
-  bool empty() const { return columns.empty(); }
-  /// "(a, b)"; a single one without parentheses would do as well.
-  std::string Row() const { return "(" + Join(expressions) + ")"; }
-  std::string Describe(const Values& values) const {
-    return "(" + Join(columns) + ")=(" + Join(values) + ")";
-  }
-};
 
 /// Keys from `from` to before `to`; without one of them the range is open at that end.
 struct Range {
@@ -62,24 +28,24 @@ struct Range {
 
   int64_t rows() const { return std::max(source.rows, target.rows); }
 
-  std::string Condition(const Key& key) const {
+  std::string Condition(const TableKey& key) const {
     std::string condition;
     auto add = [&](const char* how, const std::optional<Values>& bound) {
       if (!bound) return;
       Values literals;
       for (const std::string& value : *bound) literals.push_back(pg::QuoteLiteral(value));
-      condition +=
-          (condition.empty() ? "WHERE " : " AND ") + key.Row() + how + "(" + Join(literals) + ")";
+      condition += (condition.empty() ? "WHERE " : " AND ") + key.Row() + how + "(" +
+                   JoinNames(literals) + ")";
     };
     add(" >= ", from);
     add(" < ", to);
     return condition;
   }
 
-  std::string Describe(const Key& key) const {
+  std::string Describe(const TableKey& key) const {
     if (!from && !to) return "";
-    return "(" + Join(key.columns) + ")" + (from ? " from (" + Join(*from) + ")" : "") +
-           (to ? " to before (" + Join(*to) + ")" : "");
+    return "(" + JoinNames(key.columns) + ")" + (from ? " from (" + JoinNames(*from) + ")" : "") +
+           (to ? " to before (" + JoinNames(*to) + ")" : "");
   }
 };
 
@@ -106,7 +72,7 @@ class Localizer {
   }
 
   Status Run(const RowsSeen& source_rows, const RowsSeen& target_rows) {
-    TRY(FindKey());
+    TRY_ASSIGN(key_, FindTableKey(stop_, source_, table_.source.oid));
     Range whole;
     whole.source = source_rows;
     whole.target = target_rows;
@@ -122,18 +88,6 @@ class Localizer {
   }
 
  private:
-  Status FindKey() {
-    TRY_ASSIGN(pg::Rows rows,
-               source_.Query(stop_, Deadline::Never(), kFindKey, {table_.source.oid}));
-    if (rows.empty()) return Ok();
-    key_.columns = rows[0].TextArray(0);
-    const Values collated = rows[0].TextArray(1);
-    for (size_t i = 0; i < key_.columns.size(); ++i)
-      key_.expressions.push_back(pg::QuoteIdentifier(key_.columns[i]) +
-                                 (collated[i] == "true" ? " COLLATE pg_catalog.\"C\"" : ""));
-    return Ok();
-  }
-
   /// Depth first, so that the first places are narrowed down to rows before any bound is reached.
   Status Descend(Range range) {
     if (range.rows() <= terms_.rows_compared_max) return CompareRows(range);
@@ -176,14 +130,14 @@ class Localizer {
     Values texts;
     for (const std::string& column : key_.columns)
       texts.push_back(pg::QuoteIdentifier(column) + "::text");
-    const std::string order = Join(key_.expressions);
+    const std::string order = JoinNames(key_.expressions);
     const TablePlan& table = by_source ? table_.source : table_.target;
     ++queries_;
     TRY_ASSIGN(
         pg::Rows rows,
         (by_source ? source_ : target_)
             .Query(stop_, Deadline::Never(),
-                   "SELECT " + Join(texts) +
+                   "SELECT " + JoinNames(texts) +
                        " FROM (SELECT *, pg_catalog.row_number() OVER"
                        " (ORDER BY " +
                        order + ") AS \"cutover row\" FROM ONLY " + table.Qualified() + " " +
@@ -230,8 +184,8 @@ class Localizer {
     for (const std::string& column : table.columns) list.push_back(HashOf(column, "0"));
     TRY_ASSIGN(pg::Rows rows,
                connection.Query(stop_, Deadline::Never(),
-                                "SELECT " + Join(list) + " FROM ONLY " + table.Qualified() + " " +
-                                    range.Condition(key_)));
+                                "SELECT " + JoinNames(list) + " FROM ONLY " + table.Qualified() +
+                                    " " + range.Condition(key_)));
     RowsByKey by_key;
     const size_t keys = key_.columns.size();
     for (const pg::Row row : rows) {
@@ -330,7 +284,7 @@ class Localizer {
   const LocalizeTerms& terms_;
   Mismatch& mismatch_;
   CopyTerms copy_terms_;
-  Key key_;
+  TableKey key_;
   int queries_ = 0;
   int rows_named_ = 0;
 };

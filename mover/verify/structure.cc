@@ -2,7 +2,6 @@
 #include "mover/verify/structure.h"
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -79,20 +78,6 @@ std::pair<std::string, std::string> FirstDifference(const std::vector<std::strin
 
 std::string KindOf(const RestoreItem& item) { return IsGrants(item) ? "grants" : "structure"; }
 
-using ByKey = std::map<std::string, std::vector<const RestoreItem*>>;
-
-ByKey Index(const RestoreScript& script) {
-  ByKey items;
-  for (const RestoreItem& item : script.items) {
-    if (!IsExtension(item)) items[KeyOf(item)].push_back(&item);
-  }
-  // Several entries can share a key; by their text they pair up on both sides.
-  for (auto& [key, same] : items)
-    std::sort(same.begin(), same.end(),
-              [](const RestoreItem* a, const RestoreItem* b) { return a->sql < b->sql; });
-  return items;
-}
-
 bool Inherits(const RestoreItem& item) {
   return item.type == "TABLE" && item.sql.find("\nINHERITS (") != std::string::npos;
 }
@@ -131,28 +116,47 @@ void CompareItem(const RestoreItem& source, const RestoreItem& target, Report& r
 
 }  // namespace
 
-void CompareStructure(const RestoreScript& source, const RestoreScript& target, Report& report) {
-  const ByKey source_items = Index(source);
-  const ByKey target_items = Index(target);
-  static const std::vector<const RestoreItem*> kNone;
-  auto same_in = [](const ByKey& items, const std::string& key) -> const auto& {
-    auto found = items.find(key);
-    return found == items.end() ? kNone : found->second;
-  };
-  for (const auto& [key, ours] : source_items) {
-    const auto& theirs = same_in(target_items, key);
-    for (size_t i = 0; i < ours.size(); ++i) {
-      if (i < theirs.size())
-        CompareItem(*ours[i], *theirs[i], report);
+StructureComparison::StructureComparison(const RestoreScript& source, Report& report)
+    : report_(report) {
+  for (const RestoreItem& item : source.items)
+    if (!IsExtension(item)) entries_[KeyOf(item)].source.push_back(&item);
+}
+
+void StructureComparison::Take(RestoreItem target) {
+  if (IsExtension(target)) return;
+  Same& same = entries_[KeyOf(target)];
+  if (same.source.size() == 1 && !same.paired) {
+    same.paired = true;
+    CompareItem(*same.source[0], target, report_);
+  } else {
+    same.target.push_back(std::move(target));
+  }
+}
+
+void StructureComparison::Finish() {
+  for (auto& [key, same] : entries_) {
+    auto& [source, target, paired] = same;
+    if (paired) source.clear();
+    // Several entries can share a key; by their text they pair up on both sides.
+    std::sort(source.begin(), source.end(),
+              [](const RestoreItem* a, const RestoreItem* b) { return a->sql < b->sql; });
+    std::sort(target.begin(), target.end(),
+              [](const RestoreItem& a, const RestoreItem& b) { return a.sql < b.sql; });
+    for (size_t i = 0; i < std::max(source.size(), target.size()); ++i) {
+      if (i >= target.size())
+        report_.Add({source[i]->Describe(), KindOf(*source[i]), "present", "absent"});
+      else if (i >= source.size())
+        report_.Add({target[i].Describe(), KindOf(target[i]), "absent", "present"});
       else
-        report.Add({ours[i]->Describe(), KindOf(*ours[i]), "present", "absent"});
+        CompareItem(*source[i], target[i], report_);
     }
   }
-  for (const auto& [key, theirs] : target_items) {
-    const auto& ours = same_in(source_items, key);
-    for (size_t i = ours.size(); i < theirs.size(); ++i)
-      report.Add({theirs[i]->Describe(), KindOf(*theirs[i]), "absent", "present"});
-  }
+}
+
+void CompareStructure(const RestoreScript& source, const RestoreScript& target, Report& report) {
+  StructureComparison comparison(source, report);
+  for (const RestoreItem& item : target.items) comparison.Take(item);
+  comparison.Finish();
 }
 
 }  // namespace cutover::mover

@@ -115,7 +115,8 @@ class SideReader {
     Result<RowsSeen> seen = HashRows(stop, *connection, table, condition, copy_terms_);
     // Planning a query, unlike copying a table, looks at its indexes, and a function in one may
     // need the path that its author had.
-    if (seen || condition.empty() || !FailedByName(seen.error())) return seen;
+    const bool planned = !condition.empty() || !table.row_bytes_sql.empty();
+    if (seen || !planned || !FailedByName(seen.error())) return seen;
     TRY_ASSIGN(connection, side_.OpenLane(stop));
     TRY(connection->Exec(stop, Deadline::Never(), kUsualSearchPath));
     seen = HashRows(stop, *connection, table, condition, copy_terms_);

@@ -15,6 +15,7 @@
 #include "mover/process/parallel.h"
 #include "mover/process/side.h"
 #include "mover/verify/catalog.h"
+#include "mover/verify/copied_chunks.h"
 #include "mover/verify/state.h"
 #include "mover/verify/table_reader.h"
 #include "operator/base/clock.h"
@@ -26,6 +27,7 @@ namespace {
 constexpr auto kConnectTimeout = std::chrono::seconds(30);
 /// Tables of which it is said where they differ; of any more, only that they do.
 constexpr size_t kTablesLocalizedMax = 20;
+constexpr size_t kCopiedPlacesMax = 10;  ///< Chunks of a table that are reported.
 
 std::string Words(const RowsSeen& seen, VerificationLevel level) {
   const std::string rows = std::to_string(seen.rows) + " rows";
@@ -303,10 +305,31 @@ class Comparison {
     terms.encoding = source_.encoding();
     Localize(stop, source_, target_, pair, contents.source, contents.target, terms, mismatch);
     if (!known_) return;
+    Result<std::string> source = CompareWithLedger(stop, pair, mismatch);
     mismatch.note += (mismatch.note.empty() ? "" : "; ") +
-                     std::string(
-                         "the source was read once more to say where, and may have "
-                         "changed since it was copied");
+                     (source ? *source
+                             : "rows are compared with the source as it is now, since what was "
+                               "copied could not be looked up: " +
+                                   source.error().message);
+  }
+
+  /// Adds the copied chunks that differ. Returns what to know about the source.
+  Result<std::string> CompareWithLedger(std::stop_token stop, const TablePair& pair,
+                                        Mismatch& mismatch) {
+    if (ledger_.empty()) {
+      TRY_ASSIGN(pg::Connection lane, target_.OpenLane(stop));
+      TRY_ASSIGN(std::vector<Chunk> all,
+                 ReadChunks(stop, Deadline::Never(), lane, known_->migration_uid, known_->attempt));
+      for (Chunk& chunk : all) ledger_[chunk.table].push_back(std::move(chunk));
+    }
+    TRY_ASSIGN(CopiedChunks copied,
+               CompareCopiedChunks(stop, source_, target_, pair, ledger_[pair.source.Qualified()],
+                                   source_.encoding(), kCopiedPlacesMax));
+    mismatch.places.insert(mismatch.places.begin(), copied.places.begin(), copied.places.end());
+    return std::string(copied.changed_on_source == 0
+                           ? "the source still holds what was copied"
+                           : "the source has changed since it was copied, and rows are compared "
+                             "with it as it is now");
   }
 
   const PgPrograms& programs_;
@@ -319,6 +342,7 @@ class Comparison {
   TablePairs pairs_;
   Mutex mutex_;  ///< Lanes add to these, and to the report's totals, under it.
   int64_t compared_ = 0;
+  std::map<std::string, std::vector<Chunk>> ledger_;  ///< By table; read when one differs.
   std::vector<std::pair<size_t, TableContents>> different_ GUARDED_BY(mutex_);
   Status kept_;  ///< Whether the state file took what was proven.
   Report report_;

@@ -27,6 +27,9 @@ struct SourceFacts {
   std::map<std::string, RowsSeen> rows;  ///< By TablePlan::Qualified().
   LargeObjects large_objects;
   SchemaDump structure;
+  /// The copy's ledger on the target: by what was copied it is said where a table differs.
+  std::string migration_uid;
+  int attempt = 1;
 };
 
 struct VerifyOptions {
@@ -55,7 +58,8 @@ struct VerifyOptions {
 ///
 /// Rows of both sides and the structure are read at the same time, each side under one snapshot.
 /// Of tables that differ the report says where (mover/verify/localize.h), as far as the bound
-/// allows; of a source that was known by facts, where it differs as it is now.
+/// allows; of a source that was known by facts, the chunks that are not as they were copied
+/// (mover/verify/copied_chunks.h), and whether the source still holds what was copied.
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options, std::optional<SourceFacts> known,
                                Reporter& reporter);

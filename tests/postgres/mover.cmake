@@ -15,10 +15,13 @@ cutover_postgres_test(mover_majors_pg_test
   DEPS cutover::mover cutover::mover_test_tenant
   TIMEOUT 120)
 # Traps of docs/verification.md, each planted in a small database of its own.
-cutover_library(mover_test_move SOURCES traps/move.cc DEPS cutover::mover_test_tenant)
+cutover_library(mover_test_move SOURCES traps/move.cc traps/copying.cc DEPS cutover::mover_test_tenant)
 cutover_postgres_test(mover_traps_pg_test
-  SOURCES traps/catalog_traps_pg_test.cc traps/copy_traps_pg_test.cc
-          traps/indexes_traps_pg_test.cc
+  SOURCES traps/catalog_database_traps_pg_test.cc traps/catalog_objects_traps_pg_test.cc
+          traps/catalog_roles_traps_pg_test.cc traps/copy_session_traps_pg_test.cc
+          traps/copy_snapshot_traps_pg_test.cc traps/copy_tables_traps_pg_test.cc
+          traps/copy_values_traps_pg_test.cc traps/indexes_traps_pg_test.cc
+          mover_copied_chunks_pg_test.cc mover_wide_rows_pg_test.cc
   DEPS cutover::mover_test_move
   TIMEOUT 120)
 # Moves that are disturbed, by the program itself: killed, stopped, cut off, held, out of room.

@@ -219,6 +219,37 @@ TEST(Interruption, ALockThatIsNeverGrantedEndsTheCloneByNameOfTableAndHolder) {
   move.ExpectNothingLeft();
 }
 
+TEST(Interruption, ALockThatIsNeverGrantedEndsABackupByNameOfTableAndHolder) {
+  const SlowMove move;
+  pg::ConnectOptions as_locker = move.Source();
+  as_locker.application_name = "nightly-job";
+  pg::Connection locker = MustConnect(as_locker);
+  MustExec(locker, {"BEGIN", "LOCK TABLE public.part_3 IN ACCESS EXCLUSIVE MODE"});
+  const Program::Ended ended =
+      Program(CUTOVER_MOVER_BINARY,
+              {"--pg-bindir", Servers().bin_directory, "backup", "--source", move.SourceConninfo(),
+               "--directory", move.directory() + "/backup", "--max-lock-seconds", "1"},
+              move.Environment())
+          .Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitUnproven) << ended.errors;
+  EXPECT_THAT(ended.message(), HasSubstr("public.part_3"));
+  EXPECT_THAT(ended.message(), HasSubstr("nightly-job"));
+}
+
+TEST(Interruption, ACloneThatEndedLetsTheNextOneInAlthoughItsReporterLives) {
+  const SlowMove move;
+  CloneOptions options = move.Options();
+  std::stop_source stop;
+  options.on_copied = [&stop] { stop.request_stop(); };
+  Reporter of_the_first(Reporter::Output::kSilent);
+  ASSERT_FALSE(CloneDatabase(stop.get_token(), Programs(), options, of_the_first));
+  options.on_copied = nullptr;
+  Reporter of_the_next(Reporter::Output::kSilent);
+  auto copied = CloneDatabase({}, Programs(), options, of_the_next);
+  ASSERT_TRUE(copied) << copied.error().message;  // Otherwise "MoverBusy", after half a minute.
+  EXPECT_TRUE(copied->equal());
+}
+
 /// The tables that the mover reads just now, as its statements name them. The server may be done
 /// with sending one while its rows still wait to be taken.
 std::string TablesInCopy(const SlowMove& move) {

@@ -236,38 +236,6 @@ TEST_F(VerifyPlaces, AnIndexWithAFunctionThatNeedsASearchPathIsNoObstacle) {
   EXPECT_EQ(report.rows, 20000);
 }
 
-TEST_F(VerifyPlaces, ASourceThatWasHashedInPassingIsReadAgainToSayWhere) {
-  FillLedger();
-  pg::Connection source = MustConnect(options_.source);
-  auto tables = ReadTables({}, pg::testing::Soon(), source);
-  ASSERT_TRUE(tables);
-  CopyTerms terms;
-  terms.encoding = pg::testing::MustRead(source, "SHOW server_encoding")[0];
-  auto seen = HashRows({}, source, (*tables)[0], "", terms);
-  ASSERT_TRUE(seen) << seen.error().message;
-  auto structure = DumpSchema({}, Deadline::Never(), Programs(), options_.source, "");
-  ASSERT_TRUE(structure) << structure.error().message;
-  auto verify = [&] {
-    SourceFacts facts;
-    facts.rows[(*tables)[0].Qualified()] = *seen;
-    facts.structure = *structure;
-    Reporter silent(Reporter::Output::kSilent);
-    return VerifyDatabases({}, Programs(), options_, std::move(facts), silent);
-  };
-  auto equal = verify();
-  ASSERT_TRUE(equal) << equal.error().message;
-  EXPECT_TRUE(equal->equal()) << Describe(*equal);
-  EXPECT_TRUE(equal->method.source_from_stream);
-  Plant("DELETE FROM ledger WHERE id = 400000000000");
-  auto report = verify();
-  ASSERT_TRUE(report) << report.error().message;
-  ASSERT_EQ(report->mismatch_count, 1) << Describe(*report);
-  ASSERT_EQ(report->mismatches[0].places.size(), 1u);
-  EXPECT_THAT(report->mismatches[0].places[0].rows,
-              ElementsAre(RowDifference{"(id)=(400000000000)", "only on the source", {}}));
-  EXPECT_THAT(report->mismatches[0].note, HasSubstr("may have changed since it was copied"));
-}
-
 /// Runs with a file that keeps what was proven.
 class VerifyResumed : public VerifyPlaces {
  protected:

@@ -100,6 +100,8 @@ std::vector<std::string> SlowMove::CloneArguments(const std::vector<std::string>
   return arguments;
 }
 
+std::string SlowMove::SourceConninfo() const { return Conninfo(Source()); }
+
 std::vector<std::pair<std::string, std::string>> SlowMove::Environment() const {
   return {{kSourcePasswordVariable, source_.password},
           {kTargetPasswordVariable, target_.password},

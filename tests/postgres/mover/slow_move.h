@@ -37,6 +37,8 @@ class SlowMove {
 
   /// "clone" with all that it needs, and `more`.
   std::vector<std::string> CloneArguments(const std::vector<std::string>& more = {}) const;
+  /// The source as the program's --source takes it.
+  std::string SourceConninfo() const;
   std::vector<std::pair<std::string, std::string>> Environment() const;
   /// The same move as the program would see it, to be made within this process.
   CloneOptions Options() const;

@@ -119,6 +119,15 @@ TEST(IndexTraps, Trap45_ConstraintsThatWereNotProvenStayUnproven) {
   EXPECT_THAT(move.OnTarget("SELECT person FROM public.t"), ElementsAre("999"));
 }
 
+TEST(IndexTraps, Trap45_AChildThatTakesNullWhereItsParentDoesNotIsRefusedByName) {
+  Move move;
+  move.Plant({"CREATE TABLE parent (a int NOT NULL)", "CREATE TABLE child () INHERITS (parent)",
+              "ALTER TABLE child ALTER a DROP NOT NULL", "INSERT INTO child VALUES (NULL)"});
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("column public.child.a"), HasSubstr("public.parent"),
+                    HasSubstr("ALTER COLUMN \"a\" SET NOT NULL")));
+}
+
 TEST(IndexTraps, Trap45_AForeignKeyThatRowsViolateIsNamedAndNeverDropped) {
   Move move;
   move.Plant({"CREATE TABLE people (id int PRIMARY KEY)",

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string_view>
+
 namespace cutover::mover {
 namespace {
 
@@ -62,6 +65,23 @@ GRANT SELECT ON TABLE public.p TO tenant;
 \unrestrict AbC123
 
 )";
+
+TEST(RestoreScript, SplitsAlikeWhateverThePiecesItComesIn) {
+  const std::set<int> known = {216, 300, 3423};
+  auto whole = SplitScript(kScript, known);
+  ASSERT_TRUE(whole) << whole.error().message;
+  const std::string_view script = kScript;
+  for (size_t size = 1; size < 200; ++size) {
+    ScriptSplitter splitter(known);
+    for (size_t at = 0; at < script.size(); at += size) splitter.Take(script.substr(at, size));
+    auto split = splitter.Finish();
+    ASSERT_TRUE(split) << size;
+    EXPECT_EQ(split->preamble, whole->preamble) << size;
+    ASSERT_EQ(split->items.size(), whole->items.size()) << size;
+    for (size_t i = 0; i < whole->items.size(); ++i)
+      EXPECT_EQ(split->items[i].sql, whole->items[i].sql) << size;
+  }
+}
 
 TEST(RestoreScript, SplitsAtItsAnnouncements) {
   auto split = SplitScript(kScript, {216, 300, 3423});

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traps 9–18 and 21 of docs/verification.md: objects that are neither tables nor indexes. Each case
+// plants one, moves it, and looks at the target by SQL of its own.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "tests/postgres/traps/move.h"
+
+namespace cutover::mover::testing {
+namespace {
+
+using pg::QuoteIdentifier;
+using pg::QuoteLiteral;
+using pg::testing::MustConnect;
+using pg::testing::MustExec;
+using pg::testing::Servers;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr char kThisDatabase[] = " FROM pg_database WHERE datname = current_database()";
+
+// PostgreSQL 17 ships neither old_snapshot nor adminpack any more.
+TEST(CatalogTraps, Trap09_AnExtensionThatTheTargetLacksIsRefusedUnlessAccepted) {
+  Move move;
+  move.Plant({"CREATE EXTENSION old_snapshot", "CREATE EXTENSION adminpack"});
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("extension old_snapshot"), HasSubstr("extension adminpack"),
+                    HasSubstr("DROP EXTENSION")));
+  move.options.accept = {"extension old_snapshot"};
+  EXPECT_THAT(move.MustBeRefused(), Not(HasSubstr("old_snapshot")));
+  move.options.accept = {"extension old_snapshot", "extension adminpack"};
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT extname FROM pg_extension"), ElementsAre("plpgsql"));
+}
+
+TEST(CatalogTraps, Trap09_AMissingExtensionThatSomethingNeedsCannotBeAccepted) {
+  Move move;
+  move.Plant({"CREATE EXTENSION old_snapshot",
+              "CREATE VIEW v AS SELECT * FROM pg_old_snapshot_time_mapping()"});
+  move.options.accept = {"extension old_snapshot"};
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("view public.v"), HasSubstr("this cannot be accepted")));
+}
+
+TEST(CatalogTraps, Trap09_ExtensionsKeepTheirVersionSchemaAndOwner) {
+  Move move;
+  const std::string owner = move.Role();
+  move.Plant({"GRANT CREATE ON DATABASE " + move.quoted() + " TO " + QuoteIdentifier(owner),
+              "CREATE SCHEMA ext AUTHORIZATION " + QuoteIdentifier(owner),
+              "SET ROLE " + QuoteIdentifier(owner),
+              "CREATE EXTENSION pg_trgm WITH SCHEMA ext VERSION '1.5'", "RESET ROLE",
+              "CREATE EXTENSION pg_stat_statements WITH SCHEMA ext VERSION '1.9'",
+              "CREATE TABLE t (a text)", "CREATE INDEX t_a ON t USING gin (a ext.gin_trgm_ops)"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws(' ', extname, extversion, extnamespace::regnamespace,"
+      " extowner::regrole) FROM pg_extension ORDER BY 1");
+  // Lent for the moment of creating only.
+  move.ExpectSame(std::string("SELECT datacl::text") + kThisDatabase);
+}
+
+/// Writes an extension into a directory of the server's machine by the server's own hands.
+void WriteExtension(pg::Connection& server, const std::string& directory) {
+  const std::string control = "comment = 'config'\ndefault_version = '1'\nrelocatable = false\n";
+  const std::string script =
+      "CREATE TABLE @extschema@.a_child (id int PRIMARY KEY, parent int, ours boolean);\n"
+      "CREATE TABLE @extschema@.z_parent (id int PRIMARY KEY, ours boolean);\n"
+      "INSERT INTO @extschema@.z_parent VALUES (0, true);\n"
+      "INSERT INTO @extschema@.a_child VALUES (0, 0, true);\n"
+      "ALTER TABLE @extschema@.a_child ADD FOREIGN KEY (parent) REFERENCES @extschema@.z_parent;\n"
+      "SELECT pg_catalog.pg_extension_config_dump('@extschema@.a_child', 'WHERE NOT ours');\n"
+      "SELECT pg_catalog.pg_extension_config_dump('@extschema@.z_parent', 'WHERE NOT ours');\n";
+  auto write = [&](const std::string& file, const std::string& text) {
+    MustExec(server, {"COPY (SELECT string_to_table(" + QuoteLiteral(text) +
+                      ", E'\\n')) TO PROGRAM 'mkdir -p " + directory + "/extension && cat > " +
+                      directory + "/extension/" + file + "'"});
+  };
+  write("trap_config.control", control);
+  write("trap_config--1.sql", script);
+}
+
+TEST(CatalogTraps, Trap10_ConfigurationRowsComeInOrderOfTheirKeysAndWithoutTheExtensionsOwn) {
+  const pg::ConnectOptions server = Servers().OfMajor(18);
+  const std::string directory = "/tmp/" + pg::testing::UniqueName("ext");
+  pg::Connection admin = MustConnect(server);
+  WriteExtension(admin, directory);
+  MustExec(admin, {"ALTER SYSTEM SET extension_control_path = '$system:" + directory + "'",
+                   "SELECT pg_reload_conf()"});
+  {
+    Move move(server, server);
+    // A session that began right after the reload may not have seen it yet.
+    while (move.OnSource("SELECT name FROM pg_available_extensions WHERE name = 'trap_config'")
+               .empty()) {
+    }
+    move.Plant(
+        {"CREATE EXTENSION trap_config",
+         "INSERT INTO z_parent SELECT i, false FROM generate_series(1, 500) i",
+         // The child is bigger, and first by name: both orders would be wrong.
+         "INSERT INTO a_child SELECT i, 1 + i % 500, false FROM generate_series(1, 20000) i"});
+    move.MustArrive();
+    EXPECT_THAT(move.OnTarget("SELECT count(*) || ' ' || sum(parent) FROM public.a_child"),
+                ElementsAre(move.OnSource("SELECT count(*) || ' ' || sum(parent)"
+                                          " FROM public.a_child")[0]));
+    move.ExpectSame("SELECT count(*) FROM public.z_parent");
+    move.ExpectSame(
+        "SELECT extconfig::regclass[]::text || extcondition::text FROM pg_extension"
+        " WHERE extname = 'trap_config'");
+  }
+  MustExec(admin, {"ALTER SYSTEM RESET extension_control_path", "SELECT pg_reload_conf()",
+                   "COPY (SELECT 1) TO PROGRAM 'rm -r " + directory + "'"});
+}
+
+TEST(CatalogTraps, Trap11_ACommentOnAnExtensionArrives) {
+  Move move;
+  move.Plant({"CREATE EXTENSION unaccent", "COMMENT ON EXTENSION unaccent IS 'without ''accents'''",
+              "COMMENT ON EXTENSION plpgsql IS NULL"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT extname || ' ' || coalesce(obj_description(oid, 'pg_extension'), 'none')"
+      " FROM pg_extension ORDER BY 1");
+}
+
+/// Extensions that cannot be installed here, as the catalog shows them.
+std::string FakeExtension(const std::string& name) {
+  return "INSERT INTO pg_extension VALUES ((SELECT max(oid::bigint) + 77777 FROM pg_extension),"
+         " '" +
+         name + "', 10, 'public'::regnamespace, false, '1.0', NULL, NULL)";
+}
+
+TEST(CatalogTraps, Trap12_JobsOfPgCronAreRefusedUnlessAccepted) {
+  Move move;
+  move.Plant({FakeExtension("pg_cron"), "CREATE TABLE t (a int)"});
+  EXPECT_THAT(move.MustBeRefused(), AllOf(HasSubstr("extension pg_cron"), HasSubstr("cron.job")));
+  move.options.accept = {"extension pg_cron"};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("extension pg_cron")));
+  EXPECT_THAT(move.OnTarget("SELECT extname FROM pg_extension"), ElementsAre("plpgsql"));
+}
+
+TEST(CatalogTraps, Trap13_TimescaleAndCitusAreRefusedByName) {
+  for (const char* name : {"timescaledb", "citus"}) {
+    Move move;
+    move.Plant({FakeExtension(name)});
+    EXPECT_THAT(move.MustBeRefused(),
+                AllOf(HasSubstr(std::string("extension ") + name), HasSubstr("own means")));
+  }
+}
+
+TEST(CatalogTraps, Trap14_EventTriggersComeAsTheyWereAndDoNotFireMeanwhile) {
+  Move move;
+  move.Plant({"CREATE TABLE fired (at timestamptz DEFAULT now())",
+              "CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS"
+              " 'BEGIN INSERT INTO public.fired DEFAULT VALUES; END'",
+              "CREATE EVENT TRIGGER a_on ON ddl_command_end EXECUTE FUNCTION tell()",
+              "CREATE EVENT TRIGGER b_tagged ON sql_drop WHEN TAG IN ('DROP TABLE')"
+              " EXECUTE FUNCTION tell()",
+              "CREATE EVENT TRIGGER c_off ON ddl_command_start EXECUTE FUNCTION tell()",
+              "ALTER EVENT TRIGGER b_tagged ENABLE ALWAYS", "ALTER EVENT TRIGGER c_off DISABLE",
+              "COMMENT ON EVENT TRIGGER a_on IS 'on'", "TRUNCATE fired"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws(' ', evtname, evtevent, evtenabled, evttags,"
+      " obj_description(oid, 'pg_event_trigger')) FROM pg_event_trigger ORDER BY 1");
+  EXPECT_THAT(move.OnTarget("SELECT at FROM public.fired"), IsEmpty());
+}
+
+TEST(CatalogTraps, Trap14_WithoutSuperuserAnEventTriggerIsRefusedUnlessAccepted) {
+  PlainAdmin admin(Servers().target, "CREATEDB CREATEROLE");
+  Move move;
+  const std::string owner = move.Role();
+  move.Plant({"CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+              "ALTER FUNCTION tell() OWNER TO " + QuoteIdentifier(owner),
+              "CREATE EVENT TRIGGER tell ON ddl_command_end EXECUTE FUNCTION tell()",
+              "COMMENT ON EVENT TRIGGER tell IS 'tells'",
+              "ALTER DATABASE " + move.quoted() + " OWNER TO " + QuoteIdentifier(owner)});
+  move.WriteAs(admin);
+  move.options.role_names = {{Servers().source.user, admin.name()}};
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr("EVENT TRIGGER tell"));
+  move.options.accept = {"EVENT TRIGGER tell"};
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT evtname FROM pg_event_trigger"), IsEmpty());
+}
+
+TEST(CatalogTraps, Trap15_ForeignServersAndUserMappingsComeWithPasswordsAndWithoutRows) {
+  Move move;
+  const std::string user = move.Role();
+  move.Plant({"CREATE EXTENSION postgres_fdw",
+              "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw"
+              " OPTIONS (host 'far.invalid', port '6432', dbname 'd')",
+              "CREATE USER MAPPING FOR " + QuoteIdentifier(user) +
+                  " SERVER far OPTIONS (user 'u', password 'pass\"''word')",
+              "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'anybody')",
+              "GRANT USAGE ON FOREIGN SERVER far TO " + QuoteIdentifier(user),
+              "CREATE FOREIGN TABLE rows_far_away (a int OPTIONS (column_name 'z')) SERVER far"
+              " OPTIONS (table_name 'q', schema_name 's')",
+              "CREATE FOREIGN DATA WRAPPER bare OPTIONS (x 'y')",
+              "CREATE SERVER bare TYPE 'kind' VERSION '7' FOREIGN DATA WRAPPER bare"});
+  // far.invalid answers nobody: whoever read its rows would fail.
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("far.invalid")));
+  auto sorted = [](const std::string& options) {
+    return "(SELECT array_agg(o ORDER BY o)::text FROM unnest(" + options + ") o)";
+  };
+  move.ExpectSame("SELECT concat_ws(' ', srvname, srvtype, srvversion, srvacl, " +
+                  sorted("srvoptions") + ") FROM pg_foreign_server ORDER BY 1");
+  move.ExpectSame("SELECT concat_ws(' ', srvname, usename, " + sorted("umoptions") +
+                  ") FROM pg_user_mappings ORDER BY 1");
+  move.ExpectSame("SELECT ftrelid::regclass || " + sorted("ftoptions") + " FROM pg_foreign_table");
+  move.ExpectSame(
+      "SELECT attfdwoptions::text FROM pg_attribute WHERE attrelid ="
+      " 'public.rows_far_away'::regclass AND attname = 'a'");
+}
+
+TEST(CatalogTraps, Trap15_OptionsOfAUserMappingThatCannotBeReadAreRefused) {
+  PlainAdmin reader(Servers().source, "", {"GRANT pg_read_all_data TO %s"});
+  Move move;
+  const std::string user = move.Role();
+  move.Plant({"CREATE EXTENSION postgres_fdw",
+              "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw",
+              "CREATE USER MAPPING FOR " + QuoteIdentifier(user) +
+                  " SERVER far OPTIONS (user 'u', password 'p')",
+              "ALTER SERVER far OWNER TO " + QuoteIdentifier(user),
+              "ALTER DATABASE " + move.quoted() + " OWNER TO " + QuoteIdentifier(user)});
+  move.options.source = reader.As(move.Source());
+  const std::string object = "USER MAPPING " + user + " SERVER far";
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr(object));
+  move.options.accept = {object};
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT usename FROM pg_user_mappings"), IsEmpty());
+}
+
+TEST(CatalogTraps, Trap16_PublicationsComeWithFiltersAndColumns) {
+  Move move;
+  move.Plant({"CREATE TABLE t (id int PRIMARY KEY, a text, b text)", "CREATE SCHEMA s",
+              "CREATE TABLE s.u (id int)",
+              "CREATE PUBLICATION a_part FOR TABLE t (id, a) WHERE (id > 3 AND a <> 'x')"
+              " WITH (publish = 'insert, update')",
+              "CREATE PUBLICATION everything FOR ALL TABLES WITH (publish_via_partition_root)",
+              "CREATE PUBLICATION whole_schema FOR TABLES IN SCHEMA s",
+              "COMMENT ON PUBLICATION a_part IS 'some of it'"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws(' ', pubname, puballtables, pubinsert, pubupdate, pubdelete,"
+      " pubtruncate, pubviaroot, obj_description(oid)) FROM pg_publication ORDER BY 1");
+  move.ExpectSame(
+      "SELECT concat_ws(' ', pubname, schemaname, tablename, attnames, rowfilter)"
+      " FROM pg_publication_tables ORDER BY 1");
+  move.ExpectSame("SELECT pnnspid::regnamespace FROM pg_publication_namespace");
+}
+
+TEST(CatalogTraps, Trap16_SubscriptionsComeDisabledAndCannotTakeTheSourcesSlotAway) {
+  Move move;
+  move.Plant(
+      {"CREATE SUBSCRIPTION news CONNECTION 'host=127.0.0.1 dbname=nowhere password=secret'"
+       " PUBLICATION a, b WITH (connect = false, slot_name = 'the_slot', binary = true)",
+       "COMMENT ON SUBSCRIPTION news IS 'slot_name = ''the_slot'''"});
+  EXPECT_THAT(move.MustArrive().warnings,
+              Contains(AllOf(HasSubstr("subscription news"), HasSubstr("the_slot"))));
+  move.ExpectSame(
+      "SELECT concat_ws(' ', subname, subconninfo, subpublications, subbinary,"
+      " obj_description(s.oid, 'pg_subscription')) FROM pg_subscription s JOIN"
+      " pg_database d ON d.oid = subdbid AND datname = current_database()");
+  EXPECT_THAT(move.OnTarget("SELECT subenabled::text || (subslotname IS NULL) FROM pg_subscription"
+                            " JOIN pg_database d ON d.oid = subdbid AND datname ="
+                            " current_database()"),
+              ElementsAre("falsetrue"));
+}
+
+TEST(CatalogTraps, Trap17_CommentsAndStatisticsObjectsArrive) {
+  Move move;
+  move.Plant({"CREATE TABLE t (a int PRIMARY KEY, b text, c text DEFAULT 'x' CHECK (c <> ''))",
+              "CREATE FUNCTION f(int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+              "CREATE TYPE pair AS (x int, y int)",
+              "CREATE DOMAIN d AS int CHECK (VALUE > 0)",
+              "CREATE STATISTICS st (ndistinct, dependencies) ON a, b FROM t",
+              "ALTER STATISTICS st SET STATISTICS 55",
+              "CREATE STATISTICS by_expression ON lower(b), (a + 1) FROM t",
+              "COMMENT ON TABLE t IS 'table'",
+              "COMMENT ON COLUMN t.b IS E'two\\nlines'",
+              "COMMENT ON CONSTRAINT t_c_check ON t IS 'check'",
+              "COMMENT ON INDEX t_pkey IS 'key'",
+              "COMMENT ON FUNCTION f(int) IS 'function'",
+              "COMMENT ON TYPE pair IS 'type'",
+              "COMMENT ON COLUMN pair.x IS 'field'",
+              "COMMENT ON DOMAIN d IS 'domain'",
+              "COMMENT ON STATISTICS st IS 'statistics'",
+              "SELECT lo_from_bytea(4711, 'x')",
+              "COMMENT ON LARGE OBJECT 4711 IS 'large'",
+              "CREATE CAST (text AS int4range) WITH INOUT AS ASSIGNMENT",
+              "COMMENT ON CAST (text AS int4range) IS 'cast'"});
+  move.MustArrive();
+  // Comments by the objects' names; 16384 is where objects begin that initdb did not make.
+  move.ExpectSame(
+      "SELECT pg_describe_object(classoid, objoid, objsubid) || ': ' || description"
+      " FROM pg_description WHERE objoid >= 16384 OR classoid ="
+      " 'pg_largeobject'::regclass ORDER BY 1");
+  move.ExpectSame(
+      "SELECT pg_get_statisticsobjdef(oid) || ' ' || coalesce((to_jsonb(s) ->>"
+      " 'stxstattarget')::int, -1) FROM pg_statistic_ext s ORDER BY 1");
+}
+
+TEST(CatalogTraps, Trap17_ASecurityLabelWithoutItsProviderIsRefusedUnlessAccepted) {
+  Move move;
+  // No provider of labels can be had here: the rows are what one would have written.
+  move.Plant({"CREATE TABLE t (a int)",
+              "INSERT INTO pg_seclabel VALUES ('t'::regclass, 'pg_class'::regclass, 0, 'guard',"
+              " 'secret'), ('t'::regclass, 'pg_class'::regclass, 1, 'guard', 'more; secret')",
+              "INSERT INTO pg_shseclabel SELECT oid, 'pg_database'::regclass, 'guard', 'whole'"
+              " FROM pg_database WHERE datname = current_database()"});
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("security labels of guard"), HasSubstr("shared_preload_libraries")));
+  move.options.accept = {"security labels of guard"};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("guard")));
+  EXPECT_THAT(move.OnTarget("SELECT label FROM pg_seclabel"), IsEmpty());
+  move.Plant({"DELETE FROM pg_shseclabel WHERE provider = 'guard'"});
+}
+
+TEST(CatalogTraps, Trap18_ClientProgramsOlderThanTheSourceAreRefused) {
+  Move move(Servers().target, Servers().target);
+  Reporter silent(Reporter::Output::kSilent);
+  Result<Report> report =
+      CloneDatabase({}, PgPrograms::In("/usr/lib/postgresql/15/bin"), move.options, silent);
+  ASSERT_FALSE(report);
+  EXPECT_THAT(report.error().message, AllOf(HasSubstr("15"), HasSubstr("17")));
+  EXPECT_EQ(report.error().disposition, Disposition::kTerminal);
+}
+
+TEST(CatalogTraps, Trap18_TextThatLooksLikePsqlsCommandsIsOnlyText) {
+  Move move;
+  move.Plant(
+      {"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT '\n\\restrict abc\n"
+       "--\n-- TOC entry 1 (class 0 OID 0)\n-- Name: x; Type: TABLE; Schema: -; Owner: -\n--\n"
+       "\\unrestrict abc\n' $$",
+       "COMMENT ON FUNCTION f() IS E'\n\\\\connect nowhere\n\\\\.\n'"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT public.f() || prosrc || obj_description(oid) FROM pg_proc"
+      " WHERE proname = 'f'");
+}
+
+TEST(CatalogTraps, Trap21_NamesWithQuotesNewlinesAndSixtyThreeBytesArrive) {
+  Move move;
+  const std::string role = move.Role("", "o\"d;d -- \n; Owner: x");
+  const std::string longest(63, 'x');
+  const std::string wild = QuoteIdentifier("ta\"b\nle; Type: TABLE; Schema: s; Owner: o");
+  const std::string schema = QuoteIdentifier("sche.ma'\"\n--");
+  std::string arguments, columns;
+  for (int i = 0; i < 90; ++i) {
+    const std::string name = "argument_of_a_function_with_very_many_" + std::to_string(i);
+    arguments += (i == 0 ? "" : ", ") + QuoteIdentifier(name) + " pg_catalog.timestamptz";
+  }
+  move.Plant({"CREATE SCHEMA " + schema + " AUTHORIZATION " + QuoteIdentifier(role),
+              "CREATE TABLE " + schema + "." + wild + " (\"a\"\"b\nc\" int PRIMARY KEY, \"" +
+                  longest + "\" text)",
+              "INSERT INTO " + schema + "." + wild + " VALUES (1, 'one')",
+              "ALTER TABLE " + schema + "." + wild + " OWNER TO " + QuoteIdentifier(role),
+              "CREATE INDEX \"i\nx\" ON " + schema + "." + wild + " (\"" + longest + "\")",
+              "GRANT SELECT (\"a\"\"b\nc\") ON " + schema + "." + wild + " TO PUBLIC",
+              "CREATE TABLE \"" + longest + "\" (\"SELECT\" int)",
+              "INSERT INTO \"" + longest + "\" VALUES (7)",
+              "CREATE FUNCTION f(" + arguments + ") RETURNS int LANGUAGE sql AS 'SELECT 1'",
+              "COMMENT ON SCHEMA " + schema + " IS E'a\\nb'",
+              "CREATE SEQUENCE " + schema + ".\"s q\n\"",
+              "SELECT nextval('" + schema.substr(0, 8) + "''" + schema.substr(9) + ".\"s q\n\"')"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws('|', n.nspname, c.relname, c.relkind, c.relowner::regrole,"
+      " array_agg(a.attname || coalesce(a.attacl::text, '') ORDER BY a.attnum))"
+      " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_attribute a"
+      " ON attrelid = c.oid AND attnum > 0 WHERE c.oid >= 16384 AND nspname !~ '^pg_'"
+      " GROUP BY nspname, relname, relkind, relowner ORDER BY 1");
+  move.ExpectSame("SELECT count(*) FROM " + schema + "." + wild);
+  move.ExpectSame("SELECT pg_get_function_arguments(oid) FROM pg_proc WHERE proname = 'f'");
+}
+
+}  // namespace
+}  // namespace cutover::mover::testing
