@@ -90,6 +90,15 @@ void ReadBackup(FieldReader fields, TenantMigrationSpec& spec) {
     fields.Fail("claimName", "must be set, since backup.mode is Required");
 }
 
+void ReadCopy(FieldReader fields, TenantMigrationSpec& spec) {
+  spec.copy_jobs = fields.Count("jobs", spec.copy_jobs);
+  spec.copy_rate_mebibytes_per_second_max =
+      fields.Count("maxRateMebibytesPerSecond", spec.copy_rate_mebibytes_per_second_max);
+  spec.copy_throttle_query = fields.String("throttleQuery");
+  spec.copy_exclude_tables = fields.Strings("excludeTables");
+  spec.copy_accept = fields.Strings("accept");
+}
+
 void ReadCutover(FieldReader fields, TenantMigrationSpec& spec) {
   spec.approval = fields.Enum("approval", kApprovalNames, spec.approval);
   FieldReader window = fields.Object("window");
@@ -108,7 +117,7 @@ TenantMigrationSpec ReadSpec(FieldReader fields) {
   spec.target_server_name = fields.RequiredObject("target").RequiredString("serverName");
   fields.Expect("strategy", "Offline", "Offline is the only strategy of this version");
   ReadBackup(fields.RequiredObject("backup"), spec);
-  spec.copy_jobs = fields.Object("copy").Count("jobs", spec.copy_jobs);
+  ReadCopy(fields.Object("copy"), spec);
   spec.verification_level =
       fields.Object("verification").Enum("level", kVerificationLevelNames, spec.verification_level);
   ReadCutover(fields.Object("cutover"), spec);

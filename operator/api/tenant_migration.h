@@ -103,6 +103,11 @@ struct TenantMigrationSpec {
   BackupMode backup_mode = BackupMode::kRequired;
   std::string backup_claim_name;  ///< PersistentVolumeClaim in the migration's namespace.
   int copy_jobs = 2;
+  /// These two may change while the copy runs.
+  int copy_rate_mebibytes_per_second_max = 0;    ///< 0: no limit.
+  std::string copy_throttle_query;               ///< Empty: none.
+  std::vector<std::string> copy_exclude_tables;  ///< "schema.table": structure comes, rows do not.
+  std::vector<std::string> copy_accept;  ///< Objects that may stay behind, as they are refused.
   VerificationLevel verification_level = VerificationLevel::kRows;
   Approval approval = Approval::kAutomatic;
   std::optional<WallTime> window_start;  ///< Both or neither of the two.

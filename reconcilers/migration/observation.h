@@ -97,6 +97,8 @@ struct JobFacts {
   bool succeeded = false;
   bool failed = false;
   std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.
+  /// A running copy was ordered to be as fast as the migration's spec says by now.
+  bool order_current = true;
 };
 
 struct CopyProgress {

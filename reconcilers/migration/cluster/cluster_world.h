@@ -78,6 +78,7 @@ class ClusterWorld final : public World {
   Status PerformOnSource(const Call& call, Intent intent);
   Status PerformOnTarget(const Call& call, Intent intent);
   Status RecordLedger(const Call& call);
+  Status ForgetLedger(const Call& call);
   Status CreateBackupJob(const Call& call);
   Status CreateCopyJob(const Call& call);
   Status RaiseTargetEpoch(const Call& call, DatabaseSide& target);

@@ -28,6 +28,11 @@ mover::Endpoint EndpointOf(const pg::ConnectOptions& options, const char* ca_key
   return endpoint;
 }
 
+// One for each migration: a copy that was rolled back keeps its own while another move is on.
+std::string PlacementFinalizer(const api::TenantMigration& migration) {
+  return "cutover.dev/move-" + migration.meta.uid;
+}
+
 }  // namespace
 
 Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
@@ -44,8 +49,7 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
     case Intent::kRecordLedger:
       return RecordLedger(call);
     case Intent::kDeleteLedger:
-      ledger_.reset();
-      return DeleteLedger(stop, deadline, client, context_.config.namespace_name, migration);
+      return ForgetLedger(call);
     case Intent::kEnsureMaintenancePage:
       return wiring::EnsureMaintenancePage(
           stop, deadline, client, migration,
@@ -100,8 +104,26 @@ Status ClusterWorld::RecordLedger(const Call& call) {
   TRY_ASSIGN(ledger.workloads, wiring::RecordWorkloads(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.routes, wiring::RecordRoutes(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.wiring, wiring::RecordWiring(stop, deadline, WiringAccess(), placement));
-  return WriteLedgerOnce(stop, deadline, context_.client, context_.config.namespace_name, migration,
-                         ledger);
+  TRY(WriteLedgerOnce(stop, deadline, context_.client, context_.config.namespace_name, migration,
+                      ledger));
+  // Deleted in mid-move it would take its own Service along, and with it the way to either side.
+  // The ledger first: with it goes this, so none is left where no ledger is.
+  TRY(kube::EnsureFinalizer(stop, deadline, context_.client, kube::kDatabasePlacement, key,
+                            placement.meta.uid, PlacementFinalizer(migration)));
+  return Ok();
+}
+
+Status ClusterWorld::ForgetLedger(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(auto ledger, ReadLedger(call));
+  if (ledger) {
+    const Json& metadata = ledger->placement["metadata"];
+    TRY(kube::RemoveFinalizer(stop, deadline, context_.client, kube::kDatabasePlacement,
+                              {migration.meta.namespace_name, metadata["name"].AsString()},
+                              metadata["uid"].AsString(), PlacementFinalizer(migration)));
+  }
+  ledger_.reset();
+  return DeleteLedger(stop, deadline, context_.client, context_.config.namespace_name, migration);
 }
 
 // As the tenant's own role, in the tenant's namespace, where the volume and the password are.
@@ -154,11 +176,7 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.spec.epoch = context_.config.epoch();
   job.spec.source = EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt");
   job.spec.target = EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt");
-  job.spec.jobs = call.migration.spec.copy_jobs;
-  job.spec.verification_level =
-      call.migration.spec.verification_level == api::VerificationLevel::kRows
-          ? mover::VerificationLevel::kRows
-          : mover::VerificationLevel::kCounts;
+  OrderCopy(call.migration.spec, job.spec);
   job.namespace_name = context_.config.namespace_name;
   job.source_password = {source_server.spec.admin_secret_name, "password"};
   job.target_password = {target_server.spec.admin_secret_name, "password"};

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "operator/base/log.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
@@ -99,6 +101,11 @@ Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, Dat
     return TerminalError("DatabaseNotFound", "database " + source->database() + " is gone");
   TRY_ASSIGN(pg::Connection * beside, target.Beside(stop, deadline));
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, *beside));
+  // One that was accepted to be another is used as it is there.
+  std::erase_if(roles.roles, [&](const pg::Role& role) {
+    const std::vector<std::string>& accept = migration.spec.copy_accept;
+    return std::find(accept.begin(), accept.end(), "role " + role.name) != accept.end();
+  });
   TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid));
   TRY(transaction.Commit(stop, deadline));
   return pg::CreateTargetDatabase(stop, deadline, target.admin(), *properties, claim);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/cluster/jobs.h"
 
+#include <algorithm>
+
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
 
@@ -111,6 +113,19 @@ Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Cli
   return Sentence(words);
 }
 
+/// Whether a running copy was ordered to be as fast as the migration says by now. One whose order
+/// is gone, or cannot be read, shall get it again.
+Result<bool> OrderIsCurrent(std::stop_token stop, Deadline deadline, kube::Client& client,
+                            const kube::Key& name, const api::TenantMigration& migration) {
+  TRY_ASSIGN(auto object, client.Get(stop, deadline, kube::kConfigMap, name));
+  auto json = Json::Parse(object ? object->At({"data", "spec.json"}).AsString() : "");
+  auto order = json ? mover::DecodeJobSpec(*json) : tl::make_unexpected(json.error());
+  if (!order) return false;
+  mover::JobSpec wanted = *order;
+  OrderCopy(migration.spec, wanted);
+  return wanted == *order;
+}
+
 bool HasCondition(const Json& job, std::string_view type) {
   for (const Json& condition : job.At({"status", "conditions"}).Items())
     if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
@@ -119,6 +134,22 @@ bool HasCondition(const Json& job, std::string_view type) {
 }
 
 }  // namespace
+
+void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order) {
+  order.jobs = migration.copy_jobs;
+  order.verification_level = migration.verification_level == api::VerificationLevel::kRows
+                                 ? mover::VerificationLevel::kRows
+                                 : mover::VerificationLevel::kCounts;
+  order.max_rate_mebibytes_per_second = migration.copy_rate_mebibytes_per_second_max;
+  order.throttle_query = migration.copy_throttle_query;
+  order.exclude_tables = migration.copy_exclude_tables;
+  order.accept = migration.copy_accept;
+  for (const std::string& table : migration.copy_exclude_tables) {
+    const std::string rows = "rows of " + table;
+    if (std::find(order.accept.begin(), order.accept.end(), rows) == order.accept.end())
+      order.accept.push_back(rows);
+  }
+}
 
 std::string JobName(const api::TenantMigration& migration, mover::JobKind kind) {
   return "cutover-" + KindName(kind) + "-" + migration.meta.uid.substr(0, 8) + "-" +
@@ -189,6 +220,9 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     facts.failed = HasCondition(job, "Failed");
     if (facts.succeeded || facts.failed) {
       TRY_ASSIGN(facts.message, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
+    } else if (kind == mover::JobKind::kClone) {
+      TRY_ASSIGN(facts.order_current,
+                 OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
     }
   }
   return facts;

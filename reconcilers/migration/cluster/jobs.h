@@ -38,8 +38,13 @@ inline constexpr char kOrderPath[] = "/etc/cutover";
 /// "cutover-copy-<8 of uid>-<attempt>" and "cutover-backup-…".
 std::string JobName(const api::TenantMigration& migration, mover::JobKind kind);
 
+/// What a copy's order takes from the migration's spec. The rows of excluded tables are accepted to
+/// be missing: the backup has them, and the source keeps them.
+void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order);
+
 /// Order first, then the Job, both idempotent: a Job that exists is left alone, since a second
-/// mover of one attempt must not start.
+/// mover of one attempt must not start; it reads
+/// its order's throttle again and again, so that this is also how that is changed.
 Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                       const OperatorConfig& config, const api::TenantMigration& migration,
                       const MoverJob& job);

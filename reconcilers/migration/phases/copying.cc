@@ -25,6 +25,8 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
                                         ? "the copy Job ended without a result: see its pod's log"
                                         : seen.copy_job->message);
+  if (!seen.copy_job->order_current)
+    return Plan::Do(Intent::kCreateCopyJob, "changing how fast is copied");
   // Users wait while this runs, so the result is looked for more often than progress is recorded.
   return Plan::Wait(std::chrono::milliseconds(500),
                     seen.copy_progress.known() && *seen.copy_progress

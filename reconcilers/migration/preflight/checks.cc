@@ -208,6 +208,7 @@ constexpr PreflightCheck kChecks[] = {
     {"extensions", "the target has every extension of the database", ExtensionsAreAvailable},
     {"roles", "no other role of the same name is on the target", RolesDoNotClash},
     {"tenant-login", "the tenant's role and password open the database", TenantCanLogIn},
+    {"copy", "the copy can be throttled and leave out tables as ordered", CopyCanBeDoneAsOrdered},
     {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp},
     {"workloads", "every workload of the placement exists", WorkloadsExist},
     {"routes", "every route of the placement exists and leads to its workload", RoutesExist},

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "postgres/connection.h"
 #include "postgres/roles.h"
 #include "reconcilers/migration/preflight/findings.h"
@@ -22,6 +24,24 @@ std::string TargetOf(const PreflightFacts& facts) {
 // "run on DatabaseServer x: STATEMENT"
 std::string Run(const std::string& server, const std::string& statement) {
   return "run on " + server + ": " + statement;
+}
+
+/// Whether the migration's author has said that this may stay behind. Objects are named as the
+/// mover names them, which refuses them, too: mover/plan/obstacles.h.
+bool IsAccepted(const PreflightFacts& facts, const std::string& object) {
+  const std::vector<std::string>& accept = facts.migration.spec.copy_accept;
+  return std::find(accept.begin(), accept.end(), object) != accept.end();
+}
+
+/// Blocking, unless it was accepted.
+void AddWaivable(const PreflightFacts& facts, const char* reason, const std::string& object,
+                 const std::string& why, const std::string& remedy, Findings& findings) {
+  if (IsAccepted(facts, object))
+    findings.push_back({Severity::kWarning, reason, why + ", as accepted"});
+  else
+    findings.push_back({Severity::kBlocking, reason,
+                        why + ": " + remedy + ", or create a new TenantMigration with \"" + object +
+                            "\" in copy.accept"});
 }
 
 void AddMissingPrivileges(const pg::ServerFacts& server, const std::string& admin,
@@ -154,11 +174,12 @@ Findings ExtensionsAreAvailable(const PreflightFacts& facts) {
   for (const pg::Extension& extension : facts.source->database.extensions) {
     auto available = facts.target->extensions.find(extension.name);
     if (available == facts.target->extensions.end()) {
-      findings.push_back({Severity::kBlocking, "ExtensionMissing",
-                          "extension " + extension.name + " " + extension.version +
-                              " is not available on " + TargetOf(facts) +
-                              ": install the package that brings it there, or drop it from " +
-                              DatabaseOf(facts) + " if nothing uses it"});
+      AddWaivable(facts, "ExtensionMissing", "extension " + extension.name,
+                  "extension " + extension.name + " " + extension.version +
+                      " is not available on " + TargetOf(facts),
+                  "install the package that brings it there, or drop it from " + DatabaseOf(facts) +
+                      " if nothing uses it",
+                  findings);
       continue;
     }
     const auto& versions = available->second.versions;
@@ -182,17 +203,53 @@ Findings RolesDoNotClash(const PreflightFacts& facts) {
       case pg::RoleVerdict::kCreate:
       case pg::RoleVerdict::kSame:
         break;
+      case pg::RoleVerdict::kPredefinedGroup:
+        break;  // Below, group by group.
       case pg::RoleVerdict::kClash:
-        findings.push_back({Severity::kBlocking, "RoleClash",
-                            "role " + role.role + " on " + TargetOf(facts) + ": " + role.message});
+        AddWaivable(facts, "RoleClash", "role " + role.role,
+                    "role " + role.role + " of " + TargetOf(facts) + " is another one",
+                    role.message, findings);
         break;
       case pg::RoleVerdict::kSuperuser:
-      case pg::RoleVerdict::kPredefinedGroup:
         findings.push_back(
             {Severity::kWarning, "RoleNotCopied", "role " + role.role + ": " + role.message});
         break;
     }
   }
+  for (const pg::Membership& membership : source->memberships) {
+    if (!membership.group.starts_with("pg_")) continue;
+    AddWaivable(facts, "RoleNotCopied",
+                "membership of " + membership.member + " in " + membership.group,
+                "role " + membership.member + " is a member of " + membership.group +
+                    ", which reaches beyond its database and is not given on the target",
+                "end it (" +
+                    Run(SourceOf(facts), "REVOKE " + membership.group + " FROM " +
+                                             pg::QuoteIdentifier(membership.member)) +
+                    ")",
+                findings);
+  }
+  return findings;
+}
+
+Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings)) return findings;
+  if (!facts.source->unknown_excluded_tables.empty())
+    findings.push_back({Severity::kHopeless, "ExcludedTableNotFound",
+                        DatabaseOf(facts) + " has no table " +
+                            List(facts.source->unknown_excluded_tables) +
+                            ", which copy.excludeTables names: create a new TenantMigration with "
+                            "names of tables as schema.table"});
+  if (!facts.source->throttle_problem.empty())
+    findings.push_back({Severity::kBlocking, "ThrottleQueryFailed",
+                        "copy.throttleQuery cannot be asked on " + SourceOf(facts) + ": " +
+                            facts.source->throttle_problem + ": correct it, or take it away"});
+  const std::vector<std::string>& excluded = facts.migration.spec.copy_exclude_tables;
+  if (!excluded.empty())
+    findings.push_back({Severity::kWarning, "RowsStayBehind",
+                        "the rows of " + List(excluded) +
+                            " are not copied: they stay on the source, and in the backup if there "
+                            "is one"});
   return findings;
 }
 
@@ -245,9 +302,15 @@ Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
   if (!triggers.empty())
     warn("EventTriggers",
          "event triggers do not fire while the schema is restored: " + List(triggers));
-  if (!database.tablespaces.empty())
-    warn("TablespacesDropped", "everything lands in the target's default tablespace instead of " +
-                                   List(database.tablespaces));
+  for (const std::string& tablespace : database.tablespaces)
+    AddWaivable(facts, "TablespacesDropped", "tablespace " + tablespace,
+                "what lies in tablespace " + tablespace + " lands in the target's default one",
+                "move it (" +
+                    Run(SourceOf(facts), "ALTER TABLE ALL IN TABLESPACE " +
+                                             pg::QuoteIdentifier(tablespace) +
+                                             " SET TABLESPACE pg_default") +
+                    ")",
+                findings);
   if (database.oldest_transaction_age_seconds > kLongTransactionSeconds)
     warn("LongTransaction", "a transaction has been open for more than " +
                                 std::to_string(kLongTransactionSeconds) +

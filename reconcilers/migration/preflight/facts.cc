@@ -58,6 +58,33 @@ Result<std::vector<std::string>> ReadUnfenceable(const Gathering& g, pg::Connect
   return names;
 }
 
+Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Connection& connection) {
+  TRY_ASSIGN(pg::Rows rows,
+             connection.Query(g.stop, g.Part(),
+                              "SELECT wanted FROM pg_catalog.unnest($1::text[]) AS wanted "
+                              "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
+                              "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+                              "WHERE c.relkind = 'r' AND n.nspname || '.' || c.relname = wanted) "
+                              "ORDER BY 1",
+                              {g.inputs.migration.spec.copy_exclude_tables}));
+  std::vector<std::string> names;
+  for (pg::Row row : rows) names.push_back(row.Text(0));
+  return names;
+}
+
+/// Asked once, as the copy will ask it every second.
+Result<std::string> FindThrottleProblem(const Gathering& g, pg::Connection& connection) {
+  const std::string& query = g.inputs.migration.spec.copy_throttle_query;
+  if (query.empty()) return std::string();
+  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(g.stop, g.Part(), connection));
+  TRY(transaction.Exec(g.stop, g.Part(), "SET TRANSACTION READ ONLY"));
+  auto answer = transaction.Query(g.stop, g.Part(), query);
+  if (!answer && answer.error().disposition != Disposition::kTerminal)
+    return tl::make_unexpected(std::move(answer).error());
+  TRY(transaction.Rollback(g.stop, g.Part()));
+  return answer ? std::string() : answer.error().message;
+}
+
 Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   SourceFacts facts;
   const std::string& owner = g.inputs.placement.spec.owner;
@@ -65,6 +92,8 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.server, pg::ProbeServer(g.stop, g.Part(), connection));
   TRY_ASSIGN(facts.database, pg::ObserveDatabase(g.stop, g.Part(), connection));
   facts.roles = pg::ReadReferencedRoles(g.stop, g.Part(), connection);
+  TRY_ASSIGN(facts.unknown_excluded_tables, ReadUnknownTables(g, connection));
+  TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));
   const std::string& held_by = facts.database.properties.access.owner;
   TRY_ASSIGN(facts.unfenceable_roles, ReadUnfenceable(g, connection, {held_by, owner}));
   TRY_ASSIGN(pg::Rows member,

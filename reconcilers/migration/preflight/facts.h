@@ -40,7 +40,9 @@ struct SourceFacts {
   /// Superusers and the operator's own role, as far as the database's owner or the placement's
   /// owner is one of them or a member: whoever may act as such a role cannot be fenced.
   std::vector<std::string> unfenceable_roles;
-  Fact<pg::RoleSet> roles;  ///< That the database cannot do without.
+  Fact<pg::RoleSet> roles;                           ///< That the database cannot do without.
+  std::vector<std::string> unknown_excluded_tables;  ///< Of spec.copy.excludeTables.
+  std::string throttle_problem;  ///< Why spec.copy.throttleQuery cannot be asked, or empty.
 };
 
 /// The server that the tenant shall move to.

@@ -58,6 +58,8 @@ TEST(Crds, AMigrationIsFixedOnceItExistsButForSuspend) {
        {R"({"spec":{"placementRef":{"name":"other"}}})",
         R"({"spec":{"target":{"serverName":"x"}}})", R"({"spec":{"backup":{"claimName":"x"}}})",
         R"({"spec":{"copy":{"jobs":3}}})", R"({"spec":{"copy":null}})",
+        R"({"spec":{"copy":{"accept":["role bob"]}}})",
+        R"({"spec":{"copy":{"excludeTables":["public.log"]}}})",
         R"({"spec":{"verification":{"level":"Rows"}}})",
         R"({"spec":{"cutover":{"approval":"Automatic"}}})",
         R"({"spec":{"cutover":{"window":null}}})", R"({"spec":{"checks":null}})",
@@ -68,6 +70,9 @@ TEST(Crds, AMigrationIsFixedOnceItExistsButForSuspend) {
     EXPECT_THAT(answer.message(), HasSubstr("create a new TenantMigration")) << change;
   }
   for (const char* change : {R"({"spec":{"suspend":false}})", R"({"spec":{"suspend":true}})",
+                             R"({"spec":{"copy":{"maxRateMebibytesPerSecond":10}}})",
+                             R"({"spec":{"copy":{"throttleQuery":"SELECT false"}}})",
+                             R"({"spec":{"copy":{"throttleQuery":null}}})",
                              R"({"metadata":{"annotations":{"cutover.dev/approve":"1"}}})",
                              R"({"metadata":{"finalizers":["cutover.dev/undo"]}})",
                              R"({"metadata":{"finalizers":null}})"}) {

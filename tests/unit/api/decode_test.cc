@@ -97,6 +97,12 @@ TEST(Decode, AMigrationIsReadWhole) {
   ASSERT_TRUE(migration) << migration.error().message;
   const TenantMigrationSpec& spec = migration->spec;
   EXPECT_EQ(spec.backup_claim_name, "acme-backup");
+  EXPECT_EQ(spec.copy_jobs, 4);
+  EXPECT_EQ(spec.copy_rate_mebibytes_per_second_max, 50);
+  EXPECT_EQ(spec.copy_throttle_query, "SELECT count(*) > 100 FROM pg_stat_activity");
+  EXPECT_EQ(spec.copy_exclude_tables, std::vector<std::string>{"public.bus_log"});
+  EXPECT_EQ(spec.copy_accept,
+            (std::vector<std::string>{"rows of public.bus_log", "tablespace fast"}));
   EXPECT_EQ(spec.approval, Approval::kManual);
   EXPECT_EQ(spec.window_end, ParseTime("2026-11-22T00:00:00.5Z"));
   ASSERT_EQ(spec.checks.size(), 2u);

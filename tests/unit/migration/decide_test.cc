@@ -260,6 +260,22 @@ TEST(Bounds, AClosedPhaseThatHangsIsGivenUpAndACopyIsNot) {
   EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.guard);
 }
 
+// --- copying -------------------------------------------------------------------------------------
+
+TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_result = std::optional<CopyResult>();
+  JobFacts job;
+  job.exists = true;
+  job.order_current = false;
+  seen.copy_job = job;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.effect, Intent::kCreateCopyJob);
+  job.order_current = true;
+  seen.copy_job = job;
+  EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.effect);
+}
+
 // --- deletion ------------------------------------------------------------------------------------
 
 Plan Deleting(Phase phase) {

@@ -219,6 +219,39 @@ const std::vector<Case>& Cases() {
            s.database.extensions.push_back({"postgis", "3.3.2", "p"});
          });
        }},
+      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
+         });
+         f.migration.spec.copy_accept = {"extension postgis"};
+       }},
+      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE pg_monitor FROM \"acme_owner\"",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             roles.memberships.push_back({"pg_monitor", "acme_owner"});
+           });
+         });
+       }},
+      {"roles", "RoleNotCopied", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             roles.memberships.push_back({"pg_monitor", "acme_owner"});
+           });
+         });
+         f.migration.spec.copy_accept = {"membership of acme_owner in pg_monitor"};
+       }},
+      {"roles", "RoleClash", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) {
+           pg::RoleSet roles;
+           roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
+           t.roles = roles;
+         });
+         f.migration.spec.copy_accept = {"role acme_owner"};
+       }},
       {"extensions", "ExtensionVersion", Severity::kWarning, "1.1 instead of 9.9",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.extensions[0].version = "9.9"; });
@@ -300,9 +333,26 @@ const std::vector<Case>& Cases() {
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.foreign_tables = {"public.remote"}; });
        }},
-      {"leftovers", "TablespacesDropped", Severity::kWarning, "fast_disk",
+      {"leftovers", "TablespacesDropped", Severity::kBlocking,
+       "\"tablespace fast_disk\" in copy.accept",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+       }},
+      {"leftovers", "TablespacesDropped", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+         f.migration.spec.copy_accept = {"tablespace fast_disk"};
+       }},
+      {"copy", "ExcludedTableNotFound", Severity::kHopeless, "public.no_such",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.unknown_excluded_tables = {"public.no_such"}; });
+       }},
+      {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
+       [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
+      {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
+       [](auto& f) {
+         ChangeSource(
+             f, [](SourceFacts& s) { s.throttle_problem = "relation \"load\" does not exist"; });
        }},
       {"leftovers", "PublicationsLoseSubscribers", Severity::kWarning, "changes",
        [](auto& f) {
