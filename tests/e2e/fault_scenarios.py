@@ -176,6 +176,8 @@ def strike(case):
         ended = time.time()
         if (case.fault, case.end) == (fault_table.VANISHED, "GoneMoved"):
             faults.decide_for_the_target(move)
+        elif case.fault == fault_table.PLACEMENT:
+            faults.place_again(move)
         check(case, move, sampler, home)
         print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
               f"{sampler.closed_seconds():.1f} s, {len(move.acknowledged)} writes acknowledged")
