@@ -104,8 +104,9 @@ class Running:
     """One process of a contender; what it says, as it says it."""
 
     def __init__(self, command):
-        self.process = subprocess.Popen([str(part) for part in command], text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+        self.process = subprocess.Popen(
+            [str(part) for part in command], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL)  # fmt: skip
         self._said = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 

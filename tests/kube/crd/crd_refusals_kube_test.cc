@@ -165,25 +165,6 @@ TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {
         "there would be nowhere to write to"},
        {R"({"spec":{"backup":{"mode":"Skip"}}})", "remove backup.claimName",
         "somebody who names a claim believes in a backup"},
-       {R"({"spec":{"copy":{"jobs":17}}})", "less than or equal to 16",
-        "the source would be overrun with connections"},
-       {R"({"spec":{"copy":{"jobs":0}}})", "greater than or equal to 1", "nothing would be copied"},
-       {R"({"spec":{"copy":{"excludeTables":["a"]}}})", "spec.copy.excludeTables[0]",
-        "nobody knows in which schema it is"},
-       {R"({"spec":{"copy":{"excludeTables":["public.a","public.a"]}}})", "Duplicate value",
-        "one of two equal entries is a slip"},
-       {R"({"spec":{"backup":{"mode":"Skip","claimName":null},"copy":{"excludeTables":["public.a"],)"
-        R"("accept":["rows of public.b"]}}})",
-        "the rows of excluded tables would be nowhere: set backup.mode to Required",
-        "they would be lost without anybody having said so"},
-       {R"({"spec":{"copy":{"excludeTables":["public.a"]}}})",
-        "stays on the source alone: set source.reclaimPolicy to Retain",
-        "the last rows would be dropped with the source"},
-       {R"({"spec":{"copy":{"maxRateMebibytesPerSecond":-1}}})", "maxRateMebibytesPerSecond",
-        "nothing would be read"},
-       {R"({"spec":{"copy":{"throttleQuery":""}}})", "spec.copy.throttleQuery",
-        "an empty query is a slip"},
-       {R"({"spec":{"copy":{"accept":[""]}}})", "spec.copy.accept[0]", "it would accept nothing"},
        {R"({"spec":{"verification":{"level":"None"}}})", R"(supported values: "Counts", "Rows")",
         "nothing switches unverified"},
        {R"({"spec":{"cutover":{"window":{"end":null}}}})",
@@ -217,6 +198,30 @@ TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {
        {R"({"spec":{"suspend":"yes"}})", "spec.suspend", "a migration would run that should not"},
        {R"({"spec":{"cutover":{"maintenancePage":{"retryAfterSeconds":0}}}})", "retryAfterSeconds",
         "every browser would come back at once"}});
+}
+
+TEST(CrdRefusals, NonsenseAboutACopyIsRefusedInASentence) {
+  ExpectRefusals(
+      kube::kTenantMigration, "tenant_migration.yaml",
+      {{R"({"spec":{"copy":{"jobs":17}}})", "less than or equal to 16",
+        "the source would be overrun with connections"},
+       {R"({"spec":{"copy":{"jobs":0}}})", "greater than or equal to 1", "nothing would be copied"},
+       {R"({"spec":{"copy":{"excludeTables":["a"]}}})", "spec.copy.excludeTables[0]",
+        "nobody knows in which schema it is"},
+       {R"({"spec":{"copy":{"excludeTables":["public.a","public.a"]}}})", "Duplicate value",
+        "one of two equal entries is a slip"},
+       {R"({"spec":{"backup":{"mode":"Skip","claimName":null},"copy":{"excludeTables":["public.a"],)"
+        R"("accept":["rows of public.b"]}}})",
+        "the rows of excluded tables would be nowhere: set backup.mode to Required",
+        "they would be lost without anybody having said so"},
+       {R"({"spec":{"copy":{"excludeTables":["public.a"]}}})",
+        "stays on the source alone: set source.reclaimPolicy to Retain",
+        "the last rows would be dropped with the source"},
+       {R"({"spec":{"copy":{"maxRateMebibytesPerSecond":-1}}})", "maxRateMebibytesPerSecond",
+        "nothing would be read"},
+       {R"({"spec":{"copy":{"throttleQuery":""}}})", "spec.copy.throttleQuery",
+        "an empty query is a slip"},
+       {R"({"spec":{"copy":{"accept":[""]}}})", "spec.copy.accept[0]", "it would accept nothing"}});
 }
 
 TEST(CrdRefusals, NonsenseAboutChecksIsRefusedInASentence) {

@@ -121,8 +121,67 @@ struct Case {
   std::function<void(PreflightFacts&)> change;
 };
 
-const std::vector<Case>& Cases() {
-  static const std::vector<Case> cases = {
+// What spec.copy leaves behind or waives.
+std::vector<Case> CasesOfCopy() {
+  return {
+      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
+         });
+         f.migration.spec.copy_accept = {"extension postgis"};
+       }},
+      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE pg_monitor FROM \"acme_owner\"",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             roles.memberships.push_back({"pg_monitor", "acme_owner"});
+           });
+         });
+       }},
+      {"roles", "RoleNotCopied", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             roles.memberships.push_back({"pg_monitor", "acme_owner"});
+           });
+         });
+         f.migration.spec.copy_accept = {"membership of acme_owner in pg_monitor"};
+       }},
+      {"roles", "RoleClash", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) {
+           pg::RoleSet roles;
+           roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
+           t.roles = roles;
+         });
+         f.migration.spec.copy_accept = {"role acme_owner"};
+       }},
+      {"leftovers", "TablespacesDropped", Severity::kBlocking,
+       "\"tablespace fast_disk\" in copy.accept",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+       }},
+      {"leftovers", "TablespacesDropped", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+         f.migration.spec.copy_accept = {"tablespace fast_disk"};
+       }},
+      {"copy", "ExcludedTableNotFound", Severity::kHopeless, "public.no_such",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.unknown_excluded_tables = {"public.no_such"}; });
+       }},
+      {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
+       [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
+      {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
+       [](auto& f) {
+         ChangeSource(
+             f, [](SourceFacts& s) { s.throttle_problem = "relation \"load\" does not exist"; });
+       }}};
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases = {
       {"source-server", "ServerNotFound", Severity::kBlocking, "create it",
        [](auto& f) { f.source_server = std::optional<api::DatabaseServer>(); }},
       {"source-server", "ServerNotReady", Severity::kBlocking, "not been probed",
@@ -219,39 +278,6 @@ const std::vector<Case>& Cases() {
            s.database.extensions.push_back({"postgis", "3.3.2", "p"});
          });
        }},
-      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
-         });
-         f.migration.spec.copy_accept = {"extension postgis"};
-       }},
-      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE pg_monitor FROM \"acme_owner\"",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
-             roles.memberships.push_back({"pg_monitor", "acme_owner"});
-           });
-         });
-       }},
-      {"roles", "RoleNotCopied", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
-             roles.memberships.push_back({"pg_monitor", "acme_owner"});
-           });
-         });
-         f.migration.spec.copy_accept = {"membership of acme_owner in pg_monitor"};
-       }},
-      {"roles", "RoleClash", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeTarget(f, [](TargetFacts& t) {
-           pg::RoleSet roles;
-           roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
-           t.roles = roles;
-         });
-         f.migration.spec.copy_accept = {"role acme_owner"};
-       }},
       {"extensions", "ExtensionVersion", Severity::kWarning, "1.1 instead of 9.9",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.extensions[0].version = "9.9"; });
@@ -333,27 +359,6 @@ const std::vector<Case>& Cases() {
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.foreign_tables = {"public.remote"}; });
        }},
-      {"leftovers", "TablespacesDropped", Severity::kBlocking,
-       "\"tablespace fast_disk\" in copy.accept",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
-       }},
-      {"leftovers", "TablespacesDropped", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
-         f.migration.spec.copy_accept = {"tablespace fast_disk"};
-       }},
-      {"copy", "ExcludedTableNotFound", Severity::kHopeless, "public.no_such",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.unknown_excluded_tables = {"public.no_such"}; });
-       }},
-      {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
-       [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
-      {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
-       [](auto& f) {
-         ChangeSource(
-             f, [](SourceFacts& s) { s.throttle_problem = "relation \"load\" does not exist"; });
-       }},
       {"leftovers", "PublicationsLoseSubscribers", Severity::kWarning, "changes",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.database.publications = {"changes"}; });
@@ -363,6 +368,7 @@ const std::vector<Case>& Cases() {
          ChangeSource(f, [](SourceFacts& s) { s.database.oldest_transaction_age_seconds = 301; });
        }},
   };
+  for (Case& of_copy : CasesOfCopy()) cases.push_back(std::move(of_copy));
   return cases;
 }
 
