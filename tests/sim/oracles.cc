@@ -106,6 +106,7 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   if (to == Phase::kCompleted && from != to && !target_verified_)
     Fail("completed without a verified target");
   phase_ = event.after->deleted ? std::nullopt : std::optional(to);
+  is_deleting_ = !event.after->deleted && kube::IsDeleting(event.after->object);
   bool is_new = visited_.insert(to).second;
   auto command = itinerary_.on_phase.find(to);
   if (is_new && command != itinerary_.on_phase.end()) commands_.push_back(command->second);

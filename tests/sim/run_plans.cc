@@ -108,7 +108,7 @@ RunPlan RandomPlan(uint64_t seed) {
   int effects = ReferenceOf(*plan.itinerary).effects;
   for (uint64_t left = 1 + random() % 3; left > 0; --left) {
     Fault fault;
-    fault.kind = kAllFaults[random() % std::size(kAllFaults)];
+    fault.kind = kSurvivedFaults[random() % std::size(kSurvivedFaults)];
     fault.at = static_cast<int>(random() % static_cast<uint64_t>(effects + 5));
     fault.lasts = milliseconds(1'000 + random() % 120'000);
     fault.rival_effects = static_cast<int>(random() % 30);

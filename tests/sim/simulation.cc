@@ -186,7 +186,7 @@ bool Simulation::IsQuiet() const {
 
 bool Simulation::HasEnded() const {
   bool at_end = !phase_ || migration::IsEnd(*phase_);
-  return at_end && IsQuiet();
+  return at_end && !is_deleting_ && IsQuiet();
 }
 
 RunResult Simulation::Run() {
