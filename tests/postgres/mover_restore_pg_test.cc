@@ -32,23 +32,24 @@ TEST(Restore, AForeignKeyThatIsCaughtInADeadlockIsAddedAgain) {
   pg::Connection target = MustConnect(database.Options());
   pg::Connection other = MustConnect(database.Options());
   pg::Connection watcher = MustConnect(database.Options());
-  MustExec(target,
-           {"CREATE TABLE a (id int PRIMARY KEY, b int)", "CREATE TABLE b (id int PRIMARY KEY)",
-            "SET deadlock_timeout TO '50ms'"});  // So that it is the one to give way.
+  MustExec(target, {"CREATE TABLE public.a (id int PRIMARY KEY, b int)",
+                    "CREATE TABLE public.b (id int PRIMARY KEY)",
+                    "SET deadlock_timeout TO '50ms'"});  // So that it is the one to give way.
   const int pid = std::stoi(MustRead(target, "SELECT pg_backend_pid()").front());
   MustExec(other, {"SET deadlock_timeout TO '1h'"});
-  MustExec(other, {"BEGIN", "LOCK TABLE b IN SHARE MODE"});
+  MustExec(other, {"BEGIN", "LOCK TABLE public.b IN SHARE MODE"});
 
   RestoreItem item;
   item.type = "FK CONSTRAINT";
   item.name = "a a_b_fkey";
   ForeignKeyPlan key;
   key.item = &item;
-  key.sql = "ALTER TABLE a ADD CONSTRAINT a_b_fkey FOREIGN KEY (b) REFERENCES b (id);\n";
+  key.sql =
+      "ALTER TABLE public.a ADD CONSTRAINT a_b_fkey FOREIGN KEY (b) REFERENCES public.b (id);\n";
   Status added;
   std::thread adding([&] { added = AddForeignKey({}, target, key); });
   WaitUntilBlocked(watcher, pid);
-  Status locked = other.Exec({}, Soon(), "LOCK TABLE a IN ACCESS EXCLUSIVE MODE");
+  Status locked = other.Exec({}, Soon(), "LOCK TABLE public.a IN ACCESS EXCLUSIVE MODE");
   MustExec(other, {"COMMIT"});
   adding.join();
 
