@@ -85,7 +85,7 @@ CASES = [
     Case(CUT, "Opening", "Completed"),
     Case(FULL, "Copying", "Failed"),
     Case(TENANT_SECRET, "AwaitingCutover", "Failed"),
-    Case(TENANT_SECRET, "Copying", "Completed"),
+    Case(TENANT_SECRET, "Copying", "RolledBack"),
     Case(ADMIN_SECRET, "Copying", "Completed"),
     Case(PLACEMENT, "Copying", "Completed"),
     Case(PLACEMENT, "Smoke", "Completed"),
