@@ -68,7 +68,7 @@ class Names : public ::testing::TestWithParam<std::string> {
       pg::Connection connection = MustConnect(*server);
       const std::string quoted = pg::QuoteIdentifier(name_);
       MustExec(connection, {"DROP DATABASE IF EXISTS " + quoted + " WITH (FORCE)"});
-      EXPECT_TRUE(pg::DropCreatedRoles({}, Soon(), connection, "uid-names"));
+      EXPECT_TRUE(pg::DropCreatedRoles({}, Soon(), connection, uid_));
       MustExec(connection, {"DROP ROLE IF EXISTS " + quoted});
     }
   }
@@ -80,6 +80,7 @@ class Names : public ::testing::TestWithParam<std::string> {
   }
 
   std::string name_;
+  const std::string uid_ = UniqueName("uid");
 };
 
 INSTANTIATE_TEST_SUITE_P(Odd, Names,
@@ -90,8 +91,8 @@ INSTANTIATE_TEST_SUITE_P(Odd, Names,
 
 TEST_P(Names, GoThroughAWholeCutover) {
   using pg::ControlState;
-  pg::Claim at_source{"uid-names", 1, pg::Side::kSource};
-  pg::Claim at_target{"uid-names", 1, pg::Side::kTarget};
+  pg::Claim at_source{uid_, 1, pg::Side::kSource};
+  pg::Claim at_target{uid_, 1, pg::Side::kTarget};
   ASSERT_TRUE(LogIn(Servers().source));
   pg::Connection source = MustConnect(Servers().source.WithDatabase(name_));
   auto properties = pg::FindDatabase({}, Soon(), source, name_);
@@ -107,7 +108,7 @@ TEST_P(Names, GoThroughAWholeCutover) {
   pg::Connection beside = MustConnect(Servers().target);
   auto transaction = pg::Transaction::Begin({}, Soon(), beside);
   ASSERT_TRUE(transaction);
-  Status created = pg::CreateRoles({}, Soon(), *transaction, *roles, "uid-names");
+  Status created = pg::CreateRoles({}, Soon(), *transaction, *roles, uid_);
   ASSERT_TRUE(created) << created.error().message;
   ASSERT_TRUE(transaction->Commit({}, Soon()));
   Status made = pg::CreateTargetDatabase({}, Soon(), Servers().target, **properties, at_target);

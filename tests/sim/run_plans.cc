@@ -44,7 +44,7 @@ std::string FailuresOf(const RunPlan& plan, const RunResult& result) {
     text = CompareEnds(result, ReferenceOf(*plan.itinerary));
   if (text.empty()) return text;
   return text + "\n  replay: CUTOVER_SIM_REPLAY='" + Describe(plan) +
-         "' sim_test --gtest_filter=SimulatedMigration.Replay";
+         "' sim_cluster_test --gtest_filter=SimulatedMigration.IsReplayedFromOneLine";
 }
 
 int64_t Number(const std::string& text) {
