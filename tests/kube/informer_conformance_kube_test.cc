@@ -81,10 +81,18 @@ TEST_F(InformerConformance, Entry01_GoneAsAnHttpStatusListsAgain) {
 TEST_F(InformerConformance, Entry01_GoneAsAnEventListsAgain) {
   InformerWorld world;
   Begin(world);
-  // The server itself says so, in its stream: version 1 has left its cache long ago.
+  // In the words of a server whose cache no longer has the version; a server of a test is too young
+  // to have forgotten any.
   ChangeUnseen(world, [&] {
-    world.faults().Strike(
-        IsWatch, Rewrite([](Request& request) { SetParameter(request, "resourceVersion", "1"); }));
+    Fault gone;
+    gone.change_line = [](const std::string&) {
+      return std::string(
+                 R"({"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},)"
+                 R"("status":"Failure","message":"too old resource version",)"
+                 R"("reason":"Expired","code":410}})") +
+             "\n";
+    };
+    world.faults().Strike(IsWatch, gone);
   });
   EXPECT_TRUE(world.IsTrue());
   EXPECT_EQ(world.Count(Change::kDeleted), 1);
