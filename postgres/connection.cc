@@ -318,15 +318,6 @@ Result<Rows> Connection::Query(std::stop_token stop, Deadline deadline, const st
   return Rows(result.release());
 }
 
-Result<Rows> Connection::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                  const Params& params) {
-  TRY_ASSIGN(Rows rows, Query(std::move(stop), deadline, sql, params));
-  if (rows.size() != 1)
-    return TerminalError("UnexpectedResult", "expected one row of " + options().Describe() +
-                                                 ", got " + std::to_string(rows.size()));
-  return rows;
-}
-
 Status Connection::Exec(std::stop_token stop, Deadline deadline, const std::string& sql) {
   LostMeans lost = in_transaction() ? LostMeans::kRetry : LostMeans::kInDoubt;
   TRY(session_->Run(stop, deadline, lost,
@@ -363,25 +354,10 @@ Result<Transaction> Transaction::Begin(std::stop_token stop, Deadline deadline,
   return Transaction(&connection);
 }
 
-Transaction::Transaction(Transaction&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)) {}
-
 Transaction::~Transaction() {
   if (connection_ == nullptr) return;
   // Ignored because closing, which follows a failure, rolls back as well.
   [[maybe_unused]] Status rolled_back = Rollback({}, Deadline::After(kRollbackPatience));
-}
-
-Result<Rows> Transaction::Query(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->Query(std::move(stop), deadline, sql, params);
-}
-
-Result<Rows> Transaction::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                   const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->QueryOne(std::move(stop), deadline, sql, params);
 }
 
 Status Transaction::Exec(std::stop_token stop, Deadline deadline, const std::string& sql) {

@@ -38,15 +38,6 @@ class JobTest : public ::testing::Test {
     if (!created) ADD_FAILURE() << created.error().message;
   }
 
-  static Endpoint EndpointOf(const pg::ConnectOptions& options) {
-    Endpoint endpoint;
-    endpoint.host = options.host;
-    endpoint.port = options.port;
-    endpoint.database = options.database;
-    endpoint.user = options.user;
-    return endpoint;
-  }
-
   Outcome Run() {
     Reporter silent(Reporter::Output::kSilent);
     return RunJob({}, Programs(), spec_, {}, silent);

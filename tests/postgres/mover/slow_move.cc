@@ -44,15 +44,6 @@ std::string Conninfo(const pg::ConnectOptions& options) {
          " user=" + options.user + " dbname=" + options.database;
 }
 
-Endpoint EndpointOf(const pg::ConnectOptions& options) {
-  Endpoint endpoint;
-  endpoint.host = options.host;
-  endpoint.port = options.port;
-  endpoint.database = options.database;
-  endpoint.user = options.user;
-  return endpoint;
-}
-
 std::string MakeDirectory() {
   std::string name = std::filesystem::temp_directory_path() / "cutover-move-XXXXXX";
   CHECK(mkdtemp(name.data()) != nullptr);

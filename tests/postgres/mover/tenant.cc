@@ -90,6 +90,15 @@ CloneOptions CloneTo(const pg::ConnectOptions& source, const pg::ConnectOptions&
 
 PgPrograms Programs() { return PgPrograms::In(Servers().bin_directory); }
 
+Endpoint EndpointOf(const pg::ConnectOptions& options) {
+  Endpoint endpoint;
+  endpoint.host = options.host;
+  endpoint.port = options.port;
+  endpoint.database = options.database;
+  endpoint.user = options.user;
+  return endpoint;
+}
+
 Report MustClone(const CloneOptions& options) {
   Reporter silent(Reporter::Output::kSilent);
   Result<Report> report = CloneDatabase({}, Programs(), options, silent);

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "mover/clone.h"
+#include "mover/contract/job_spec.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/reporter.h"
 #include "mover/verify/verify.h"
@@ -45,6 +46,9 @@ CloneOptions CloneTo(const pg::ConnectOptions& source, const pg::ConnectOptions&
                      const std::string& copy);
 
 PgPrograms Programs();
+
+/// As a Job's spec names it: without the password.
+Endpoint EndpointOf(const pg::ConnectOptions& options);
 
 /// The report, or a failed test.
 Report MustClone(const CloneOptions& options);

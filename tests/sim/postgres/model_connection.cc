@@ -123,15 +123,6 @@ Result<Rows> Connection::Query(std::stop_token, Deadline, const std::string& sql
   return Rows(ResultOf(*table));
 }
 
-Result<Rows> Connection::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                  const Params& params) {
-  TRY_ASSIGN(Rows rows, Query(std::move(stop), deadline, sql, params));
-  if (rows.size() != 1)
-    return TerminalError("UnexpectedResult", "expected one row of " + options().Describe() +
-                                                 ", got " + std::to_string(rows.size()));
-  return rows;
-}
-
 Status Connection::Exec(std::stop_token, Deadline, const std::string& sql) {
   auto done = session_->Run(sql, {}, in_transaction() ? LostMeans::kRetry : LostMeans::kInDoubt);
   if (!done) return tl::make_unexpected(done.error());
@@ -154,24 +145,9 @@ Result<Transaction> Transaction::Begin(std::stop_token, Deadline, Connection& co
   return Transaction(&connection);
 }
 
-Transaction::Transaction(Transaction&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)) {}
-
 Transaction::~Transaction() {
   if (connection_ == nullptr) return;
   [[maybe_unused]] Status rolled_back = Rollback({}, Deadline::Never());
-}
-
-Result<Rows> Transaction::Query(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->Query(std::move(stop), deadline, sql, params);
-}
-
-Result<Rows> Transaction::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                   const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->QueryOne(std::move(stop), deadline, sql, params);
 }
 
 Status Transaction::Exec(std::stop_token stop, Deadline deadline, const std::string& sql) {
