@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What goes into statements and comes out of them, and what of a connection is made of its other
-// parts: all that needs no session, so that another one can stand in for connection.cc.
+// What goes into statements and comes out of them: all that needs no session.
 #include <libpq-fe.h>
 
 #include <charconv>
-#include <utility>
 
 #include "operator/base/check.h"
 #include "postgres/connection.h"
@@ -127,31 +125,5 @@ int64_t Rows::affected() const {
 std::string Rows::command_tag() const { return PQcmdStatus(result_.get()); }
 
 void Rows::Clear::operator()(pg_result* result) const { PQclear(result); }
-
-// --- made of Query ------------------------------------------------------------------------------
-
-Result<Rows> Connection::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                  const Params& params) {
-  TRY_ASSIGN(Rows rows, Query(std::move(stop), deadline, sql, params));
-  if (rows.size() != 1)
-    return TerminalError("UnexpectedResult", "expected one row of " + options().Describe() +
-                                                 ", got " + std::to_string(rows.size()));
-  return rows;
-}
-
-Transaction::Transaction(Transaction&& other) noexcept
-    : connection_(std::exchange(other.connection_, nullptr)) {}
-
-Result<Rows> Transaction::Query(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->Query(std::move(stop), deadline, sql, params);
-}
-
-Result<Rows> Transaction::QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
-                                   const Params& params) {
-  CHECK(connection_ != nullptr);
-  return connection_->QueryOne(std::move(stop), deadline, sql, params);
-}
 
 }  // namespace cutover::pg

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/connection.h"
+#include "postgres/control.h"
+
+namespace cutover::pg {
+
+/// The stream of a move: PostgreSQL's own logical replication between the two sides' databases.
+///
+///   forward   the source publishes, the target subscribes: from the copy's snapshot to the switch
+///   reverse   the target publishes, the source subscribes: from the switch to the end of hypercare
+///
+/// Everything that one stream leaves on either server carries a name made of the migration's uid,
+/// so that it is found again after any crash, and by a sweeper when the migration is gone:
+///
+///   publisher    a role that may log in and replicate and nothing else; a publication of the
+///                tenant's tables and of cutover.heartbeat and cutover.marker; a logical slot
+///   subscriber   a subscription
+///
+/// Each function may be repeated. Those that take a Claim check the epoch in the transaction that
+/// changes something; a slot and a subscription cannot be made or dropped in a transaction, so
+/// there the epoch is checked (and raised) just before, and what a deposed leader may still do then
+/// is to make again what is there or drop what its successor makes again.
+enum class Direction { kForward, kReverse };
+std::string_view Name(Direction direction);  ///< "forward", "reverse"
+
+/// "cutover_forward_0123…": one name for role, publication, slot and subscription of a stream.
+/// Lower case letters, digits and underscores only, at most 63 bytes.
+std::string StreamName(std::string_view migration_uid, Direction direction);
+/// Both streams' names, for what has to tell our sessions from others' (FenceOptions).
+std::vector<std::string> StreamNames(std::string_view migration_uid);
+
+/// How the subscriber's server reaches the publisher's database.
+struct PublisherAddress {
+  std::string host;
+  int port = 5432;
+  std::string database;
+  std::string ssl_mode;
+};
+
+// --- the publisher's side: `connection` is the admin's, in the publisher's database
+// ---------------
+
+/// Creates the role with `password` (hashed before it is sent, trap 83's privileges probed by
+/// preflight), or gives it this one. It may connect to the database also under a fence.
+Status EnsureReplicationRole(std::stop_token stop, Deadline deadline, Connection& connection,
+                             const Claim& claim, Direction direction, const std::string& password);
+Status DropReplicationRole(std::stop_token stop, Deadline deadline, Connection& connection,
+                           const Claim& claim, Direction direction);
+
+/// Tables that can be published only with replica identity FULL: they have neither a primary key
+/// nor an identity index (trap 53). "schema.table", quoted where needed.
+Result<std::vector<std::string>> TablesWithoutIdentity(std::stop_token stop, Deadline deadline,
+                                                       Connection& connection);
+/// Sets those to FULL, each one's own identity written into the ledger first. kRetry when a table
+/// is locked for longer than a few seconds.
+Status SetReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& connection,
+                            const Claim& claim);
+/// Puts back what the ledger says, and forgets it. A table that is gone is no error.
+Status RestoreReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& connection,
+                                const Claim& claim);
+
+/// Creates cutover.heartbeat and cutover.marker and the publication of them and of every logged
+/// table of the tenant but `exclude_tables`; partitions as leaves (trap 61). Adds what is missing
+/// in one that is there.
+Status EnsurePublication(std::stop_token stop, Deadline deadline, Connection& connection,
+                         const Claim& claim, Direction direction,
+                         const std::vector<std::string>& exclude_tables = {});
+Status DropPublication(std::stop_token stop, Deadline deadline, Connection& connection,
+                       const Claim& claim, Direction direction);
+
+/// Creates the slot unless it is there. Waits for transactions that write anywhere on the server
+/// (trap 71), so it is made while users work; kRetry "SlotWaits" at the deadline, naming who is in
+/// the way, with nothing left behind.
+Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                  const Claim& claim, Direction direction);
+/// Everything that was committed before this call will not be sent: after it the slot of the
+/// reverse stream begins where the tenant's writes on the target begin. The slot must be idle.
+Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const Claim& claim, Direction direction);
+/// Ends its walsender first. A slot that is not there is no error.
+Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+                Direction direction);
+
+/// Writes the publisher's clock into its row of cutover.heartbeat, so that an idle source advances
+/// too and the lag can be told in seconds.
+Status WriteHeartbeat(std::stop_token stop, Deadline deadline, Connection& connection,
+                      const Claim& claim);
+/// Writes the marker `number` (it only grows) into the publisher's row of cutover.marker, in a
+/// transaction after the fence: seen applied, it proves that everything before it is (trap 75, 76).
+Status WriteMarker(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const Claim& claim, int64_t number);
+
+/// A publisher's side as it is now. Zero and empty where there is no slot.
+struct PublisherFacts {
+  bool role_exists = false;
+  bool publication_exists = false;
+  bool slot_exists = false;
+  bool slot_active = false;     ///< A walsender is at work.
+  std::string wal_status;       ///< "reserved", "extended", "unreserved", "lost"
+  int64_t retained_bytes = 0;   ///< WAL that is kept for the slot.
+  int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
+  int64_t lag_bytes = 0;        ///< Written, but not confirmed by the subscriber.
+  bool identities_changed = false;  ///< The ledger holds replica identities to be put back.
+};
+Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
+                                        Connection& connection, std::string_view migration_uid,
+                                        Direction direction);
+
+// --- the subscriber's side: `connection` is the admin's, in the subscriber's database
+// --------------
+
+/// Creates the subscription, disabled, onto the stream's slot and without a copy; creates heartbeat
+/// and marker tables where absent. Makes the server dial the publisher, which proves the path; the
+/// message of an error is the server's own. One that is there gets address and password anew.
+Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                          const Claim& claim, Direction direction,
+                          const PublisherAddress& publisher, const std::string& password);
+Status EnableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                          const Claim& claim, Direction direction);
+/// Returns once its worker is gone: nothing more is applied.
+Status DisableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                           const Claim& claim, Direction direction);
+/// Drops it without a word to the publisher, whose slot is dropped by itself (trap 80).
+Status DropSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                        const Claim& claim, Direction direction);
+
+/// A subscriber's side as it is now.
+struct SubscriberFacts {
+  bool exists = false;
+  bool enabled = false;
+  bool working = false;      ///< Its apply worker runs.
+  int64_t apply_errors = 0;  ///< Since it was made; 0 before version 15, which does not count.
+  std::string last_error;    ///< The server's own words, where its log can be read.
+  int64_t marker = 0;        ///< The highest number applied from the publisher.
+  double heartbeat_age_seconds =
+      -1;  ///< Of the last one applied, by this server's clock; -1: none.
+};
+Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadline,
+                                          Connection& connection, std::string_view migration_uid,
+                                          Direction direction);
+
+// --- what logical replication does not carry
+// -------------------------------------------------------
+
+/// A hash of everything DDL can change in the tenant's part of the database (trap 59): tables,
+/// columns, types, constraints, indexes, functions, views, policies, triggers, sequences'
+/// definitions; not rows, sequence values, statistics or replica identities. Temporary objects do
+/// not count.
+Result<std::string> SchemaFingerprint(std::stop_token stop, Deadline deadline,
+                                      Connection& connection);
+
+/// Writes on the subscriber that did not come by the stream (a row changed behind replication's
+/// back): read from the reverse stream's slot, whose server it is asked of, up to now; the slot is
+/// advanced past what was read. The slot must be idle. Changes of schema cutover do not count.
+struct RogueWrites {
+  int64_t transactions = 0;
+  std::string first_table;  ///< "schema.table" of one, for a message.
+};
+Result<RogueWrites> FindRogueWrites(std::stop_token stop, Deadline deadline, Connection& connection,
+                                    const Claim& claim);
+
+/// What stands in the way of a stream from this server's database, each as a sentence that names
+/// the object and the remedy; beside ServerFacts::replication_obstacles, which is about the server.
+struct OnlineObstacles {
+  std::vector<std::string> blocking;
+  std::vector<std::string> warnings;
+};
+Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
+                                            Connection& connection, bool may_set_full_identity);
+
+/// Tries a stream from `publisher`'s server to `subscriber`'s, in their maintenance databases:
+/// role, publication, slot and subscription are made, a row is seen applied, and all is dropped
+/// again. Terminal or kRetry with the server's own words and the direction. Never touches the
+/// tenant's database. Leaves nothing behind, also when it fails; what a crash left is removed
+/// first.
+Status ProbeStream(std::stop_token stop, Deadline deadline, Connection& publisher,
+                   Connection& subscriber, const PublisherAddress& publisher_address,
+                   std::string_view migration_uid, Direction direction);
+
+}  // namespace cutover::pg
