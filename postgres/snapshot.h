@@ -4,6 +4,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
@@ -39,6 +40,50 @@ class ExportedSnapshot {
   Transaction transaction_;
   std::string id_;
 };
+
+/// The snapshot at which a new logical slot begins: what is committed before it is in the snapshot,
+/// what is committed after it comes out of the slot, and nothing is in both or neither. The
+/// connection that made the slot holds the snapshot until this object ends; the slot stays. One
+/// thread at a time; the id may be used from anywhere while this lives.
+class SlotSnapshot {
+ public:
+  /// Creates the slot (pgoutput) in the database of `options`, over a replication connection, and
+  /// beside it, where `watch` is not empty, a second one that begins at the very same place. Slots
+  /// of these names that an earlier run has left are dropped first, unless somebody reads them
+  /// (terminal "SlotInUse").
+  ///
+  /// Waits until every transaction that was writing anywhere on the server has ended (trap 71):
+  /// kRetry "SlotWaits" at the deadline, naming who is in the way. Leaves no slot behind when it
+  /// fails, is stopped, or its process is killed before the slot is made. Needs a role that may
+  /// replicate.
+  static Result<SlotSnapshot> Create(std::stop_token stop, Deadline deadline,
+                                     const ConnectOptions& options, const std::string& slot,
+                                     const std::string& watch = "");
+  SlotSnapshot(SlotSnapshot&&) noexcept = default;
+  SlotSnapshot& operator=(SlotSnapshot&&) noexcept = default;
+
+  const std::string& id() const { return id_; }
+  /// Where the slot begins. As long as nobody reads from it, it tells this slot from another one of
+  /// the same name: CheckSlotUnread().
+  const std::string& begins_at() const { return begins_at_; }
+
+ private:
+  SlotSnapshot(Connection connection, std::string id, std::string begins_at)
+      : connection_(std::move(connection)), id_(std::move(id)), begins_at_(std::move(begins_at)) {}
+
+  Connection connection_;  // Any further statement on it would end the snapshot.
+  std::string id_;
+  std::string begins_at_;
+};
+
+/// That the slot is there, begins where SlotSnapshot said, and has all its log: what was copied
+/// under that snapshot and what comes out of the slot make a whole. kRetry "SlotLost".
+Status CheckSlotUnread(std::stop_token stop, Deadline deadline, Connection& connection,
+                       const std::string& slot, const std::string& begins_at);
+
+/// Drops a slot that nobody reads. One that is not there is no error; terminal "SlotInUse".
+Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                    const std::string& slot);
 
 /// Whether the last statement of `connection` failed because no such snapshot is exported any more.
 bool SaysSnapshotLost(const Connection& connection);
