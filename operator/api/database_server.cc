@@ -28,11 +28,21 @@ NamespaceSelector ReadNamespaceSelector(FieldReader fields) {
   return selector;
 }
 
+Pooler ReadPooler(FieldReader fields) {
+  Pooler pooler;
+  FieldReader endpoint = fields.RequiredObject("adminEndpoint");
+  pooler.admin_host = endpoint.RequiredString("host");
+  pooler.admin_port = endpoint.Count("port", pooler.admin_port);
+  pooler.admin_secret_name = fields.RequiredObject("adminSecretRef").RequiredString("name");
+  return pooler;
+}
+
 DatabaseServerSpec ReadSpec(FieldReader fields) {
   DatabaseServerSpec spec;
   spec.server_class = fields.Enum("class", kServerClassNames, spec.server_class);
   spec.endpoint = ReadEndpoint(fields.RequiredObject("endpoint"));
   spec.admin_secret_name = fields.RequiredObject("adminSecretRef").RequiredString("name");
+  if (fields.Has("pooler")) spec.pooler = ReadPooler(fields.Object("pooler"));
   if (fields.Has("capacity")) spec.capacity_tenants = fields.Object("capacity").Count("tenants", 0);
   if (fields.Has("allowedNamespaces"))
     spec.allowed_namespaces = ReadNamespaceSelector(fields.Object("allowedNamespaces"));

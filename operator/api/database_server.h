@@ -35,10 +35,20 @@ struct NamespaceSelector {
   friend bool operator==(const NamespaceSelector&, const NamespaceSelector&) = default;
 };
 
+/// spec.pooler: the PgBouncers in front of a server. The host may stand for several of them.
+struct Pooler {
+  std::string admin_host;
+  int admin_port = 6432;
+  std::string admin_secret_name;  ///< Keys username, password; in the operator's namespace.
+
+  friend bool operator==(const Pooler&, const Pooler&) = default;
+};
+
 struct DatabaseServerSpec {
   ServerClass server_class = ServerClass::kShared;
   Endpoint endpoint;
   std::string admin_secret_name;  ///< Keys username, password; in the operator's namespace.
+  std::optional<Pooler> pooler;
   std::optional<int64_t> capacity_tenants;
   std::optional<NamespaceSelector> allowed_namespaces;
   bool unschedulable = false;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/server/pooler_login.h"
+
+#include <utility>
+
+#include "reconcilers/server/admin_login.h"
+
+namespace cutover::server {
+
+Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline deadline,
+                                                  const wiring::Access& access,
+                                                  const api::DatabaseServer& server) {
+  std::vector<pg::PoolerLogin> logins;
+  if (!server.spec.pooler) return logins;
+  const api::Pooler& pooler = *server.spec.pooler;
+  const kube::Key secret{access.operator_namespace, pooler.admin_secret_name};
+  pg::PoolerLogin login;
+  TRY_ASSIGN(login.user, ReadSecretValue(stop, deadline, access.client, secret, "username"));
+  TRY_ASSIGN(login.password, ReadSecretValue(stop, deadline, access.client, secret, "password"));
+  TRY_ASSIGN(const wiring::Backends backends,
+             wiring::FindBackends(stop, deadline, access, {pooler.admin_host, pooler.admin_port}));
+  login.port = backends.port;
+  for (const std::string& address : backends.addresses) {
+    login.host = address;
+    logins.push_back(login);
+  }
+  return logins;
+}
+
+}  // namespace cutover::server
