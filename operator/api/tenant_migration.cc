@@ -11,10 +11,11 @@
 namespace cutover::api {
 namespace {
 
-constexpr EnumNames<Phase, 21> kPhaseNames{{{Phase::kPending, "Pending"},
+constexpr EnumNames<Phase, 22> kPhaseNames{{{Phase::kPending, "Pending"},
                                             {Phase::kPreflight, "Preflight"},
                                             {Phase::kBackingUp, "BackingUp"},
                                             {Phase::kPreparing, "Preparing"},
+                                            {Phase::kCatchingUp, "CatchingUp"},
                                             {Phase::kAwaitingCutover, "AwaitingCutover"},
                                             {Phase::kFencing, "Fencing"},
                                             {Phase::kCopying, "Copying"},
@@ -32,6 +33,16 @@ constexpr EnumNames<Phase, 21> kPhaseNames{{{Phase::kPending, "Pending"},
                                             {Phase::kFailed, "Failed"},
                                             {Phase::kRollingBack, "RollingBack"},
                                             {Phase::kRolledBack, "RolledBack"}}};
+constexpr EnumNames<Strategy, 2> kStrategyNames{
+    {{Strategy::kOffline, "Offline"}, {Strategy::kOnline, "Online"}}};
+constexpr EnumNames<SwitchMode, 2> kSwitchModeNames{
+    {{SwitchMode::kRestart, "Restart"}, {SwitchMode::kPooler, "Pooler"}}};
+constexpr EnumNames<ReplicaIdentity, 2> kReplicaIdentityNames{
+    {{ReplicaIdentity::kRefuse, "Refuse"}, {ReplicaIdentity::kSetFull, "SetFull"}}};
+constexpr EnumNames<OnSchemaChange, 2> kOnSchemaChangeNames{
+    {{OnSchemaChange::kHold, "Hold"}, {OnSchemaChange::kCopyAgain, "CopyAgain"}}};
+constexpr EnumNames<OnFailedChecks, 2> kOnFailedChecksNames{
+    {{OnFailedChecks::kHold, "Hold"}, {OnFailedChecks::kRollback, "Rollback"}}};
 constexpr EnumNames<BackupMode, 2> kBackupModeNames{
     {{BackupMode::kRequired, "Required"}, {BackupMode::kSkip, "Skip"}}};
 constexpr EnumNames<VerificationLevel, 2> kVerificationLevelNames{
@@ -97,6 +108,11 @@ void ReadCopy(FieldReader fields, TenantMigrationSpec& spec) {
   spec.copy_throttle_query = fields.String("throttleQuery");
   spec.copy_exclude_tables = fields.Strings("excludeTables");
   spec.copy_accept = fields.Strings("accept");
+  spec.retained_wal_bytes_max = fields.Int("maxRetainedWalBytes", spec.retained_wal_bytes_max);
+  spec.replica_identity =
+      fields.Enum("replicaIdentity", kReplicaIdentityNames, spec.replica_identity);
+  spec.on_schema_change =
+      fields.Enum("onSchemaChange", kOnSchemaChangeNames, spec.on_schema_change);
 }
 
 void ReadCutover(FieldReader fields, TenantMigrationSpec& spec) {
@@ -106,7 +122,11 @@ void ReadCutover(FieldReader fields, TenantMigrationSpec& spec) {
   spec.window_end = window.Time("end");
   if (spec.window_start.has_value() != spec.window_end.has_value())
     fields.Fail("window", "start and end must both be set");
-  fields.Expect("switch", "Restart", "Restart is the only way to switch in this version");
+  spec.switch_mode = fields.Enum("switch", kSwitchModeNames, spec.switch_mode);
+  if (spec.by_pooler() && !spec.online())
+    fields.Fail("switch", "Pooler needs strategy Online, since clients wait meanwhile");
+  spec.replication_lag_bytes_max =
+      fields.Int("maxReplicationLagBytes", spec.replication_lag_bytes_max);
   spec.max_write_pause_seconds = fields.Count("maxWritePauseSeconds", spec.max_write_pause_seconds);
   spec.maintenance_page = ReadMaintenancePage(fields.Object("maintenancePage"));
 }
@@ -115,7 +135,7 @@ TenantMigrationSpec ReadSpec(FieldReader fields) {
   TenantMigrationSpec spec;
   spec.placement_name = fields.RequiredObject("placementRef").RequiredString("name");
   spec.target_server_name = fields.RequiredObject("target").RequiredString("serverName");
-  fields.Expect("strategy", "Offline", "Offline is the only strategy of this version");
+  spec.strategy = fields.Enum("strategy", kStrategyNames, spec.strategy);
   ReadBackup(fields.RequiredObject("backup"), spec);
   ReadCopy(fields.Object("copy"), spec);
   spec.verification_level =
@@ -124,7 +144,10 @@ TenantMigrationSpec ReadSpec(FieldReader fields) {
   fields.ForEach("checks", [&](FieldReader& item) { spec.checks.push_back(ReadCheck(item)); });
   FieldReader hypercare = fields.Object("hypercare");
   spec.hypercare_seconds = hypercare.Count("durationSeconds", spec.hypercare_seconds);
-  hypercare.Expect("onFailedChecks", "Hold", "Hold is the only choice of this version");
+  spec.on_failed_checks =
+      hypercare.Enum("onFailedChecks", kOnFailedChecksNames, spec.on_failed_checks);
+  if (spec.on_failed_checks == OnFailedChecks::kRollback && !spec.online())
+    hypercare.Fail("onFailedChecks", "Rollback needs strategy Online, which carries writes back");
   FieldReader source = fields.Object("source");
   spec.retention_seconds = source.Count("retentionSeconds", spec.retention_seconds);
   spec.reclaim_policy = source.Enum("reclaimPolicy", kReclaimPolicyNames, spec.reclaim_policy);
@@ -153,6 +176,10 @@ MigrationProgress ReadProgress(FieldReader fields) {
   progress.tables_copied = fields.Int("tablesCopied");
   progress.tables_total = fields.Int("tablesTotal");
   progress.eta_seconds = fields.Int("etaSeconds");
+  if (fields.Has("replicationLagBytes"))
+    progress.replication_lag_bytes = fields.Int("replicationLagBytes");
+  if (fields.Has("replicationLagSeconds"))
+    progress.replication_lag_seconds = fields.Int("replicationLagSeconds");
   progress.updated_at = fields.Time("updatedAt");
   return progress;
 }
@@ -164,6 +191,7 @@ CutoverStatus ReadCutoverStatus(FieldReader fields) {
   cutover.opened_at = fields.Time("openedAt");
   cutover.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
   cutover.attempts = fields.Int("attempts");
+  cutover.retry_at = fields.Time("retryAt");
   return cutover;
 }
 
@@ -248,6 +276,11 @@ Json EncodeProgress(const MigrationProgress& progress) {
       .Text("summary", Summary(progress));
   if (progress.eta_seconds > 0)
     fields.Text("eta", FormatDuration(std::chrono::seconds(progress.eta_seconds)));
+  // A lag of 0 is worth saying, so these are present or absent by themselves.
+  if (progress.replication_lag_bytes)
+    fields.Value("replicationLagBytes", Json(*progress.replication_lag_bytes));
+  if (progress.replication_lag_seconds)
+    fields.Value("replicationLagSeconds", Json(*progress.replication_lag_seconds));
   fields.PreciseTime("updatedAt", progress.updated_at);
   return fields.Take();
 }
@@ -262,7 +295,7 @@ Json EncodeCutover(const CutoverStatus& cutover) {
   if (cutover.write_pause_milliseconds > 0)
     fields.Text("writePause",
                 FormatPause(std::chrono::milliseconds(cutover.write_pause_milliseconds)));
-  fields.Count("attempts", cutover.attempts);
+  fields.Count("attempts", cutover.attempts).Time("retryAt", cutover.retry_at);
   return fields.Take();
 }
 
@@ -301,6 +334,8 @@ Json EncodeHandled(const HandledTokens& handled) {
 
 std::string_view Name(Phase phase) { return NameIn(kPhaseNames, phase); }
 std::optional<Phase> ParsePhase(std::string_view name) { return ValueIn(kPhaseNames, name); }
+std::string_view Name(Strategy strategy) { return NameIn(kStrategyNames, strategy); }
+std::string_view Name(SwitchMode mode) { return NameIn(kSwitchModeNames, mode); }
 std::string_view Name(BackupMode mode) { return NameIn(kBackupModeNames, mode); }
 std::string_view Name(VerificationLevel level) { return NameIn(kVerificationLevelNames, level); }
 std::string_view Name(Approval approval) { return NameIn(kApprovalNames, approval); }

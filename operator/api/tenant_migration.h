@@ -21,6 +21,7 @@ enum class Phase {
   kPreflight,
   kBackingUp,
   kPreparing,
+  kCatchingUp,
   kAwaitingCutover,
   kFencing,
   kCopying,
@@ -42,11 +43,20 @@ enum class Phase {
 std::string_view Name(Phase phase);
 std::optional<Phase> ParsePhase(std::string_view name);
 
+enum class Strategy { kOffline, kOnline };
+enum class SwitchMode { kRestart, kPooler };
+/// What is done about a table that can be published only with replica identity FULL.
+enum class ReplicaIdentity { kRefuse, kSetFull };
+/// What is done when the structure of the source changes while it is followed.
+enum class OnSchemaChange { kHold, kCopyAgain };
+enum class OnFailedChecks { kHold, kRollback };
 enum class BackupMode { kRequired, kSkip };
 enum class VerificationLevel { kCounts, kRows };
 enum class Approval { kAutomatic, kManual };
 enum class ReclaimPolicy { kRetain, kDelete };
 enum class CheckWhen { kPreflight, kSmoke, kHypercare };
+std::string_view Name(Strategy strategy);
+std::string_view Name(SwitchMode mode);
 std::string_view Name(BackupMode mode);
 std::string_view Name(VerificationLevel level);
 std::string_view Name(Approval approval);
@@ -95,11 +105,10 @@ struct MaintenancePage {
   friend bool operator==(const MaintenancePage&, const MaintenancePage&) = default;
 };
 
-/// spec, without the fields that admit a single value in this version (strategy: Offline,
-/// cutover.switch: Restart, hypercare.onFailedChecks: Hold): the decoder refuses any other.
 struct TenantMigrationSpec {
   std::string placement_name;
   std::string target_server_name;
+  Strategy strategy = Strategy::kOffline;
   BackupMode backup_mode = BackupMode::kRequired;
   std::string backup_claim_name;  ///< PersistentVolumeClaim in the migration's namespace.
   int copy_jobs = 2;
@@ -108,17 +117,26 @@ struct TenantMigrationSpec {
   std::string copy_throttle_query;               ///< Empty: none.
   std::vector<std::string> copy_exclude_tables;  ///< "schema.table": structure comes, rows do not.
   std::vector<std::string> copy_accept;  ///< Objects that may stay behind, as they are refused.
+  ReplicaIdentity replica_identity = ReplicaIdentity::kRefuse;  ///< Online only.
+  OnSchemaChange on_schema_change = OnSchemaChange::kHold;      ///< Online only.
+  int64_t retained_wal_bytes_max = int64_t{10} << 30;           ///< Online only.
   VerificationLevel verification_level = VerificationLevel::kRows;
   Approval approval = Approval::kAutomatic;
   std::optional<WallTime> window_start;  ///< Both or neither of the two.
   std::optional<WallTime> window_end;
-  int max_write_pause_seconds = 0;  ///< 0: no bound.
+  SwitchMode switch_mode = SwitchMode::kRestart;
+  int64_t replication_lag_bytes_max = 16 << 20;  ///< Online: the doors close below this only.
+  int max_write_pause_seconds = 0;               ///< 0: no bound; Online: 60.
   MaintenancePage maintenance_page;
   std::vector<Check> checks;
   int hypercare_seconds = 0;
+  OnFailedChecks on_failed_checks = OnFailedChecks::kHold;
   int retention_seconds = 86400;
   ReclaimPolicy reclaim_policy = ReclaimPolicy::kRetain;
   bool suspend = false;
+
+  bool online() const { return strategy == Strategy::kOnline; }
+  bool by_pooler() const { return switch_mode == SwitchMode::kPooler; }
 
   friend bool operator==(const TenantMigrationSpec&, const TenantMigrationSpec&) = default;
 };
@@ -141,7 +159,10 @@ struct MigrationProgress {
   int64_t bytes_copied = 0, bytes_total = 0;
   int64_t tables_copied = 0, tables_total = 0;
   int64_t eta_seconds = 0;
-  std::optional<WallTime> updated_at;  ///< When this was read from the mover.
+  /// How far the side that follows is behind; absent while nothing is followed.
+  std::optional<int64_t> replication_lag_bytes;
+  std::optional<int64_t> replication_lag_seconds;
+  std::optional<WallTime> updated_at;  ///< When this was read.
 
   friend bool operator==(const MigrationProgress&, const MigrationProgress&) = default;
 };
@@ -160,6 +181,7 @@ struct CutoverStatus {
   std::optional<WallTime> opened_at;     ///< The users were let in again.
   int64_t write_pause_milliseconds = 0;
   int64_t attempts = 0;
+  std::optional<WallTime> retry_at;  ///< Before this no further attempt closes the doors.
 
   friend bool operator==(const CutoverStatus&, const CutoverStatus&) = default;
 };

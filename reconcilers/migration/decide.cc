@@ -10,8 +10,10 @@ using api::Phase;
 
 // A phase behind closed doors that does not come to its end within this is given up: users wait.
 // Copying has no bound of its own (it depends on the size); spec.cutover.maxWritePauseSeconds
-// bounds all.
+// bounds all. Online promises a short pause, so there it has a bound even where the spec names
+// none.
 constexpr std::chrono::minutes kClosedPhaseBound{10};
+constexpr int kOnlineWritePauseSecondsMax = 60;
 
 bool IsNew(const std::string& token, const std::string& handled) {
   return !token.empty() && token != handled;
@@ -27,6 +29,8 @@ Plan PlanPhase(const api::TenantMigration& migration, const Observation& seen) {
       return PlanBackingUp(migration, seen);
     case Phase::kPreparing:
       return PlanPreparing(migration, seen);
+    case Phase::kCatchingUp:
+      return PlanCatchingUp(migration, seen);
     case Phase::kAwaitingCutover:
       return PlanAwaitingCutover(migration, seen);
     case Phase::kFencing:
@@ -88,8 +92,8 @@ std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Obser
   return plan;
 }
 
-// Before users are in (Opening, Smoke) going back costs them nothing. Afterwards, without a reverse
-// stream, a person must accept the loss in so many words; until then, or until the annotation is
+// Before users are in (Opening, Smoke) going back costs them nothing, and Online it never does.
+// Otherwise a person must accept the loss in so many words; until then, or until the annotation is
 // taken back, the token stays unanswered and the migration holds, rather than closing the way back
 // that somebody is asking for.
 std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
@@ -99,7 +103,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   Phase phase = migration.status.phase;
   if (phase == Phase::kAdmitting)
     return std::nullopt;  // Users are half in: asked again when all are.
-  if (phase == Phase::kHypercare && !migration.meta.deleting() &&
+  if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
       migration.meta.Annotation(api::kAcceptDataLossAnnotation) != token)
     return Plan::Wait(std::chrono::seconds(5),
                       "rollback refused: users write on the target and the strategy Offline has no "
@@ -111,7 +115,10 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
     return Plan::RollBack("RollbackRequested", "a person asked to go back");
   if (phase == Phase::kHypercare && !migration.meta.deleting())
     return Plan::RollBack("RollbackRequested",
-                          "a person asked to go back and accepted to lose what was written since");
+                          migration.spec.online()
+                              ? "a person asked to go back, with what was written since"
+                              : "a person asked to go back and accepted to lose what was written "
+                                "since");
   return std::nullopt;  // Nothing to go back from; answered, so that it is not kept for later.
 }
 
@@ -140,9 +147,10 @@ std::optional<Plan> PlanRetry(const api::TenantMigration& migration, api::Handle
 // Behind closed doors time is the users'. Both bounds give up before the journal only.
 std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Observation& seen) {
   Phase phase = migration.status.phase;
-  if (!DoorsClosed(phase) || !CanUndo(phase)) return std::nullopt;
+  if (!DoorsClosed(phase, migration.spec.strategy) || !CanUndo(phase)) return std::nullopt;
   const auto& closed_at = migration.status.cutover.fenced_at;
   int bound = migration.spec.max_write_pause_seconds;
+  if (bound == 0 && migration.spec.online()) bound = kOnlineWritePauseSecondsMax;
   if (bound > 0 && closed_at && seen.now - *closed_at > std::chrono::seconds(bound))
     return UndoUnlessJournaled(migration, seen,
                                Plan::Undo("WritePauseExceeded",
@@ -161,7 +169,8 @@ std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Obse
 bool HeldBySuspend(const api::TenantMigration& migration) {
   Phase phase = migration.status.phase;
   return migration.spec.suspend && !migration.meta.deleting() && !IsEnd(phase) &&
-         !DoorsClosed(phase) && phase != Phase::kUndoing && phase != Phase::kRollingBack;
+         !DoorsClosed(phase, migration.spec.strategy) && phase != Phase::kUndoing &&
+         phase != Phase::kRollingBack;
 }
 
 Plan Choose(const api::TenantMigration& migration, const Observation& seen,

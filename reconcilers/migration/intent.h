@@ -18,10 +18,19 @@ enum class Intent {
   kEnsureMaintenancePage,
   kPrepareTarget,  ///< Roles, and the database, closed from its creation.
 
+  // Online, while users work.
+  kPublishSource,       ///< Replica identities, publication, the fingerprint of the structure.
+  kStartForwardStream,  ///< The target subscribes to the slot that the copy began at.
+  kLayWayBack,          ///< Reverse publication and slot on the target, subscription on the source.
+  kWatchStream,         ///< A heartbeat on the source; rogue writes on the target looked for.
+  kPrepareAgain,        ///< copied or verified → preparing, after a cutover that was undone.
+
   // While the doors are closed.
   kFlipRoutes,  ///< Routes to the maintenance page.
   kStopWorkloads,
-  kFenceSource,  ///< open → fenced; sessions ended.
+  kFenceSource,   ///< open → fenced; sessions ended.
+  kPausePoolers,  ///< Instead of the three above, with switch Pooler.
+  kDrainForward,  ///< The marker, written after the fence and seen on the target.
   kCreateCopyJob,
   kFinalizeTarget,  ///< Sequences equal, profile's figures recorded; preparing → copied.
   kMarkVerified,    ///< copied → verified, on the mover's positive proof.
@@ -30,9 +39,17 @@ enum class Intent {
   kApplyWiring,
   kPlaceOnTarget,  ///< status.serverName of the placement.
   kStartWorkloads,
+  kResumePoolers,  ///< Once what they lead to is proven.
   kRestoreRoutes,
+  kStopForwardStream,   ///< The target's subscription stands still …
+  kStartReverseStream,  ///< … before the source's begins: nothing goes in a circle.
 
   // Afterwards.
+  kWatchReverseStream,  ///< A heartbeat on the target.
+  kDropForwardSubscriber,
+  kDropForwardPublisher,  ///< Also puts the source's replica identities back.
+  kDropReverseSubscriber,
+  kDropReversePublisher,  ///< Also puts the target's replica identities back.
   kDeleteMaintenancePage,
   kDeleteJobs,
   kRetireSource,  ///< journaled → retired; stays fenced.
@@ -44,7 +61,8 @@ enum class Intent {
   kUnfenceSource,  ///< fenced → open. Refused once journaled.
   kDropTarget,     ///< Only a database that carries this migration's control row.
   kFenceTarget,    ///< open or verified → fenced.
-  kReopenSource,   ///< journaled → reopened.
+  kDrainReverse,   ///< The marker, written after that fence and seen on the source.
+  kReopenSource,   ///< journaled → reopened; after a drain with the target's sequences.
   kRestoreWiring,
   kPlaceOnSource,
   kCleanSource,  ///< Drops our schema there.

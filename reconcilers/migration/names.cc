@@ -96,6 +96,38 @@ std::string_view Name(Intent intent) {
       return "PlaceOnSource";
     case Intent::kCleanSource:
       return "CleanSource";
+    case Intent::kPublishSource:
+      return "PublishSource";
+    case Intent::kStartForwardStream:
+      return "StartForwardStream";
+    case Intent::kLayWayBack:
+      return "LayWayBack";
+    case Intent::kWatchStream:
+      return "WatchStream";
+    case Intent::kPrepareAgain:
+      return "PrepareAgain";
+    case Intent::kPausePoolers:
+      return "PausePoolers";
+    case Intent::kDrainForward:
+      return "DrainForward";
+    case Intent::kResumePoolers:
+      return "ResumePoolers";
+    case Intent::kStopForwardStream:
+      return "StopForwardStream";
+    case Intent::kStartReverseStream:
+      return "StartReverseStream";
+    case Intent::kWatchReverseStream:
+      return "WatchReverseStream";
+    case Intent::kDropForwardSubscriber:
+      return "DropForwardSubscriber";
+    case Intent::kDropForwardPublisher:
+      return "DropForwardPublisher";
+    case Intent::kDropReverseSubscriber:
+      return "DropReverseSubscriber";
+    case Intent::kDropReversePublisher:
+      return "DropReversePublisher";
+    case Intent::kDrainReverse:
+      return "DrainReverse";
   }
   return "Unknown";
 }

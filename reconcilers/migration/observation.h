@@ -138,6 +138,35 @@ struct CheckOutcome {
   int timeout_seconds = 60;
 };
 
+/// What the publishing side of a stream holds, on its server (postgres/replication.h).
+struct PublisherFacts {
+  bool traces = false;     ///< A role, a publication, a slot, or changed replica identities.
+  bool published = false;  ///< The publication is there.
+  bool slot = false;
+  bool slot_lost = false;  ///< The server has thrown away WAL that the slot needs.
+  int64_t lag_bytes = 0;
+  int64_t retained_bytes = 0;
+  int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
+};
+
+/// What the subscribing side holds.
+struct SubscriberFacts {
+  bool exists = false;
+  bool enabled = false;
+  bool working = false;
+  int64_t apply_errors = 0;
+  std::string last_error;
+  int64_t marker = 0;                 ///< The highest that has arrived.
+  double heartbeat_age_seconds = -1;  ///< Of the last that has arrived; -1: none has.
+};
+
+/// All poolers in front of the tenant together. Without poolers both hold.
+struct PoolerFacts {
+  bool paused = true;
+  bool resumed = true;
+  std::string detail;
+};
+
 /// Everything a decision may rest on; made by World::Observe, never changed. What a phase does not
 /// need is left unobserved (World decides by phase), which reads as unknown.
 struct Observation {
@@ -154,6 +183,13 @@ struct Observation {
   Fact<std::optional<CopyResult>> copy_result;
   Fact<DatabaseFacts> source;
   Fact<DatabaseFacts> target;
+  // Strategy Online: the stream to the target, and the one back.
+  Fact<PublisherFacts> forward_publisher;    ///< On the source.
+  Fact<SubscriberFacts> forward_subscriber;  ///< On the target.
+  Fact<PublisherFacts> reverse_publisher;    ///< On the target.
+  Fact<SubscriberFacts> reverse_subscriber;  ///< On the source.
+  Fact<bool> schema_changed;  ///< The source's structure is not the one that was copied.
+  Fact<PoolerFacts> poolers;
   Fact<std::vector<Finding>> preflight;
   Fact<std::vector<CheckOutcome>> checks;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "operator/base/check.h"
+#include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
 namespace {
@@ -73,6 +74,16 @@ void SetDomainConditions(const Change& change, Guard guard) {
     case Guard::kBackupProven:
       yes("BackedUp", "ReadBack", message);
       break;
+    case Guard::kSnapshotCopied:
+      yes("Copied", "Copied", "the mover's result is in the target database");
+      break;
+    case Guard::kCaughtUp:
+      yes("InSync", "Following", "the target follows the source closely");
+      break;
+    case Guard::kFellBehind:
+      no("InSync", "Behind", message);
+      break;
+    case Guard::kDrained:
     case Guard::kFenceProven:
       yes("Fenced", "Proven", "nobody but the operator can write to the source");
       break;
@@ -87,7 +98,12 @@ void SetDomainConditions(const Change& change, Guard guard) {
       yes("Switched", "Journaled", "the target is the tenant's database");
       yes("RollbackReady", "UsersNotIn", "going back loses nothing: users are not in yet");
       break;
+    case Guard::kCutoverUndone:
+      for (const char* type : {"Fenced", "Verified"})
+        if (change.status.conditions.Find(type)) no(type, "Undone", message);
+      break;
     case Guard::kSmokePassed:
+      if (change.migration.spec.online()) break;  // NoteWayBack() says how it stands.
       no("RollbackReady", "NoReverseStream",
          "users write on the target; strategy Offline carries nothing back");
       break;
@@ -96,7 +112,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       break;
     case Guard::kUndoneOnRequest:
     case Guard::kUndoneAfterFailure:
-      for (const char* type : {"Fenced", "Copied", "Verified"})
+      for (const char* type : {"Fenced", "Copied", "InSync", "Verified"})
         if (change.status.conditions.Find(type)) no(type, "Undone", "undone");
       break;
     case Guard::kRolledBack:
@@ -119,13 +135,21 @@ void StartOver(api::TenantMigrationStatus& status) {
   status = std::move(fresh);
 }
 
+// Until the next cutover after `attempts` that were given up: twice as long each time.
+std::chrono::seconds BackOff(int64_t attempts) {
+  constexpr std::chrono::seconds kFirst{30}, kLongest{600};
+  int64_t doublings = std::clamp<int64_t>(attempts - 1, 0, 5);
+  return std::min(kFirst * (1 << doublings), kLongest);
+}
+
 void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   api::TenantMigrationStatus& status = change.status;
-  if (guard == Guard::kRetryRequested) StartOver(status);
+  bool over_again = guard == Guard::kRetryRequested || guard == Guard::kUndoneToCopyAgain;
+  if (over_again) StartOver(status);
   if (guard == Guard::kSourceGone) return SetDomainConditions(change, guard);
   bool backwards = guard == Guard::kUndo || guard == Guard::kRollBack ||
                    guard == Guard::kHopeless || guard == Guard::kPlacementBusy;
-  if (guard != Guard::kRetryRequested) CloseStage(change, from, !backwards);
+  if (!over_again) CloseStage(change, from, !backwards);
   if (backwards) {
     status.failure_reason = change.plan.reason;
     status.failure_message = change.plan.message;
@@ -139,6 +163,11 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.cutover.opened_at.reset();
     status.cutover.attempts += 1;
   }
+  if (guard == Guard::kCutoverUndone) {
+    status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
+    status.failure_reason.clear();
+    status.failure_message.clear();
+  }
   if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
     status.cutover.journaled_at = change.seen.now;
   if (guard == Guard::kRolledBack) {
@@ -150,20 +179,29 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   SetDomainConditions(change, guard);
 }
 
-// The pause ends when the routes are seen to be what they were, on whichever side.
+// Whether users are seen to be let in, on whichever side.
+bool UsersAreIn(const Change& change) {
+  const Observation& seen = change.seen;
+  Phase phase = change.migration.status.phase;
+  bool forward = phase == Phase::kAdmitting;
+  if (change.migration.spec.by_pooler()) {
+    if (!seen.poolers.known() || !seen.poolers->resumed) return false;
+    if (phase == Phase::kOpening)
+      return seen.target.known() && !seen.target->closed && seen.wiring.known() &&
+             seen.wiring->at_target;
+  } else {
+    if (!seen.routes.known() || !seen.routes->as_recorded) return false;
+    // While going back, the routes may not have been flipped at all yet, or not flipped back.
+    if (!forward && (!seen.workloads.known() || !seen.workloads->as_recorded)) return false;
+  }
+  if (forward) return true;
+  bool back = phase == Phase::kUndoing || phase == Phase::kRollingBack;
+  return back && seen.source.known() && !seen.source->closed;
+}
+
 void NoteDoorsOpen(const Change& change) {
   auto& cutover = change.status.cutover;
-  Phase phase = change.migration.status.phase;
-  bool may_open =
-      phase == Phase::kAdmitting || phase == Phase::kUndoing || phase == Phase::kRollingBack;
-  if (!may_open || !cutover.fenced_at || cutover.opened_at) return;
-  if (!change.seen.routes.known() || !change.seen.routes->as_recorded) return;
-  // While going back, the routes may not have been flipped at all yet, or not have been flipped
-  // back.
-  if (phase != Phase::kAdmitting) {
-    if (!change.seen.workloads.known() || !change.seen.workloads->as_recorded) return;
-    if (!change.seen.source.known() || change.seen.source->closed) return;
-  }
+  if (!cutover.fenced_at || cutover.opened_at || !UsersAreIn(change)) return;
   cutover.opened_at = change.seen.now;
   cutover.write_pause_milliseconds =
       std::chrono::duration_cast<std::chrono::milliseconds>(change.seen.now - *cutover.fenced_at)
@@ -218,6 +256,59 @@ void NoteCopy(const Change& change) {
     NoteResult(change, **result);
   else if (progress.known() && *progress)
     NoteProgress(change, **progress);
+}
+
+// How far the following side is behind, at most every few seconds, as above.
+void NoteLag(const Change& change, const Fact<PublisherFacts>& publisher,
+             const Fact<SubscriberFacts>& subscriber) {
+  constexpr std::chrono::seconds kLagInterval{5};
+  if (!publisher.known() || !subscriber.known() || !publisher->slot) return;
+  auto& progress = change.status.progress;
+  bool fresh = progress.replication_lag_bytes && progress.updated_at &&
+               change.seen.now - *progress.updated_at < kLagInterval;
+  if (fresh) return;
+  progress.replication_lag_bytes = publisher->lag_bytes;
+  double age = subscriber->heartbeat_age_seconds;
+  progress.replication_lag_seconds =
+      age < 0 ? std::nullopt : std::optional<int64_t>(static_cast<int64_t>(age));
+  progress.updated_at = change.seen.now;
+}
+
+void NoteStream(const Change& change) {
+  const Observation& seen = change.seen;
+  switch (change.migration.status.phase) {
+    case Phase::kCatchingUp:
+    case Phase::kAwaitingCutover:
+      return NoteLag(change, seen.forward_publisher, seen.forward_subscriber);
+    case Phase::kHypercare:
+      return NoteLag(change, seen.reverse_publisher, seen.reverse_subscriber);
+    default:
+      return;
+  }
+}
+
+// RollbackReady as long as the way back is there to be asked about.
+void NoteWayBack(const Change& change) {
+  const api::TenantMigration& migration = change.migration;
+  if (migration.status.phase != Phase::kHypercare || !migration.spec.online()) return;
+  auto& rollback = change.status.rollback;
+  if (WayBackIsOpen(change.seen)) {
+    rollback.available_until =
+        EnteredAt(migration, change.seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
+    return change.Set("RollbackReady", ConditionStatus::kTrue, "StreamFollows",
+                      "everything that users write on the target arrives on the source");
+  }
+  rollback.available_until.reset();
+  std::string why = "the stream back to the source does not follow yet";
+  const Observation& seen = change.seen;
+  if (!seen.reverse_subscriber.known())
+    why = "the source cannot be asked: " + seen.reverse_subscriber.error().message;
+  else if (seen.reverse_publisher.known() && seen.reverse_publisher->slot_lost)
+    why = "the target has thrown away WAL that the way back needs";
+  else if (seen.reverse_subscriber->apply_errors > 0)
+    why = "the source cannot apply what comes from the target: " +
+          seen.reverse_subscriber->last_error;
+  change.Set("RollbackReady", ConditionStatus::kFalse, "StreamBroken", std::move(why));
 }
 
 // kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
@@ -284,6 +375,8 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   if (status.stages.empty()) OpenStage(change, status.phase);
   NoteCopy(change);
   NoteDoorsOpen(change);
+  NoteStream(change);
+  NoteWayBack(change);
   if (decision.plan.guard) {
     auto to = Next(migration.status.phase, *decision.plan.guard);
     CHECK(to.has_value());

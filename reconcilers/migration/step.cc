@@ -37,7 +37,9 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   Decision decision = Decide(migration, seen);
   StepResult result;
   result.status = Advance(migration, seen, decision);
-  result.moved = decision.plan.effect || decision.plan.guard;
+  // An effect with a wait is one that is repeated at that pace, such as a heartbeat.
+  bool at_once = decision.plan.wait == std::chrono::milliseconds(0);
+  result.moved = (decision.plan.effect && at_once) || decision.plan.guard;
   result.wait = decision.plan.wait;
   api::TenantMigration current = migration;
   TRY(RecordIfChanged(world, stop, deadline, current, result.status));

@@ -19,13 +19,19 @@ constexpr Transition kTransitions[] = {
     {Phase::kBackingUp, Guard::kBackupProven, Phase::kPreparing},
     {Phase::kBackingUp, Guard::kUndo, Phase::kUndoing},
     {Phase::kPreparing, Guard::kTargetPrepared, Phase::kAwaitingCutover},
+    {Phase::kPreparing, Guard::kSourcePublished, Phase::kCopying},
     {Phase::kPreparing, Guard::kUndo, Phase::kUndoing},
     {Phase::kAwaitingCutover, Guard::kDoorsMayClose, Phase::kFencing},
+    {Phase::kAwaitingCutover, Guard::kFellBehind, Phase::kCatchingUp},
     {Phase::kAwaitingCutover, Guard::kUndo, Phase::kUndoing},
     {Phase::kFencing, Guard::kFenceProven, Phase::kCopying},
+    {Phase::kFencing, Guard::kDrained, Phase::kFinalizing},
     {Phase::kFencing, Guard::kUndo, Phase::kUndoing},
     {Phase::kCopying, Guard::kCopyProven, Phase::kFinalizing},
+    {Phase::kCopying, Guard::kSnapshotCopied, Phase::kCatchingUp},
     {Phase::kCopying, Guard::kUndo, Phase::kUndoing},
+    {Phase::kCatchingUp, Guard::kCaughtUp, Phase::kAwaitingCutover},
+    {Phase::kCatchingUp, Guard::kUndo, Phase::kUndoing},
     {Phase::kFinalizing, Guard::kFinalized, Phase::kVerifying},
     {Phase::kFinalizing, Guard::kUndo, Phase::kUndoing},
     {Phase::kVerifying, Guard::kVerified, Phase::kSwitching},
@@ -43,6 +49,8 @@ constexpr Transition kTransitions[] = {
     {Phase::kCompleted, Guard::kSourceGone, Phase::kCompleted},
     {Phase::kUndoing, Guard::kUndoneOnRequest, Phase::kAborted},
     {Phase::kUndoing, Guard::kUndoneAfterFailure, Phase::kFailed},
+    {Phase::kUndoing, Guard::kCutoverUndone, Phase::kCatchingUp},
+    {Phase::kUndoing, Guard::kUndoneToCopyAgain, Phase::kPending},
     {Phase::kUndoing, Guard::kJournalFound, Phase::kOpening},
     {Phase::kRollingBack, Guard::kRolledBack, Phase::kRolledBack},
     {Phase::kAborted, Guard::kRetryRequested, Phase::kPending},
@@ -63,13 +71,13 @@ bool OnlyForward(Phase phase) {
          phase == Phase::kCompleting;
 }
 
-constexpr Phase kAllPhases[] = {Phase::kPending,   Phase::kPreflight,       Phase::kBackingUp,
-                                Phase::kPreparing, Phase::kAwaitingCutover, Phase::kFencing,
-                                Phase::kCopying,   Phase::kFinalizing,      Phase::kVerifying,
-                                Phase::kSwitching, Phase::kOpening,         Phase::kSmoke,
-                                Phase::kAdmitting, Phase::kHypercare,       Phase::kCompleting,
-                                Phase::kCompleted, Phase::kUndoing,         Phase::kAborted,
-                                Phase::kFailed,    Phase::kRollingBack,     Phase::kRolledBack};
+constexpr Phase kAllPhases[] = {
+    Phase::kPending,     Phase::kPreflight,       Phase::kBackingUp, Phase::kPreparing,
+    Phase::kCatchingUp,  Phase::kAwaitingCutover, Phase::kFencing,   Phase::kCopying,
+    Phase::kFinalizing,  Phase::kVerifying,       Phase::kSwitching, Phase::kOpening,
+    Phase::kSmoke,       Phase::kAdmitting,       Phase::kHypercare, Phase::kCompleting,
+    Phase::kCompleted,   Phase::kUndoing,         Phase::kAborted,   Phase::kFailed,
+    Phase::kRollingBack, Phase::kRolledBack};
 
 std::string_view Describe(Side side) {
   switch (side) {
@@ -101,8 +109,18 @@ std::string_view Describe(Guard guard) {
       return "the backup was read back and its checksums hold";
     case Guard::kTargetPrepared:
       return "ledger written, maintenance page ready, target database made and closed";
+    case Guard::kSourcePublished:
+      return "Online: prepared as above, and the source publishes its tables";
+    case Guard::kSnapshotCopied:
+      return "Online: the mover's result is in the target, of the snapshot that the slot begins at";
+    case Guard::kCaughtUp:
+      return "Online: the target follows closely, nobody else wrote to it, the way back is laid";
+    case Guard::kFellBehind:
+      return "Online: the target is too far behind, or the stream stands still";
     case Guard::kDoorsMayClose:
       return "approved, inside the window, not suspended";
+    case Guard::kDrained:
+      return "Online: nobody can write to the source, and what was written after that has arrived";
     case Guard::kFenceProven:
       return "routes at the maintenance page, no pod left, nobody can write to the source";
     case Guard::kCopyProven:
@@ -131,6 +149,10 @@ std::string_view Describe(Guard guard) {
       return "everything as it was; a person asked for it";
     case Guard::kUndoneAfterFailure:
       return "everything as it was; something failed";
+    case Guard::kCutoverUndone:
+      return "Online: users work on the source again; the cutover is tried again later";
+    case Guard::kUndoneToCopyAgain:
+      return "Online: everything as it was; the source has changed, and is copied again";
     case Guard::kJournalFound:
       return "the journal turns out to be written: only forward";
     case Guard::kRolledBack:
@@ -170,10 +192,11 @@ Side SideOf(Phase phase) {
   }
 }
 
-bool DoorsClosed(Phase phase) {
+bool DoorsClosed(Phase phase, api::Strategy strategy) {
   switch (phase) {
-    case Phase::kFencing:
     case Phase::kCopying:
+      return strategy == api::Strategy::kOffline;
+    case Phase::kFencing:
     case Phase::kFinalizing:
     case Phase::kVerifying:
     case Phase::kSwitching:

@@ -19,7 +19,12 @@ enum class Guard {
   kHopeless,
   kBackupProven,
   kTargetPrepared,
+  kSourcePublished,
+  kSnapshotCopied,
+  kCaughtUp,
+  kFellBehind,
   kDoorsMayClose,
+  kDrained,
   kFenceProven,
   kCopyProven,
   kFinalized,
@@ -34,6 +39,8 @@ enum class Guard {
   kRollBack,
   kUndoneOnRequest,
   kUndoneAfterFailure,
+  kCutoverUndone,
+  kUndoneToCopyAgain,
   kJournalFound,
   kRolledBack,
   kRetryRequested,
@@ -63,8 +70,9 @@ inline bool CanUndo(api::Phase phase) { return Next(phase, Guard::kUndo).has_val
 Side SideOf(api::Phase phase);
 inline bool IsEnd(api::Phase phase) { return SideOf(phase) == Side::kEnd; }
 
-/// True between the first effect that stops users and the last that lets them in again.
-bool DoorsClosed(api::Phase phase);
+/// True between the first effect that stops users and the last that lets them in again. Copying is
+/// among these phases with strategy Offline only.
+bool DoorsClosed(api::Phase phase, api::Strategy strategy);
 
 /// What is wrong with the table itself, or an empty string: an unreachable phase, a phase that is
 /// no end and has no way back, two lines for one (from, guard). Checked at start-up and by a test.

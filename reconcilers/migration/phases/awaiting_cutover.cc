@@ -11,6 +11,35 @@ bool Approved(const api::TenantMigration& migration) {
   return !token.empty() && token != migration.status.handled.approve;
 }
 
+// What the doors wait for beside the target; nothing when they may close.
+std::optional<Plan> NotYet(const api::TenantMigration& migration, const Observation& seen) {
+  const auto& spec = migration.spec;
+  if (!Approved(migration))
+    return Plan::Wait(std::chrono::seconds(30),
+                      "ready to close the doors; answer with: kubectl annotate tm " +
+                          migration.meta.name + " -n " + migration.meta.namespace_name +
+                          " --overwrite cutover.dev/approve=\"$(date +%s)\"",
+                      "AwaitingApproval");
+  if (!spec.window_start || seen.now >= *spec.window_start) return std::nullopt;
+  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*spec.window_start - seen.now);
+  return Plan::Wait(std::min(left, std::chrono::milliseconds(30'000)),
+                    "waiting for the window, which starts at " + FormatTime(*spec.window_start),
+                    "AwaitingWindow");
+}
+
+// Online, the target goes on following while the doors wait, and has to be close when they close.
+std::optional<Plan> KeepFollowing(const api::TenantMigration& migration, const Observation& seen,
+                                  std::optional<Plan> waiting) {
+  if (auto plan = TroubleOfStream(migration, seen)) return plan;
+  if (!FollowsClosely(migration, seen))
+    return Plan::Go(Guard::kFellBehind,
+                    DescribeLag(*seen.forward_subscriber, *seen.forward_publisher));
+  if (!waiting) return std::nullopt;
+  waiting->effect = Intent::kWatchStream;
+  waiting->wait = std::min(waiting->wait, std::chrono::milliseconds(5'000));
+  return waiting;
+}
+
 }  // namespace
 
 /// AwaitingCutover: ready to close the doors. Leaves when approved and inside the window; a window
@@ -21,19 +50,9 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
     return Plan::Undo("WindowMissed", "the window ended at " + FormatTime(*spec.window_end) +
                                           " before the doors could be closed: create a new "
                                           "TenantMigration with a later window");
-  if (!Approved(migration))
-    return Plan::Wait(std::chrono::seconds(30),
-                      "ready to close the doors; answer with: kubectl annotate tm " +
-                          migration.meta.name + " -n " + migration.meta.namespace_name +
-                          " --overwrite cutover.dev/approve=\"$(date +%s)\"",
-                      "AwaitingApproval");
-  if (spec.window_start && seen.now < *spec.window_start) {
-    auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(*spec.window_start - seen.now);
-    return Plan::Wait(std::min(left, std::chrono::milliseconds(30'000)),
-                      "waiting for the window, which starts at " + FormatTime(*spec.window_start),
-                      "AwaitingWindow");
-  }
+  auto waiting = NotYet(migration, seen);
+  if (spec.online()) waiting = KeepFollowing(migration, seen, std::move(waiting));
+  if (waiting) return *waiting;
   return Plan::Go(Guard::kDoorsMayClose);
 }
 

@@ -17,7 +17,29 @@ WallTime EnteredAt(const api::TenantMigration& migration, const Observation& see
   return seen.now;
 }
 
+std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen) {
+  if (migration.spec.by_pooler()) {
+    NEED(seen.poolers);
+    if (seen.poolers->paused) return std::nullopt;
+    return Plan::Do(Intent::kPausePoolers, "pausing the poolers");
+  }
+  NEED(seen.routes);
+  if (!seen.routes->at_maintenance)
+    return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page");
+  NEED(seen.workloads);
+  if (seen.workloads->stopped) return std::nullopt;
+  // Asked for again whenever an autoscaler or Git has scaled back meanwhile.
+  if (!seen.workloads->scaled_down)
+    return Plan::Do(Intent::kStopWorkloads, "stopping the workloads");
+  return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
+}
+
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
+  if (migration.spec.by_pooler()) {
+    NEED(seen.poolers);
+    if (seen.poolers->resumed) return std::nullopt;
+    return Plan::Do(Intent::kResumePoolers, "letting clients go on");
+  }
   NEED(seen.workloads);
   if (!seen.workloads->as_recorded)
     return Plan::Do(Intent::kStartWorkloads, "starting the workloads again");

@@ -5,10 +5,14 @@ namespace cutover::migration {
 
 /// Completing: the helpers go, the source stays fenced until its retention ends. The ledger goes
 /// last: as long as anything else is left, it says what was there.
-Plan PlanCompleting(const api::TenantMigration&, const Observation& seen) {
+Plan PlanCompleting(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded) return Plan::Go(Guard::kCleanedUp);
   if (auto plan = RemoveHelpers(seen)) return *plan;
+  if (migration.spec.online()) {
+    if (auto plan = RemoveForwardStream(seen)) return *plan;
+    if (auto plan = RemoveReverseStream(seen)) return *plan;
+  }
   NEED(seen.source);
   if (seen.source->exists && seen.source->state == ControlState::kJournaled)
     return Plan::Do(Intent::kRetireSource, "retiring the source database, fenced");

@@ -3,12 +3,14 @@
 
 namespace cutover::migration {
 
-/// Copying: a mover Job copies under the fence and compares what arrived. Leaves on the result that
+/// Copying: a mover Job copies and compares what arrived: Offline under the fence, Online under the
+/// snapshot at which the stream's slot begins, while users work. Leaves on the result that
 /// the mover committed into the target for this very attempt; the Job's exit code only tells when
 /// to give up, never that it went well.
 Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
-  if (!seen.source->ProvenFenced())
+  bool online = migration.spec.online();
+  if (!online && !seen.source->ProvenFenced())
     return Plan::Undo("FenceBroken", "somebody opened the source database during the copy: " +
                                          seen.source->detail);
   NEED(seen.copy_job);
@@ -20,15 +22,17 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                         : seen.copy_job->message);
   NEED(seen.copy_result);
   const auto& result = *seen.copy_result;
-  if (result && result->attempt == migration.status.attempt) return Plan::Go(Guard::kCopyProven);
+  if (result && result->attempt == migration.status.attempt)
+    return Plan::Go(online ? Guard::kSnapshotCopied : Guard::kCopyProven);
   if (seen.copy_job->failed || seen.copy_job->succeeded)
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
                                         ? "the copy Job ended without a result: see its pod's log"
                                         : seen.copy_job->message);
   if (!seen.copy_job->order_current)
     return Plan::Do(Intent::kCreateCopyJob, "changing how fast is copied");
-  // Users wait while this runs, so the result is looked for more often than progress is recorded.
-  return Plan::Wait(std::chrono::milliseconds(500),
+  // Offline, users wait while this runs, so the result is looked for more often than progress is
+  // recorded.
+  return Plan::Wait(std::chrono::milliseconds(online ? 2'000 : 500),
                     seen.copy_progress.known() && *seen.copy_progress
                         ? "copying: " + (*seen.copy_progress)->stage
                         : "copying");

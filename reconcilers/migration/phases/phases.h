@@ -16,6 +16,7 @@ Plan PlanPending(const api::TenantMigration& migration, const Observation& seen)
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanBackingUp(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanPreparing(const api::TenantMigration& migration, const Observation& seen);
+Plan PlanCatchingUp(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanFencing(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen);
@@ -36,8 +37,32 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 
 /// Workloads as recorded, then the routes once these are ready.
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
+/// Users out: routes to the page and workloads stopped, or the poolers paused.
+std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
 /// The maintenance page and the Jobs gone.
 std::optional<Plan> RemoveHelpers(const Observation& seen);
+
+// The stream of strategy Online (stream.cc).
+
+/// The number of the marker that this attempt's drain waits for: a new one each time that the doors
+/// are closed, so that an older one proves nothing.
+int64_t MarkerOf(const api::TenantMigration& migration);
+/// What ends the following, or keeps the doors from closing; nothing while all goes well.
+std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration, const Observation& seen);
+/// Whether the target follows as closely as the spec asks, at this moment.
+bool FollowsClosely(const api::TenantMigration& migration, const Observation& seen);
+/// "3.2 MB behind, last heartbeat 1 s ago"
+std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher);
+/// Whether everything that a way back without loss rests on is there and works.
+bool WayBackIsOpen(const Observation& seen);
+/// Whether a person has accepted to lose what users wrote on the target, for this very rollback.
+bool LossAccepted(const api::TenantMigration& migration);
+/// The reverse stream begun, the forward one having stopped; what cannot be reached now is begun
+/// later, since the slot keeps what it will need.
+std::optional<Plan> TurnStream(const Observation& seen);
+/// Nothing of either stream left, on either server. Slots that keep another server's disk go first.
+std::optional<Plan> RemoveForwardStream(const Observation& seen);
+std::optional<Plan> RemoveReverseStream(const Observation& seen);
 
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);

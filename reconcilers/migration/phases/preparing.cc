@@ -6,7 +6,7 @@ namespace cutover::migration {
 /// Preparing: all that can be done before users notice. Order: first the ledger, without which
 /// nothing may be changed, since it says what was there and which database is meant; then the claim
 /// on the source database, which keeps every other operator out; then what takes time.
-Plan PlanPreparing(const api::TenantMigration&, const Observation& seen) {
+Plan PlanPreparing(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded)
     return Plan::Do(Intent::kRecordLedger, "writing down replicas, routes and wiring as they are");
@@ -16,15 +16,24 @@ Plan PlanPreparing(const api::TenantMigration&, const Observation& seen) {
                       "the source database is held by another migration: " + seen.source->detail);
   if (seen.source->state == ControlState::kNone)
     return Plan::Do(Intent::kClaimSource, "claiming the source database");
-  NEED(seen.maintenance_page);
-  if (!seen.maintenance_page->exists || seen.maintenance_page->half)
-    return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
+  bool needs_page = !migration.spec.by_pooler();
+  if (needs_page) {
+    NEED(seen.maintenance_page);
+    if (!seen.maintenance_page->exists || seen.maintenance_page->half)
+      return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
+  }
   NEED(seen.target);
   if (seen.target->foreign)
     return Plan::Undo("TargetExists",
                       "the target database belongs to somebody else: " + seen.target->detail);
   if (seen.target->state == ControlState::kNone)
     return Plan::Do(Intent::kPrepareTarget, "creating the target database, closed to everybody");
+  if (migration.spec.online()) {
+    NEED(seen.forward_publisher);
+    if (!seen.forward_publisher->published)
+      return Plan::Do(Intent::kPublishSource, "publishing the source's tables");
+    if (!needs_page || seen.maintenance_page->ready) return Plan::Go(Guard::kSourcePublished);
+  }
   if (!seen.maintenance_page->ready)
     return Plan::Wait(std::chrono::milliseconds(500), "waiting for the maintenance page's pod");
   return Plan::Go(Guard::kTargetPrepared);

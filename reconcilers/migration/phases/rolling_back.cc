@@ -17,27 +17,42 @@ bool MayStillOpen(const DatabaseFacts& target) {
   return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
 }
 
+// Online: the stream has been turned round, and the marker that was written on the fenced target
+// has arrived on the source; so has everything before it.
+std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  if (LossAccepted(migration)) return std::nullopt;
+  if (auto plan = TurnStream(seen)) return plan;
+  NEED(seen.reverse_subscriber);
+  if (!seen.reverse_subscriber->exists)
+    return Plan::Wait(std::chrono::seconds(5),
+                      "the stream back to the source is gone: to go back without what was written "
+                      "on the target, set cutover.dev/accept-data-loss to the rollback's token",
+                      "NoWayBack");
+  if (seen.reverse_subscriber->marker < MarkerOf(migration))
+    return Plan::Do(Intent::kDrainReverse, "waiting for the last write to arrive on the source");
+  return std::nullopt;
+}
+
 // Closes the target for good before the source is opened: at no instant are both writable.
-std::optional<Plan> ExchangeSides(const Observation& seen) {
-  NEED(seen.routes);
-  if (!seen.routes->at_maintenance) {
+std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
+  if (!migration.spec.by_pooler()) {
+    NEED(seen.routes);
     NEED(seen.maintenance_page);
-    if (!seen.maintenance_page->exists || seen.maintenance_page->half)
+    if (!seen.routes->at_maintenance &&
+        (!seen.maintenance_page->exists || seen.maintenance_page->half))
       return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
-    return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page");
   }
-  NEED(seen.workloads);
-  if (!seen.workloads->stopped) {
-    if (!seen.workloads->scaled_down)
-      return Plan::Do(Intent::kStopWorkloads, "stopping the workloads on the target");
-    return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
-  }
+  if (auto plan = CloseDoors(migration, seen)) return plan;
   NEED(seen.target);
   if (seen.target->exists &&
       (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");
   if (seen.target->exists && !seen.target->ProvenFenced())
     return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");
+  if (migration.spec.online()) {
+    if (auto plan = BringWritesBack(migration, seen)) return plan;
+  }
   return Plan::Do(Intent::kReopenSource, "opening the source database again");
 }
 
@@ -54,20 +69,25 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
 
 }  // namespace
 
-/// RollingBack: after the journal, the same cutover with the sides exchanged. The copy on the
+/// RollingBack: after the journal, the same cutover with the sides exchanged. Online, what users
+/// wrote on the target comes back with them. The copy on the
 /// target stays, fenced, for whoever wants to find out what went wrong; deleting the
 /// TenantMigration drops it.
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   NEED(seen.ledger_recorded);
   if (!BackOnSource(seen)) {
-    if (auto plan = ExchangeSides(seen)) return *plan;
+    if (auto plan = ExchangeSides(migration, seen)) return *plan;
   }
   if (*seen.ledger_recorded) {
     if (auto plan = PointBackAtSource(migration, seen)) return *plan;
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
+  if (migration.spec.online()) {
+    if (auto plan = RemoveForwardStream(seen)) return *plan;
+    if (auto plan = RemoveReverseStream(seen)) return *plan;
+  }
   if (seen.source->state != ControlState::kNone && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
   // The ledger stays as long as the copy does: it says which database that is.

@@ -6,7 +6,8 @@ namespace cutover::migration {
 /// Switching: the journal, and nothing else. One compare-and-set in the source database, made only
 /// while the fence is proven and the target is verified and still closed. If its answer is lost,
 /// the next observation tells whether it happened.
-Plan PlanSwitching(const api::TenantMigration&, const Observation& seen) {
+/// Online, the way back has to stand before there is no other.
+Plan PlanSwitching(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   if (seen.source->state == ControlState::kJournaled) return Plan::Go(Guard::kJournaled);
   if (!seen.source->ProvenFenced())
@@ -16,6 +17,13 @@ Plan PlanSwitching(const api::TenantMigration&, const Observation& seen) {
   if (seen.target->state != ControlState::kVerified || !seen.target->closed)
     return Plan::Undo("TargetChanged",
                       "the target database is not as it was verified: " + seen.target->detail);
+  if (migration.spec.online()) {
+    NEED(seen.reverse_publisher);
+    NEED(seen.reverse_subscriber);
+    if (!seen.reverse_publisher->slot || seen.reverse_publisher->slot_lost ||
+        !seen.reverse_subscriber->exists)
+      return Plan::Undo("NoWayBack", "the slot or the subscription of the way back is gone");
+  }
   return Plan::Do(Intent::kJournal, "writing the journal: from here only forward");
 }
 

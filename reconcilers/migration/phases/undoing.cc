@@ -26,8 +26,24 @@ Plan RemoveDatabases(const Observation& seen) {
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
+// Online, a cutover that only took too long costs nothing but itself: the target goes on following,
+// and the doors are closed again later. What the source's own structure did is judged there, too.
+bool OnlyTheCutoverFailed(const api::TenantMigration& migration, const Observation& seen) {
+  if (!migration.spec.online() || !migration.status.cutover.fenced_at) return false;
+  const std::string& reason = migration.status.failure_reason;
+  bool may_try_again =
+      reason == "WritePauseExceeded" || reason == "StageTimedOut" || reason == "PoolerNotPaused" ||
+      reason == "FenceBroken" ||
+      (reason == "SchemaChanged" && migration.spec.on_schema_change == api::OnSchemaChange::kHold);
+  return may_try_again && seen.forward_publisher.known() && seen.forward_publisher->slot &&
+         !seen.forward_publisher->slot_lost;
+}
+
 Plan Undone(const api::TenantMigration& migration) {
   const std::string& reason = migration.status.failure_reason;
+  if (reason == "SchemaChanged" && migration.spec.online() &&
+      migration.spec.on_schema_change == api::OnSchemaChange::kCopyAgain)
+    return Plan::Go(Guard::kUndoneToCopyAgain, migration.status.failure_message);
   bool requested = reason == "AbortRequested" || reason == "Deleted";
   return Plan::Go(requested ? Guard::kUndoneOnRequest : Guard::kUndoneAfterFailure,
                   migration.status.failure_message);
@@ -54,8 +70,14 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     if (seen.source->state == ControlState::kFenced)
       return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+    if (OnlyTheCutoverFailed(migration, seen))
+      return Plan::Go(Guard::kCutoverUndone, migration.status.failure_message);
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
+  if (migration.spec.online()) {
+    if (auto plan = RemoveForwardStream(seen)) return *plan;
+    if (auto plan = RemoveReverseStream(seen)) return *plan;
+  }
   return RemoveDatabases(seen);
 }
 

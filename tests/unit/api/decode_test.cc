@@ -142,15 +142,28 @@ TEST(Decode, WhatALaterVersionBringsIsRefusedByName) {
   struct Row {
     const char *parent, *key, *value, *reason;
   };
-  for (const Row& row : {Row{"", "strategy", "Online", "would copy under the wrong strategy"},
-                         Row{"cutover", "switch", "Pooler", "would restart instead of pausing"},
-                         Row{"hypercare", "onFailedChecks", "Rollback", "would not roll back"}}) {
+  for (const Row& row : {Row{"", "strategy", "Hybrid", "would copy under the wrong strategy"},
+                         Row{"cutover", "switch", "BlueGreen", "would restart instead"},
+                         Row{"hypercare", "onFailedChecks", "Page", "nobody would be called"}}) {
     Json object = Sample("tenant_migration.yaml", 0);
     Json& spec = object.MutableAt("spec");
     (*row.parent ? spec.MutableAt(row.parent) : spec).Set(row.key, row.value);
     auto migration = DecodeTenantMigration(object);
     ASSERT_FALSE(migration) << row.reason;
     EXPECT_THAT(migration.error().message, HasSubstr(row.key));
+  }
+}
+
+TEST(Decode, WhatNeedsTheStreamIsRefusedForAnOfflineMove) {
+  for (auto [parent, key, value] : {std::tuple{"cutover", "switch", "Pooler"},
+                                    std::tuple{"hypercare", "onFailedChecks", "Rollback"}}) {
+    Json object = Sample("tenant_migration.yaml", 0);
+    object.MutableAt("spec").MutableAt(parent).Set(key, value);
+    auto offline = DecodeTenantMigration(object);
+    ASSERT_FALSE(offline) << key;
+    EXPECT_THAT(offline.error().message, HasSubstr("needs strategy Online"));
+    object.MutableAt("spec").Set("strategy", "Online");
+    EXPECT_TRUE(DecodeTenantMigration(object)) << key;
   }
 }
 

@@ -105,7 +105,7 @@ TEST(CrdSchema, ThePhasesAreThoseOfTheProgram) {
     EXPECT_EQ(phases[i].AsString(), Name(static_cast<Phase>(i)));
     EXPECT_EQ(ParsePhase(phases[i].AsString()), static_cast<Phase>(i));
   }
-  EXPECT_EQ(ParsePhase("CatchingUp"), std::nullopt);
+  EXPECT_EQ(ParsePhase("CatchingDown"), std::nullopt);
 }
 
 TEST(CrdSchema, PrinterColumnsShowFieldsThatExist) {

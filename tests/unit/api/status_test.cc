@@ -46,8 +46,8 @@ TenantMigrationStatus FullMigrationStatus() {
   status.conditions = SomeConditions();
   status.stages = {{"Copying", "Succeeded", kPrecise, kPrecise, "96 tables", 5, 5, "bytes"},
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
-  status.progress = {512'000'000, 596'000'000, 12, 96, 65, kPrecise};
-  status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1};
+  status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};
+  status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
   status.rollback = {kMorning, "SmokeFailed", kMorning};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
   status.handled = {"a", "b", "c", "d"};

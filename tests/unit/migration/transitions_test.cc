@@ -31,7 +31,7 @@ TEST(Transitions, ASecondLineForOneGuardIsFound) {
 }
 
 TEST(Transitions, AnUnreachablePhaseIsFound) {
-  EXPECT_EQ(CheckTable(Without(Phase::kCopying, Guard::kCopyProven)), "Finalizing is unreachable");
+  EXPECT_EQ(CheckTable(Without(Phase::kSmoke, Guard::kSmokePassed)), "Admitting is unreachable");
 }
 
 TEST(Transitions, APhaseWithoutAWayBackIsFound) {
@@ -77,9 +77,10 @@ TEST(Transitions, WhatTheTableDoesNotSayLeadsNowhere) {
 
 TEST(Transitions, DoorsAreClosedFromTheFenceUntilUsersAreIn) {
   for (Phase phase : {Phase::kFencing, Phase::kCopying, Phase::kSwitching, Phase::kSmoke})
-    EXPECT_TRUE(DoorsClosed(phase)) << Name(phase);
+    EXPECT_TRUE(DoorsClosed(phase, api::Strategy::kOffline)) << Name(phase);
   for (Phase phase : {Phase::kPreparing, Phase::kAwaitingCutover, Phase::kHypercare})
-    EXPECT_FALSE(DoorsClosed(phase)) << Name(phase);
+    EXPECT_FALSE(DoorsClosed(phase, api::Strategy::kOffline)) << Name(phase);
+  EXPECT_FALSE(DoorsClosed(Phase::kCopying, api::Strategy::kOnline)) << "users work meanwhile";
 }
 
 TEST(Transitions, TheDocumentIsCurrent) {

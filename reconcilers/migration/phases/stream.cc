@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+// A heartbeat older than this says that the stream stands still, however few bytes are missing.
+constexpr double kHeartbeatSecondsMax = 10;
+// Servers that have said how much more they will keep are not driven to the last byte.
+constexpr int64_t kSafeWalBytesMin = 64 << 20;
+
+std::string Megabytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
+
+// The stream goes on meanwhile, and is watched.
+Plan Hold(std::string reason, std::string message) {
+  Plan plan = Plan::Wait(std::chrono::seconds(5), std::move(message), std::move(reason));
+  plan.effect = Intent::kWatchStream;
+  plan.trouble = true;
+  return plan;
+}
+
+// A slot that is lost, or keeps too much, ends the following: only a new copy can go on from there.
+std::optional<Plan> SlotTrouble(const api::TenantMigration& migration, const PublisherFacts& side,
+                                const std::string& server) {
+  if (side.slot_lost || !side.slot)
+    return Plan::Undo("SlotLost", "server " + server +
+                                      " has thrown away WAL that the move needed: raise "
+                                      "max_slot_wal_keep_size there, then set a new "
+                                      "cutover.dev/retry token");
+  bool out_of_room = side.safe_wal_bytes >= 0 && side.safe_wal_bytes < kSafeWalBytesMin;
+  if (side.retained_bytes > migration.spec.retained_wal_bytes_max || out_of_room)
+    return Plan::Undo("WalRetentionExceeded",
+                      "server " + server + " keeps " + Megabytes(side.retained_bytes) +
+                          " of WAL for the move: it writes faster than the target applies; try "
+                          "again at a quieter time, or raise copy.maxRetainedWalBytes and the "
+                          "server's max_slot_wal_keep_size");
+  return std::nullopt;
+}
+
+}  // namespace
+
+int64_t MarkerOf(const api::TenantMigration& migration) {
+  constexpr int64_t kCutoversPerAttemptMax = 1'000'000;
+  return migration.status.attempt * kCutoversPerAttemptMax + migration.status.cutover.attempts;
+}
+
+std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher) {
+  std::string text = Megabytes(publisher.lag_bytes) + " behind";
+  if (subscriber.heartbeat_age_seconds < 0) return text + ", no heartbeat has arrived yet";
+  char age[48];
+  std::snprintf(age, sizeof age, ", last heartbeat %.0f s ago", subscriber.heartbeat_age_seconds);
+  return text + age;
+}
+
+std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  NEED(seen.forward_publisher);
+  if (auto plan =
+          SlotTrouble(migration, *seen.forward_publisher, migration.status.source_server_name))
+    return plan;
+  NEED(seen.reverse_publisher);
+  if (seen.reverse_publisher->slot) {
+    if (auto plan =
+            SlotTrouble(migration, *seen.reverse_publisher, migration.spec.target_server_name))
+      return plan;
+  }
+  NEED(seen.schema_changed);
+  if (*seen.schema_changed) {
+    if (migration.spec.on_schema_change == api::OnSchemaChange::kCopyAgain)
+      return Plan::Undo("SchemaChanged", "the structure of the source was changed: copying again");
+    return Hold(
+        "SchemaChanged",
+        "holding: the structure of the source was changed, and the stream carries rows "
+        "only; take the change back, or set cutover.dev/abort and then cutover.dev/retry to "
+        "copy again");
+  }
+  NEED(seen.forward_subscriber);
+  const SubscriberFacts& target = *seen.forward_subscriber;
+  // An apply worker that fails is started again every few seconds, so what counts is that it fails.
+  if (target.exists && target.enabled && !target.working && target.apply_errors > 0)
+    return Hold("ApplyFails",
+                "holding: the target cannot apply what comes from the source: " +
+                    (target.last_error.empty() ? "see the server's log for the subscription's error"
+                                               : target.last_error));
+  return std::nullopt;
+}
+
+bool FollowsClosely(const api::TenantMigration& migration, const Observation& seen) {
+  const SubscriberFacts& target = *seen.forward_subscriber;
+  return target.working && target.heartbeat_age_seconds >= 0 &&
+         target.heartbeat_age_seconds <= kHeartbeatSecondsMax &&
+         seen.forward_publisher->lag_bytes <= migration.spec.replication_lag_bytes_max;
+}
+
+bool WayBackIsOpen(const Observation& seen) {
+  if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
+  const PublisherFacts& target = *seen.reverse_publisher;
+  const SubscriberFacts& source = *seen.reverse_subscriber;
+  return target.published && target.slot && !target.slot_lost && source.working &&
+         source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
+}
+
+bool LossAccepted(const api::TenantMigration& migration) {
+  const std::string& token = migration.status.handled.rollback;
+  return !token.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token;
+}
+
+std::optional<Plan> TurnStream(const Observation& seen) {
+  NEED(seen.forward_subscriber);
+  if (seen.forward_subscriber->exists && seen.forward_subscriber->enabled)
+    return Plan::Do(Intent::kStopForwardStream, "ending the stream to the target");
+  if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists &&
+      !seen.reverse_subscriber->enabled)
+    return Plan::Do(Intent::kStartReverseStream, "beginning the stream back to the source");
+  return std::nullopt;
+}
+
+std::optional<Plan> RemoveForwardStream(const Observation& seen) {
+  if (seen.forward_subscriber.known() && seen.forward_subscriber->exists)
+    return Plan::Do(Intent::kDropForwardSubscriber, "removing the target's subscription");
+  NEED(seen.forward_publisher);
+  if (seen.forward_publisher->traces)
+    return Plan::Do(Intent::kDropForwardPublisher,
+                    "removing slot, publication and role on the source");
+  NEED(seen.forward_subscriber);
+  return std::nullopt;
+}
+
+std::optional<Plan> RemoveReverseStream(const Observation& seen) {
+  if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists)
+    return Plan::Do(Intent::kDropReverseSubscriber, "removing the source's subscription");
+  NEED(seen.reverse_publisher);
+  if (seen.reverse_publisher->traces)
+    return Plan::Do(Intent::kDropReversePublisher,
+                    "removing slot, publication and role on the target");
+  NEED(seen.reverse_subscriber);
+  return std::nullopt;
+}
+
+}  // namespace cutover::migration
