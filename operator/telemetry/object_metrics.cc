@@ -43,6 +43,29 @@ std::optional<WallTime> PausedSince(const api::TenantMigrationStatus& status) {
   return paused && !HasEnded(status.phase) ? status.cutover.fenced_at : std::nullopt;
 }
 
+double SecondsSince1970(WallTime time) { return Seconds(time.time_since_epoch()); }
+
+std::optional<WallTime> EnteredPhaseAt(const api::TenantMigrationStatus& status) {
+  for (auto stage = status.stages.rbegin(); stage != status.stages.rend(); ++stage)
+    if (stage->name == api::Name(status.phase)) return stage->started_at;
+  return std::nullopt;
+}
+
+// What alerts and people ask first: since when, why, and until when.
+void AddSituation(const api::TenantMigration& migration, SampleList& samples) {
+  const api::TenantMigrationStatus& status = migration.status;
+  if (std::optional<WallTime> entered = EnteredPhaseAt(status))
+    samples.Add(Metric::kMigrationPhaseStartTime, SecondsSince1970(*entered));
+  if (const api::Condition* ready = status.conditions.Find("Ready"))
+    samples.Add(Metric::kMigrationReason, 1.0, {ready->reason});
+  if (migration.spec.max_write_pause_seconds > 0)
+    samples.Add(Metric::kMigrationWritePauseMaxSeconds,
+                int64_t{migration.spec.max_write_pause_seconds});
+  if (status.rollback.available_until)
+    samples.Add(Metric::kRollbackAvailableUntil,
+                SecondsSince1970(*status.rollback.available_until));
+}
+
 std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
   const auto& [meta, spec, status] = migration;
   SampleList samples(KeyOf(meta));
@@ -53,6 +76,7 @@ std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
     samples.Add(Metric::kMigrationPhase, status.phase == phase ? 1.0 : 0.0,
                 {std::string(api::Name(phase))});
   }
+  AddSituation(migration, samples);
   samples.Add(Metric::kMigrationBytesCopied, status.progress.bytes_copied);
   samples.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
   samples.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);

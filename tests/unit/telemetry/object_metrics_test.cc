@@ -73,6 +73,34 @@ TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
   EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
 }
 
+TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
+  auto migration = MigrationIn(Phase::kAwaitingCutover);
+  api::Stage stage;
+  stage.name = "AwaitingCutover";
+  stage.started_at = WallTime(seconds(900));
+  migration.status.stages.push_back(stage);
+  api::Condition ready;
+  ready.type = "Ready";
+  ready.reason = "AwaitingApproval";
+  migration.status.conditions.Set(ready, clock_.now);
+  objects_.ObserveMigration(migration);
+  const std::string without = Expose();
+  EXPECT_THAT(without, HasSubstr("cutover_migration_phase_start_time_seconds{"
+                                 "namespace=\"tenant-a\",name=\"move\"} 900\n"));
+  EXPECT_THAT(without, HasSubstr("cutover_migration_reason{namespace=\"tenant-a\",name=\"move\","
+                                 "reason=\"AwaitingApproval\"} 1\n"));
+  EXPECT_THAT(without, Not(HasSubstr("write_pause_max_seconds{")));
+  EXPECT_THAT(without, Not(HasSubstr("available_until_time_seconds{")));
+  migration.spec.max_write_pause_seconds = 300;
+  migration.status.rollback.available_until = WallTime(seconds(1200));
+  objects_.ObserveMigration(migration);
+  const std::string with = Expose();
+  EXPECT_THAT(with, HasSubstr("cutover_migration_write_pause_max_seconds{"
+                              "namespace=\"tenant-a\",name=\"move\"} 300\n"));
+  EXPECT_THAT(with, HasSubstr("cutover_rollback_available_until_time_seconds{"
+                              "namespace=\"tenant-a\",name=\"move\"} 1200\n"));
+}
+
 TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
   objects_.ObserveMigration(MigrationIn(Phase::kCopying));
   objects_.ObserveWritableSides(key_, 1);

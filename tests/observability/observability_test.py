@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""observability_test.py RECORD_METRICS [UNITTEST_OPTIONS]: the dashboards and alerts of the chart,
+judged by a real Prometheus over what the operator's metrics code shows."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.dont_write_bytecode = True
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests/observability"))
+
+from prometheus import Prometheus, QueryFailed, times_of  # noqa: E402
+
+CHART = REPOSITORY / "charts/cutover"
+RULES = CHART / "files/alerts.yaml"
+RUNBOOKS = REPOSITORY / "docs/runbooks"
+RECORDER = ""
+# What Grafana puts in for a person who looks at everything.
+VARIABLES = {"$namespace": ".+", "$migration": ".+", "$job": ".+",
+             "$__rate_interval": "2m", "$__range": "1h"}  # fmt: skip
+METRIC = re.compile(r"\b((?:cutover|controller_runtime|workqueue|rest_client|leader_election|process)"
+                    r"_[a-z_]+)\b")  # fmt: skip
+
+
+def dashboards():
+    return {path.name: json.loads(path.read_text()) for path in CHART.glob("dashboards/*.json")}
+
+
+def panels():
+    """(where, panel) for everything that asks a question."""
+    for name, dashboard in sorted(dashboards().items()):
+        for panel in dashboard["panels"]:
+            if panel["type"] != "row":
+                yield f"{name}: {panel['title']}", panel
+
+
+def alert_names():
+    return re.findall(r"^  - alert: (\w+)$", RULES.read_text(), re.MULTILINE)
+
+
+def alert_expressions():
+    """As YAML reads them: either on one line, or folded below "expr: >-"."""
+    found = re.findall(r"^    expr: (?:>-\n((?:      .*\n)+)|(.*)\n)", RULES.read_text(),
+                       re.MULTILINE)  # fmt: skip
+    return [" ".join(folded.split()) or line for folded, line in found]
+
+
+def metrics_of_the_table():
+    """Names of docs/metrics.md, which is generated from the table in code; a histogram has three."""
+    names = set()
+    for name, kind in re.findall(r"^\| `(\w+)` \| (\w+) \|", (REPOSITORY / "docs/metrics.md")
+                                 .read_text(), re.MULTILINE):  # fmt: skip
+        suffixes = ["_bucket", "_sum", "_count"] if kind == "histogram" else [""]
+        names.update(name + suffix for suffix in suffixes)
+    return names
+
+
+class WithPrometheus(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp()
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        recording = subprocess.run([RECORDER], check=True, capture_output=True, text=True).stdout
+        cls.start, cls.end = times_of(recording)
+        cls.prometheus = Prometheus(cls.directory, recording)
+        cls.addClassCleanup(cls.prometheus.close)
+
+    def numbers(self, expression):
+        for variable, value in VARIABLES.items():
+            expression = expression.replace(variable, value)
+        series = self.prometheus.query_range(expression, self.start, self.end)
+        return [value for one in series for _, value in one["values"] if value != "NaN"]
+
+
+class Dashboards(WithPrometheus):
+    def test_no_panel_is_empty(self):
+        asked = 0
+        for where, panel in panels():
+            for target in panel["targets"]:
+                with self.subTest(where, expression=target["expr"]):
+                    self.assertTrue(self.numbers(target["expr"]), "no numbers")
+                asked += 1
+        self.assertGreater(asked, 50)
+
+    def test_an_empty_panel_would_be_seen(self):
+        self.assertEqual(self.numbers("cutover_metric_that_nobody_serves"), [])
+        self.assertEqual(self.numbers('cutover_migration_phase{phase="Copyng"} == 1'), [])
+
+    def test_an_expression_that_does_not_parse_would_be_seen(self):
+        with self.assertRaisesRegex(QueryFailed, "parse error"):
+            self.numbers("sum by (cutover_server_up")
+
+    def test_what_is_shown_is_what_was_told(self):
+        """The recording's own story, seen through the panels' expressions."""
+        expressions = {where: [target["expr"] for target in panel["targets"]]
+                       for where, panel in panels()}  # fmt: skip
+        [placements] = expressions["fleet.json: Placements"]
+        self.assertEqual(set(self.numbers(placements)), {"5"})
+        [down] = expressions["fleet.json: Servers down"]
+        self.assertEqual(set(self.numbers(down)), {"0", "1"})
+        [waiting] = expressions["fleet.json: Waiting for a person"]
+        self.assertEqual(self.numbers(waiting)[-1], "1")
+        [eta] = expressions["migration.json: Copy done in"]
+        self.assertTrue(all(float(value) <= 3600 for value in self.numbers(eta)))
+
+    def test_the_recorded_hour_raises_the_alarms_of_its_story_alone(self):
+        raised = set()
+        for name, expression in zip(alert_names(), alert_expressions(), strict=True):
+            if self.numbers(expression):
+                raised.add(name)
+        self.assertEqual(raised, {"CutoverServerDown", "CutoverMigrationFailed"})
+
+    def test_panels_are_complete_and_ids_their_own(self):
+        uids = [dashboard["uid"] for dashboard in dashboards().values()]
+        self.assertEqual(len(uids), len(set(uids)))
+        for name, dashboard in dashboards().items():
+            ids = [panel["id"] for panel in dashboard["panels"]]
+            self.assertEqual(len(ids), len(set(ids)), name)
+        for where, panel in panels():
+            with self.subTest(where):
+                self.assertTrue(panel["description"] and panel["fieldConfig"]["defaults"]["unit"])
+                self.assertEqual(panel["datasource"]["uid"], "${datasource}")
+                for target in panel["targets"]:
+                    self.assertNotRegex(target["expr"], r"\[\d+[smh]\]", "a range of its own")
+
+    def test_dashboards_are_what_the_generator_makes(self):
+        subprocess.run([REPOSITORY / "hack/gen-dashboards", "--check"], check=True)
+
+
+class Alerts(unittest.TestCase):
+    def promtool(self, rules, tests):
+        """Runs promtool over the two texts; returns whether all tests held, and its words."""
+        with tempfile.TemporaryDirectory() as directory:
+            (pathlib.Path(directory) / "alerts.yaml").write_text(rules)
+            (pathlib.Path(directory) / "alerts_test.yaml").write_text(tests)
+            done = subprocess.run(["promtool", "test", "rules", "alerts_test.yaml"], cwd=directory,
+                                  capture_output=True, text=True, check=False)  # fmt: skip
+            return done.returncode == 0, done.stdout + done.stderr
+
+    def test_rules_hold_what_their_tests_say(self):
+        good, said = self.promtool(RULES.read_text(), TESTS.read_text())
+        self.assertTrue(good, said)
+
+    def test_a_changed_rule_would_be_seen(self):
+        rules = RULES.read_text()
+        for ours, wrong in [("cutover_writable_sides > 1", "cutover_writable_sides > 0"),
+                            ("for: 5m", "for: 0m"), ("< 900", "< 1800"), ("> 0.5", "> 0.01"),
+                            ('reason="Suspended"', 'reason="Suspendd"')]:  # fmt: skip
+            with self.subTest(wrong):
+                self.assertIn(ours, rules)
+                good, _ = self.promtool(rules.replace(ours, wrong), TESTS.read_text())
+                self.assertFalse(good)
+
+    def test_every_alert_is_seen_to_fire_and_not_to_fire(self):
+        tests = TESTS.read_text()
+        for name in alert_names():
+            with self.subTest(name):
+                self.assertRegex(tests, rf"alertname: {name}\n    exp_alerts:\n    - ")
+                self.assertRegex(tests, rf"alertname: {name}, exp_alerts: \[\]")
+
+    def test_every_alert_has_a_runbook_and_every_runbook_an_alert(self):
+        pages = {path.stem for path in RUNBOOKS.glob("Cutover*.md")}
+        self.assertEqual(pages, set(alert_names()))
+        linked = re.findall(r"runbook_url: https://cutover.dev/runbooks/(\w+)", RULES.read_text())
+        self.assertEqual(linked, alert_names())
+        for name in sorted(pages):
+            text = (RUNBOOKS / f"{name}.md").read_text()
+            for heading in ("## What it means", "## What to look at", "## What to do"):
+                self.assertIn(heading, text, name)
+
+    def test_rules_speak_of_metrics_of_the_table_only(self):
+        expressions = re.sub(r"annotations:.*?(?=  - alert|- name|\Z)", "", RULES.read_text(),
+                             flags=re.DOTALL)  # fmt: skip
+        used = set(METRIC.findall(re.sub(r"- name: \S+", "", expressions)))
+        self.assertGreater(len(used), 8)
+        self.assertEqual(used - metrics_of_the_table(), set())
+
+
+TESTS = REPOSITORY / "tests/observability/alerts_test.yaml"
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    RECORDER = sys.argv.pop(1)
+    unittest.main()
