@@ -47,6 +47,10 @@ void CheckInvariants(const Model& model) {
   if (model.wiring == ModelSide::kTarget) {
     EXPECT_TRUE(model.target.verified_equal) << "wired to an unverified copy";
   }
+  EXPECT_FALSE(model.forward.enabled && model.reverse.enabled) << "changes go in a circle";
+  if (model.reverse.enabled) {
+    EXPECT_NE(model.source.state, ControlState::kOpen) << "users write where is applied";
+  }
   if (model.source_dropped) {
     EXPECT_EQ(model.migration.status.phase, Phase::kCompleted) << "dropped before the end";
   }
@@ -76,6 +80,9 @@ void CheckEnd(const Itinerary& itinerary, const Model& model) {
   // The ledger of a rolled-back move stays with the copy, until the object is deleted.
   EXPECT_EQ(model.ledger, phase == Phase::kRolledBack && !model.migration.meta.deleting());
   EXPECT_FALSE(model.page);
+  EXPECT_FALSE(model.poolers_paused);
+  for (const ModelStream& stream : {model.forward, model.reverse})
+    EXPECT_FALSE(stream.published || stream.slot || stream.exists) << "a stream was left behind";
   EXPECT_FALSE(model.backup_job.exists || model.copy_job.exists);
   if (!moved) {
     EXPECT_EQ(model.source.state, ControlState::kNone);
@@ -210,6 +217,103 @@ std::vector<Itinerary> Itineraries() {
   return all;
 }
 
+// Strategy Online: the same ends, by another way; and the ways back that only it has.
+std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
+  std::vector<Itinerary> all;
+  auto add = [&](Itinerary itinerary) {
+    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
+    itinerary.given = [given = itinerary.given, mode](Model& m) {
+      m.migration.spec.strategy = api::Strategy::kOnline;
+      m.migration.spec.switch_mode = mode;
+      given(m);
+    };
+    all.push_back(std::move(itinerary));
+  };
+  auto watched = [](Model& m) { m.migration.spec.hypercare_seconds = 600; };
+  add({.name = "Success", .ends = {Phase::kCompleted}});
+  add({.name = "SmokeFails",
+       .given = [](Model& m) { m.smoke_fails = true; },
+       .ends = {Phase::kRolledBack}});
+  add({.name = "RollbackInHypercareLosesNothing",
+       .given = watched,
+       .meanwhile = CommandIn(Phase::kHypercare, api::kRollbackAnnotation),
+       .ends = {Phase::kRolledBack}});
+  add({.name = "ChecksFailInHypercare",
+       .given =
+           [](Model& m) {
+             m.migration.spec.hypercare_seconds = 600;
+             m.migration.spec.on_failed_checks = api::OnFailedChecks::kRollback;
+           },
+       .meanwhile = [](Model& m,
+                       int) { m.smoke_fails = m.migration.status.phase == Phase::kHypercare; },
+       .ends = {Phase::kRolledBack}});
+  add({.name = "RollbackWhileTheSourceIsAwayWaits",
+       .given = watched,
+       .meanwhile =
+           [](Model& m, int round) {
+             if (m.migration.status.phase == Phase::kHypercare)
+               m.migration.meta.annotations[api::kRollbackAnnotation] = "t1";
+             m.source_up = m.migration.status.phase != Phase::kRollingBack || round % 50 > 30;
+           },
+       .ends = {Phase::kRolledBack}});
+  add({.name = "SchemaChangedIsCopiedAgain",
+       .given =
+           [](Model& m) { m.migration.spec.on_schema_change = api::OnSchemaChange::kCopyAgain; },
+       .meanwhile =
+           [](Model& m, int) {
+             m.schema_changed =
+                 m.migration.status.attempt == 1 && m.migration.status.phase == Phase::kCatchingUp;
+           },
+       .ends = {Phase::kCompleted}});
+  add({.name = "SchemaChangedHoldsUntilAborted",
+       .meanwhile =
+           [](Model& m, int round) {
+             m.schema_changed |= m.migration.status.phase == Phase::kCatchingUp;
+             if (round > 100) m.migration.meta.annotations[api::kAbortAnnotation] = "t1";
+           },
+       .ends = {Phase::kAborted}});
+  add({.name = "SlotLost",
+       .meanwhile =
+           [](Model& m, int) {
+             if (m.migration.status.phase == Phase::kCatchingUp)
+               m.forward.slot_lost = m.forward.slot;
+           },
+       .ends = {Phase::kFailed}});
+  add({.name = "RogueWriteOnTheTarget",
+       .given = [](Model& m) { m.rogue_write = true; },
+       .ends = {Phase::kFailed}});
+  add({.name = "TheMarkerDoesNotArriveAtFirst",
+       .meanwhile =
+           [](Model& m, int) {
+             m.forward_stands_still = m.migration.status.phase == Phase::kFencing &&
+                                      m.migration.status.cutover.attempts == 1;
+           },
+       .ends = {Phase::kCompleted}});
+  for (Phase phase :
+       {Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover,
+        Phase::kFencing, Phase::kFinalizing, Phase::kVerifying, Phase::kSwitching}) {
+    add({.name = "AbortIn" + std::string(Name(phase)),
+         .meanwhile = CommandIn(phase, api::kAbortAnnotation),
+         .ends = {Phase::kAborted, Phase::kCompleted}});
+    add({.name = "DeleteIn" + std::string(Name(phase)),
+         .meanwhile = DeleteIn(phase),
+         .ends = {Phase::kAborted, Phase::kRolledBack}});
+  }
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
+    add({.name = "RollbackIn" + std::string(Name(phase)),
+         .meanwhile = CommandIn(phase, api::kRollbackAnnotation),
+         .ends = {Phase::kRolledBack, Phase::kCompleted}});
+  add({.name = "DeleteInHypercare",
+       .given = watched,
+       .meanwhile = DeleteIn(Phase::kHypercare),
+       .ends = {Phase::kCompleted}});
+  if (mode == api::SwitchMode::kPooler)
+    add({.name = "PoolersThatDoNotPauseAreTriedAgain",
+         .given = [](Model& m) { m.pauses_that_fail = 2; },
+         .ends = {Phase::kCompleted}});
+  return all;
+}
+
 class Simulation : public testing::TestWithParam<Itinerary> {};
 
 TEST_P(Simulation, EndsAsItShouldWithoutAFault) {
@@ -235,6 +339,13 @@ TEST_P(Simulation, EndsAsItShouldWhateverDiesAroundEachEffect) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Itineraries, Simulation, testing::ValuesIn(Itineraries()),
+                         [](const auto& test) { return test.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(OnlineRestart, Simulation,
+                         testing::ValuesIn(OnlineItineraries(api::SwitchMode::kRestart)),
+                         [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(OnlinePooler, Simulation,
+                         testing::ValuesIn(OnlineItineraries(api::SwitchMode::kPooler)),
                          [](const auto& test) { return test.param.name; });
 
 TEST(SimulatedMigration, AConvergedMigrationCausesNoMoreWrites) {

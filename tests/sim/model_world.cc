@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/model_world.h"
 
+#include "reconcilers/migration/phases/phases.h"
+
 namespace cutover::migration {
 namespace {
 
@@ -14,6 +16,36 @@ DatabaseFacts Facts(const ModelDatabase& database) {
 
 Error Down(const char* server) {
   return RetryError("Unreachable", std::string(server) + " does not answer").value();
+}
+
+PublisherFacts PublisherOf(const ModelStream& stream) {
+  PublisherFacts facts;
+  facts.traces = stream.published || stream.slot;
+  facts.published = stream.published;
+  facts.slot = stream.slot;
+  facts.slot_lost = stream.slot_lost;
+  return facts;
+}
+
+SubscriberFacts SubscriberOf(const ModelStream& stream, WallTime now, bool stands_still) {
+  SubscriberFacts facts;
+  facts.exists = stream.exists;
+  facts.enabled = stream.enabled;
+  facts.working = stream.enabled && stream.slot && !stands_still;
+  facts.marker = stream.marker;
+  // Waits run eight times as fast here.
+  if (stream.heartbeat != WallTime())
+    facts.heartbeat_age_seconds = std::chrono::duration<double>(now - stream.heartbeat).count() / 8;
+  return facts;
+}
+
+void Apply(const ModelDatabase& publisher, ModelDatabase& subscriber, ModelStream& stream) {
+  subscriber.rows += stream.rows_on_the_way;
+  stream.rows_on_the_way = publisher.rows - stream.sent_rows;
+  stream.sent_rows = publisher.rows;
+  stream.marker = stream.marker_on_the_way;
+  stream.marker_on_the_way = stream.marker_written;
+  stream.heartbeat = stream.heartbeat_written;
 }
 
 // A compare-and-set of the control row, as the real one is.
@@ -40,7 +72,9 @@ void ModelWorld::RunJobs() {
     return;
   }
   copy.succeeded = true;
-  model_.target.rows = model_.source.rows;
+  // Online: the slot begins where the snapshot was taken, so it holds all that is newer.
+  model_.forward.slot = model_.migration.spec.online();
+  model_.forward.sent_rows = model_.target.rows = model_.source.rows;
   model_.target.verified_equal = !model_.copy_differs;
   CopyResult result;
   result.attempt = model_.migration.status.attempt;
@@ -53,15 +87,46 @@ void ModelWorld::RunJobs() {
 // Users write whenever they can: through the route, a pod, the wiring, into a database that lets
 // them.
 void ModelWorld::UsersWrite() {
-  if (model_.route_at_maintenance || model_.pods == 0) return;
+  if (model_.route_at_maintenance || model_.pods == 0 || model_.poolers_paused) return;
   ModelDatabase& used = model_.wiring == ModelSide::kSource ? model_.source : model_.target;
   if (!used.Writable()) return;
   used.rows += 1;
   model_.acknowledged_rows += 1;
 }
 
+void ModelWorld::RunStreams() {
+  if (!model_.source_up || !model_.target_up) return;
+  ModelStream &forward = model_.forward, &reverse = model_.reverse;
+  if (forward.enabled && forward.slot && !forward.slot_lost && !model_.forward_stands_still)
+    Apply(model_.source, model_.target, forward);
+  if (reverse.enabled && reverse.slot) Apply(model_.target, model_.source, reverse);
+}
+
+void ModelWorld::ObserveStreams(Observation& seen) {
+  const ModelStream &forward = model_.forward, &reverse = model_.reverse;
+  Error source = Down("source"), target = Down("target");
+  if (model_.source_up) {
+    seen.forward_publisher = PublisherOf(forward);
+    seen.reverse_subscriber = SubscriberOf(reverse, now, false);
+    seen.schema_changed = model_.schema_changed;
+  } else {
+    seen.forward_publisher = source;
+    seen.reverse_subscriber = source;
+    seen.schema_changed = source;
+  }
+  if (model_.target_up) {
+    seen.forward_subscriber = SubscriberOf(forward, now, model_.forward_stands_still);
+    seen.reverse_publisher = PublisherOf(reverse);
+  } else {
+    seen.forward_subscriber = target;
+    seen.reverse_publisher = target;
+  }
+  seen.poolers = PoolerFacts{model_.poolers_paused, !model_.poolers_paused, ""};
+}
+
 Observation ModelWorld::Observe(std::stop_token, Deadline, const api::TenantMigration&) {
   RunJobs();
+  RunStreams();
   UsersWrite();
   if (model_.pods != model_.replicas) model_.pods = model_.replicas;
   Observation seen;
@@ -90,6 +155,7 @@ Observation ModelWorld::Observe(std::stop_token, Deadline, const api::TenantMigr
                                       : Fact<std::optional<CopyResult>>(Down("target"));
   seen.source = model_.source_up ? Fact<DatabaseFacts>(Facts(model_.source)) : Down("source");
   seen.target = model_.target_up ? Fact<DatabaseFacts>(Facts(model_.target)) : Down("target");
+  ObserveStreams(seen);
   seen.preflight = model_.findings;
   CheckOutcome smoke{"login", !model_.smoke_fails, "status 500", 30};
   seen.checks = std::vector<CheckOutcome>{smoke};
@@ -140,9 +206,83 @@ Status ModelWorld::Change(Intent intent) {
     case Intent::kDropTarget:
     case Intent::kFenceTarget:
       return ChangeTarget(intent);
+    case Intent::kPublishSource:
+    case Intent::kStartForwardStream:
+    case Intent::kLayWayBack:
+    case Intent::kWatchStream:
+    case Intent::kWatchReverseStream:
+    case Intent::kPrepareAgain:
+    case Intent::kDrainForward:
+    case Intent::kDrainReverse:
+    case Intent::kStopForwardStream:
+    case Intent::kStartReverseStream:
+      return ChangeStream(intent);
+    case Intent::kDropForwardSubscriber:
+    case Intent::kDropForwardPublisher:
+    case Intent::kDropReverseSubscriber:
+    case Intent::kDropReversePublisher:
+      return DropStreamPart(intent);
     default:
       return ChangeCluster(intent);
   }
+}
+
+Status ModelWorld::ChangeStream(Intent intent) {
+  if (!model_.source_up) return tl::make_unexpected(Down("source"));
+  if (!model_.target_up) return tl::make_unexpected(Down("target"));
+  if (epoch_ < model_.epoch) return TerminalError("Deposed", "a newer leader acts");
+  model_.epoch = epoch_;
+  ModelStream &forward = model_.forward, &reverse = model_.reverse;
+  switch (intent) {
+    case Intent::kPublishSource:
+      forward.published = true;
+      return Ok();
+    case Intent::kStartForwardStream:
+      forward.exists = forward.enabled = true;
+      return Ok();
+    case Intent::kLayWayBack:
+      reverse.published = reverse.slot = reverse.exists = true;
+      reverse.sent_rows = model_.target.rows;
+      return Ok();
+    case Intent::kWatchStream:
+      forward.heartbeat_written = now;
+      if (model_.rogue_write) return TerminalError("TargetDiverged", "somebody wrote there");
+      return Ok();
+    case Intent::kWatchReverseStream:
+      reverse.heartbeat_written = now;
+      return Ok();
+    case Intent::kPrepareAgain:
+      model_.target.state = ControlState::kPreparing;
+      return Ok();
+    case Intent::kDrainForward:
+      forward.marker_written = MarkerOf(model_.migration);
+      if (model_.forward_stands_still) return RetryError("NotDrained", "not there yet");
+      return Ok();
+    case Intent::kDrainReverse:
+      reverse.marker_written = MarkerOf(model_.migration);
+      return Ok();
+    case Intent::kStopForwardStream:
+      forward.enabled = false;
+      return Ok();
+    default:
+      reverse.enabled = true;
+      return Ok();
+  }
+}
+
+Status ModelWorld::DropStreamPart(Intent intent) {
+  bool on_source =
+      intent == Intent::kDropForwardPublisher || intent == Intent::kDropReverseSubscriber;
+  if (on_source ? !model_.source_up : !model_.target_up)
+    return tl::make_unexpected(Down(on_source ? "source" : "target"));
+  bool of_forward =
+      intent == Intent::kDropForwardPublisher || intent == Intent::kDropForwardSubscriber;
+  ModelStream& stream = of_forward ? model_.forward : model_.reverse;
+  if (intent == Intent::kDropForwardPublisher || intent == Intent::kDropReversePublisher)
+    stream.published = stream.slot = stream.slot_lost = false;
+  else
+    stream.exists = stream.enabled = false;
+  return Ok();
 }
 
 Status ModelWorld::ChangeSource(Intent intent) {
@@ -168,6 +308,7 @@ Status ModelWorld::ChangeSource(Intent intent) {
     case Intent::kReopenSource:
       TRY(CompareAndSet(source, ControlState::kJournaled, ControlState::kReopened));
       source.closed = false;
+      model_.reverse.enabled = false;
       return Ok();
     case Intent::kCleanSource:
       source.state = ControlState::kNone;
@@ -192,6 +333,13 @@ Status ModelWorld::ChangeTarget(Intent intent) {
       target.state = ControlState::kPreparing;
       return Ok();
     case Intent::kFinalizeTarget:
+      if (model_.migration.spec.online()) {
+        if (model_.schema_changed) return TerminalError("SchemaChanged", "a column was added");
+        if (model_.target.rows != model_.source.rows)
+          return TerminalError("VerificationFailed", "changed rows differ");
+        if (model_.rogue_write) return TerminalError("TargetDiverged", "somebody wrote there");
+        model_.reverse.sent_rows = model_.target.rows;  // The slot is advanced.
+      }
       return CompareAndSet(target, ControlState::kPreparing, ControlState::kCopied);
     case Intent::kMarkVerified:
       return CompareAndSet(target, ControlState::kCopied, ControlState::kVerified);
@@ -246,6 +394,16 @@ Status ModelWorld::ChangeCluster(Intent intent) {
       break;
     case Intent::kDeleteMaintenancePage:
       model_.page = false;
+      break;
+    case Intent::kPausePoolers:
+      if (model_.pauses_that_fail > 0) {
+        model_.pauses_that_fail -= 1;
+        return TerminalError("PoolerNotPaused", "a transaction is open");
+      }
+      model_.poolers_paused = true;
+      break;
+    case Intent::kResumePoolers:
+      model_.poolers_paused = false;
       break;
     case Intent::kFlipRoutes:
       model_.route_at_maintenance = true;

@@ -26,6 +26,16 @@ struct ModelDatabase {
 
 enum class ModelSide { kSource, kTarget };
 
+/// One stream between them: what its publisher has written arrives one look later.
+struct ModelStream {
+  bool published = false, slot = false, slot_lost = false;
+  bool exists = false, enabled = false;
+  int64_t marker_written = 0, marker_on_the_way = 0, marker = 0;
+  WallTime heartbeat_written, heartbeat;
+  int64_t sent_rows = 0;        ///< The publisher's rows up to which the slot has sent.
+  int64_t rows_on_the_way = 0;  ///< Sent, and not applied yet.
+};
+
 /// Everything that outlives the operator: Kubernetes objects, two databases, the mover's Jobs.
 struct Model {
   api::TenantMigration migration;
@@ -42,6 +52,8 @@ struct Model {
   int backup_left = 2, copy_left = 3;  ///< Observations until the Job has done its work.
   std::optional<CopyResult> copy_result;
   ModelDatabase source{.exists = true, .rows = 100}, target;
+  ModelStream forward, reverse;
+  bool poolers_paused = false;
   bool source_up = true, target_up = true;
   int64_t epoch = 0;
   int64_t acknowledged_rows = 100;  ///< What clients were told is safe.
@@ -49,6 +61,8 @@ struct Model {
 
   // What this run is about.
   std::vector<Finding> findings;
+  bool schema_changed = false, rogue_write = false, forward_stands_still = false;
+  int pauses_that_fail = 0;
   bool copy_fails = false, copy_differs = false, smoke_fails = false, pods_never_ready = false;
 };
 
@@ -85,7 +99,11 @@ class ModelWorld final : public World {
   Status ChangeSource(Intent intent);
   Status ChangeTarget(Intent intent);
   Status ChangeCluster(Intent intent);
+  Status ChangeStream(Intent intent);
+  Status DropStreamPart(Intent intent);
+  void ObserveStreams(Observation& seen);
   void RunJobs();
+  void RunStreams();
   void UsersWrite();
 
   Model& model_;
