@@ -53,6 +53,12 @@ bool Controller::IsBehind(const Key& key) const {
   return false;
 }
 
+bool Controller::IsListed(const Key& key) const {
+  for (const auto& is_listed : is_listed_)
+    if (is_listed(key)) return true;
+  return false;
+}
+
 void Controller::Process(std::stop_token stop, const Key& key) {
   if (IsBehind(key)) {
     // What it would decide by is from before its own last step. The watch is a few milliseconds
@@ -88,6 +94,7 @@ Result<Step> Controller::CallReconcile(std::stop_token stop, const Key& key, boo
 }
 
 void Controller::Schedule(const Key& key, const Result<Step>& outcome) {
+  if (outcome && outcome->gone() && IsListed(key)) return queue_.AddRateLimited(key);
   if (outcome) {
     queue_.Forget(key);
     if (outcome->delay()) queue_.AddAfter(key, *outcome->delay());

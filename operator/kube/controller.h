@@ -21,14 +21,20 @@ namespace cutover::kube {
 /// after a while. Waiting is not an error.
 class Step {
  public:
-  static Step Done() { return Step(std::nullopt); }
-  static Step After(std::chrono::nanoseconds delay) { return Step(delay); }
+  static Step Done() { return Step(std::nullopt, false); }
+  static Step After(std::chrono::nanoseconds delay) { return Step(delay, false); }
+  /// The server says that there is no such object. While the store of Controller::For has it all
+  /// the same, one of the two is behind, and nobody can tell which: looked at again, with back-off,
+  /// until they agree. A key that is dropped on the word of a stale server is never heard of again.
+  static Step Gone() { return Step(std::nullopt, true); }
 
   const std::optional<std::chrono::nanoseconds>& delay() const { return delay_; }
+  bool gone() const { return gone_; }
 
  private:
-  explicit Step(std::optional<std::chrono::nanoseconds> delay) : delay_(delay) {}
+  Step(std::optional<std::chrono::nanoseconds> delay, bool gone) : delay_(delay), gone_(gone) {}
   std::optional<std::chrono::nanoseconds> delay_;
+  bool gone_;
 };
 
 /// Brings the world one step closer to what the object named `key` asks for. Level-based: it is
@@ -61,6 +67,7 @@ class Controller {
       if (concerns && before && after && !concerns(*before, *after)) return;
       Enqueue(key, PriorityOf(store));
     });
+    is_listed_.push_back([&store](const Key& key) { return store.Contains(key); });
     WaitFor(store);
   }
 
@@ -106,6 +113,7 @@ class Controller {
     return store.HasSynced() ? Priority::kChanged : Priority::kExisting;
   }
   bool IsBehind(const Key& key) const;
+  bool IsListed(const Key& key) const;
   void Process(std::stop_token stop, const Key& key);
   Result<Step> CallReconcile(std::stop_token stop, const Key& key, bool& panicked);
   void Schedule(const Key& key, const Result<Step>& outcome);
@@ -115,7 +123,8 @@ class Controller {
   const Clock& clock_;
   Observer& observer_;
   WorkQueue queue_;
-  std::vector<std::function<bool(const Key&)>> is_behind_;  // Constant once Run has begun.
+  std::vector<std::function<bool(const Key&)>> is_behind_;  // These two are
+  std::vector<std::function<bool(const Key&)>> is_listed_;  // constant once Run has begun.
   std::atomic<int> active_{0};
 };
 

@@ -42,6 +42,9 @@ class Store final : public WatchSink {
   /// Null when there is no such object; an error when it cannot be decoded, which is not absence.
   Result<Pointer> Get(const Key& key) const;
 
+  /// Whether there is such an object, decoded or not.
+  bool Contains(const Key& key) const;
+
   /// All that could be decoded; those of one namespace unless `ns` is empty. In order of keys.
   std::vector<Pointer> List(const std::string& ns = "") const;
 
@@ -114,6 +117,12 @@ auto Store<T>::Get(const Key& key) const -> Result<Pointer> {
   if (found == entries_.end()) return Pointer();
   if (found->second.error) return tl::make_unexpected(Error(*found->second.error));
   return found->second.value;
+}
+
+template <class T>
+bool Store<T>::Contains(const Key& key) const {
+  MutexLock lock(mutex_);
+  return entries_.contains(key);
 }
 
 template <class T>

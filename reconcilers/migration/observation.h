@@ -94,6 +94,8 @@ struct MaintenancePageFacts {
 struct JobFacts {
   bool exists = false;
   bool going = false;  ///< Deleted, with pods that have not ended yet.
+  /// Only of an earlier attempt: a request of a deposed leader that arrived after that had ended.
+  bool earlier = false;
   bool succeeded = false;
   bool failed = false;
   std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.

@@ -87,7 +87,7 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
     TRY_ASSIGN(auto migration, Read(stop, deadline, context_, key));
     if (!migration) {
       if (listeners_.on_gone) listeners_.on_gone(key);
-      return kube::Step::Done();
+      return kube::Step::Gone();
     }
     LogContext scope(
         {{"migrationUID", migration->meta.uid}, {"phase", Name(migration->status.phase)}});

@@ -162,7 +162,8 @@ Result<kube::Step> PlacementReconciler::Reconcile(std::stop_token stop, Deadline
                                                   const kube::Key& key) {
   TRY_ASSIGN(const std::optional<Json> object,
              sources_.client.Get(stop, deadline, kube::kDatabasePlacement, key));
-  if (!object || kube::IsDeleting(*object)) return kube::Step::Done();
+  if (!object) return kube::Step::Gone();
+  if (kube::IsDeleting(*object)) return kube::Step::Done();
   TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
   const api::DatabasePlacementStatus before = placement.status;
 
@@ -198,14 +199,12 @@ void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePla
         return reconciler.Reconcile(stop, deadline, key);
       });
 
-  // Not Controller::For: our own writes of the status would call for another look each. What a
-  // migration writes there is another matter.
-  placements.AddHandler(
-      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
-        if (before && after && before->meta.generation == after->meta.generation &&
-            before->status.server_name == after->status.server_name)
-          return;
-        controller.Enqueue(key);
+  // Our own writes of the status would call for another look each. What a migration writes there is
+  // another matter.
+  controller.For<api::DatabasePlacement>(
+      placements, [](const api::DatabasePlacement& before, const api::DatabasePlacement& after) {
+        return before.meta.generation != after.meta.generation ||
+               before.status.server_name != after.status.server_name;
       });
   migrations.AddHandler(
       [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {

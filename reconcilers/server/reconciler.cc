@@ -68,7 +68,8 @@ Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline de
                                                const kube::Key& key) {
   TRY_ASSIGN(const std::optional<Json> object,
              client_.Get(stop, deadline, kube::kDatabaseServer, key));
-  if (!object || kube::IsDeleting(*object)) return kube::Step::Done();
+  if (!object) return kube::Step::Gone();
+  if (kube::IsDeleting(*object)) return kube::Step::Done();
   TRY_ASSIGN(const api::DatabaseServer server, api::DecodeDatabaseServer(*object));
 
   const Result<pg::ConnectOptions> login =
@@ -99,11 +100,10 @@ void AddServerController(kube::Manager& manager, kube::Store<api::DatabaseServer
         return reconciler.Reconcile(stop, deadline, key);
       });
 
-  // Not Controller::For: our own writes of the status would start a second probe each.
-  servers.AddHandler(
-      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
-        if (before && after && before->meta.generation == after->meta.generation) return;
-        controller.Enqueue(key);
+  // Our own writes of the status would start a second probe each.
+  controller.For<api::DatabaseServer>(
+      servers, [](const api::DatabaseServer& before, const api::DatabaseServer& after) {
+        return before.meta.generation != after.meta.generation;
       });
 
   kube::WatcherOptions watch;

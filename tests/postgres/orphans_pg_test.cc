@@ -5,6 +5,7 @@
 #include "operator/kube/resource.h"
 #include "postgres/control.h"
 #include "postgres/fence.h"
+#include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/wiring/base64.h"
 #include "tests/postgres/servers.h"
@@ -86,12 +87,22 @@ class SweepingOrphans : public ::testing::Test {
     ASSERT_TRUE(WriteLedgerOnce({}, Soon(), client_, kHome, migration, ledger));
   }
 
-  void LetTheMigrationLive() {
+  void LetTheMigrationLive(api::Phase phase = api::Phase::kCopying) {
     Json object = Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move");
     Create(kube::kTenantMigration, object);
     object.MutableAt("metadata").Set("uid", claim_.migration_uid);
+    object.MutableAt("status").Set("phase", Name(phase));
     ASSERT_TRUE(client_.Update({}, Soon(), kube::kTenantMigration, object));
   }
+
+  void AddJob() {
+    api::TenantMigration migration;
+    migration.meta.uid = claim_.migration_uid;
+    MoverJob job;
+    job.namespace_name = kHome;
+    ASSERT_TRUE(CreateMoverJob({}, Soon(), client_, {}, migration, job));
+  }
+  size_t CountMoverObjects() { return ListMoverObjects({}, Soon(), client_, "")->size(); }
 
   Status SweepOnce() {
     auto step = sweeper_.Sweep({}, Soon());
@@ -175,13 +186,42 @@ TEST_F(SweepingOrphans, ALeaderThatWasDeposedTouchesNothing) {
   EXPECT_TRUE(IsFenced());
 }
 
+// Kubernetes objects know no epochs: a request of a leader that was paused for longer than its
+// lease may arrive when the migration is over.
+TEST_F(SweepingOrphans, AJobThatCameAfterTheEndOfItsMigrationGoesWithItsOrder) {
+  WriteLedger();
+  LetTheMigrationLive(api::Phase::kFailed);
+  AddJob();
+  ASSERT_EQ(CountMoverObjects(), 2u);
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(CountMoverObjects(), 0u);
+  EXPECT_TRUE(IsFenced()) << "a living migration, in its end or not, looks after its databases";
+}
+
+TEST_F(SweepingOrphans, AJobOfAMigrationUnderWayStays) {
+  WriteLedger();
+  LetTheMigrationLive();
+  AddJob();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(CountMoverObjects(), 2u);
+}
+
+TEST_F(SweepingOrphans, AnOrderWithoutItsJobGoesWithAVanishedMigration) {
+  WriteLedger();
+  AddJob();
+  const MoverObject job = ListMoverObjects({}, Soon(), client_, "")->back();
+  ASSERT_TRUE(client_.Delete({}, Soon(), job.resource, job.key));
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(CountMoverObjects(), 0u);
+}
+
 TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
   WriteLedger();
   int lists = 0;
   client_.fault = [&lists](kube::FakeClient::When,
                            const std::string& verb) -> std::optional<Error> {
-    // Secrets, Jobs, servers, and then the migrations.
-    if (verb != "list" || ++lists < 4) return std::nullopt;
+    // Secrets, orders, Jobs, servers, and then the migrations.
+    if (verb != "list" || ++lists < 5) return std::nullopt;
     return Error{Disposition::kRetry, "Unreachable", "the API server is away"};
   };
   EXPECT_FALSE(SweepOnce());

@@ -44,22 +44,23 @@ OperatorProcess::OperatorProcess(ApiModel& api, const VirtualClock& clock, std::
       client_(std::move(owned_transport_)),
       elector_(client_, Election(identity_), clock),
       events_(client_, Events(identity_), clock),
-      servers_("databaseservers", api::DecodeDatabaseServer),
-      placements_("databaseplacements", api::DecodeDatabasePlacement),
-      migrations_("tenantmigrations", api::DecodeTenantMigration),
       manager_(client_, {}, clock),
-      server_(client_, {}, clock),
-      placement_({client_, resolver_, servers_, migrations_}, {}, clock),
-      context_{client_, resolver_, clock, Config()},
+      servers_(AddStore<api::DatabaseServer>(kube::kDatabaseServer, api::DecodeDatabaseServer)),
+      placements_(
+          AddStore<api::DatabasePlacement>(kube::kDatabasePlacement, api::DecodeDatabasePlacement)),
+      migrations_(
+          AddStore<api::TenantMigration>(kube::kTenantMigration, api::DecodeTenantMigration)),
+      server_(manager_.client(), {}, clock),
+      placement_({manager_.client(), resolver_, servers_, migrations_}, {}, clock),
+      context_{manager_.client(), resolver_, clock, Config()},
       migration_(context_, events_),
+      sweeper_(context_),
       next_tick_(clock.SteadyNow()) {
   transport_.on_call = std::move(on_call);
   server::AddServerController(manager_, servers_, server_);
   placement::AddPlacementController(manager_, placements_, servers_, migrations_, placement_);
   AddMigrationController();
-  AddWatcher(kube::kDatabaseServer, servers_);
-  AddWatcher(kube::kDatabasePlacement, placements_);
-  AddWatcher(kube::kTenantMigration, migrations_);
+  AddSweeper();
 }
 
 migration::OperatorConfig OperatorProcess::Config() const {
@@ -72,11 +73,14 @@ migration::OperatorConfig OperatorProcess::Config() const {
 }
 
 template <class T>
-void OperatorProcess::AddWatcher(const kube::Resource& resource, kube::Store<T>& store) {
+kube::Store<T>& OperatorProcess::AddStore(const kube::Resource& resource,
+                                          typename kube::Store<T>::Decode decode) {
   kube::WatcherOptions options;
   options.resource = resource;
   options.sleep = [](std::stop_token, milliseconds) { return true; };
+  kube::Store<T>& store = manager_.AddStore<T>(options, std::move(decode));
   watchers_.push_back(std::make_unique<kube::Watcher>(client_, std::move(options), store, clock_));
+  return store;
 }
 
 // As operator/controllers.cc has it.
@@ -87,9 +91,28 @@ void OperatorProcess::AddMigrationController() {
       options, [this](std::stop_token stop, Deadline deadline, const kube::Key& key) {
         return migration_.Reconcile(stop, deadline, key);
       });
+  controller.For<api::TenantMigration>(
+      migrations_, [](const api::TenantMigration& before, const api::TenantMigration& after) {
+        return !OnlyStatusDiffers(before, after);
+      });
+}
+
+void OperatorProcess::AddSweeper() {
+  kube::ControllerOptions options;
+  options.name = "orphans";
+  const kube::Key everything{"", "everything"};
+  kube::Controller& controller = manager_.AddController(
+      options, [this](std::stop_token stop, Deadline deadline, const kube::Key&) {
+        return sweeper_.Sweep(stop, deadline);
+      });
   migrations_.AddHandler(
-      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
-        if (!before || !after || !OnlyStatusDiffers(*before, *after)) controller.Enqueue(key);
+      [&controller, everything](kube::Change change, const auto&, const auto&, const auto&) {
+        if (change == kube::Change::kDeleted) controller.Enqueue(everything);
+      });
+  servers_.AddHandler(
+      [&controller, everything](kube::Change, const auto&, const auto& before, const auto& after) {
+        if (!before || !after || before->meta.annotations != after->meta.annotations)
+          controller.Enqueue(everything);
       });
 }
 

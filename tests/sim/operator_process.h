@@ -12,6 +12,7 @@
 #include "operator/kube/events.h"
 #include "operator/kube/leader_election.h"
 #include "operator/kube/manager.h"
+#include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/reconciler.h"
 #include "reconcilers/placement/reconciler.h"
 #include "reconcilers/server/reconciler.h"
@@ -42,8 +43,9 @@ class OperatorProcess {
 
  private:
   template <class T>
-  void AddWatcher(const kube::Resource& resource, kube::Store<T>& store);
+  kube::Store<T>& AddStore(const kube::Resource& resource, typename kube::Store<T>::Decode decode);
   void AddMigrationController();
+  void AddSweeper();
   migration::OperatorConfig Config() const;
 
   const VirtualClock& clock_;
@@ -55,15 +57,17 @@ class OperatorProcess {
   kube::LeaderElector elector_;
   kube::EventRecorder events_;
   ModelResolver resolver_;
-  kube::Store<api::DatabaseServer> servers_;
-  kube::Store<api::DatabasePlacement> placements_;
-  kube::Store<api::TenantMigration> migrations_;
-  kube::Manager manager_;  // Holds the controllers; its Run, which makes threads, is not called.
+  std::vector<std::unique_ptr<kube::Watcher>> watchers_;
+  // Holds stores and controllers; its Run, which makes threads, is not called.
+  kube::Manager manager_;
+  kube::Store<api::DatabaseServer>& servers_;
+  kube::Store<api::DatabasePlacement>& placements_;
+  kube::Store<api::TenantMigration>& migrations_;
   server::ServerReconciler server_;
   placement::PlacementReconciler placement_;
   const migration::ClusterContext context_;
   migration::MigrationReconciler migration_;
-  std::vector<std::unique_ptr<kube::Watcher>> watchers_;
+  migration::Sweeper sweeper_;
   SteadyTime next_tick_;
   int64_t watched_version_ = -1;  // Up to which the watches have been followed.
 };

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <random>
@@ -100,6 +101,22 @@ const RunResult& ReferenceOf(const Itinerary& itinerary) {
   return found->second;
 }
 
+const std::vector<FaultKind>& TriedFaults() {
+  static const std::vector<FaultKind> tried = [] {
+    std::vector<FaultKind> kinds(std::begin(kSurvivedFaults), std::end(kSurvivedFaults));
+    const char* asked = std::getenv("CUTOVER_SIM_FAULTS");
+    if (asked == nullptr) return kinds;
+    kinds.clear();
+    for (FaultKind kind : kAllFaults)
+      if (("," + std::string(asked) + ",").find("," + std::string(Name(kind)) + ",") !=
+          std::string::npos)
+        kinds.push_back(kind);
+    CHECK(!kinds.empty());
+    return kinds;
+  }();
+  return tried;
+}
+
 RunPlan RandomPlan(uint64_t seed) {
   std::mt19937_64 random(seed);
   RunPlan plan;
@@ -108,7 +125,7 @@ RunPlan RandomPlan(uint64_t seed) {
   int effects = ReferenceOf(*plan.itinerary).effects;
   for (uint64_t left = 1 + random() % 3; left > 0; --left) {
     Fault fault;
-    fault.kind = kSurvivedFaults[random() % std::size(kSurvivedFaults)];
+    fault.kind = TriedFaults()[random() % TriedFaults().size()];
     fault.at = static_cast<int>(random() % static_cast<uint64_t>(effects + 5));
     fault.lasts = milliseconds(1'000 + random() % 120'000);
     fault.rival_effects = static_cast<int>(random() % 30);

@@ -20,6 +20,9 @@ const RunResult& ReferenceOf(const Itinerary& itinerary);
 
 /// One to three faults of any kind at any effects of any itinerary, and anything that may come in
 /// any order in the order of the seed.
+/// kSurvivedFaults, or those named in CUTOVER_SIM_FAULTS, with commas between.
+const std::vector<FaultKind>& TriedFaults();
+
 RunPlan RandomPlan(uint64_t seed);
 
 /// What many runs came to.

@@ -37,10 +37,9 @@ std::string_view Name(FaultKind kind);
 /// epochs, so a request of a leader that was paused for longer than its lease may leave a Job or
 /// its order behind in a migration that has ended meanwhile. Nor those of something that is away:
 /// then another end than the itinerary's may be right (a copy is given up), which the oracle cannot
-/// tell. Nor kStaleReads: AbortInFencing/0/StaleReads@7 never comes to rest, and it has to be found
-/// out whether the model's watch or the wait for one's own writes (Store::IsBehind) is to blame.
+/// tell.
 inline constexpr FaultKind kSurvivedFaults[] = {FaultKind::kDieBefore, FaultKind::kDieAfter,
-                                                FaultKind::kAnswerLost};
+                                                FaultKind::kAnswerLost, FaultKind::kStaleReads};
 
 struct Fault {
   FaultKind kind = FaultKind::kDieBefore;
@@ -147,7 +146,9 @@ class Simulation {
   void CheckEnd();
   void CheckQuietAfterwards();
   void FailUnended();
+  bool IsRightEnd(api::Phase end) const;
   bool HasOutage() const;
+  bool HasFault(std::initializer_list<FaultKind> kinds) const;
   void Fail(const std::string& what);
   std::string EndState() const;
   void CountState();

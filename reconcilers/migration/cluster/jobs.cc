@@ -210,11 +210,12 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
   options.label_selector = Selector(migration) + "," + kKindLabel + "=" + KindName(kind);
   TRY_ASSIGN(kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
   JobFacts facts;
-  facts.going = !jobs.items.empty();
+  facts.going = facts.earlier = !jobs.items.empty();
   for (const Json& job : jobs.items) {
     facts.exists = true;
     facts.going &= kube::IsDeleting(job);
     bool current = kube::KeyOf(job).name == JobName(migration, kind);
+    facts.earlier &= !current;
     if (!current || kube::IsDeleting(job)) continue;
     facts.succeeded = HasCondition(job, "Complete");
     facts.failed = HasCondition(job, "Failed");
@@ -228,22 +229,43 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
   return facts;
 }
 
-Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
-                       const std::string& ns, const api::TenantMigration& migration) {
+Result<std::vector<MoverObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
+                                                  kube::Client& client, const std::string& ns,
+                                                  const std::string& migration_uid) {
   kube::ListOptions options;
   options.ns = ns;
-  options.label_selector = Selector(migration) + "," + kKindLabel;
-  // Orders first: as long as a Job is there somebody comes back for the rest.
+  options.label_selector = api::kMigrationUidLabel;
+  if (!migration_uid.empty()) options.label_selector += "=" + migration_uid;
+  options.label_selector += std::string(",") + kKindLabel;
+  std::vector<MoverObject> found;
   for (const kube::Resource& resource : {kube::kConfigMap, kube::kJob}) {
-    TRY_ASSIGN(kube::ObjectList found, client.List(stop, deadline, resource, options));
-    for (const Json& object : found.items) {
-      kube::DeleteOptions how;
-      how.uid = kube::UidOf(object);
-      how.propagation = kube::Propagation::kForeground;
-      TRY(client.Delete(stop, deadline, resource, kube::KeyOf(object), how));
+    TRY_ASSIGN(kube::ObjectList listed, client.List(stop, deadline, resource, options));
+    for (const Json& object : listed.items) {
+      std::string uid = object.At({"metadata", "labels", api::kMigrationUidLabel}).AsString();
+      // What follows a list is a deletion: never on the word of a selector alone.
+      if (uid.empty() || (!migration_uid.empty() && uid != migration_uid)) continue;
+      if (kube::IsDeleting(object)) continue;
+      found.push_back({resource, kube::KeyOf(object), kube::UidOf(object), std::move(uid)});
     }
   }
+  return found;
+}
+
+Status DeleteMoverObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
+                          const std::vector<MoverObject>& objects) {
+  for (const MoverObject& object : objects) {
+    kube::DeleteOptions how;
+    how.uid = object.uid;
+    how.propagation = kube::Propagation::kForeground;
+    TRY(client.Delete(stop, deadline, object.resource, object.key, how));
+  }
   return Ok();
+}
+
+Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
+                       const std::string& ns, const api::TenantMigration& migration) {
+  TRY_ASSIGN(auto objects, ListMoverObjects(stop, deadline, client, ns, migration.meta.uid));
+  return DeleteMoverObjects(stop, deadline, client, objects);
 }
 
 }  // namespace cutover::migration

@@ -3,6 +3,7 @@
 
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "mover/contract/job_spec.h"
 #include "operator/api/tenant_migration.h"
@@ -49,13 +50,33 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
                       const OperatorConfig& config, const api::TenantMigration& migration,
                       const MoverJob& job);
 
-/// The Job of this kind that belongs to the migration, whatever its attempt, with its pod's last
-/// words. A Job that is being deleted still exists until its pods are gone.
+/// The Jobs of this kind that belong to the migration, whatever their attempt; what became of it,
+/// and its pod's last words, of the present attempt's alone. A Job that is being deleted still
+/// exists until its pods are gone.
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                             const std::string& ns, const api::TenantMigration& migration,
                             mover::JobKind kind);
 
-/// Deletes every Job and order of the migration in `ns`; pods go first (foreground).
+/// A Job or an order, as it was listed.
+struct MoverObject {
+  kube::Resource resource;
+  kube::Key key;
+  std::string uid;
+  std::string migration_uid;
+};
+
+/// Every order and then every Job of the migration, or of any when `migration_uid` is empty; in
+/// `ns`, or everywhere when that is. Without those that have been asked to go already.
+Result<std::vector<MoverObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
+                                                  kube::Client& client, const std::string& ns,
+                                                  const std::string& migration_uid = "");
+
+/// Deletes these, and nothing that has come under their names since; pods go first (foreground).
+Status DeleteMoverObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
+                          const std::vector<MoverObject>& objects);
+
+/// Deletes every Job and order of the migration in `ns`. Orders first: as long as a Job is there
+/// somebody comes back for the rest.
 Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration);
 

@@ -12,6 +12,7 @@
 #include "postgres/fence.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/step.h"
+#include "reconcilers/migration/transitions.h"
 #include "reconcilers/server/admin_login.h"
 
 namespace cutover::migration {
@@ -80,9 +81,10 @@ struct Sweeper::Look {
   };
 
   std::vector<FoundLedger> ledgers;
-  std::set<std::string> job_uids;
+  std::vector<MoverObject> movers;
   std::vector<Stranger> strangers;
   std::set<std::string> living;
+  std::set<std::string> ended;  ///< Of the living: what they had is removed already.
   std::map<std::string, std::string> consents;  ///< Server → the uid that somebody named there.
   std::map<std::string, std::string> findings;
 
@@ -97,16 +99,11 @@ Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadlin
   Look look;
   const std::string& home = context_.config.namespace_name;
   TRY_ASSIGN(look.ledgers, ListLedgers(stop, deadline, context_.client, home));
-  kube::ListOptions labelled;
-  labelled.label_selector = api::kMigrationUidLabel;
-  auto jobs = context_.client.List(stop, deadline, kube::kJob, labelled);
-  if (!jobs && kube::IsForbidden(jobs.error())) {
-    labelled.ns = home;  // Tenants' namespaces are not open to us as a whole.
-    jobs = context_.client.List(stop, deadline, kube::kJob, labelled);
-  }
-  if (!jobs) return tl::make_unexpected(jobs.error());
-  for (const Json& job : jobs->items)
-    look.job_uids.insert(job.At({"metadata", "labels", api::kMigrationUidLabel}).AsString());
+  auto movers = ListMoverObjects(stop, deadline, context_.client, /*every namespace*/ "");
+  if (!movers && kube::IsForbidden(movers.error()))  // Tenants' are not open to us as a whole.
+    movers = ListMoverObjects(stop, deadline, context_.client, home);
+  if (!movers) return tl::make_unexpected(movers.error());
+  look.movers = std::move(*movers);
   TRY_ASSIGN(auto servers, context_.client.List(stop, deadline, kube::kDatabaseServer, {}));
   for (const Json& object : servers.items) {
     auto server = api::DecodeDatabaseServer(object);
@@ -115,7 +112,11 @@ Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadlin
     FindStrangers(stop, deadline, *server, look);
   }
   TRY_ASSIGN(auto migrations, context_.client.List(stop, deadline, kube::kTenantMigration, {}));
-  for (const Json& migration : migrations.items) look.living.insert(kube::UidOf(migration));
+  for (const Json& migration : migrations.items) {
+    look.living.insert(kube::UidOf(migration));
+    auto phase = api::ParsePhase(migration.At({"status", "phase"}).AsString());
+    if (phase && IsEnd(*phase)) look.ended.insert(kube::UidOf(migration));
+  }
   return look;
 }
 
@@ -147,20 +148,20 @@ void Sweeper::FindStrangers(std::stop_token stop, Deadline deadline,
   }
 }
 
-Status Sweeper::DeleteJobs(std::stop_token stop, Deadline deadline, const Look& look) {
-  for (const std::string& uid : look.job_uids) {
-    if (look.living.contains(uid)) continue;
-    LogWarn("deleting the Jobs of a migration that no longer exists", {{"migrationUID", uid}});
-    api::TenantMigration gone;
-    gone.meta.uid = uid;
-    Status everywhere =
-        DeleteMoverJobs(stop, deadline, context_.client, /*every namespace*/ "", gone);
-    if (!everywhere && kube::IsForbidden(everywhere.error()))
-      everywhere =
-          DeleteMoverJobs(stop, deadline, context_.client, context_.config.namespace_name, gone);
-    TRY(std::move(everywhere));
+// Only what was listed before the migrations were: another attempt may have begun since.
+Status Sweeper::DeleteMovers(std::stop_token stop, Deadline deadline, const Look& look) {
+  std::vector<MoverObject> nobodys;
+  for (const MoverObject& object : look.movers) {
+    const bool over =
+        !look.living.contains(object.migration_uid) || look.ended.contains(object.migration_uid);
+    if (!over) continue;
+    LogWarn("deleting what a migration that is over has left",
+            {{"migrationUID", object.migration_uid},
+             {"kind", object.resource.kind},
+             {"object", object.key.ToString()}});
+    nobodys.push_back(object);
   }
-  return Ok();
+  return DeleteMoverObjects(stop, deadline, context_.client, nobodys);
 }
 
 // True when nothing more is to be done without a person.
@@ -258,7 +259,7 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
   // A deposed leader must not begin; the databases refuse it by themselves.
   if (context_.config.epoch() == 0) return kube::Step::Done();
   TRY_ASSIGN(Look look, LookAround(stop, deadline));
-  TRY(DeleteJobs(stop, deadline, look));
+  TRY(DeleteMovers(stop, deadline, look));
   bool settled = true;
   for (const FoundLedger& found : look.ledgers) {
     // Without these names it was written by an older version; a living migration needs neither.

@@ -9,7 +9,7 @@ namespace cutover::migration {
 Plan PlanBackingUp(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.backup_job);
   const JobFacts& job = *seen.backup_job;
-  if (!job.exists)
+  if (!job.exists || job.earlier)
     return Plan::Do(Intent::kCreateBackupJob,
                     "backing up into " + migration.spec.backup_claim_name);
   if (job.failed)

@@ -14,7 +14,8 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
     return Plan::Undo("FenceBroken", "somebody opened the source database during the copy: " +
                                          seen.source->detail);
   NEED(seen.copy_job);
-  if (!seen.copy_job->exists) return Plan::Do(Intent::kCreateCopyJob, "starting the copy");
+  if (!seen.copy_job->exists || seen.copy_job->earlier)
+    return Plan::Do(Intent::kCreateCopyJob, "starting the copy");
   // A Job that has given up brings no result: users need not wait for a target that is away, too.
   if (seen.copy_job->failed && !seen.copy_result.known())
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()

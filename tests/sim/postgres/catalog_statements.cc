@@ -48,6 +48,18 @@ Outcome Tenants(const Statement& statement) {
   return Column(names);
 }
 
+// What a fence or an unfinished creation looks like from outside.
+Outcome ClosedDatabases(const Statement& statement) {
+  constexpr std::string_view kProvisional = "cutover_new_";
+  Table table;
+  for (const auto& [name, database] : statement.seen().databases) {
+    const bool provisional = name.starts_with(kProvisional);
+    if (provisional || database->access.connection_limit == 0)
+      table.push_back({name, provisional ? name.substr(kProvisional.size()) : ""});
+  }
+  return table;
+}
+
 std::string Identifier(const ModelServer& server) {
   return "73" + std::to_string(std::hash<std::string>()(server.name()) % 1'000'000'000);
 }
@@ -237,6 +249,7 @@ const std::vector<Known>& CatalogStatements() {
       {"SELECT pg_catalog.pg_database_size(", DatabaseSize},
       {"SELECT pg_catalog.count(*) FROM pg_catalog.pg_class c", CountTables},
       {"datname !~ '^cutover_new_'", Tenants},
+      {"FROM '^cutover_new_(.*)$'", ClosedDatabases},
       {"SELECT current_setting('server_version'),", Probe},
       {"SELECT system_identifier FROM pg_control_system()", SystemIdentifier},
       {"pg_has_role('pg_signal_backend', 'USAGE')", Privileges},

@@ -34,7 +34,7 @@ Outcome CreateDatabase(const Statement& statement) {
   created.access = DefaultAccess(After(words, "OWNER").value_or(statement.backend.user));
   if (auto limit = After(words, "LIMIT")) created.access.connection_limit = std::stoi(*limit);
   return statement.Change([name, created](ServerState& state) {
-    state.databases[name] = std::make_shared<DatabaseState>(created);
+    state.databases.try_emplace(name, std::make_shared<DatabaseState>(created));
   });
 }
 
@@ -61,6 +61,8 @@ Outcome RenameDatabase(const Statement& statement, const std::string& from, cons
   if (InUse(statement, from))
     return Fail("55006", "database \"" + from + "\" is being accessed by other users");
   return statement.Change([from, to](ServerState& state) {
+    // Sent before, and here only now: it would be refused, and nobody is left to hear so.
+    if (!state.databases.contains(from) || state.databases.contains(to)) return;
     auto node = state.databases.extract(from);
     node.key() = to;
     state.databases.insert(std::move(node));

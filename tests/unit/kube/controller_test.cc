@@ -178,6 +178,42 @@ Json Stored(const std::string& name, int version) {
   return object;
 }
 
+// A watch that is behind catches up; a server that is behind would have its word taken for the
+// last one, and the object would never be looked at again.
+TEST_F(ControllerTest, AKeyThatIsGoneByTheServerAndListedByTheStoreIsLookedAtAgain) {
+  bool server_has_it = false;
+  int calls = 0;
+  Controller& controller = Make([&](auto, auto, const Key&) -> Result<Step> {
+    ++calls;
+    return server_has_it ? Step::Done() : Step::Gone();
+  });
+  Store<Json> store("configmaps", AsIs);
+  controller.For(store);
+  store.Replace({Stored("a", 1)});
+  ASSERT_TRUE(controller.ProcessNext({}));
+  EXPECT_FALSE(controller.ProcessNext({})) << "not at once";
+  clock_.Advance(seconds(1));
+  ASSERT_TRUE(controller.ProcessNext({}));
+  server_has_it = true;
+  clock_.Advance(seconds(1));
+  ASSERT_TRUE(controller.ProcessNext({}));
+  clock_.Advance(std::chrono::hours(10));
+  EXPECT_FALSE(controller.ProcessNext({}));
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(ControllerTest, AKeyThatIsGoneByServerAndStoreIsDone) {
+  Controller& controller =
+      Make([](auto, auto, const Key&) -> Result<Step> { return Step::Gone(); });
+  Store<Json> store("configmaps", AsIs);
+  controller.For(store);
+  store.Replace({Stored("a", 1)});
+  store.Remove(Stored("a", 2));
+  ASSERT_TRUE(controller.ProcessNext({}));
+  clock_.Advance(std::chrono::hours(10));
+  EXPECT_FALSE(controller.ProcessNext({}));
+}
+
 TEST_F(ControllerTest, WhatChangesGoesBeforeTheFirstList) {
   std::vector<std::string> order;
   Controller& controller = Make([&](auto, auto, const Key& key) -> Result<Step> {

@@ -260,6 +260,28 @@ TEST(Bounds, AClosedPhaseThatHangsIsGivenUpAndACopyIsNot) {
   EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.guard);
 }
 
+// --- preparing, backing up -----------------------------------------------------------------------
+
+TEST(Preparing, AMaintenancePageThatWasMadeInPartIsMadeWhole) {
+  Observation seen = At(1);
+  seen.ledger_recorded = true;
+  seen.source = Database(ControlState::kOpen, false);
+  seen.target = Database(ControlState::kPreparing, true);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = false, .half = true};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreparing), seen).plan.effect,
+            Intent::kEnsureMaintenancePage);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = false, .half = false};
+  EXPECT_FALSE(Decide(MigrationIn(Phase::kPreparing), seen).plan.effect);
+}
+
+TEST(BackingUp, DoesNotWaitForAJobOfAnEarlierAttempt) {
+  Observation seen = At(1);
+  JobFacts job;
+  job.exists = job.earlier = true;
+  seen.backup_job = job;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kBackingUp), seen).plan.effect, Intent::kCreateBackupJob);
+}
+
 // --- copying -------------------------------------------------------------------------------------
 
 TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
