@@ -11,6 +11,8 @@
 BINARIES_API=(kube-apiserver etcd kubectl)
 BINARIES_ALL=("${BINARIES_API[@]}" kube-controller-manager kube-scheduler kubelet kube-proxy
   coredns local-path-provisioner helm traefik)
+# What only the chart's tests run; built when they ask for it.
+BINARIES_CHART=(helm-unittest helm-docs)
 BINARIES_DIRECTORY=$CUTOVER_CACHE/bin
 
 # binary_row NAME: prints "module<TAB>package<TAB>ldflags".
@@ -34,7 +36,9 @@ binary_row() {
       printf 'helm\thelm.sh/helm/v3/cmd/helm\t-s -w -X helm.sh/helm/v3/internal/version.version=v%s' \
         "$HELM_VERSION"
       ;;
-    *) die "no program named '$1' is known; known are: ${BINARIES_ALL[*]}" ;;
+    helm-unittest) printf 'helm-unittest\tgithub.com/helm-unittest/helm-unittest/cmd/helm-unittest\t-s -w' ;;
+    helm-docs) printf 'helm-docs\tgithub.com/norwoodj/helm-docs/cmd/helm-docs\t-s -w' ;;
+    *) die "no program named '$1' is known; known are: ${BINARIES_ALL[*]} ${BINARIES_CHART[*]}" ;;
   esac
 }
 
@@ -114,6 +118,9 @@ write_module() {
     case $name in
       kubernetes) kubernetes_replacements ;;
       traefik) inherited_directives "github.com/traefik/traefik/v3@v$TRAEFIK_VERSION" ;;
+      helm-unittest)
+        inherited_directives "github.com/helm-unittest/helm-unittest@v$HELM_UNITTEST_VERSION"
+        ;;
     esac
   } >"$directory/go.mod"
   {
@@ -155,7 +162,8 @@ module_go_mod() {
 # pin_modules [NAME...]: rewrites the module files from hack/versions.
 pin_modules() {
   local name command commands=''
-  [ $# -gt 0 ] || set -- kubernetes etcd coredns local-path-provisioner helm traefik
+  [ $# -gt 0 ] || set -- kubernetes etcd coredns local-path-provisioner helm traefik \
+    "${BINARIES_CHART[@]}"
   for name in "$@"; do
     say "pinning $name ..."
     case $name in
@@ -178,6 +186,14 @@ pin_modules() {
         write_module traefik github.com/traefik/traefik/v3/cmd/traefik \
           "github.com/traefik/traefik/v3 v$TRAEFIK_VERSION"
         ;;
+      helm-unittest)
+        write_module "$name" github.com/helm-unittest/helm-unittest/cmd/helm-unittest \
+          "github.com/helm-unittest/helm-unittest v$HELM_UNITTEST_VERSION"
+        ;;
+      helm-docs)
+        write_module "$name" github.com/norwoodj/helm-docs/cmd/helm-docs \
+          "github.com/norwoodj/helm-docs v$HELM_DOCS_VERSION"
+        ;;
       *) die "no module named '$name' is pinned here" ;;
     esac
   done
@@ -191,4 +207,15 @@ gateway_crds_directory() {
   [ -d "$directory/config/crd/standard" ] ||
     die "the module sigs.k8s.io/gateway-api v$GATEWAY_API_VERSION could not be fetched; is the network there?"
   printf '%s\n' "$directory/config/crd/standard"
+}
+
+# Prints the directory of the Prometheus Operator's CRDs, fetching the module if need be.
+monitoring_crds_directory() {
+  local directory
+  directory=$(cutover_go mod download -json \
+    "github.com/prometheus-operator/prometheus-operator@v$PROMETHEUS_OPERATOR_VERSION" |
+    sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  [ -d "$directory/example/prometheus-operator-crd" ] ||
+    die "the module prometheus-operator v$PROMETHEUS_OPERATOR_VERSION could not be fetched; is the network there?"
+  printf '%s\n' "$directory/example/prometheus-operator-crd"
 }
