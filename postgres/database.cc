@@ -6,6 +6,8 @@
 #include <cctype>
 #include <utility>
 
+#include "postgres/replication/stream.h"
+
 namespace cutover::pg {
 namespace {
 
@@ -241,15 +243,18 @@ Result<std::vector<SkippedSetting>> ApplyDatabaseProperties(std::stop_token stop
 
 Status OpenDatabase(std::stop_token stop, Deadline deadline, Connection& connection,
                     const Claim& claim, const DatabaseAccess& access) {
-  return WithEpoch(stop, deadline, connection, claim,
-                   [&](Transaction& transaction, const Control& held) -> Status {
-                     if (held.state == ControlState::kOpen) return Ok();
-                     TRY(MoveState(stop, deadline, transaction, held, ControlState::kVerified,
-                                   ControlState::kOpen));
-                     TRY_ASSIGN(Rows name,
-                                transaction.QueryOne(stop, deadline, "SELECT current_database()"));
-                     return ApplyAccess(stop, deadline, transaction, name[0].Text(0), access);
-                   });
+  return WithEpoch(
+      stop, deadline, connection, claim,
+      [&](Transaction& transaction, const Control& held) -> Status {
+        if (held.state == ControlState::kOpen) return Ok();
+        TRY(MoveState(stop, deadline, transaction, held, ControlState::kVerified,
+                      ControlState::kOpen));
+        TRY_ASSIGN(Rows name, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
+        // The reverse stream reads from the target from here on.
+        TRY_ASSIGN(DatabaseAccess with_streams,
+                   WithStreamRoles(stop, deadline, transaction, access, claim.migration_uid));
+        return ApplyAccess(stop, deadline, transaction, name[0].Text(0), with_streams);
+      });
 }
 
 namespace {

@@ -82,8 +82,9 @@ Result<std::vector<SkippedSetting>> ApplyDatabaseProperties(std::stop_token stop
                                                             Transaction& transaction,
                                                             const DatabaseProperties& source);
 
-/// Lets the tenant in: access as `access` says (the source's, as it was before the fence), control
-/// row verified → open, in one transaction. `connection` is to the target database.
+/// Lets the tenant in: access as `access` says (the source's, as it was before the fence) and
+/// CONNECT for the migration's streams while their roles exist, control row verified → open, in one
+/// transaction. `connection` is to the target database.
 Status OpenDatabase(std::stop_token stop, Deadline deadline, Connection& connection,
                     const Claim& claim, const DatabaseAccess& access);
 

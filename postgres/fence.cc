@@ -7,13 +7,14 @@
 #include <utility>
 
 #include "operator/base/check.h"
+#include "postgres/replication/stream.h"
 
 namespace cutover::pg {
 namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kLookAgainAfter{25};
+constexpr milliseconds kLookAgain{25};
 constexpr int kArrivalLooksMax = 100;
 
 // Where the ledger keeps what the fence changes.
@@ -45,12 +46,9 @@ constexpr const char* kRolesWithConnect = R"(
      AND (has_database_privilege(r.oid, d.oid, 'CONNECT') OR pg_has_role(r.oid, d.datdba, 'MEMBER'))
    ORDER BY 1)";
 
-constexpr const char* kTerminate = R"(
-  SELECT count(pg_terminate_backend(pid))
-    FROM pg_stat_activity
-   WHERE datname = current_database() AND pid <> pg_backend_pid()
-     AND backend_type NOT IN ('autovacuum worker', 'parallel worker')
-     AND coalesce(usename, '') <> ALL ($1::text[]))";
+constexpr const char* kTerminate =
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND ";
 
 std::string Join(const std::vector<std::string>& items) {
   std::string text;
@@ -80,13 +78,13 @@ std::vector<std::string> Ours(std::string_view admin, const FenceOptions& option
 }
 
 /// The access that a fenced database has: the admin's as owner, and CONNECT for who has to stay.
-DatabaseAccess FencedAccess(const FenceState& state, const FenceOptions& options) {
+DatabaseAccess FencedAccess(const FenceState& state, const std::vector<std::string>& staying) {
   DatabaseAccess access;
   access.owner = state.admin;
   access.connection_limit = state.admin_is_superuser ? 0 : state.access.connection_limit;
   for (const char* privilege : {"CONNECT", "CREATE", "TEMPORARY"})
     access.acl.push_back({state.admin, state.admin, privilege, false});
-  for (const std::string& role : options.allowed_roles) {
+  for (const std::string& role : staying) {
     if (role != state.admin) access.acl.push_back({state.admin, role, "CONNECT", false});
   }
   std::sort(access.acl.begin(), access.acl.end());
@@ -149,8 +147,10 @@ Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& conne
                                    "tenant's own role (ALTER DATABASE … OWNER TO …)");
         if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
         TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
-                       ToJson(state.access)));
-        TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, options)));
+                       ToJson(WithoutRoles(state.access, options.allowed_roles))));
+        TRY_ASSIGN(std::vector<std::string> staying,
+                   ExistingRoles(stop, deadline, transaction, options.allowed_roles));
+        TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, staying)));
         // A target that is closed still: from here nobody opens it, however late he comes.
         ControlState from =
             held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
@@ -163,12 +163,13 @@ Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& co
   while (true) {
     TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
     if (state.foreign_sessions.empty() && state.arriving_sessions == 0) return Ok();
-    if (deadline.Remaining() < 2 * kLookAgainAfter)
+    if (deadline.Remaining() < 2 * kLookAgain)
       return RetryError("SessionsRemain",
                         "sessions on database " + QuoteIdentifier(state.database) +
                             " have not ended: " + Describe(state.foreign_sessions));
-    TRY(connection.Query(stop, deadline, kTerminate, {Ours(state.admin, options)}));
-    std::this_thread::sleep_for(kLookAgainAfter);
+    TRY(connection.Query(stop, deadline, kTerminate + ForeignSessions("$1"),
+                         {Ours(state.admin, options)}));
+    std::this_thread::sleep_for(kLookAgain);
   }
 }
 
@@ -178,7 +179,7 @@ Status ProveFenced(std::stop_token stop, Deadline deadline, Connection& connecti
   // Whoever is about to be refused arrives as well, and programs that lost their sessions knock all
   // the time. One look at a moment without arrivals is the proof.
   for (int look = 1; look < kArrivalLooksMax && state.OnlyArrivalsMissing(); ++look) {
-    std::this_thread::sleep_for(kLookAgainAfter);
+    std::this_thread::sleep_for(kLookAgain);
     TRY_ASSIGN(state, ObserveFence(stop, deadline, connection, options));
   }
   if (state.fenced()) return Ok();
@@ -225,7 +226,9 @@ Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, 
         if (held.state == to) return Ok();
         // The state decides first: after the journal, undo must not even begin.
         TRY(MoveState(stop, deadline, transaction, held, from, to));
-        TRY_ASSIGN(DatabaseAccess access, ReadAccessBeforeFence(stop, deadline, connection));
+        TRY_ASSIGN(DatabaseAccess before, ReadAccessBeforeFence(stop, deadline, connection));
+        TRY_ASSIGN(DatabaseAccess access, WithStreamRoles(stop, deadline, transaction,
+                                                          std::move(before), claim.migration_uid));
         TRY_ASSIGN(Rows name, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
         TRY(ApplyAccess(stop, deadline, transaction, name[0].Text(0), access));
         return ForgetRecord(stop, deadline, transaction, kRecordKind, kRecordName);

@@ -19,10 +19,11 @@ namespace cutover::pg {
 /// The fence: nobody but the operator's roles can write to a database, enforced by the server.
 ///
 /// Expected flow, over a connection to the tenant's own database as the admin role:
-///   1. One transaction checks the epoch, records owner, ACL and connection limit in the ledger,
-///      makes the admin role the owner (a tenant who owns his database could open it again from
-///      another one), leaves CONNECT to the operator's roles only, sets CONNECTION LIMIT 0, and
-///      moves the control row to `fenced`.
+///   1. One transaction checks the epoch, records owner, ACL and connection limit in the ledger
+///      (what they say of roles that stay left out: those are the move's, not the tenant's), makes
+///      the admin role the owner (a tenant who owns his database could open it again from another
+///      one), leaves CONNECT to the operator's roles only, sets CONNECTION LIMIT 0, and moves the
+///      control row to `fenced`.
 ///   2. All other sessions are terminated: their clients see an error, what was not committed is
 ///      rolled back. New ones are refused already.
 ///   3. Proof by catalog, pg_stat_activity, pg_prepared_xacts and pg_locks.
@@ -54,7 +55,11 @@ struct FenceState {
 };
 
 struct FenceOptions {
-  /// Roles that stay, beside the one we are connected as: replication's, in later strategies.
+  /// Who stays, beside the role that we are connected as: StreamNames(). Roles called so keep
+  /// CONNECT and their sessions, as far as they exist. CONNECTION LIMIT 0 keeps their WAL senders
+  /// from nothing, as no server counts those (tried on 13, 15, 17 and 18), but any other session.
+  /// Apply workers of subscriptions called so stay too, while those of all others have to go,
+  /// whoever they act for.
   std::vector<std::string> allowed_roles;
 };
 
@@ -88,10 +93,11 @@ Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, co
 Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline deadline,
                                              Connection& connection);
 
-/// Restores owner, ACL and limit exactly as recorded, forgets the record and moves the control row,
-/// in one transaction: fenced → open (undo), or journaled → reopened (rollback, which the caller
-/// has to say by `to`). Does nothing when the row is in state `to` already. Terminal
-/// "StateMismatch" when the journal forbids it, "LedgerMissing" without a record.
+/// Restores owner, ACL and limit exactly as recorded (and CONNECT for the migration's streams while
+/// their roles exist), forgets the record and moves the control row, in one transaction: fenced →
+/// open (undo), or journaled → reopened (rollback, which the caller has to say by `to`). Does
+/// nothing when the row is in state `to` already. Terminal "StateMismatch" when the journal forbids
+/// it, "LedgerMissing" without a record.
 Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                ControlState to);
 

@@ -66,7 +66,12 @@ Result<std::vector<std::string>> TablesWithoutIdentity(std::stop_token stop, Dea
 /// is locked for longer than a few seconds.
 Status SetReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& connection,
                             const Claim& claim);
-/// Puts back what the ledger says, and forgets it. A table that is gone is no error.
+/// The target's tables come from the copy as the source's were by then, FULL: this writes into the
+/// target's ledger what the source's says of them, so that they, too, get back what they had.
+Status AdoptReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& source,
+                              Connection& target, const Claim& target_claim);
+/// Puts back what the ledger says, and forgets it. A table that is gone, or that somebody has given
+/// another identity since, is left alone. kRetry like the above.
 Status RestoreReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& connection,
                                 const Claim& claim);
 
@@ -131,6 +136,13 @@ Status EnableSubscription(std::stop_token stop, Deadline deadline, Connection& c
 /// Returns once its worker is gone: nothing more is applied.
 Status DisableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                            const Claim& claim, Direction direction);
+/// Makes the disabled subscription begin where AdvanceSlot() has put the publisher's slot, durably:
+/// a slot may fall back to an earlier position when its server crashes, and would then send the
+/// subscriber what came from him. Does nothing once it is enabled. Needs a superuser, or EXECUTE on
+/// pg_replication_origin_advance.
+Status StartSubscriptionAtSlot(std::stop_token stop, Deadline deadline, Connection& publisher,
+                               Connection& subscriber, const Claim& subscriber_claim,
+                               Direction direction);
 /// Drops it without a word to the publisher, whose slot is dropped by itself (trap 80).
 Status DropSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                         const Claim& claim, Direction direction);

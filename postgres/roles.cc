@@ -6,13 +6,16 @@
 #include <set>
 #include <utility>
 
+#include "postgres/secrets.h"
+
 namespace cutover::pg {
 namespace {
 
 constexpr int kMajorOfMembershipOptions = 16;
 
 // pg_shdepend knows owners, grantees, default privileges and policies of this database's objects,
-// and of the database itself. Roles that every cluster has are not in it.
+// and of the database itself. Roles that every cluster has are not in it. Our streams' roles have
+// CONNECT on it while they last, and are no part of the tenant.
 constexpr const char* kReferencedNames = R"(
   WITH RECURSIVE this AS (SELECT oid FROM pg_database WHERE datname = current_database()),
   direct AS (
@@ -36,7 +39,8 @@ constexpr const char* kReferencedNames = R"(
     UNION
     SELECT m.roleid FROM wanted JOIN pg_auth_members m ON m.member = wanted.role)
   SELECT DISTINCT r.rolname FROM wanted JOIN pg_roles r ON r.oid = wanted.role
-   WHERE r.rolname <> current_user AND r.rolname !~ '^pg_' ORDER BY 1)";
+   WHERE r.rolname <> current_user AND r.rolname !~ '^pg_'
+     AND r.rolname !~ '^cutover_(forward|reverse)_' ORDER BY 1)";
 
 constexpr const char* kReadRoles = R"(
   SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
@@ -85,14 +89,6 @@ constexpr const char* kReadRoleSettings = R"(
     FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
          CROSS JOIN unnest(s.setconfig) AS item
    WHERE s.setdatabase = 0 AND r.rolname = ANY ($1::text[]) ORDER BY 1, 2)";
-
-// Verifiers must not end up in the server's log, nor in pg_stat_statements' texts.
-constexpr const char* kKeepOutOfLogs = R"(
-  SELECT set_config(name, value, true)
-    FROM (VALUES ('log_statement', 'none'), ('log_min_error_statement', 'panic'),
-                 ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
-                 ('pg_stat_statements.track_utility', 'off')) AS quiet (name, value)
-   WHERE (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))";
 
 bool IsPredefined(const std::string& role) { return role.starts_with("pg_"); }
 
@@ -355,7 +351,8 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
 
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    const RoleSet& source, std::string_view migration_uid) {
-  TRY(transaction.Query(stop, deadline, kKeepOutOfLogs));
+  // Verifiers are among the statements.
+  TRY(KeepOutOfLogs(stop, deadline, transaction));
   TRY_ASSIGN(RoleSet target, ReadNamed(stop, deadline, transaction, NamesOf(source)));
   std::set<std::string> absent;
   for (const RoleFinding& finding : CompareRoles(source, target)) {

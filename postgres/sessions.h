@@ -21,10 +21,16 @@ struct SessionGroup {
 };
 
 /// Sessions on `database`, those of `roles_left_out` not counted: the proof that nobody is left on
-/// the source and somebody has arrived on the target. Needs pg_read_all_stats to see them all.
+/// the source and somebody has arrived on the target. An apply worker acts for whoever made its
+/// subscription, so it is left out by its subscription's name, not by its role: a stream's role and
+/// subscription are called the same. Needs pg_read_all_stats to see them all.
 Result<std::vector<SessionGroup>> ReadSessions(std::stop_token stop, Deadline deadline,
                                                Connection& connection, std::string_view database,
                                                const std::vector<std::string>& roles_left_out);
+
+/// The condition by which ReadSessions() and the fence choose from pg_stat_activity: `parameter`
+/// ("$2") is the array of the names that are left out.
+std::string ForeignSessions(std::string_view parameter);
 
 /// Of ReadSessions(): all of kind "client backend".
 int CountClients(const std::vector<SessionGroup>& groups);

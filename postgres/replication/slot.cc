@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <thread>
+
+#include "postgres/replication/stream.h"
+
+namespace cutover::pg {
+namespace {
+
+// Whoever has a transaction number keeps a slot from being made, in whichever database (trap 71).
+constexpr const char* kInTheWay = R"(
+  SELECT usename, datname, to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+  UNION ALL
+  SELECT owner, database, to_char(prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS"Z"')
+    FROM pg_prepared_xacts
+   ORDER BY 3, 1, 2)";
+
+constexpr const char* kReadPublisher = R"(
+  SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+         EXISTS (SELECT FROM pg_publication WHERE pubname = $1),
+         s.slot_name IS NOT NULL, coalesce(s.active, false), coalesce(s.wal_status, ''),
+         coalesce(pg_wal_lsn_diff(p.now, s.restart_lsn), 0)::bigint,
+         coalesce(s.safe_wal_size, -1),
+         coalesce(greatest(pg_wal_lsn_diff(p.now, s.confirmed_flush_lsn), 0), 0)::bigint)";
+constexpr const char* kHasIdentityRecords =
+    ", EXISTS (SELECT FROM cutover.ledger WHERE kind = 'replica-identity')";
+constexpr const char* kFromSlot = R"(
+    FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                      ELSE pg_current_wal_lsn() END AS now) p
+         LEFT JOIN pg_replication_slots s ON s.slot_name = $1)";
+
+/// Whether the slot is there, and ours; terminal when another one has taken its name.
+Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                      const std::string& name) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline,
+                                         "SELECT plugin = 'pgoutput' AND"
+                                         " database = current_database()"
+                                         " FROM pg_replication_slots WHERE slot_name = $1",
+                                         {name}));
+  if (rows.empty()) return false;
+  if (!rows[0].Bool(0))
+    return TerminalError("ForeignSlot", "the replication slot " + name +
+                                            " is not of this database or does not use pgoutput; "
+                                            "drop it with pg_drop_replication_slot");
+  return true;
+}
+
+Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                const std::string& name) {
+  TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
+  TRY(EndStatementsBefore(stop, deadline, transaction));
+  TRY(transaction.Query(stop, deadline, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
+                        {name}));
+  return transaction.Commit(stop, deadline);
+}
+
+tl::unexpected<Error> SlotWaits(const std::stop_token& stop, Deadline deadline,
+                                Connection& connection) {
+  std::vector<std::string> holders;
+  auto rows = connection.Query(stop, deadline, kInTheWay);
+  if (!rows) return tl::unexpected(std::move(rows).error());
+  for (Row row : *rows)
+    holders.push_back("role " + QuoteIdentifier(row.Text(0)) + " in database " +
+                      QuoteIdentifier(row.Text(1)) + " since " + row.Text(2));
+  return RetryError("SlotWaits",
+                    "a replication slot can be made once the transactions that are open on the "
+                    "server have ended; " +
+                        (holders.empty() ? std::string("they have by now") : Some(holders)));
+}
+
+}  // namespace
+
+Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                  const Claim& claim, Direction direction) {
+  const std::string name = StreamName(claim.migration_uid, direction);
+  TRY(RaiseEpoch(stop, deadline, connection, claim));
+  TRY_ASSIGN(bool exists, FindSlot(stop, deadline, connection, name));
+  if (exists) return Ok();
+  Status made = MakeSlot(stop, deadline, connection, name);
+  if (!made && WasEndedInTime(connection)) return SlotWaits(stop, deadline, connection);
+  return made;
+}
+
+Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const Claim& claim, Direction direction) {
+  const std::string name = StreamName(claim.migration_uid, direction);
+  // A slot goes no further than what is on disk, and an apply worker commits without waiting for
+  // that: this transaction, which does wait, takes all before it along.
+  TRY(RaiseEpoch(stop, deadline, connection, claim));
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
+      SELECT (pg_replication_slot_advance(
+                s.slot_name, greatest(s.confirmed_flush_lsn, p.flushed))).end_lsn >= p.flushed
+        FROM pg_replication_slots s, (SELECT pg_current_wal_flush_lsn() AS flushed) p
+       WHERE s.slot_name = $1)",
+                                         {name}));
+  if (rows.empty())
+    return TerminalError("SlotMissing", "there is no replication slot " + name + " to advance");
+  if (!rows[0].Bool(0))
+    return RetryError("SlotNotAdvanced",
+                      "the replication slot " + name + " did not come to the end of the WAL");
+  return Ok();
+}
+
+Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
+                Direction direction) {
+  const std::string name = StreamName(claim.migration_uid, direction);
+  TRY(RaiseEpoch(stop, deadline, connection, claim));
+  while (true) {
+    TRY(connection.Query(stop, deadline,
+                         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                         " WHERE slot_name = $1 AND active_pid IS NOT NULL",
+                         {name}));
+    auto dropped = connection.Query(stop, deadline,
+                                    "SELECT pg_drop_replication_slot(slot_name)"
+                                    " FROM pg_replication_slots WHERE slot_name = $1",
+                                    {name});
+    // 42704: somebody else has dropped it in between.
+    if (dropped || connection.last_sqlstate() == "42704") return Ok();
+    // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
+    if (connection.last_sqlstate() != "55006") return tl::unexpected(std::move(dropped).error());
+    if (deadline.Remaining() < 2 * kLookAgainAfter) return tl::unexpected(dropped.error());
+    std::this_thread::sleep_for(kLookAgainAfter);
+  }
+}
+
+Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
+                                        Connection& connection, std::string_view migration_uid,
+                                        Direction direction) {
+  const std::string name = StreamName(migration_uid, direction);
+  const std::string head = kReadPublisher;
+  Result<Rows> rows =
+      connection.QueryOne(stop, deadline, head + kHasIdentityRecords + kFromSlot, {name});
+  // 42P01: no ledger, no records.
+  if (!rows && connection.last_sqlstate() == "42P01")
+    rows = connection.QueryOne(stop, deadline, head + ", false" + kFromSlot, {name});
+  TRY(rows);
+  Row row = (*rows)[0];
+  PublisherFacts facts;
+  facts.role_exists = row.Bool(0);
+  facts.publication_exists = row.Bool(1);
+  facts.slot_exists = row.Bool(2);
+  facts.slot_active = row.Bool(3);
+  facts.wal_status = row.Text(4);
+  facts.retained_bytes = row.Int(5);
+  facts.safe_wal_bytes = row.Int(6);
+  facts.lag_bytes = row.Int(7);
+  facts.identities_changed = row.Bool(8);
+  return facts;
+}
+
+}  // namespace cutover::pg

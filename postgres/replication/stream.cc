@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/replication/stream.h"
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+namespace cutover::pg {
+namespace {
+
+constexpr size_t kNameBytesMax = 63;
+constexpr size_t kItemsNamedMax = 10;
+
+}  // namespace
+
+const std::string_view kStreamedTables = R"(
+  c.relkind = 'r' AND c.relpersistence = 'p'
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
+  AND NOT EXISTS (
+    SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+       AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+       AND c.oid <> ALL (coalesce(e.extconfig, '{}'))))";
+
+const std::string_view kHasIdentity = R"(
+  (c.relreplident = 'f' OR EXISTS (
+    SELECT FROM pg_index i
+     WHERE i.indrelid = c.oid AND i.indisvalid
+       AND (c.relreplident = 'd' AND i.indisprimary AND i.indimmediate
+            OR c.relreplident = 'i' AND i.indisreplident))))";
+
+std::string_view Name(Direction direction) {
+  return direction == Direction::kForward ? "forward" : "reverse";
+}
+
+std::string StreamName(std::string_view migration_uid, Direction direction) {
+  std::string name = "cutover_" + std::string(Name(direction)) + "_";
+  for (char c : migration_uid) {
+    const auto letter = static_cast<unsigned char>(c);
+    name += std::isalnum(letter) != 0 ? static_cast<char>(std::tolower(letter)) : '_';
+  }
+  return name.substr(0, kNameBytesMax);
+}
+
+std::vector<std::string> StreamNames(std::string_view migration_uid) {
+  return {StreamName(migration_uid, Direction::kForward),
+          StreamName(migration_uid, Direction::kReverse)};
+}
+
+Side PublisherSide(Direction direction) {
+  return direction == Direction::kForward ? Side::kSource : Side::kTarget;
+}
+
+Status RaiseEpoch(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                  const Claim& claim) {
+  return WithEpoch(stop, deadline, connection, claim,
+                   [](Transaction&, const Control&) { return Ok(); });
+}
+
+Status EndStatementsBefore(const std::stop_token& stop, Deadline deadline,
+                           Transaction& transaction) {
+  const auto patience = std::max<int64_t>(deadline.Remaining().count() * 9 / 10, 1);
+  return transaction.Exec(
+      stop, deadline,
+      "SET LOCAL statement_timeout = " + std::to_string(std::min<int64_t>(patience, 86'400'000)));
+}
+
+bool WasEndedInTime(const Connection& connection) { return connection.last_sqlstate() == "57014"; }
+
+Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Deadline deadline,
+                                               Transaction& transaction,
+                                               const std::vector<std::string>& roles) {
+  TRY_ASSIGN(Rows rows, transaction.Query(stop, deadline,
+                                          "SELECT rolname FROM pg_roles"
+                                          " WHERE rolname = ANY ($1::text[])",
+                                          {roles}));
+  std::vector<std::string> existing;
+  for (Row row : rows) {
+    if (std::find(roles.begin(), roles.end(), row.Text(0)) != roles.end())
+      existing.push_back(row.Text(0));
+  }
+  return existing;
+}
+
+DatabaseAccess WithoutRoles(DatabaseAccess access, const std::vector<std::string>& roles) {
+  std::erase_if(access.acl, [&](const AclItem& item) {
+    return std::find(roles.begin(), roles.end(), item.grantee) != roles.end();
+  });
+  return access;
+}
+
+Result<DatabaseAccess> WithStreamRoles(const std::stop_token& stop, Deadline deadline,
+                                       Transaction& transaction, DatabaseAccess access,
+                                       std::string_view migration_uid) {
+  TRY_ASSIGN(std::vector<std::string> existing,
+             ExistingRoles(stop, deadline, transaction, StreamNames(migration_uid)));
+  access = WithoutRoles(std::move(access), existing);
+  for (const std::string& role : existing)
+    access.acl.push_back({access.owner, role, "CONNECT", false});
+  std::sort(access.acl.begin(), access.acl.end());
+  return access;
+}
+
+std::string Some(const std::vector<std::string>& items) {
+  std::string text;
+  for (size_t at = 0; at < std::min(items.size(), kItemsNamedMax); ++at)
+    text += (at == 0 ? "" : ", ") + items[at];
+  if (items.size() > kItemsNamedMax)
+    text += " and " + std::to_string(items.size() - kItemsNamedMax) + " more";
+  return text;
+}
+
+}  // namespace cutover::pg

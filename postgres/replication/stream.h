@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "operator/base/deadline.h"
+#include "operator/base/result.h"
+#include "postgres/access.h"
+#include "postgres/connection.h"
+#include "postgres/control.h"
+#include "postgres/replication.h"
+
+/// What the files of this folder have in common. Included by postgres/ only.
+namespace cutover::pg {
+
+/// The side that publishes: its rows of cutover.heartbeat and cutover.marker are the stream's.
+Side PublisherSide(Direction direction);
+inline Side SubscriberSide(Direction direction) {
+  return PublisherSide(direction) == Side::kSource ? Side::kTarget : Side::kSource;
+}
+
+/// Of pg_class `c` and pg_namespace `n`: tables that hold rows of the tenant's themselves and whose
+/// changes are in the WAL. Of an extension's own tables only those whose rows are the user's.
+extern const std::string_view kStreamedTables;
+/// Of pg_class `c`: updates and deletes can be published (trap 53). A deferrable primary key does
+/// not count, nor does an identity index that is gone.
+extern const std::string_view kHasIdentity;
+
+/// Creates cutover.heartbeat and cutover.marker where absent.
+Status EnsureStreamTables(const std::stop_token& stop, Deadline deadline, Transaction& transaction);
+
+/// Makes sure of the claim, and raises the row's epoch to it: for what follows outside of any
+/// transaction. Its COMMIT also puts everything that was committed before on disk.
+Status RaiseEpoch(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                  const Claim& claim);
+
+/// Ends statements of `transaction` at the server a little before `deadline`, so that the
+/// connection outlives the wait and can say what was waited for.
+Status EndStatementsBefore(const std::stop_token& stop, Deadline deadline,
+                           Transaction& transaction);
+/// Whether the last statement failed by that.
+bool WasEndedInTime(const Connection& connection);
+
+/// `access`, and CONNECT for those roles of the migration's streams that exist.
+Result<DatabaseAccess> WithStreamRoles(const std::stop_token& stop, Deadline deadline,
+                                       Transaction& transaction, DatabaseAccess access,
+                                       std::string_view migration_uid);
+/// `access` without what it says of `roles`.
+DatabaseAccess WithoutRoles(DatabaseAccess access, const std::vector<std::string>& roles);
+/// Those of `roles` that exist.
+Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Deadline deadline,
+                                               Transaction& transaction,
+                                               const std::vector<std::string>& roles);
+
+/// "a, b, c and 7 more": as many as one can read.
+std::string Some(const std::vector<std::string>& items);
+
+/// For the moment between two looks at something that is about to end.
+inline constexpr std::chrono::milliseconds kLookAgainAfter{5};
+
+}  // namespace cutover::pg
