@@ -41,6 +41,21 @@ void Report(kube::Store<T>& store, Observe observe, Forget forget) {
       });
 }
 
+// Both streams, as far as there is a slot and both ends could be asked.
+std::vector<ObjectMetrics::Stream> Streams(const migration::Observation& seen) {
+  std::vector<ObjectMetrics::Stream> streams;
+  auto add = [&streams](const char* direction, const auto& publisher, const auto& subscriber) {
+    if (!publisher.known() || !subscriber.known() || !publisher->slot) return;
+    ObjectMetrics::Stream stream{direction, publisher->lag_bytes, publisher->retained_bytes, {}};
+    if (subscriber->heartbeat_age_seconds >= 0)
+      stream.lag_seconds = subscriber->heartbeat_age_seconds;
+    streams.push_back(std::move(stream));
+  };
+  add("forward", seen.forward_publisher, seen.forward_subscriber);
+  add("reverse", seen.reverse_publisher, seen.reverse_subscriber);
+  return streams;
+}
+
 // Sides of the tenant that somebody else can write to; nothing unless both are known. The target is
 // closed from its creation on, the source open until the fence is proven.
 std::optional<int> WritableSides(const migration::Observation& seen) {
@@ -114,8 +129,9 @@ class Controllers::Impl {
     migration::MigrationListeners listeners;
     listeners.on_observation = [&objects = parts_.objects](const api::TenantMigration& migration,
                                                            const migration::Observation& seen) {
-      objects.ObserveWritableSides({migration.meta.namespace_name, migration.meta.name},
-                                   WritableSides(seen));
+      const kube::Key key{migration.meta.namespace_name, migration.meta.name};
+      objects.ObserveWritableSides(key, WritableSides(seen));
+      objects.ObserveStreams(key, Streams(seen));
     };
     return listeners;
   }

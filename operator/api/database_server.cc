@@ -42,6 +42,11 @@ DatabaseServerSpec ReadSpec(FieldReader fields) {
   spec.server_class = fields.Enum("class", kServerClassNames, spec.server_class);
   spec.endpoint = ReadEndpoint(fields.RequiredObject("endpoint"));
   spec.admin_secret_name = fields.RequiredObject("adminSecretRef").RequiredString("name");
+  if (fields.Has("replicationEndpoint")) {
+    FieldReader replication = fields.Object("replicationEndpoint");
+    spec.replication_host = replication.RequiredString("host");
+    spec.replication_port = replication.Count("port", spec.replication_port);
+  }
   if (fields.Has("pooler")) spec.pooler = ReadPooler(fields.Object("pooler"));
   if (fields.Has("capacity")) spec.capacity_tenants = fields.Object("capacity").Count("tenants", 0);
   if (fields.Has("allowedNamespaces"))

@@ -48,6 +48,9 @@ struct DatabaseServerSpec {
   ServerClass server_class = ServerClass::kShared;
   Endpoint endpoint;
   std::string admin_secret_name;  ///< Keys username, password; in the operator's namespace.
+  /// What another server dials, where that is not the endpoint.
+  std::string replication_host;
+  int replication_port = 5432;
   std::optional<Pooler> pooler;
   std::optional<int64_t> capacity_tenants;
   std::optional<NamespaceSelector> allowed_namespaces;

@@ -70,7 +70,8 @@ std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
   const auto& [meta, spec, status] = migration;
   SampleList samples(KeyOf(meta));
   samples.Add(Metric::kMigrationInfo, 1.0,
-              {spec.placement_name, status.source_server_name, spec.target_server_name, "Offline"});
+              {spec.placement_name, status.source_server_name, spec.target_server_name,
+               std::string(api::Name(spec.strategy))});
   for (int i = 0; i <= static_cast<int>(Phase::kRolledBack); ++i) {
     const auto phase = static_cast<Phase>(i);
     samples.Add(Metric::kMigrationPhase, status.phase == phase ? 1.0 : 0.0,
@@ -123,12 +124,13 @@ void ObjectMetrics::StartLeading() {
 }
 
 void ObjectMetrics::ObserveMigration(const api::TenantMigration& migration) {
-  Migration observed{SamplesOf(migration), PausedSince(migration.status), std::nullopt,
-                     migration.status};
+  Migration observed{
+      SamplesOf(migration), PausedSince(migration.status), std::nullopt, {}, migration.status};
   MutexLock lock(mutex_);
   auto [place, first_sight] = migrations_.try_emplace(KeyOf(migration.meta));
   if (!first_sight) {
     observed.writable_sides = place->second.writable_sides;
+    observed.streams = place->second.streams;
     if (leading_) CountChanges(place->second.status, migration.status);
   }
   place->second = std::move(observed);
@@ -143,6 +145,12 @@ void ObjectMetrics::ObserveWritableSides(const kube::Key& key, std::optional<int
   MutexLock lock(mutex_);
   auto found = migrations_.find(key);
   if (found != migrations_.end()) found->second.writable_sides = sides;
+}
+
+void ObjectMetrics::ObserveStreams(const kube::Key& key, std::vector<Stream> streams) {
+  MutexLock lock(mutex_);
+  auto found = migrations_.find(key);
+  if (found != migrations_.end()) found->second.streams = std::move(streams);
 }
 
 void ObjectMetrics::ObserveServer(const api::DatabaseServer& server) {
@@ -206,6 +214,12 @@ void ObjectMetrics::Collect(const Metrics::Sink& sink) const {
       sink({Metric::kWritableSides,
             {key.ns, key.name},
             static_cast<double>(*migration.writable_sides)});
+    for (const Stream& stream : migration.streams) {
+      const std::vector<std::string> labels = {key.ns, key.name, stream.direction};
+      sink({Metric::kReplicationLagBytes, labels, static_cast<double>(stream.lag_bytes)});
+      sink({Metric::kSlotRetainedBytes, labels, static_cast<double>(stream.retained_bytes)});
+      if (stream.lag_seconds) sink({Metric::kReplicationLagSeconds, labels, *stream.lag_seconds});
+    }
   }
   for (const auto& [name, samples] : servers_)
     for (const Sample& sample : samples) sink(sample);

@@ -46,11 +46,21 @@ class ObjectMetrics {
   /// has not been observed.
   void ObserveWritableSides(const kube::Key& key, std::optional<int> sides);
 
+  /// A stream of a migration, as just observed on its two servers. The rules of the above hold.
+  struct Stream {
+    std::string direction;  ///< "forward" or "reverse".
+    int64_t lag_bytes = 0;
+    int64_t retained_bytes = 0;
+    std::optional<double> lag_seconds;  ///< Unknown until a heartbeat has arrived.
+  };
+  void ObserveStreams(const kube::Key& key, std::vector<Stream> streams);
+
  private:
   struct Migration {
     std::vector<Sample> samples;
     std::optional<WallTime> paused_since;  // While the doors are closed: the pause still grows.
     std::optional<int> writable_sides;
+    std::vector<Stream> streams;
     api::TenantMigrationStatus status;
   };
 
