@@ -5,6 +5,7 @@
 #include <cctype>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "mover/backup/backup.h"
@@ -58,6 +59,8 @@ class Clone {
     LetGo();
     TRY(Finish(stop));
     TRY_ASSIGN(Report report, Verify(stop));
+    if (options_.followed && !report.equal()) TRY(CheckStructureKept(stop));
+    if (report.equal() && options_.confirm) TRY(options_.confirm(stop));
     if (report.equal() && !options_.keep_traces)
       TRY(target_.Open(stop, survey_.roles, survey_.properties.access));
     report.warnings.insert(report.warnings.begin(), warnings_.begin(), warnings_.end());
@@ -161,15 +164,33 @@ class Clone {
   Status EndCopy(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection now,
                pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_.source));
-    TRY_ASSIGN(SchemaChanges changes, FindSchemaChanges(stop, source_->connection(), now));
-    if (!changes.changed.empty())
-      return RetryError("SourceChanged", "on the source, " + Enumerate(changes.changed) +
-                                             " changed or went away while it was copied; run it "
-                                             "again when nobody changes the structure");
+    TRY_ASSIGN(StructureMarks before, ReadStructureMarks(stop, source_->connection()));
+    TRY_ASSIGN(structure_marks_, ReadStructureMarks(stop, now));
+    const SchemaChanges changes = FindSchemaChanges(std::move(before), structure_marks_);
+    TRY(RefuseChanges(changes.changed));
     if (!changes.appeared.empty())
       Warn({"not in the copy, since it came after the snapshot: " + Enumerate(changes.appeared)});
     if (options_.on_copied) options_.on_copied();
     return Ok();
+  }
+
+  /// Users of a source that is followed may have altered it since its tables were let go, and what
+  /// was compared with it was something else then.
+  Status CheckStructureKept(std::stop_token stop) {
+    TRY_ASSIGN(pg::Connection source,
+               pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_.source));
+    TRY_ASSIGN(StructureMarks now, ReadStructureMarks(stop, source));
+    SchemaChanges changes = FindSchemaChanges(std::move(structure_marks_), now);
+    std::move(changes.appeared.begin(), changes.appeared.end(),
+              std::back_inserter(changes.changed));
+    return RefuseChanges(changes.changed);
+  }
+
+  static Status RefuseChanges(const std::vector<std::string>& changed) {
+    if (changed.empty()) return Ok();
+    return RetryError("SourceChanged", "on the source, " + Enumerate(changed) +
+                                           " changed or went away while it was copied; run it "
+                                           "again when nobody changes the structure");
   }
 
   static std::string Enumerate(const std::vector<std::string>& names) {
@@ -190,12 +211,30 @@ class Clone {
                pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_.source));
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
     TRY_ASSIGN(auto positions, pg::ReadSequences(stop, Deadline::Never(), source));
+    if (options_.followed) TRY(KeepKnown(stop, target, positions));
     TRY(RestoreLateChecks(stop, Deadline::Never(), target, survey_.late_checks));
     TRY(EnableExtensionKeys(stop, Deadline::Never(), target));
     TRY(TakeBackCreate(stop, Deadline::Never(), target, survey_.structure.script));
     TRY(ApplyProperties(stop, target, positions));
     TRY(RestoreItems(stop, target, survey_.schedule.event_triggers));
     reporter_.EndStage();
+    return Ok();
+  }
+
+  /// Somebody may have created sequences since.
+  Status KeepKnown(std::stop_token stop, pg::Connection& target,
+                   std::vector<pg::SequencePosition>& positions) {
+    TRY_ASSIGN(auto there, pg::ReadSequences(stop, Deadline::Never(), target));
+    std::set<std::pair<std::string, std::string>> known;
+    for (const pg::SequencePosition& position : there)
+      known.emplace(position.schema, position.name);
+    std::erase_if(positions, [&known](const pg::SequencePosition& position) {
+      return !known.contains({position.schema, position.name});
+    });
+    if (!positions.empty())
+      Warn(
+          {"sequences are not compared: no stream carries them, so they have to be set when the "
+           "source is at rest"});
     return Ok();
   }
 
@@ -224,6 +263,7 @@ class Clone {
     verify.exclude_tables = options_.exclude_tables;
     verify.accept = options_.accept;
     verify.role_names = options_.role_names;
+    verify.source_at_rest = !options_.followed;
     verify.compare_access = false;  // It is closed on purpose until the proof is there.
     return VerifyDatabases(stop, programs_, verify, std::move(facts_), reporter_);
   }
@@ -241,6 +281,7 @@ class Clone {
   Survey survey_;
   std::vector<Chunk> plan_;
   SourceFacts facts_;
+  StructureMarks structure_marks_;  ///< Of the source, when its last row was read.
   std::vector<std::string> warnings_;
 };
 

@@ -39,8 +39,14 @@ struct CloneOptions {
   /// Where set, the source is read under this snapshot, which another process exported and holds;
   /// what the ledger says was copied under it before is kept. Empty: this run exports its own.
   std::string snapshot;
+  /// Whether users write to the source meanwhile, and a stream will bring what they write, from the
+  /// slot whose snapshot is given above. Then sequences, which no stream carries, are copied as
+  /// they happen to be and not compared: they have to be set when the source is at rest.
+  bool followed = false;
   /// Called when the last row has arrived: nobody needs the snapshot any more.
   std::function<void()> on_copied;
+  /// Called when the copy is found equal: a last condition for saying so.
+  std::function<Status(std::stop_token)> confirm;
   /// How fast the source may be read; changed by whoever owns it. Null: as fast as it goes.
   Throttle* throttle = nullptr;
   /// How long a lock on a table of the source may keep the copy from beginning.
@@ -72,8 +78,10 @@ struct CloneOptions {
 /// arrived · constraints · the rest of the structure · statistics · sequences · settings ·
 /// verification · (opening). The source is only read, and its snapshot ends with the last row.
 ///
-/// While the rows are copied the source's tables cannot be altered, dropped or truncated; what of
-/// its structure changed before that took hold stops the run ("SourceChanged"), by name.
+/// Users may write to the source. While the rows are copied its tables cannot be altered, dropped
+/// or truncated; what of its structure changed before that took hold stops the run
+/// ("SourceChanged"), by name. So does, when the copy is followed, what changed after it and made
+/// the comparison fail.
 ///
 /// Repetition: a run that died anywhere leaves a database that is closed to its tenant and carries
 /// the run's ledger. The next run of the same migration goes on from it if it reads under the same

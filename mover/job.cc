@@ -15,12 +15,16 @@
 #include "mover/supervisor.h"
 #include "mover/verify/verify.h"
 #include "operator/base/log.h"
+#include "postgres/changes.h"
 #include "postgres/control.h"
+#include "postgres/snapshot.h"
 
 namespace cutover::mover {
 namespace {
 
 constexpr auto kTargetTimeout = std::chrono::seconds(30);
+/// The movers' own lock has the same first key (target_database.cc).
+constexpr char kLockForSupervisors[] = "SELECT pg_catalog.pg_advisory_lock(7233970, 2)";
 constexpr size_t kTerminationBytesMax = 4096;  // Kubernetes cuts what is longer.
 
 std::string FromEnvironment(const char* name, const char* fallback = nullptr) {
@@ -90,6 +94,24 @@ ThrottleSettings ThrottleOf(const JobSpec& spec) {
   return {int64_t{spec.max_rate_mebibytes_per_second} << 20, spec.throttle_query};
 }
 
+/// A worker has its snapshot from the slot that its supervisor has made. The slot must be that very
+/// one when the copy is said to be proven, or there would be a gap between copy and stream.
+Status Follow(const JobSpec& spec, CloneOptions& clone) {
+  const std::string begin = FromEnvironment(kSlotBeginVariable);
+  if (clone.snapshot.empty() || begin.empty())
+    return TerminalError("NoSlot",
+                         "a copy with a slot is made by a supervisor; run 'job' without " +
+                             std::string(kSnapshotVariable));
+  clone.followed = true;
+  clone.confirm = [source = clone.source, slot = spec.slot, begin](std::stop_token stop) -> Status {
+    const Deadline deadline = Deadline::After(kTargetTimeout);
+    TRY_ASSIGN(pg::Connection connection, pg::Connection::Open(stop, deadline, source));
+    TRY(pg::CheckSlotUnread(stop, deadline, connection, slot, begin));
+    return pg::CheckSlotUnread(stop, deadline, connection, pg::WatchSlotName(slot), begin);
+  };
+  return Ok();
+}
+
 Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
                         const RereadSpec& reread, Reporter& reporter) {
   Throttle throttle;
@@ -112,6 +134,7 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
     return Authorize(s, connection, spec);
   };
   clone.snapshot = FromEnvironment(kSnapshotVariable);
+  if (!spec.slot.empty()) TRY(Follow(spec, clone));
   if (!clone.snapshot.empty()) clone.on_copied = [] { SayCopied(); };
   auto settings = [&reread]() -> std::optional<ThrottleSettings> {
     std::optional<JobSpec> now = reread ? reread() : std::nullopt;
@@ -121,6 +144,22 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
   TRY_ASSIGN(auto watch,
              ThrottleWatch::Start(stop, clone.source, ThrottleOf(spec), settings, throttle));
   return CloneDatabase(stop, programs, clone, reporter);
+}
+
+/// A session in the target database that keeps other supervisors of this move away while it lasts.
+Result<pg::Connection> LockOutSupervisors(std::stop_token stop, const JobSpec& spec) {
+  const Deadline deadline = Deadline::After(kTargetTimeout);
+  TRY_ASSIGN(pg::Connection target,
+             pg::Connection::Open(stop, deadline,
+                                  Connect(*spec.target, FromEnvironment(kTargetPasswordVariable))));
+  Status locked = target.Exec(stop, deadline, kLockForSupervisors);
+  if (!locked && locked.error().reason == "DeadlineExceeded")
+    return RetryError("MoverBusy",
+                      "another Job copies into the target database; wait until it has "
+                      "ended");
+  TRY(locked);
+  TRY(Authorize(stop, target, spec));
+  return target;
 }
 
 Result<Report> RunVerify(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
@@ -238,8 +277,16 @@ Outcome SuperviseClone(std::stop_token stop, const JobSpec& spec) {
   LogContext context({{"migrationUID", spec.migration_uid}, {"attempt", spec.attempt}});
   auto supervise = [&]() -> Result<Outcome> {
     TRY_ASSIGN(ChildCommand worker, ThisProgram());
-    return SuperviseCopy(stop, Connect(spec.source, FromEnvironment(kSourcePasswordVariable)),
-                         worker);
+    const pg::ConnectOptions source =
+        Connect(spec.source, FromEnvironment(kSourcePasswordVariable));
+    if (spec.slot.empty()) {
+      SourceSnapshot snapshot(source, {});
+      return SuperviseCopy(stop, snapshot, worker);
+    }
+    TRY_ASSIGN(pg::Connection lock, LockOutSupervisors(stop, spec));
+    TRY(pg::ForgetChanges(stop, Deadline::After(kTargetTimeout), lock));
+    SourceSnapshot snapshot(source, {spec.slot, pg::WatchSlotName(spec.slot), true});
+    return SuperviseCopy(stop, snapshot, worker);
   };
   Result<Outcome> done = supervise();
   if (done) return std::move(*done);

@@ -35,7 +35,9 @@ using RereadSpec = std::function<std::optional<JobSpec>()>;
 Outcome RunJob(std::stop_token stop, const PgPrograms& programs, const JobSpec& spec,
                const RereadSpec& reread, Reporter& reporter);
 
-/// The same for a Clone, by worker processes that run this program with its own arguments.
+/// The same for a Clone, by worker processes that run this program with its own arguments. With a
+/// slot it is made here, once it is certain that no other supervisor works for the same target, and
+/// that this one may: what it would drop and make again is another one's otherwise.
 Outcome SuperviseClone(std::stop_token stop, const JobSpec& spec);
 
 /// The outcome of an error: exit code and {kind, verdict "Unproven", error}.

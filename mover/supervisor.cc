@@ -2,19 +2,14 @@
 #include "mover/supervisor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <iterator>
-#include <optional>
 #include <utility>
 
 #include "operator/base/log.h"
-#include "postgres/snapshot.h"
 
 namespace cutover::mover {
 namespace {
-
-constexpr auto kConnectTimeout = std::chrono::seconds(30);
 
 /// What a worker says on its standard output: perhaps that it has copied, then its summary.
 class WorkerOutput {
@@ -41,23 +36,20 @@ class WorkerOutput {
 
 }  // namespace
 
-Result<Outcome> SuperviseCopy(std::stop_token stop, const pg::ConnectOptions& source,
+Result<Outcome> SuperviseCopy(std::stop_token stop, SourceSnapshot& snapshot,
                               const ChildCommand& worker) {
-  std::optional<pg::ExportedSnapshot> snapshot;
   for (int number = 1; number <= kWorkersMax; ++number) {
-    if (!snapshot) {
-      TRY_ASSIGN(auto exported,
-                 pg::ExportedSnapshot::Export(stop, Deadline::After(kConnectTimeout), source));
-      snapshot.emplace(std::move(exported));
-    }
+    TRY(snapshot.Take(stop));
     ChildCommand command = worker;
-    command.environment.emplace_back(kSnapshotVariable, snapshot->id());
-    WorkerOutput output([&snapshot] { snapshot.reset(); });
+    command.environment.emplace_back(kSnapshotVariable, snapshot.id());
+    command.environment.emplace_back(kSlotBeginVariable, snapshot.slot_begins_at());
+    WorkerOutput output([&snapshot] { snapshot.LetGo(); });
     TRY_ASSIGN(ChildEnd end,
                WatchChild(stop, Deadline::Never(), command,
                           [&output](std::string_view piece) { return output.Take(piece); }));
     if (end.signal == 0) {
       TRY_ASSIGN(Json summary, Json::Parse(output.summary()));
+      if (end.exit_code == kExitProven) snapshot.KeepSlots();
       return Outcome{end.exit_code, std::move(summary)};
     }
     LogWarn("a worker was killed; another one takes over",

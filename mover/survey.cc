@@ -50,6 +50,29 @@ void FindLostRows(const CloneOptions& options, const Survey& survey, Obstacles& 
                                  "name a directory for them with --archive", true});
 }
 
+constexpr char kUnlogged[] =
+    "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname !~ '^pg_' ORDER BY 1";
+constexpr char kCountLargeObjects[] =
+    "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata HAVING count(*) > 0";
+
+/// Of a copy that a stream follows: what no stream carries (traps 34 and 58).
+Status FindUnfollowed(std::stop_token stop, pg::Connection& source, Obstacles& obstacles) {
+  TRY_ASSIGN(pg::Rows large, source.Query(stop, Deadline::Never(), kCountLargeObjects));
+  for (const pg::Row row : large)
+    obstacles.found.push_back(
+        {"large objects",
+         "there are " + row.Text(0) + ", and no stream carries what users change of them",
+         "copy while nobody writes, without a slot; or accept, if they are never changed", true});
+  TRY_ASSIGN(pg::Rows unlogged, source.Query(stop, Deadline::Never(), kUnlogged));
+  for (const pg::Row row : unlogged)
+    obstacles.notes.push_back("table " + row.Text(0) +
+                              " is unlogged: no stream carries its changes, so the target has its "
+                              "rows as they were when the copy began");
+  return Ok();
+}
+
 /// Takes what somebody gave up out of the survey, and gives roles their names on the target. Fails
 /// for whatever else cannot come along.
 Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connection& source,
@@ -62,6 +85,7 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);
+  if (options.followed) TRY(FindUnfollowed(stop, source, obstacles));
   survey.notes = std::move(obstacles.notes);
   std::vector<std::string> accept = options.accept;
   if (options.accept_may_name_nothing) {

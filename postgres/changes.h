@@ -90,9 +90,11 @@ struct CompareTerms {
 };
 
 struct RowDifference {
-  enum class What { kDiffers, kMissingOnTarget, kExtraOnTarget };
+  enum class What { kDiffers, kMissingOnTarget, kExtraOnTarget, kTableDiffers };
   std::string table;  ///< schema.table
-  std::string key;    ///< "(id)=(42)", or "2 rows" of a table that was compared as a whole.
+  /// "(id)=(42)"; of kTableDiffers, a table that was compared as a whole or counted, "2 rows on the
+  /// source, 3 on the target".
+  std::string key;
   What what = What::kDiffers;
 };
 

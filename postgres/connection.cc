@@ -126,6 +126,12 @@ constexpr const char* kPinTheRest =
     "('session_replication_role', 'origin')) AS pinned (name, value) "
     "WHERE current_setting(name, true) <> value";
 
+/// Such a session speaks the simple protocol only, which knows no parameters.
+bool IsReplication(const ConnectOptions& options) {
+  return std::any_of(options.keywords.begin(), options.keywords.end(),
+                     [](const auto& keyword) { return keyword.first == "replication"; });
+}
+
 Status PinSession(const std::stop_token& stop, Deadline deadline, Connection& connection) {
   TRY_ASSIGN(Rows rows, connection.QueryOne(stop, deadline, kPinTheRest));
   if (!rows[0].Bool(0))
@@ -311,7 +317,9 @@ Result<Rows> Connection::Query(std::stop_token stop, Deadline deadline, const st
   std::vector<const char*> values;
   values.reserve(params.size());
   for (const Param& param : params) values.push_back(param.c_str());
+  const bool simple = params.empty() && IsReplication(session_->options);
   TRY_ASSIGN(auto result, session_->Run(stop, deadline, LostMeans::kRetry, [&](PGconn* pg) {
+    if (simple) return PQsendQuery(pg, sql.c_str());
     return PQsendQueryParams(pg, sql.c_str(), static_cast<int>(values.size()), nullptr,
                              values.data(), nullptr, nullptr, 0);
   }));

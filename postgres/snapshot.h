@@ -41,30 +41,37 @@ class ExportedSnapshot {
   std::string id_;
 };
 
+/// A logical slot (pgoutput) to be made.
+struct NewSlot {
+  std::string name;
+  /// Where not empty, a second slot that begins at the very same place.
+  std::string watch;
+  /// Whether slots of these names in this database, which an earlier run has left, are dropped
+  /// first. Not where a person has chosen the name: an idle slot may be waiting for its subscriber.
+  bool replace_idle = false;
+};
+
 /// The snapshot at which a new logical slot begins: what is committed before it is in the snapshot,
 /// what is committed after it comes out of the slot, and nothing is in both or neither. The
 /// connection that made the slot holds the snapshot until this object ends; the slot stays. One
 /// thread at a time; the id may be used from anywhere while this lives.
 class SlotSnapshot {
  public:
-  /// Creates the slot (pgoutput) in the database of `options`, over a replication connection, and
-  /// beside it, where `watch` is not empty, a second one that begins at the very same place. Slots
-  /// of these names that an earlier run has left are dropped first, unless somebody reads them
-  /// (terminal "SlotInUse").
+  /// Makes the slot in the database of `options`, over a replication connection. Terminal
+  /// "SlotInUse" when there is one of the name that may not be dropped.
   ///
   /// Waits until every transaction that was writing anywhere on the server has ended (trap 71):
   /// kRetry "SlotWaits" at the deadline, naming who is in the way. Leaves no slot behind when it
-  /// fails, is stopped, or its process is killed before the slot is made. Needs a role that may
-  /// replicate.
+  /// fails or is stopped; the server gives up soon after the deadline when our process was killed.
+  /// Needs a role that may replicate.
   static Result<SlotSnapshot> Create(std::stop_token stop, Deadline deadline,
-                                     const ConnectOptions& options, const std::string& slot,
-                                     const std::string& watch = "");
+                                     const ConnectOptions& options, const NewSlot& slot);
   SlotSnapshot(SlotSnapshot&&) noexcept = default;
   SlotSnapshot& operator=(SlotSnapshot&&) noexcept = default;
 
   const std::string& id() const { return id_; }
-  /// Where the slot begins. As long as nobody reads from it, it tells this slot from another one of
-  /// the same name: CheckSlotUnread().
+  /// Where the slot begins. As long as nobody reads from it, that tells this slot from another one
+  /// of the same name: CheckSlotUnread().
   const std::string& begins_at() const { return begins_at_; }
 
  private:
@@ -81,7 +88,9 @@ class SlotSnapshot {
 Status CheckSlotUnread(std::stop_token stop, Deadline deadline, Connection& connection,
                        const std::string& slot, const std::string& begins_at);
 
-/// Drops a slot that nobody reads. One that is not there is no error; terminal "SlotInUse".
+/// Drops a logical slot of this database that nobody reads. One that is not there is no error;
+/// terminal "SlotInUse". One whose making was never finished, since its client died, is taken from
+/// the session that still makes it.
 Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                     const std::string& slot);
 

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -14,11 +15,15 @@
 #include "mover/cli/verb.h"
 #include "mover/copy/throttle.h"
 #include "mover/dry_run.h"
+#include "mover/process/source_snapshot.h"
 #include "mover/process/throttle_watch.h"
 #include "operator/base/check.h"
+#include "postgres/snapshot.h"
 
 namespace cutover::mover::cli {
 namespace {
+
+constexpr auto kConnectTimeout = std::chrono::seconds(30);
 
 constexpr char kExamples[] =
     "EXAMPLES\n"
@@ -55,6 +60,7 @@ class CloneVerb : public Verb {
       : Verb(app.add_subcommand("clone", "Copy a database and prove the copy")) {
     AddSidesFlags();
     AddFidelityFlags();
+    AddFollowFlag();
     AddThrottleFlags();
     AddJobsFlag(*command(), jobs_);
     AddLockFlag(*command(), lock_seconds_max_);
@@ -77,6 +83,16 @@ class CloneVerb : public Verb {
     command()->add_flag(
         "--existing", existing_,
         "The database was created already and is empty; leave owner and access to others");
+  }
+
+  void AddFollowFlag() {
+    command()
+        ->add_option(
+            "--slot", slot_,
+            "Advanced: make a logical replication slot (pgoutput) of this name on the "
+            "source and copy under its snapshot, while users write. It stays when the copy "
+            "is proven, for a subscription of your own: docs/following.md")
+        ->needs("--existing");  // Nobody but the stream may write to the copy.
   }
 
   /// What may differ between source and copy.
@@ -145,13 +161,33 @@ class CloneVerb : public Verb {
     };
     TRY_ASSIGN(auto watch,
                ThrottleWatch::Start(stop, options.source, *settings(), settings, throttle));
-    return CloneDatabase(stop, programs, options, reporter);
+    if (slot_.empty()) return CloneDatabase(stop, programs, options, reporter);
+    return CopyFollowed(stop, programs, std::move(options), reporter);
+  }
+
+  /// The slot is left to whoever follows the copy, if that is proven.
+  Result<Report> CopyFollowed(std::stop_token stop, const PgPrograms& programs,
+                              CloneOptions options, Reporter& reporter) {
+    SourceSnapshot snapshot(options.source, {slot_, "", false});
+    TRY(snapshot.Take(stop));
+    options.followed = true;
+    options.snapshot = snapshot.id();
+    options.on_copied = [&snapshot] { snapshot.LetGo(); };
+    options.confirm = [&](std::stop_token s) -> Status {
+      const Deadline deadline = Deadline::After(kConnectTimeout);
+      TRY_ASSIGN(pg::Connection source, pg::Connection::Open(s, deadline, options.source));
+      return pg::CheckSlotUnread(s, deadline, source, slot_, snapshot.slot_begins_at());
+    };
+    TRY_ASSIGN(Report report, CloneDatabase(stop, programs, options, reporter));
+    if (report.equal()) snapshot.KeepSlots();
+    return report;
   }
 
   std::string source_;
   std::string target_;
   std::string database_;
   bool existing_ = false;
+  std::string slot_;
   int rate_mebibytes_per_second_ = 0;
   std::string throttle_query_;
   bool dry_run_ = false;

@@ -71,6 +71,13 @@ Status DecodeThrottle(const Json& json, JobSpec& spec) {
   return Ok();
 }
 
+/// Room is left for what WatchSlotName() adds.
+bool IsSlotName(std::string_view name) {
+  constexpr size_t kSlotNameMax = 57;
+  return name.size() <= kSlotNameMax &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string_view::npos;
+}
+
 Status CheckWhole(const JobSpec& spec) {
   if (spec.migration_uid.empty()) return Refuse("migrationUid", "is missing");
   if (spec.attempt < 1) return Refuse("attempt", "must be at least 1");
@@ -81,6 +88,10 @@ Status CheckWhole(const JobSpec& spec) {
   const bool backup = spec.kind == JobKind::kBackup;
   if (backup == spec.target.has_value())
     return Refuse("target", backup ? "has no place in a backup" : "is missing");
+  if (!spec.slot.empty() && spec.kind != JobKind::kClone)
+    return Refuse("slot", "has a place in a clone only");
+  if (!IsSlotName(spec.slot))
+    return Refuse("slot", "must be of at most 57 lower case letters, digits and underscores");
   if (backup == spec.backup_directory.empty())
     return Refuse("backup.directory", backup ? "is missing" : "has a place in a backup only");
   return Ok();
@@ -121,6 +132,7 @@ Json EncodeJobSpec(const JobSpec& spec) {
                             {"source", EncodeEndpoint(spec.source)}});
   if (spec.target) json.Set("target", EncodeEndpoint(*spec.target));
   json.Set("jobs", spec.jobs);
+  if (!spec.slot.empty()) json.Set("slot", spec.slot);
   json.Set("excludeTables", Json::ArrayOf(spec.exclude_tables));
   json.Set("accept", Json::ArrayOf(spec.accept));
   json.Set("throttle",
@@ -137,7 +149,7 @@ Json EncodeJobSpec(const JobSpec& spec) {
 
 Result<JobSpec> DecodeJobSpec(const Json& json) {
   TRY(OnlyKnown(json, "spec",
-                {"kind", "migrationUid", "attempt", "epoch", "source", "target", "jobs",
+                {"kind", "migrationUid", "attempt", "epoch", "source", "target", "jobs", "slot",
                  "excludeTables", "accept", "archive", "throttle", "verification", "backup"}));
   JobSpec spec;
   TRY_ASSIGN(spec.kind, DecodeKind(json));
@@ -149,6 +161,7 @@ Result<JobSpec> DecodeJobSpec(const Json& json) {
     TRY_ASSIGN(spec.target, DecodeEndpoint(json["target"], "target"));
   }
   spec.jobs = static_cast<int>(json["jobs"].AsInt(2));
+  spec.slot = json["slot"].AsString();
   for (const Json& table : json["excludeTables"].Items()) {
     if (table.StringRef().find('.') == std::string::npos)
       return Refuse("excludeTables", "must hold schema.table");

@@ -54,6 +54,11 @@ struct JobSpec {
   Endpoint source;
   std::optional<Endpoint> target;  ///< Absent for backups only.
   int jobs = 2;
+  /// Strategy Online: the source's users keep working, and a stream brings what they write. The
+  /// copy is made under the snapshot of a logical slot of this name, which the Job makes, and its
+  /// watch (postgres/changes.h) beside it; both are there when it has ended well, and only then.
+  /// Empty: nobody writes to the source. Clones only.
+  std::string slot;
   std::vector<std::string> exclude_tables;  ///< "schema.table"; structure comes, rows do not.
   std::vector<std::string> accept;          ///< Objects that may stay behind.
   std::string archive_directory;            ///< Where the rows go that do not come.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "mover/plan/obstacle_search.h"
+#include "postgres/stream_names.h"
 
 namespace cutover::mover {
 namespace {
@@ -157,10 +158,13 @@ Status Labels(ObstacleSearch& search) {
 
 /// pg_dump leaves them out, with a warning that nobody reads, when it may not see their passwords.
 Status Subscriptions(ObstacleSearch& search) {
-  TRY_ASSIGN(pg::Rows rows, search.OfSource("SELECT s.subname, coalesce(s.subslotname, '')"
-                                            " FROM pg_catalog.pg_subscription s"
-                                            " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid"
-                                            " WHERE d.datname = current_database() ORDER BY 1"));
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT s.subname, coalesce(s.subslotname, '')"
+                             " FROM pg_catalog.pg_subscription s"
+                             " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid"
+                             " WHERE d.datname = current_database() AND s.subname !~ $1"
+                             " ORDER BY 1",
+                             {pg::kStreamNamePattern}));
   if (rows.empty()) return Ok();
   bool may_create = search.target_superuser;
   if (!may_create && search.target.major_version() >= kMajorOfSubscriptionRole) {

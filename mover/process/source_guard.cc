@@ -2,7 +2,6 @@
 #include "mover/process/source_guard.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace cutover::mover {
@@ -12,7 +11,10 @@ constexpr size_t kTablesPerLock = 200;
 
 // A row's xmin tells who wrote it last; the sum over all rows that make up an object changes when
 // one of them does. VACUUM and ANALYZE change catalog rows in place, which leaves xmin alone.
-constexpr char kFingerprints[] = R"(
+//
+// A materialized view that is refreshed gets other rows in another place, and so do its indexes:
+// users may do that at any time, and no row of it is copied.
+constexpr char kMarks[] = R"(
 WITH part (relation, mark) AS (
   SELECT attrelid, xmin::text::int8 FROM pg_catalog.pg_attribute WHERE attnum > 0
   UNION ALL SELECT conrelid, xmin::text::int8 FROM pg_catalog.pg_constraint WHERE conrelid <> 0
@@ -25,8 +27,12 @@ own (relation, parts, marks) AS (SELECT relation, count(*), sum(mark) FROM part 
 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
             WHEN 'f' THEN 'foreign table' WHEN 'i' THEN 'index' WHEN 'I' THEN 'index'
             ELSE 'table' END || ' ' || n.nspname || '.' || c.relname,
-       concat_ws(' ', c.oid, c.xmin, c.relfilenode, o.parts, o.marks)
+       CASE WHEN c.relkind = 'm' OR v.relkind = 'm'
+            THEN concat_ws(' ', c.oid, c.relispopulated, o.parts, o.marks)
+            ELSE concat_ws(' ', c.oid, c.xmin, c.relfilenode, o.parts, o.marks) END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
+LEFT JOIN pg_catalog.pg_class v ON v.oid = i.indrelid
 LEFT JOIN own o ON o.relation = c.oid
 WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
 UNION ALL
@@ -63,25 +69,25 @@ Status LockTables(std::stop_token stop, pg::Connection& holder,
   return Ok();
 }
 
-Result<SchemaChanges> FindSchemaChanges(std::stop_token stop, pg::Connection& holder,
-                                        pg::Connection& now) {
-  std::map<std::string, std::string> before;
-  {
-    TRY_ASSIGN(pg::Rows rows, holder.Query(stop, Deadline::Never(), kFingerprints));
-    for (const pg::Row row : rows) before.emplace(row.Text(0), row.Text(1));
-  }
-  TRY_ASSIGN(pg::Rows rows, now.Query(stop, Deadline::Never(), kFingerprints));
+Result<StructureMarks> ReadStructureMarks(std::stop_token stop, pg::Connection& connection) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, Deadline::Never(), kMarks));
+  StructureMarks marks;
+  for (const pg::Row row : rows) marks.emplace(row.Text(0), row.Text(1));
+  return marks;
+}
+
+SchemaChanges FindSchemaChanges(StructureMarks before, const StructureMarks& now) {
   SchemaChanges changes;
-  for (const pg::Row row : rows) {
-    auto found = before.find(row.Text(0));
+  for (const auto& [object, mark] : now) {
+    auto found = before.find(object);
     if (found == before.end()) {
-      changes.appeared.push_back(row.Text(0));
+      changes.appeared.push_back(object);
       continue;
     }
-    if (found->second != row.Text(1)) changes.changed.push_back(found->first);
+    if (found->second != mark) changes.changed.push_back(object);
     before.erase(found);
   }
-  for (const auto& [object, fingerprint] : before) changes.changed.push_back(object);
+  for (const auto& [object, mark] : before) changes.changed.push_back(object);
   std::sort(changes.changed.begin(), changes.changed.end());
   std::sort(changes.appeared.begin(), changes.appeared.end());
   return changes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -18,6 +19,12 @@ namespace cutover::mover {
 Status LockTables(std::stop_token stop, pg::Connection& holder,
                   const std::vector<TablePlan>& tables);
 
+/// What identifies each object of a database's structure, by its name: who wrote its catalog rows
+/// last, and where its rows are kept. GRANT, REINDEX and TRUNCATE change it; VACUUM, ANALYZE and
+/// REFRESH MATERIALIZED VIEW do not.
+using StructureMarks = std::map<std::string, std::string>;
+Result<StructureMarks> ReadStructureMarks(std::stop_token stop, pg::Connection& connection);
+
 struct SchemaChanges {
   /// What the snapshot shows and is another thing now, or gone: "table public.orders". Its copy
   /// may mix both: TRUNCATE and rewriting ignore snapshots.
@@ -26,9 +33,7 @@ struct SchemaChanges {
   std::vector<std::string> appeared;
 };
 
-/// Compares the catalog as the snapshot of `holder` shows it with what `now`, any other connection
-/// to the same database, sees. GRANT and REINDEX count as changes, VACUUM and ANALYZE do not.
-Result<SchemaChanges> FindSchemaChanges(std::stop_token stop, pg::Connection& holder,
-                                        pg::Connection& now);
+/// Pure: what is different in `now` from `before`, of the same database; names sorted.
+SchemaChanges FindSchemaChanges(StructureMarks before, const StructureMarks& now);
 
 }  // namespace cutover::mover

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "postgres/stream_names.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -23,6 +25,21 @@ RestoreItem WithoutSlot(RestoreItem item) {
   const size_t end = item.sql.find('\'', at + kSlot.size());
   if (end != std::string::npos) item.sql.replace(at, end + 1 - at, "slot_name = NONE");
   return item;
+}
+
+/// Whether it is of one of our own streams, as are the publication of the forward one on the source
+/// and the subscription of the reverse one: they are made and dropped by whoever runs the move.
+bool IsOfStream(const RestoreItem& item) {
+  constexpr std::string_view kObjects[] = {"PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER "};
+  std::string_view name = item.name;
+  if (item.type == "COMMENT" || item.type == "SECURITY LABEL") {
+    for (const std::string_view kind : kObjects)
+      if (name.starts_with(kind)) return pg::IsOfStream(name.substr(kind.size()));
+    return false;
+  }
+  return (item.type.starts_with("PUBLICATION") || item.type.starts_with("SUBSCRIPTION") ||
+          item.type == "EVENT TRIGGER") &&
+         pg::IsOfStream(name);
 }
 
 Result<std::string> MakeFile() {
@@ -66,7 +83,7 @@ Result<SchemaDump> SchemaArchive::Read(std::stop_token stop, Deadline deadline,
   TRY_ASSIGN(dump.pre_data, ReadIds(stop, deadline, programs, {"--section=pre-data"}));
   std::vector<RestoreItem> items;
   TRY_ASSIGN(dump.script, Split(stop, deadline, programs, [&items](RestoreItem item) {
-               items.push_back(WithoutSlot(std::move(item)));
+               if (!IsOfStream(item)) items.push_back(WithoutSlot(std::move(item)));
              }));
   dump.script.items = std::move(items);
   return dump;
@@ -74,8 +91,9 @@ Result<SchemaDump> SchemaArchive::Read(std::stop_token stop, Deadline deadline,
 
 Status SchemaArchive::ReadItems(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
                                 const ScriptSplitter::OnItem& on_item) const {
-  TRY(Split(stop, deadline, programs,
-            [&on_item](RestoreItem item) { on_item(WithoutSlot(std::move(item))); }));
+  TRY(Split(stop, deadline, programs, [&on_item](RestoreItem item) {
+    if (!IsOfStream(item)) on_item(WithoutSlot(std::move(item)));
+  }));
   return Ok();
 }
 

@@ -37,7 +37,8 @@ class SchemaArchive {
   SchemaArchive& operator=(SchemaArchive&&) = delete;
   ~SchemaArchive();
 
-  /// Subscriptions come without their slots (and disabled, as pg_dump writes them).
+  /// Subscriptions come without their slots (and disabled, as pg_dump writes them); what belongs to
+  /// a stream of ours does not come at all.
   Result<SchemaDump> Read(std::stop_token stop, Deadline deadline,
                           const PgPrograms& programs) const;
   /// The same, entry by entry: for structures that need not be in memory as a whole.

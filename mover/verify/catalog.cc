@@ -249,7 +249,7 @@ Status CompareStructures(std::stop_token stop, const PgPrograms& programs, const
 Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& source, Side& target,
                        const CatalogTerms& terms, Report& report) {
   if (terms.level == VerificationLevel::kCounts)
-    return CompareSequences(stop, source, target, report);
+    return terms.compare_sequences ? CompareSequences(stop, source, target, report) : Ok();
   const RoleNames role_names = terms.role_names == nullptr ? RoleNames() : *terms.role_names;
   Dumps dumps;
   auto dump = [&](std::stop_token both) -> Status {
@@ -259,7 +259,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
   };
   Report found;  // Two threads must not add to one report.
   auto read = [&](std::stop_token both) -> Status {
-    TRY(CompareSequences(both, source, target, found));
+    if (terms.compare_sequences) TRY(CompareSequences(both, source, target, found));
     TRY(CompareLargeObjects(both, source, target, role_names, terms.known_large_objects, found));
     TRY(CompareExtensions(both, source, target, found));
     TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));

@@ -16,6 +16,7 @@ namespace cutover::mover {
 struct CatalogTerms {
   VerificationLevel level = VerificationLevel::kRows;
   bool compare_access = true;  ///< As VerifyOptions::compare_access.
+  bool compare_sequences = true;
   /// Roles that have another name on the target. What is known of the source has them already.
   const RoleNames* role_names = nullptr;
   /// What the source is known to have, and is not read again. Null: it is read.

@@ -18,6 +18,7 @@
 #include "mover/verify/copied_chunks.h"
 #include "mover/verify/state.h"
 #include "mover/verify/table_reader.h"
+#include "operator/base/check.h"
 #include "operator/base/clock.h"
 #include "operator/base/mutex.h"
 
@@ -245,6 +246,7 @@ class Comparison {
     CatalogTerms terms;
     terms.level = options_.level;
     terms.compare_access = options_.compare_access;
+    terms.compare_sequences = options_.source_at_rest;
     terms.role_names = &options_.role_names;
     if (known_) {
       terms.known_large_objects = &known_->large_objects;
@@ -259,7 +261,12 @@ class Comparison {
     terms.chunk_bytes = options_.chunk_bytes;
     terms.encoding = source_.encoding();
     terms.counts_only = options_.level == VerificationLevel::kCounts;
-    terms.known_source = known_ && !terms.counts_only ? &known_->rows : nullptr;
+    if (known_ && !terms.counts_only) terms.known_source = &known_->rows;
+    std::map<std::string, RowsSeen> counts;
+    if (terms.counts_only && !options_.source_at_rest) {
+      for (const auto& [table, seen] : known_->rows) counts[table].rows = seen.rows;
+      terms.known_source = &counts;
+    }
     terms.on_table = [this](size_t table, const TableContents& contents) {
       MutexLock lock(mutex_);
       Note(table, contents);
@@ -385,6 +392,7 @@ Result<Report> Compare(std::stop_token stop, const PgPrograms& programs,
 Result<Report> VerifyDatabases(std::stop_token stop, const PgPrograms& programs,
                                const VerifyOptions& options, std::optional<SourceFacts> known,
                                Reporter& reporter) {
+  CHECK(options.source_at_rest || known);
   Budget budget(stop, options.seconds_max);
   std::string progress = "no table is compared yet";
   Result<Report> report =

@@ -45,6 +45,9 @@ struct VerifyOptions {
   /// Whether owner, grants and connection limit of the database itself must be equal. Not while one
   /// side is fenced.
   bool compare_access = true;
+  /// Whether nobody writes to the source. Where users do, its rows are those of SourceFacts, which
+  /// must be given, and sequences are not compared.
+  bool source_at_rest = true;
   /// A file that keeps which tables were found equal, so that a run that was ended by its bound, or
   /// by anything else, can be continued. Level Rows, without SourceFacts. Empty: nothing is kept.
   std::string state_file;

@@ -34,3 +34,12 @@ cutover_postgres_test(mover_interruptions_pg_test
 add_dependencies(mover_interruptions_pg_test cutover-mover)
 target_compile_definitions(mover_interruptions_pg_test PRIVATE
                            CUTOVER_MOVER_BINARY="$<TARGET_FILE:cutover-mover>")
+# Copies of a source that is written to, and what follows them.
+cutover_library(mover_test_followed SOURCES mover/followed_move.cc DEPS cutover::mover_test_program)
+cutover_postgres_test(mover_following_pg_test
+  SOURCES mover_following_pg_test.cc
+  DEPS cutover::mover_test_followed
+  TIMEOUT 120)
+add_dependencies(mover_following_pg_test cutover-mover)
+target_compile_definitions(mover_following_pg_test PRIVATE
+                           CUTOVER_MOVER_BINARY="$<TARGET_FILE:cutover-mover>")

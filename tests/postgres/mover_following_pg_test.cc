@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies of a database that is written to all the time, and the stream that follows them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "tests/postgres/mover/followed_move.h"
+#include "tests/postgres/mover/program.h"
+#include "tests/postgres/mover/tenant.h"
+
+namespace cutover::mover::testing {
+namespace {
+
+using pg::testing::MustConnect;
+using pg::testing::MustExec;
+using pg::testing::MustRead;
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+constexpr seconds kMove{60};
+constexpr int kSlowly = 4;  ///< MiB a second: some three seconds for the rows.
+
+Program Start(FollowedMove& followed, int mebibytes_per_second = 0) {
+  return Program(CUTOVER_MOVER_BINARY, followed.JobArguments(followed.Spec(mebibytes_per_second)),
+                 followed.move().Environment());
+}
+
+void ExpectProven(const Program::Ended& ended) {
+  EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors << ended.summary.DumpPretty();
+  EXPECT_EQ(ended.summary["verdict"].AsString(), "Equal");
+}
+
+/// The stream takes over: nothing is missing and nothing is there twice.
+void ExpectFollows(FollowedMove& followed, std::optional<Writer>& writer) {
+  EXPECT_THAT(followed.Slots(), ElementsAre(StartsWith(followed.stream() + " "),
+                                            StartsWith(followed.stream() + "_watch ")));
+  followed.Subscribe();
+  writer->AwaitMore(50);
+  writer.reset();
+  followed.AwaitCaughtUp();
+  followed.ExpectSameRows();
+}
+
+TEST(Following, ACopyUnderWritesAndItsStreamHoldEveryRowOnce) {
+  FollowedMove followed;
+  std::optional<Writer> writer(followed.Source());
+  writer->AwaitMore(20);
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  pg::Connection source = MustConnect(followed.Source());
+  // What users may do beside writing rows.
+  MustExec(source, {"REFRESH MATERIALIZED VIEW public.totals", "SELECT nextval('public.numbers')",
+                    "ANALYZE public.part_5"});
+  ExpectProven(job.Wait(kMove));
+  EXPECT_GT(writer->committed(), 100);
+  pg::Connection copy = MustConnect(followed.Copy());
+  EXPECT_THAT(MustRead(copy, "SELECT pubname FROM pg_publication"), IsEmpty())
+      << "the stream's publication is not the tenant's";
+  MustExec(source, {"TRUNCATE public.small", "INSERT INTO public.small VALUES (5, 'after')"});
+  ExpectFollows(followed, writer);
+  EXPECT_EQ(MustRead(copy, "SELECT count(*) FROM public.small")[0], "1");
+
+  // Another Job that came late must not take the slot away from the subscription.
+  const Program::Ended late = Start(followed).Wait(kMove);
+  EXPECT_EQ(late.exit_code, kExitUnproven);
+  EXPECT_EQ(late.reason(), "SlotInUse") << late.message();
+  EXPECT_EQ(followed.Slots().size(), 2u);
+}
+
+TEST(Following, AWorkerThatIsKilledCostsNeitherSlotNorSnapshot) {
+  FollowedMove followed;
+  std::optional<Writer> writer(followed.Source());
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  const auto slots = followed.Slots();
+  const auto workers = job.Children();
+  ASSERT_EQ(workers.size(), 1u);
+  ASSERT_EQ(kill(workers[0], SIGKILL), 0);
+  ExpectProven(job.Wait(kMove));
+  EXPECT_EQ(followed.Slots(), slots);
+  ExpectFollows(followed, writer);
+}
+
+TEST(Following, ASupervisorThatIsKilledLeavesItsSlotsToTheNextOneWhichMakesThemAnew) {
+  FollowedMove followed;
+  std::optional<Writer> writer(followed.Source());
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  const auto slots = followed.Slots();
+  ASSERT_EQ(slots.size(), 2u);
+  job.Send(SIGKILL);
+  EXPECT_EQ(job.Wait(kMove).signal, SIGKILL);
+  writer->AwaitMore(10);
+  ExpectProven(Start(followed).Wait(kMove));
+  EXPECT_NE(followed.Slots()[0], slots[0]);
+  EXPECT_NE(followed.Slots()[1], slots[1]);
+  ExpectFollows(followed, writer);
+}
+
+TEST(Following, ALostSnapshotAndAnInterruptionLeaveNoSlotAndTheSameJobStartsOver) {
+  FollowedMove followed;
+  std::optional<Writer> writer(followed.Source());
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  pg::Connection admin = MustConnect(followed.Source());
+  // Both the walsender that holds it, and the worker's session that adopted it.
+  MustRead(admin,
+           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+           " AND application_name = 'cutover-mover' AND pid <> pg_backend_pid()",
+           {followed.Source().database});
+  const Program::Ended lost = job.Wait(kMove);
+  EXPECT_EQ(lost.exit_code, kExitUnproven) << lost.errors;
+  EXPECT_EQ(lost.reason(), "SnapshotLost") << lost.message();
+  EXPECT_THAT(followed.Slots(), IsEmpty());
+
+  Program interrupted = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  interrupted.Send(SIGTERM);
+  EXPECT_EQ(interrupted.Wait(kMove).exit_code, kExitInterrupted);
+  EXPECT_THAT(followed.Slots(), IsEmpty());
+
+  ExpectProven(Start(followed).Wait(kMove));
+  ExpectFollows(followed, writer);
+}
+
+TEST(Following, ASlotThatSomebodyElseReadIsNoGroundToStandOn) {
+  FollowedMove followed;
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  pg::Connection source = MustConnect(followed.Source());
+  MustExec(source, {"INSERT INTO public.part_8 VALUES (-7, 'lost')",
+                    "SELECT pg_replication_slot_advance(" + pg::QuoteLiteral(followed.stream()) +
+                        ", pg_current_wal_lsn())"});
+  const Program::Ended ended = job.Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitUnproven);
+  EXPECT_EQ(ended.reason(), "SlotLost") << ended.message();
+  EXPECT_THAT(ended.message(), HasSubstr("copy again"));
+  EXPECT_THAT(followed.Slots(), IsEmpty());
+}
+
+TEST(Following, StructureThatUsersChangeAfterTheCopyIsNoDamageOfTheCopy) {
+  FollowedMove followed;
+  Program job = Start(followed, kSlowly);
+  followed.move().AwaitCommitted(2);
+  // Waits for the copy's locks, and goes on before the comparison begins.
+  pg::Connection source = MustConnect(followed.Source());
+  MustExec(source, {"ALTER TABLE public.part_6 ADD COLUMN late int"});
+  const Program::Ended ended = job.Wait(kMove);
+  EXPECT_EQ(ended.exit_code, kExitUnproven) << ended.summary.DumpPretty();
+  EXPECT_EQ(ended.reason(), "SourceChanged") << ended.message();
+  EXPECT_THAT(ended.message(), HasSubstr("public.part_6"));
+}
+
+}  // namespace
+}  // namespace cutover::mover::testing
