@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -27,9 +26,9 @@ namespace cutover::pg {
 ///                     target
 /// Undo is ResumeOnto() the source, after its fence is down.
 ///
-/// Why 3 comes before 4: a connection that a pooler tries too early is refused by the fence, and
-/// PgBouncer then tries none for server_login_retry (15 s), while it refuses clients that arrive.
-/// Measured and argued in docs/decisions/20261121-pooler.md.
+/// Why 3 comes before 4: a connection that a pooler tries too early is refused by the fence. 1.18
+/// then tries none for server_login_retry (15 s) and turns new clients away; 1.24 ends the sessions
+/// of those who wait. Measured and argued in docs/decisions/20261121-pooler.md.
 ///
 /// An entry is a line of [databases]: what a client names as its database. Several may lead to one
 /// database of the server; all that do are to be paused.
@@ -75,6 +74,11 @@ struct PoolerFacts {
 /// session pooling (a session holds its connection, so PAUSE would never end), disabled.
 std::vector<std::string> PoolerObstacles(const PoolerFacts& facts, std::string_view entry);
 
+/// Why ProveBefore() will have nothing to ask through at this pooler, with the remedy; empty when
+/// it will. For preflight: to 1.24 a refused connection is an error for every client that waits,
+/// so a switch without it may hurt where a node learns of the Service's change late.
+std::string ProbeObstacle(const PoolerFacts& facts, const std::vector<std::string>& entries);
+
 struct PauseBounds {
   /// How long transactions may take to end by themselves.
   std::chrono::milliseconds wait{5000};
@@ -116,8 +120,8 @@ class Poolers {
   /// One value for each pooler, in the order of the logins.
   Result<std::vector<PoolerFacts>> Observe(std::stop_token stop, Deadline deadline);
 
-  /// Success: at every pooler each of `entries` is paused and without a single connection to a
-  /// server; clients wait, and none has seen an error, but those of `end_transactions`.
+  /// Success: at every pooler each of `entries` is paused and without a connection to a server that
+  /// a client could use; clients wait, and none has seen an error, but those of `end_transactions`.
   /// Otherwise all poolers are resumed, and the error is kRetry: "TransactionsOpen" (who held it,
   /// and where), "PoolerResumed" (somebody resumed it meanwhile; PgBouncer would never answer:
   /// pgbouncer#715), "PoolerPausedByOther" (the whole pooler is paused or suspended). Terminal
@@ -145,7 +149,7 @@ class Poolers {
   /// deadline; entries are resumed nevertheless, since the fence protects the other server.
   ///
   /// While it runs, PgBouncer's server_login_retry is 50 ms, so that a connection refused on the
-  /// way costs clients no 15 s; then it is what it was.
+  /// way, or before by a pooler that was restarted, costs no 15 s; then it is what it was.
   Status ResumeOnto(std::stop_token stop, Deadline deadline,
                     const std::vector<std::string>& entries, const PoolerProof& proof,
                     Connection& server);
@@ -154,6 +158,16 @@ class Poolers {
   class Console;
   template <class Value>
   Result<std::vector<Value>> AtEach(const std::function<Result<Value>(Console&)>& what);
+  Status DoAtEach(const std::function<Status(Console&)>& what);
+  Status PauseAll(const std::stop_token& stop, Deadline deadline,
+                  const std::vector<std::string>& entries, const PauseBounds& bounds,
+                  PauseReport* report);
+  Status AwaitAnswer(const std::stop_token& stop, Deadline deadline, Console& console,
+                     const std::string& entry, const PoolerProof& proof);
+  Status WithLowLoginRetry(const std::stop_token& stop, Deadline deadline,
+                           const std::function<Status()>& what);
+  Status AwaitBackends(const std::stop_token& stop, Deadline deadline,
+                       const std::vector<std::string>& entries, Connection& server);
 
   std::vector<std::unique_ptr<Console>> consoles_;
 };

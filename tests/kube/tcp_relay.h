@@ -26,6 +26,8 @@ class TcpRelay {
   TcpRelay& operator=(const TcpRelay&) = delete;
 
   int port() const { return port_; }
+  /// Where connections made from now on lead; those that exist stay, as behind a Service.
+  void LeadTo(int target_port) { target_port_ = target_port; }
 
   /// While frozen nothing passes, in either direction, and nothing is closed; connections made
   /// meanwhile are accepted and hang. Thawing lets everything held back go on.
@@ -48,7 +50,7 @@ class TcpRelay {
   void Pump(Connection& connection);
   bool PassOn(Connection& connection, bool from_target, size_t& from_target_bytes);
 
-  const int target_port_;
+  std::atomic<int> target_port_;
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> frozen_{false};

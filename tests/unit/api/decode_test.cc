@@ -53,6 +53,7 @@ TEST(Decode, AServerIsReadWhole) {
   EXPECT_EQ(server->spec.endpoint,
             (Endpoint{"pg-shared-1.databases.svc", 6432, "verify-full", "pg-shared-1-ca"}));
   EXPECT_EQ(server->spec.admin_secret_name, "pg-shared-1-admin");
+  EXPECT_EQ(server->spec.pooler, (Pooler{"pgbouncer.databases.svc", 6543, "pgbouncer-admin"}));
   EXPECT_EQ(server->spec.capacity_tenants, 200);
   EXPECT_EQ(server->spec.allowed_namespaces->names, (std::vector<std::string>{"acme", "globex"}));
   EXPECT_TRUE(server->spec.unschedulable);

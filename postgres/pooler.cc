@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postgres/pooler.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "operator/base/check.h"
+#include "operator/base/log.h"
+#include "postgres/pooler_console.h"
+#include "postgres/simple_session.h"
+
+namespace cutover::pg {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Between two questions of a proof.
+constexpr milliseconds kBetweenQuestions{10};
+/// One question through a pooler. While its way leads nowhere, PgBouncer lets the client wait.
+constexpr seconds kQuestionPatience{1};
+/// For what must be done also when the caller's time is over, such as letting clients go on.
+constexpr seconds kLastPatience{5};
+constexpr std::string_view kIdentify =
+    "SELECT system_identifier FROM pg_catalog.pg_control_system()";
+
+std::string Joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
+  return text;
+}
+
+bool AllOf(const std::vector<bool>& values) {
+  return std::find(values.begin(), values.end(), false) == values.end();
+}
+
+/// Entries of `facts` through which a question takes the way of `entries`.
+std::vector<std::string> ProbeEntries(const PoolerFacts& facts,
+                                      const std::vector<std::string>& entries) {
+  std::vector<std::string> found;
+  for (const PoolerEntry& candidate : facts.entries) {
+    const bool same_way = std::any_of(entries.begin(), entries.end(), [&](const std::string& name) {
+      const PoolerEntry* entry = facts.Find(name);
+      return entry != nullptr && entry->host == candidate.host && entry->port == candidate.port;
+    });
+    const bool tenants = std::find(entries.begin(), entries.end(), candidate.name) != entries.end();
+    if (same_way && !tenants && !candidate.paused && !candidate.disabled)
+      found.push_back(candidate.name);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string PoolerLogin::Describe() const {
+  const bool ipv6 = host.find(':') != std::string::npos;
+  return "PgBouncer " + (ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+const PoolerEntry* PoolerFacts::Find(std::string_view name) const {
+  auto found = std::find_if(entries.begin(), entries.end(),
+                            [&](const PoolerEntry& entry) { return entry.name == name; });
+  return found == entries.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> PoolerObstacles(const PoolerFacts& facts, std::string_view entry) {
+  const std::string name = "\"" + std::string(entry) + "\"";
+  const PoolerEntry* found = facts.Find(entry);
+  if (found == nullptr)
+    return {facts.pooler + " has no entry " + name +
+            ": add it to its [databases], or, where \"*\" stands for it, connect once"};
+  std::vector<std::string> obstacles;
+  if (found->pool_mode == "session")
+    obstacles.push_back(facts.pooler + " gives " + name +
+                        " a server connection for a whole session, so PAUSE would never end: set "
+                        "pool_mode = transaction for it");
+  if (found->disabled)
+    obstacles.push_back(facts.pooler + " has " + name + " disabled: ENABLE it at its console");
+  return obstacles;
+}
+
+std::string ProbeObstacle(const PoolerFacts& facts, const std::vector<std::string>& entries) {
+  if (!ProbeEntries(facts, entries).empty()) return "";
+  const PoolerEntry* entry = entries.empty() ? nullptr : facts.Find(entries.front());
+  const std::string way = entry == nullptr
+                              ? "the same host and port"
+                              : "host=" + entry->host + " port=" + std::to_string(entry->port);
+  return facts.pooler +
+         " has no other entry with the tenant's host, so that nobody could ask whether it leads to "
+         "the target before clients go on: add \"postgres = " +
+         way + "\" to its [databases]";
+}
+
+Poolers::Poolers(std::vector<PoolerLogin> logins) {
+  CHECK(!logins.empty());
+  for (PoolerLogin& login : logins)
+    consoles_.push_back(std::make_unique<Console>(std::move(login)));
+}
+Poolers::Poolers(Poolers&&) noexcept = default;
+Poolers& Poolers::operator=(Poolers&&) noexcept = default;
+Poolers::~Poolers() = default;
+
+size_t Poolers::size() const { return consoles_.size(); }
+
+/// `what` at every console at once; all have ended when it returns. The error of several is that of
+/// the first in order that is not merely the echo of another's.
+template <class Value>
+Result<std::vector<Value>> Poolers::AtEach(const std::function<Result<Value>(Console&)>& what) {
+  std::vector<std::optional<Result<Value>>> results(consoles_.size());
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 1; i < consoles_.size(); ++i)
+      threads.emplace_back([&, i] { results[i] = what(*consoles_[i]); });
+    results[0] = what(*consoles_[0]);
+  }
+  std::optional<Error> failure;
+  std::vector<Value> values;
+  for (std::optional<Result<Value>>& result : results) {
+    if (*result)
+      values.push_back(std::move(**result));
+    else if (!failure || failure->reason == "Stopped")
+      failure = std::move(result->error());
+  }
+  if (failure) return tl::unexpected(std::move(*failure));
+  return values;
+}
+
+Status Poolers::DoAtEach(const std::function<Status(Console&)>& what) {
+  TRY(AtEach<bool>([&](Console& console) -> Result<bool> {
+    const Status done = what(console);
+    if (!done) return tl::unexpected(done.error());
+    return true;
+  }));
+  return Ok();
+}
+
+Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token stop, Deadline deadline) {
+  return AtEach<PoolerFacts>([&](Console& console) { return console.Observe(stop, deadline); });
+}
+
+// --- pausing ------------------------------------------------------------------------------------
+
+Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
+                                   const std::vector<std::string>& entries,
+                                   const PauseBounds& bounds) {
+  CHECK(!entries.empty());
+  TRY_ASSIGN(const std::vector<PoolerFacts> facts, Observe(stop, deadline));
+  std::vector<std::string> obstacles;
+  for (const PoolerFacts& pooler : facts)
+    for (const std::string& entry : entries)
+      for (std::string& obstacle : PoolerObstacles(pooler, entry))
+        obstacles.push_back(std::move(obstacle));
+  if (!obstacles.empty()) return TerminalError("PoolerObstacle", Joined(obstacles));
+
+  const Deadline::Clock::time_point start = Deadline::Clock::now();
+  PauseReport report;
+  const Status paused = PauseAll(stop, deadline, entries, bounds, &report);
+  if (!paused) {
+    Error error = paused.error();
+    // Nobody may be left waiting for a switch that does not come, whatever else is over.
+    const Status resumed = Resume({}, Deadline::After(kLastPatience), entries);
+    if (!resumed)
+      error.message +=
+          "; and its clients wait, since they could not be resumed: " + resumed.error().message;
+    return tl::unexpected(std::move(error));
+  }
+  report.took = std::chrono::duration_cast<milliseconds>(Deadline::Clock::now() - start);
+  return report;
+}
+
+Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline,
+                         const std::vector<std::string>& entries, const PauseBounds& bounds,
+                         PauseReport* report) {
+  // One that fails ends the waiting of all.
+  std::stop_source any_failed;
+  std::stop_callback from_outside(stop, [&] { any_failed.request_stop(); });
+  using Wait =
+      Result<bool> (Console::*)(const std::stop_token&, Deadline, const std::vector<std::string>&);
+  auto round = [&](Wait wait, milliseconds patience) {
+    const Deadline until = deadline.OrAfter(patience);
+    return AtEach<bool>([&, until](Console& console) {
+      Result<bool> done = (console.*wait)(any_failed.get_token(), until, entries);
+      if (!done) any_failed.request_stop();
+      return done;
+    });
+  };
+  TRY_ASSIGN(std::vector<bool> done, round(&Console::Pause, bounds.wait));
+  if (!AllOf(done) && bounds.end_transactions) {
+    TRY(bounds.end_transactions());
+    report->transactions_ended = true;
+    TRY_ASSIGN(done, round(&Console::AwaitPaused, bounds.grace));
+  }
+  if (AllOf(done)) return Ok();
+  const size_t late =
+      static_cast<size_t>(std::find(done.begin(), done.end(), false) - done.begin());
+  TRY_ASSIGN(const std::string holder,
+             consoles_[late]->Holder(stop, Deadline::After(kLastPatience), entries));
+  return RetryError("TransactionsOpen",
+                    consoles_[late]->Describe() + ": transactions did not end within " +
+                        std::to_string(bounds.wait.count()) + " ms; one is held by " + holder);
+}
+
+Status Poolers::Resume(std::stop_token stop, Deadline deadline,
+                       const std::vector<std::string>& entries) {
+  return DoAtEach([&](Console& console) { return console.Resume(stop, deadline, entries); });
+}
+
+// --- proving ------------------------------------------------------------------------------------
+
+Result<std::string> AskThroughPooler(std::stop_token stop, Deadline deadline,
+                                     const PoolerLogin& pooler, std::string_view entry,
+                                     const std::string& user, const std::string& password) {
+  PoolerLogin client = pooler;
+  client.user = user;
+  client.password = password;
+  TRY_ASSIGN(SimpleSession session,
+             SimpleSession::Open(stop, deadline, client, std::string(entry)));
+  TRY_ASSIGN(const SimpleSession::Rows rows, session.Query(stop, deadline, std::string(kIdentify)));
+  if (rows.size() != 1 || !rows.front().contains("system_identifier"))
+    return RetryError("PoolerUnreachable", client.Describe() + ": no server answered as such");
+  return rows.front().at("system_identifier");
+}
+
+/// The server that `proof` names answers behind `entry`; asked until the deadline, since the host
+/// of the entry may still be on its way there.
+Status Poolers::AwaitAnswer(const std::stop_token& stop, Deadline deadline, Console& console,
+                            const std::string& entry, const PoolerProof& proof) {
+  while (true) {
+    const Result<std::string> answer =
+        AskThroughPooler(stop, deadline.OrAfter(kQuestionPatience), console.login(), entry,
+                         proof.user, proof.password);
+    if (answer && *answer == proof.system_identifier) return Ok();
+    if (!answer && answer.error().disposition == Disposition::kTerminal)
+      return tl::unexpected(answer.error());
+    if (stop.stop_requested())
+      return RetryError("Stopped", "stopped while asking through a pooler");
+    if (deadline.Expired())
+      return RetryError("PoolerLeadsElsewhere",
+                        console.Describe() + ": behind \"" + entry + "\" " +
+                            (answer ? "server " + *answer + " answers, but it should be "
+                                    : "nobody answers, but it should be server ") +
+                            proof.system_identifier);
+    // The next question must not be asked over the same connection.
+    TRY(console.Reconnect(stop, deadline, {entry}));
+    std::this_thread::sleep_for(kBetweenQuestions);
+  }
+}
+
+/// server_login_retry lowered at every pooler while `what` runs. That it could not be put back is
+/// worth a line in the log and no failure: clients work, and a RELOAD brings it back.
+Status Poolers::WithLowLoginRetry(const std::stop_token& stop, Deadline deadline,
+                                  const std::function<Status()>& what) {
+  Status result =
+      DoAtEach([&](Console& console) { return console.LowerLoginRetry(stop, deadline); });
+  if (result) result = what();
+  const Status restored = DoAtEach([](Console& console) {
+    return console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
+  });
+  if (!restored)
+    LogWarn("server_login_retry stays lowered until PgBouncer is told to RELOAD",
+            {{"error", restored.error().message}});
+  return result;
+}
+
+Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
+                                  const std::vector<std::string>& entries,
+                                  const PoolerProof& proof) {
+  auto prove = [&](Console& console) -> Result<bool> {
+    TRY_ASSIGN(const PoolerFacts facts, console.Observe(stop, deadline));
+    for (const std::string& probe : ProbeEntries(facts, entries)) {
+      TRY(console.Reconnect(stop, deadline, {probe}));
+      const Status answered = AwaitAnswer(stop, deadline, console, probe, proof);
+      if (answered) return true;
+      // Another entry may let this login in.
+      if (answered.error().reason != "PoolerRefused") return tl::unexpected(answered.error());
+    }
+    return false;
+  };
+  bool all_proven = false;
+  const Status asked = WithLowLoginRetry(stop, deadline, [&]() -> Status {
+    TRY_ASSIGN(const std::vector<bool> proven, AtEach<bool>(prove));
+    all_proven = AllOf(proven);
+    return Ok();
+  });
+  TRY(asked);
+  return all_proven;
+}
+
+Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
+                           const std::vector<std::string>& entries, const PoolerProof& proof,
+                           Connection& server) {
+  auto resume_and_ask = [&](Console& console) -> Status {
+    TRY(console.Reconnect(stop, deadline, entries));
+    TRY(console.Resume(stop, deadline, entries));
+    for (const std::string& entry : entries)
+      TRY(AwaitAnswer(stop, deadline, console, entry, proof));
+    return Ok();
+  };
+  return WithLowLoginRetry(stop, deadline, [&]() -> Status {
+    TRY(DoAtEach(resume_and_ask));
+    return AwaitBackends(stop, deadline, entries, server);
+  });
+}
+
+/// Every connection that the poolers hold is one of `server`'s own. The questions have a patience
+/// of their own, so that at the deadline it is said what was found.
+Status Poolers::AwaitBackends(const std::stop_token& stop, Deadline deadline,
+                              const std::vector<std::string>& entries, Connection& server) {
+  while (true) {
+    TRY_ASSIGN(const auto pids_by_pooler, AtEach<std::vector<std::string>>([&](Console& console) {
+                 return console.BackendPids(stop, Deadline::After(kLastPatience), entries);
+               }));
+    std::vector<std::string> pids;
+    for (const std::vector<std::string>& some : pids_by_pooler)
+      pids.insert(pids.end(), some.begin(), some.end());
+    TRY_ASSIGN(const Rows strangers, server.Query(stop, Deadline::After(kLastPatience), R"(
+        SELECT pid FROM unnest($1::int[]) pid
+        EXCEPT SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend')",
+                                                  {pids}));
+    if (strangers.empty()) return Ok();
+    if (stop.stop_requested()) return RetryError("Stopped", "stopped while looking at a pooler");
+    if (deadline.Expired())
+      return RetryError("PoolerLeadsElsewhere", "a pooler holds connections that are none of " +
+                                                    server.options().Describe() +
+                                                    "; close them there with RECONNECT");
+    // One that has ended between the two questions is no stranger the next time.
+    std::this_thread::sleep_for(kBetweenQuestions);
+  }
+}
+
+// --- open transactions --------------------------------------------------------------------------
+
+Result<int> EndOpenTransactions(std::stop_token stop, Deadline deadline, Connection& connection,
+                                std::string_view database,
+                                const std::vector<std::string>& roles_left_out) {
+  TRY_ASSIGN(const Rows ended, connection.Query(stop, deadline, R"(
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = $1 AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+         AND state <> 'idle' AND usename <> ALL ($2::text[]))",
+                                                {database, roles_left_out}));
+  return ended.size();
+}
+
+}  // namespace cutover::pg
