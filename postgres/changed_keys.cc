@@ -30,7 +30,7 @@ constexpr char kHaveTables[] =
 // were new.
 constexpr char kKeepKeys[] = R"(
 WITH given AS (
-  SELECT k.key, pg_catalog.sha256(pg_catalog.convert_to(k.key, pg_catalog.getdatabaseencoding())) hash
+  SELECT k.key, sha256(convert_to(k.key, getdatabaseencoding())) AS hash
     FROM unnest($3::text[]) AS k (key)),
 fresh AS (
   SELECT key, hash FROM given g WHERE NOT EXISTS (

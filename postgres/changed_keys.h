@@ -50,6 +50,12 @@ Status KeepChanges(std::stop_token stop, Deadline deadline, Connection& target, 
                    const ChangeLimits& limits, const Changes& changes, const std::string& slot,
                    const std::string& position);
 
+/// As CollectChanges(), but leaves the slot where the last slice began: moving it on decodes all of
+/// that again, for which there is no time while the doors are closed.
+Result<CollectedChanges> CollectRest(std::stop_token stop, Deadline deadline, Connection& source,
+                                     Connection& target, const Claim& claim,
+                                     const ChangeWatch& watch);
+
 /// What is known of one table, without its keys.
 struct ChangedTable {
   TableName name;

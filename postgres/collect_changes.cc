@@ -72,14 +72,15 @@ uint64_t ParseLsn(const std::string& text) {
 class Collector {
  public:
   Collector(std::stop_token stop, Deadline deadline, Connection& source, Connection& target,
-            const Claim& claim, const ChangeWatch& watch, const ChangeLimits& limits)
+            const Claim& claim, const ChangeWatch& watch, const ChangeLimits& limits, bool move_on)
       : stop_(std::move(stop)),
         deadline_(deadline),
         source_(source),
         target_(target),
         claim_(claim),
         watch_(watch),
-        limits_(limits) {}
+        limits_(limits),
+        move_on_(move_on) {}
 
   Result<CollectedChanges> Run() {
     TRY(CreateChangeTables(stop_, deadline_, target_, claim_));
@@ -87,10 +88,11 @@ class Collector {
     kept_ = ParseLsn(found_.position);
     TRY(LookAtSlot());
     if (kept_ > 0) TRY(Advance());
-    const Deadline enough = Deadline::After(kCallMax);
+    const Deadline enough =
+        Deadline::After(std::min<std::chrono::milliseconds>(kCallMax, deadline_.Remaining() / 2));
     do {
       TRY(ReadSlice());
-      TRY(Advance());
+      if (move_on_ || !found_.complete) TRY(Advance());
     } while (!found_.complete && !enough.Expired());
     TRY_ASSIGN(Rows retained, source_.Query(stop_, deadline_, kRetained, {watch_.slot}));
     if (!retained.empty()) found_.retained_bytes = retained[0].Int(0);
@@ -265,6 +267,7 @@ class Collector {
   const Claim& claim_;
   const ChangeWatch& watch_;
   const ChangeLimits& limits_;
+  const bool move_on_;  ///< Whether the slot is moved on past the last slice, too.
   CollectedChanges found_;
   std::string end_;                   ///< Where the source's log ended when the call began.
   uint64_t kept_ = 0;                 ///< Transactions that were committed before are kept already.
@@ -285,7 +288,13 @@ std::string WatchSlotName(std::string_view stream_slot) {
 Result<CollectedChanges> CollectChanges(std::stop_token stop, Deadline deadline, Connection& source,
                                         Connection& target, const Claim& claim,
                                         const ChangeWatch& watch, const ChangeLimits& limits) {
-  return Collector(std::move(stop), deadline, source, target, claim, watch, limits).Run();
+  return Collector(std::move(stop), deadline, source, target, claim, watch, limits, true).Run();
+}
+
+Result<CollectedChanges> CollectRest(std::stop_token stop, Deadline deadline, Connection& source,
+                                     Connection& target, const Claim& claim,
+                                     const ChangeWatch& watch) {
+  return Collector(std::move(stop), deadline, source, target, claim, watch, {}, false).Run();
 }
 
 }  // namespace cutover::pg

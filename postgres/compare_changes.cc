@@ -399,7 +399,7 @@ Result<ChangeComparison> CompareChanged(std::stop_token stop, Deadline deadline,
       return RetryError("NotCollected",
                         "reading which rows changed took all the time that there was; try again, "
                         "what was read is kept");
-    TRY_ASSIGN(collected, CollectChanges(stop, deadline, source, target, claim, watch));
+    TRY_ASSIGN(collected, CollectRest(stop, deadline, source, target, claim, watch));
   }
   return Comparison(std::move(stop), deadline, source, target, terms).Run();
 }

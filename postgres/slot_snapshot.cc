@@ -77,9 +77,10 @@ Error ExplainWaiting(Connection& admin, const NewSlot& slot, int holder_pid, Err
   return error;
 }
 
+/// The stream's first: where it has a reader, the watch is somebody's, too.
 Status DropBoth(std::stop_token stop, Deadline deadline, Connection& admin, const NewSlot& slot) {
-  if (!slot.watch.empty()) TRY(DropIdleSlot(stop, deadline, admin, slot.watch));
-  return DropIdleSlot(stop, deadline, admin, slot.name);
+  TRY(DropIdleSlot(stop, deadline, admin, slot.name));
+  return slot.watch.empty() ? Ok() : DropIdleSlot(stop, deadline, admin, slot.watch);
 }
 
 Status MakeRoom(std::stop_token stop, Deadline deadline, Connection& admin, const NewSlot& slot) {

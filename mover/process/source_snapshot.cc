@@ -58,8 +58,8 @@ Status SourceSnapshot::DropSlots() {
   slots_are_ours_ = false;
   const Deadline deadline = Deadline::After(kConnectTimeout);
   TRY_ASSIGN(pg::Connection admin, pg::Connection::Open({}, deadline, source_));
-  if (!slot_.watch.empty()) TRY(pg::DropIdleSlot({}, deadline, admin, slot_.watch));
-  return pg::DropIdleSlot({}, deadline, admin, slot_.name);
+  TRY(pg::DropIdleSlot({}, deadline, admin, slot_.name));
+  return slot_.watch.empty() ? Ok() : pg::DropIdleSlot({}, deadline, admin, slot_.watch);
 }
 
 }  // namespace cutover::mover

@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "postgres/changes.h"
+#include "postgres/control.h"
 #include "tests/postgres/mover/followed_move.h"
 #include "tests/postgres/mover/program.h"
 #include "tests/postgres/mover/tenant.h"
@@ -19,6 +21,8 @@ namespace {
 using pg::testing::MustConnect;
 using pg::testing::MustExec;
 using pg::testing::MustRead;
+using pg::testing::Servers;
+using pg::testing::Soon;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -49,6 +53,27 @@ void ExpectFollows(FollowedMove& followed, std::optional<Writer>& writer) {
   followed.ExpectSameRows();
 }
 
+/// The changed rows are equal, and one that is changed behind the stream's back is not.
+void ExpectTheWatchSeesWhatChanged(FollowedMove& followed) {
+  pg::Connection source = MustConnect(followed.Source());
+  pg::Connection copy = MustConnect(followed.Copy());
+  const pg::Claim claim{followed.Spec(0).migration_uid, 1, pg::Side::kTarget};
+  const pg::ChangeWatch watch{pg::WatchSlotName(followed.stream()), followed.stream()};
+  auto compare = [&] { return pg::CompareChanged({}, Soon(), source, copy, claim, watch); };
+  auto compared = compare();
+  ASSERT_TRUE(compared) << compared.error().message;
+  EXPECT_TRUE(compared->equal()) << compared->DescribeDifferences();
+  EXPECT_TRUE(compared->complete()) << compared->DescribeNotCompared();
+  EXPECT_GE(compared->tables, 7);
+  EXPECT_GT(compared->rows_compared, 100);
+  const std::string id =
+      MustRead(copy, "SELECT max(id) FROM public.part_2 WHERE body LIKE 'changed%'")[0];
+  MustExec(copy, {"UPDATE public.part_2 SET body = body || '!' WHERE id = " + id});
+  compared = compare();
+  ASSERT_TRUE(compared) << compared.error().message;
+  EXPECT_EQ(compared->DescribeDifferences(), "public.part_2 (id)=(" + id + ") differs");
+}
+
 TEST(Following, ACopyUnderWritesAndItsStreamHoldEveryRowOnce) {
   FollowedMove followed;
   std::optional<Writer> writer(followed.Source());
@@ -67,6 +92,7 @@ TEST(Following, ACopyUnderWritesAndItsStreamHoldEveryRowOnce) {
   MustExec(source, {"TRUNCATE public.small", "INSERT INTO public.small VALUES (5, 'after')"});
   ExpectFollows(followed, writer);
   EXPECT_EQ(MustRead(copy, "SELECT count(*) FROM public.small")[0], "1");
+  ExpectTheWatchSeesWhatChanged(followed);
 
   // Another Job that came late must not take the slot away from the subscription.
   const Program::Ended late = Start(followed).Wait(kMove);
@@ -150,13 +176,32 @@ TEST(Following, StructureThatUsersChangeAfterTheCopyIsNoDamageOfTheCopy) {
   FollowedMove followed;
   Program job = Start(followed, kSlowly);
   followed.move().AwaitCommitted(2);
-  // Waits for the copy's locks, and goes on before the comparison begins.
+  // Of a table that nobody will read again: it waits for the copy's locks, and is done when they
+  // are let go, before the comparison begins.
+  const std::string table = followed.move().Committed().begin()->first;
   pg::Connection source = MustConnect(followed.Source());
-  MustExec(source, {"ALTER TABLE public.part_6 ADD COLUMN late int"});
+  MustExec(source, {"ALTER TABLE " + table + " ADD COLUMN late int"});
   const Program::Ended ended = job.Wait(kMove);
   EXPECT_EQ(ended.exit_code, kExitUnproven) << ended.summary.DumpPretty();
   EXPECT_EQ(ended.reason(), "SourceChanged") << ended.message();
-  EXPECT_THAT(ended.message(), HasSubstr("public.part_6"));
+  EXPECT_THAT(ended.message(), HasSubstr("changed or went away"));
+}
+
+TEST(Following, TheCommandLineLeavesASlotToASubscriptionOfOnesOwn) {
+  FollowedMove followed;
+  std::optional<Writer> writer(followed.Source());
+  pg::Connection admin = MustConnect(Servers().target);
+  MustExec(admin, {"CREATE DATABASE " + pg::QuoteIdentifier(followed.Copy().database)});
+  Program clone(CUTOVER_MOVER_BINARY,
+                followed.move().CloneArguments({"--existing", "--slot", followed.stream()}),
+                followed.move().Environment());
+  ExpectProven(clone.Wait(kMove));
+  EXPECT_THAT(followed.Slots(), ElementsAre(StartsWith(followed.stream() + " ")));
+  followed.Subscribe();
+  writer->AwaitMore(50);
+  writer.reset();
+  followed.AwaitCaughtUp();
+  followed.ExpectSameRows();
 }
 
 }  // namespace

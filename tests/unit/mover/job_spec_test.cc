@@ -17,6 +17,7 @@ JobSpec CloneSpec() {
   spec.source = {"pg-shared", 5432, "odoo", "postgres", "verify-full", "/ca/source.pem"};
   spec.target = Endpoint{"pg-own", 5433, "odoo", "admin", "", ""};
   spec.jobs = 3;
+  spec.slot = "cutover_forward_6f1c";
   spec.exclude_tables = {"public.ir_logging"};
   spec.verification_level = VerificationLevel::kCounts;
   spec.verification_seconds_max = 60;
@@ -32,6 +33,7 @@ TEST(JobSpec, SurvivesItsOwnJson) {
 TEST(JobSpec, ABackupNeedsNoTarget) {
   JobSpec spec = CloneSpec();
   spec.kind = JobKind::kBackup;
+  spec.slot.clear();
   spec.target.reset();
   spec.backup_directory = "/backup/6f1c";
   auto decoded = DecodeJobSpec(EncodeJobSpec(spec));
@@ -60,6 +62,10 @@ TEST(JobSpec, RefusesWhatMakesNoSense) {
        [](Json& j) {
          j.Set("backup", Json::Object({{"directory", "/b"}}));
        }},
+      {"a slot whose name leaves no room for its watch's",
+       [](Json& j) { j.Set("slot", std::string(58, 's')); }},
+      {"a slot that PostgreSQL would refuse", [](Json& j) { j.Set("slot", "Slot-1"); }},
+      {"a comparison with a slot", [](Json& j) { j.Set("kind", "Verify"); }},
       {"no migration", [](Json& j) { j.Set("migrationUid", ""); }},
       {"attempt zero", [](Json& j) { j.Set("attempt", 0); }},
       {"no jobs", [](Json& j) { j.Set("jobs", 0); }},
