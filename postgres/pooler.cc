@@ -23,6 +23,8 @@ constexpr milliseconds kBetweenQuestions{10};
 constexpr seconds kQuestionPatience{1};
 /// For what must be done also when the caller's time is over, such as letting clients go on.
 constexpr seconds kLastPatience{5};
+/// Until PgBouncer has a connection again for those who wait; it looks three times a second.
+constexpr seconds kServedPatience{2};
 constexpr std::string_view kIdentify =
     "SELECT system_identifier FROM pg_catalog.pg_control_system()";
 
@@ -34,6 +36,11 @@ std::string Joined(const std::vector<std::string>& sentences) {
 
 bool AllOf(const std::vector<bool>& values) {
   return std::find(values.begin(), values.end(), false) == values.end();
+}
+
+void LogRetryStaysLowered(const Error& error) {
+  LogWarn("server_login_retry stays lowered until PgBouncer is told to RELOAD",
+          {{"error", error.message}});
 }
 
 /// Entries of `facts` through which a question takes the way of `entries`.
@@ -204,7 +211,18 @@ Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline,
 
 Status Poolers::Resume(std::stop_token stop, Deadline deadline,
                        const std::vector<std::string>& entries) {
-  return DoAtEach([&](Console& console) { return console.Resume(stop, deadline, entries); });
+  return DoAtEach([&](Console& console) -> Status {
+    // A PAUSE that met a connection just being opened has left a failed one behind, after which
+    // PgBouncer waits server_login_retry before it opens any. Resuming matters more, so it is done
+    // also where that cannot be lowered.
+    const Status lowered = console.LowerLoginRetry(stop, deadline.OrAfter(kServedPatience));
+    TRY(console.Resume(stop, deadline, entries));
+    if (!lowered) return Ok();
+    const Status served = console.AwaitServed(stop, Deadline::After(kServedPatience), entries);
+    const Status restored = console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
+    if (!served || !restored) LogRetryStaysLowered(!served ? served.error() : restored.error());
+    return Ok();
+  });
 }
 
 // --- proving ------------------------------------------------------------------------------------
@@ -258,9 +276,7 @@ Status Poolers::WithLowLoginRetry(const std::stop_token& stop, Deadline deadline
   const Status restored = DoAtEach([](Console& console) {
     return console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
   });
-  if (!restored)
-    LogWarn("server_login_retry stays lowered until PgBouncer is told to RELOAD",
-            {{"error", restored.error().message}});
+  if (!restored) LogRetryStaysLowered(restored.error());
   return result;
 }
 

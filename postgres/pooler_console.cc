@@ -253,6 +253,23 @@ Status Poolers::Console::Resume(const std::stop_token& stop, Deadline deadline,
   return RetryError("PoolerError", Describe() + ": \"" + left.front() + "\" is still paused");
 }
 
+Status Poolers::Console::AwaitServed(const std::stop_token& stop, Deadline until,
+                                     const std::vector<std::string>& entries) {
+  while (!stop.stop_requested() && !until.Expired()) {
+    TRY_ASSIGN(const SimpleSession::Rows pools, Query(stop, until, "SHOW POOLS"));
+    const bool somebody_waits =
+        std::any_of(pools.begin(), pools.end(), [&](const SimpleSession::Row& pool) {
+          PoolerEntry sum;
+          AddPool(pool, sum);
+          return Names(entries, Text(pool, "database")) && sum.clients_waiting > 0 &&
+                 sum.servers == Int(pool, "sv_login");
+        });
+    if (!somebody_waits) break;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+  return Ok();
+}
+
 Status Poolers::Console::Reconnect(const std::stop_token& stop, Deadline deadline,
                                    const std::vector<std::string>& entries) {
   return CommandEach(stop, deadline, "RECONNECT", entries);

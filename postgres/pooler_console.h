@@ -45,6 +45,9 @@ class Poolers::Console {
 
   Status Resume(const std::stop_token& stop, Deadline deadline,
                 const std::vector<std::string>& entries);
+  /// Until nobody waits who could be served, or `until`.
+  Status AwaitServed(const std::stop_token& stop, Deadline until,
+                     const std::vector<std::string>& entries);
   /// Connections of today are closed once their transaction ends, and the server's version and
   /// settings, which PgBouncer tells its clients, are learnt anew.
   Status Reconnect(const std::stop_token& stop, Deadline deadline,

@@ -34,6 +34,8 @@ class PooledTenant {
   OwnPoolerOptions Options(bool with_probe_entry = true) const;
 
   void LeadToTarget() { relay_.LeadTo(target_.port); }
+  /// While it hangs no byte passes, and nothing is closed.
+  void Hang(bool hangs) { relay_.SetFrozen(hangs); }
   void LeadToSource() { relay_.LeadTo(source_.port); }
 
   /// The tenant may not connect, and has no session any more: what counts of a fence here.

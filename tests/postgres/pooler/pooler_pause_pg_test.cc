@@ -111,6 +111,26 @@ TEST_F(Pausing, AnOpenTransactionDelaysItAndPastTheBoundEverybodyGoesOn) {
   EXPECT_THAT(two.errors(), IsEmpty());
 }
 
+TEST_F(Pausing, AConnectionThatWasJustBeingOpenedDoesNotCostThoseResumedFifteenSeconds) {
+  // The way to the server hangs, so that PAUSE meets a login in progress and closes it; PgBouncer
+  // takes that for a server that refuses logins.
+  Writer idle(tenant_, second_, 1);
+  tenant_.Hang(true);
+  auto arriving = std::async(std::launch::async, [&] {
+    return AskThroughPooler({}, Soon(), first_.Admin(), tenant_.name(), tenant_.name(),
+                            tenant_.password());
+  });
+  while (EntryAt(first_).servers == 0) std::this_thread::sleep_for(milliseconds(5));
+  Poolers poolers({first_.Admin()});
+  ASSERT_TRUE(poolers.Pause({}, Soon(), entries_, {}));
+  tenant_.Hang(false);
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(poolers.Resume({}, Soon(), entries_));
+  const Result<std::string> answer = arriving.get();
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
 TEST_F(Pausing, ATransactionThatEndsWithinTheBoundIsCommitted) {
   OpenTransaction open(tenant_, first_);
   auto paused = std::async(std::launch::async, [&] {
