@@ -174,7 +174,10 @@ Result<std::string> SchemaFingerprint(std::stop_token stop, Deadline deadline,
 
 /// Writes on the subscriber that did not come by the stream (a row changed behind replication's
 /// back): read from the reverse stream's slot, whose server it is asked of, up to now; the slot is
-/// advanced past what was read. The slot must be idle. Changes of schema cutover do not count.
+/// advanced past what was read. Transactions of the forward subscription of this migration and
+/// changes of schema cutover do not count; those of any other subscription do. The slot must be
+/// idle, and the forward subscription must still be there: with it goes what tells its transactions
+/// from others. What was once found is in the ledger and returned until the slot is made anew.
 struct RogueWrites {
   int64_t transactions = 0;
   std::string first_table;  ///< "schema.table" of one, for a message.
@@ -191,11 +194,17 @@ struct OnlineObstacles {
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
                                             Connection& connection, bool may_set_full_identity);
 
+/// The one name of all that ProbeStream() makes, on either server: for sweepers.
+std::string ProbeName(std::string_view migration_uid, Direction direction);
 /// Tries a stream from `publisher`'s server to `subscriber`'s, in their maintenance databases:
 /// role, publication, slot and subscription are made, a row is seen applied, and all is dropped
-/// again. Terminal or kRetry with the server's own words and the direction. Never touches the
-/// tenant's database. Leaves nothing behind, also when it fails; what a crash left is removed
-/// first.
+/// again. Terminal or kRetry with the server's own words and the direction: "PublisherUnreachable",
+/// "SlotWaits", "NothingArrives", or those of the SQLSTATE table. `publisher_address` says where
+/// the subscriber dials; its database is taken from `publisher`. Never touches the tenant's
+/// database. Leaves nothing behind, also when it fails, is stopped or runs out of time, unless a
+/// server goes away; what that or a crash left is removed first. Where both are one and the same
+/// database no row is sent. Takes about a second, and as long as transactions that are open on the
+/// publisher's server.
 Status ProbeStream(std::stop_token stop, Deadline deadline, Connection& publisher,
                    Connection& subscriber, const PublisherAddress& publisher_address,
                    std::string_view migration_uid, Direction direction);

@@ -45,8 +45,8 @@ Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection
   return true;
 }
 
-Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                const std::string& name) {
+Status CreateNow(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                 const std::string& name) {
   TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
   TRY(EndStatementsBefore(stop, deadline, transaction));
   TRY(transaction.Query(stop, deadline, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
@@ -70,15 +70,42 @@ tl::unexpected<Error> SlotWaits(const std::stop_token& stop, Deadline deadline,
 
 }  // namespace
 
+Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                const std::string& name) {
+  Status made = CreateNow(stop, deadline, connection, name);
+  if (!made && WasEndedInTime(connection)) return SlotWaits(stop, deadline, connection);
+  return made;
+}
+
+Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                  const std::string& name) {
+  while (true) {
+    TRY(connection.Query(stop, deadline,
+                         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                         " WHERE slot_name = $1 AND active_pid IS NOT NULL",
+                         {name}));
+    auto dropped = connection.Query(stop, deadline,
+                                    "SELECT pg_drop_replication_slot(slot_name)"
+                                    " FROM pg_replication_slots WHERE slot_name = $1",
+                                    {name});
+    // 42704: somebody else has dropped it in between.
+    if (dropped || connection.last_sqlstate() == "42704") return Ok();
+    // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
+    const bool in_use = connection.last_sqlstate() == "55006";
+    if (!in_use || deadline.Remaining() < 2 * kLookAgainAfter)
+      return tl::unexpected(std::move(dropped).error());
+    std::this_thread::sleep_for(kLookAgainAfter);
+  }
+}
+
 Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                   const Claim& claim, Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);
   TRY(RaiseEpoch(stop, deadline, connection, claim));
   TRY_ASSIGN(bool exists, FindSlot(stop, deadline, connection, name));
   if (exists) return Ok();
-  Status made = MakeSlot(stop, deadline, connection, name);
-  if (!made && WasEndedInTime(connection)) return SlotWaits(stop, deadline, connection);
-  return made;
+  if (direction == Direction::kReverse) TRY(ForgetRogueWrites(stop, deadline, connection, claim));
+  return MakeSlot(stop, deadline, connection, name);
 }
 
 Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -105,22 +132,7 @@ Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                 Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);
   TRY(RaiseEpoch(stop, deadline, connection, claim));
-  while (true) {
-    TRY(connection.Query(stop, deadline,
-                         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-                         " WHERE slot_name = $1 AND active_pid IS NOT NULL",
-                         {name}));
-    auto dropped = connection.Query(stop, deadline,
-                                    "SELECT pg_drop_replication_slot(slot_name)"
-                                    " FROM pg_replication_slots WHERE slot_name = $1",
-                                    {name});
-    // 42704: somebody else has dropped it in between.
-    if (dropped || connection.last_sqlstate() == "42704") return Ok();
-    // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
-    if (connection.last_sqlstate() != "55006") return tl::unexpected(std::move(dropped).error());
-    if (deadline.Remaining() < 2 * kLookAgainAfter) return tl::unexpected(dropped.error());
-    std::this_thread::sleep_for(kLookAgainAfter);
-  }
+  return RemoveSlot(stop, deadline, connection, name);
 }
 
 Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,

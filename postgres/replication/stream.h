@@ -56,6 +56,25 @@ Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Dead
                                                Transaction& transaction,
                                                const std::vector<std::string>& roles);
 
+/// pg_create_logical_replication_slot(), as EnsureSlot() says.
+Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                const std::string& name);
+/// Ends the slot's WAL sender and drops it, if it is there.
+Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                  const std::string& name);
+
+/// What the subscriber's server hands to libpq. Holds a password: never log it.
+std::string SubscriberConnInfo(const PublisherAddress& publisher, const std::string& role,
+                               const std::string& password);
+/// The error of a statement in which the subscriber's server dials the publisher: kRetry
+/// "PublisherUnreachable" with that server's words, if that is what went wrong.
+tl::unexpected<Error> DialError(const Connection& connection, const PublisherAddress& publisher,
+                                Error error);
+
+/// Forgets what FindRogueWrites() has found: with a new slot the copy is a new one.
+Status ForgetRogueWrites(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                         const Claim& claim);
+
 /// "a, b, c and 7 more": as many as one can read.
 std::string Some(const std::vector<std::string>& items);
 

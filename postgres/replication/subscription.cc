@@ -55,19 +55,6 @@ std::string Quote(std::string_view value) {
   return quoted + "'";
 }
 
-/// What the subscriber's server hands to libpq. Holds a password: never log it.
-std::string ConnInfo(const PublisherAddress& publisher, const std::string& role,
-                     const std::string& password) {
-  // The keepalives let a publisher that has vanished be noticed in half a minute.
-  std::string text = "host=" + Quote(publisher.host) + " port=" + std::to_string(publisher.port) +
-                     " dbname=" + Quote(publisher.database) + " user=" + Quote(role) +
-                     " password=" + Quote(password) +
-                     " connect_timeout=10 keepalives_idle=15 keepalives_interval=5"
-                     " keepalives_count=3";
-  if (!publisher.ssl_mode.empty()) text += " sslmode=" + Quote(publisher.ssl_mode);
-  return text;
-}
-
 /// CREATE SUBSCRIPTION that dials the publisher and begins nothing.
 Status Create(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
               const std::string& name, const std::string& slot_option,
@@ -85,21 +72,6 @@ Status Create(const std::stop_token& stop, Deadline deadline, Transaction& trans
                           "CREATE SUBSCRIPTION " + QuoteIdentifier(name) + " CONNECTION " +
                               QuoteLiteral(conninfo) + " PUBLICATION " +
                               QuoteIdentifier(publication) + " WITH (" + options + ")");
-}
-
-/// The error of a statement in which the subscriber's server dials the publisher.
-tl::unexpected<Error> DialError(const Connection& connection, const PublisherAddress& publisher,
-                                Error error) {
-  const std::string where = publisher.host + ":" + std::to_string(publisher.port);
-  if (WasEndedInTime(connection))
-    return RetryError("PublisherUnreachable",
-                      "the subscriber's server had no answer from " + where +
-                          "; see that it may connect there, or set replicationEndpoint");
-  if (connection.last_sqlstate().starts_with("08")) {
-    error.reason = "PublisherUnreachable";
-    error.disposition = Disposition::kRetry;
-  }
-  return tl::unexpected(std::move(error));
 }
 
 Status CreateDisabled(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
@@ -139,11 +111,37 @@ Status EndWorkers(const std::stop_token& stop, Deadline deadline, Connection& co
 
 }  // namespace
 
+std::string SubscriberConnInfo(const PublisherAddress& publisher, const std::string& role,
+                               const std::string& password) {
+  // The keepalives let a publisher that has vanished be noticed in half a minute.
+  std::string text = "host=" + Quote(publisher.host) + " port=" + std::to_string(publisher.port) +
+                     " dbname=" + Quote(publisher.database) + " user=" + Quote(role) +
+                     " password=" + Quote(password) +
+                     " connect_timeout=10 keepalives_idle=15 keepalives_interval=5"
+                     " keepalives_count=3";
+  if (!publisher.ssl_mode.empty()) text += " sslmode=" + Quote(publisher.ssl_mode);
+  return text;
+}
+
+tl::unexpected<Error> DialError(const Connection& connection, const PublisherAddress& publisher,
+                                Error error) {
+  const std::string where = publisher.host + ":" + std::to_string(publisher.port);
+  if (WasEndedInTime(connection))
+    return RetryError("PublisherUnreachable",
+                      "the subscriber's server had no answer from " + where +
+                          "; see that it may connect there, or set replicationEndpoint");
+  if (connection.last_sqlstate().starts_with("08")) {
+    error.reason = "PublisherUnreachable";
+    error.disposition = Disposition::kRetry;
+  }
+  return tl::unexpected(std::move(error));
+}
+
 Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, Direction direction,
                           const PublisherAddress& publisher, const std::string& password) {
   const std::string name = StreamName(claim.migration_uid, direction);
-  const std::string conninfo = ConnInfo(publisher, name, password);
+  const std::string conninfo = SubscriberConnInfo(publisher, name, password);
   return WithEpoch(
       stop, deadline, connection, claim, [&](Transaction& transaction, const Control&) -> Status {
         TRY(SilenceEventTriggers(stop, deadline, transaction));

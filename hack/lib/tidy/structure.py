@@ -36,7 +36,7 @@ _LAYERS = {
     "operator/api/": ["operator/base/"],
     "operator/kube/": ["operator/base/"],
     "operator/telemetry/": ["operator/base/", "operator/api/", "operator/kube/"],
-    "postgres/": ["operator/base/"],
+    "postgres/": ["operator/base/", "postgres/"],
     "mover/contract/": ["operator/base/", "postgres/"],
     "mover/": ["operator/base/", "postgres/", "mover/"],
     "reconcilers/": ["operator/base/", "operator/api/", "operator/kube/", "operator/telemetry/",

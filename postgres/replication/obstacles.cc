@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include "postgres/replication/stream.h"
+
+namespace cutover::pg {
+namespace {
+
+constexpr std::string_view kOrOffline = ", or choose strategy Offline";
+
+/// One thing that can be in the way: names of what is found, and the sentence around them.
+struct Check {
+  std::string sql;  ///< One column, a name a row.
+  std::string what;
+  std::string remedy;
+};
+
+constexpr const char* kFromTables =
+    "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ";
+constexpr const char* kInOrder = " ORDER BY 1";
+constexpr const char* kOfTenant =
+    " AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')";
+
+// An apply worker finds the row of a table with identity FULL by comparing all columns, for which
+// their types need an equality (trap 54). A domain, an array and a composite have that of what they
+// are made of.
+std::string Incomparable() {
+  return R"(
+  WITH RECURSIVE parts AS (
+    SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, a.atttypid AS type
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                              AND a.attgenerated = ''
+     WHERE )" +
+         std::string(kStreamedTables) + " AND (c.relreplident = 'f' OR NOT " +
+         std::string(kHasIdentity) + R"()
+    UNION
+    SELECT p.name, inner_part.type
+      FROM parts p JOIN pg_type t ON t.oid = p.type
+           CROSS JOIN LATERAL (
+             SELECT t.typbasetype WHERE t.typtype = 'd'
+             UNION ALL SELECT t.typelem WHERE t.typelem <> 0 AND t.typlen = -1
+             UNION ALL SELECT a.atttypid FROM pg_attribute a
+                        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0
+                          AND NOT a.attisdropped) inner_part (type))
+  SELECT p.name || ' (' || string_agg(DISTINCT format_type(t.oid, NULL), ', ') || ')'
+    FROM parts p JOIN pg_type t ON t.oid = p.type
+   WHERE t.typtype = 'b' AND NOT (t.typelem <> 0 AND t.typlen = -1)
+     AND NOT EXISTS (
+       SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+        WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
+          AND (o.opcintype = t.oid
+               OR EXISTS (SELECT FROM pg_cast k
+                           WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
+                             AND k.castmethod = 'b' AND k.castcontext = 'i')))
+   GROUP BY p.name ORDER BY 1)";
+}
+
+std::vector<Check> BlockingChecks() {
+  const std::string streamed(kStreamedTables);
+  const std::string from = kFromTables;
+  return {
+      {from + "c.relkind = 'r' AND c.relpersistence = 'u'" + kOfTenant + kInOrder,
+       "changes of unlogged tables are not replicated",
+       "make them logged (ALTER TABLE … SET LOGGED)" + std::string(kOrOffline)},
+      {Incomparable(),
+       "updated rows of tables without a key are found by comparing all columns, and these have "
+       "types that cannot be compared",
+       "give each a primary key" + std::string(kOrOffline)},
+      {"SELECT quote_ident(s.subname) FROM pg_subscription s JOIN pg_database d ON d.oid = "
+       "s.subdbid"
+       " WHERE d.datname = current_database() AND s.subenabled AND s.subname !~ '^cutover_'" +
+           std::string(kInOrder),
+       "subscriptions write into this database, and would go on doing so under the fence",
+       "disable them for the time of the move" + std::string(kOrOffline)},
+      {"SELECT quote_ident(t.tgname) || ' on ' || quote_ident(n.nspname) || '.' ||"
+       " quote_ident(c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+       " JOIN pg_namespace n ON n.oid = c.relnamespace"
+       " WHERE NOT t.tgisinternal AND t.tgenabled IN ('A', 'R')" +
+           std::string(kOfTenant) + kInOrder,
+       "triggers that fire for replicated rows, too, would do on the target again what was "
+       "replicated already",
+       "let them fire for users only (ALTER TABLE … ENABLE TRIGGER …)" + std::string(kOrOffline)},
+      {from +
+           "c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_roles r"
+           " WHERE r.oid = c.relowner AND NOT r.rolsuper AND NOT r.rolbypassrls) AND " +
+           streamed + kInOrder,
+       "row security that also binds the owner keeps replicated rows out",
+       "lift it for the time of the move (ALTER TABLE … NO FORCE ROW LEVEL SECURITY)" +
+           std::string(kOrOffline)},
+      {from +
+           "NOT (has_table_privilege(c.relowner, c.oid, 'SELECT')"
+           " AND has_table_privilege(c.relowner, c.oid, 'INSERT')"
+           " AND has_table_privilege(c.relowner, c.oid, 'UPDATE')"
+           " AND has_table_privilege(c.relowner, c.oid, 'DELETE')"
+           " AND has_table_privilege(c.relowner, c.oid, 'TRUNCATE')) AND " +
+           streamed + kInOrder,
+       "replicated rows are written as the tables' owners, who have taken that right from "
+       "themselves",
+       "GRANT ALL on them to their owners" + std::string(kOrOffline)},
+  };
+}
+
+std::vector<Check> WarningChecks() {
+  const std::string from = kFromTables;
+  return {
+      {from + "c.relkind = 'm'" + kOfTenant + kInOrder,
+       "materialized views keep on the target what they held when they were copied",
+       "refresh them after the switch"},
+      {"SELECT quote_ident(pubname) FROM pg_publication WHERE pubname !~ '^cutover_'" +
+           std::string(kInOrder),
+       "whoever subscribes to these publications does not move along",
+       "point the subscribers to the target after the switch"},
+      {"SELECT slot_name::text FROM pg_replication_slots"
+       " WHERE database = current_database() AND slot_name !~ '^cutover_'" +
+           std::string(kInOrder),
+       "whoever reads these replication slots is shut out by the fence, and they do not move along",
+       "make them anew on the target after the switch"},
+      {"SELECT quote_ident(s.subname) FROM pg_subscription s JOIN pg_database d ON d.oid = "
+       "s.subdbid"
+       " WHERE d.datname = current_database() AND NOT s.subenabled AND s.subname !~ '^cutover_'" +
+           std::string(kInOrder),
+       "subscriptions of this database must stay disabled during the move", "leave them so"},
+      {"SELECT quote_literal(gid) || ' of role ' || quote_ident(owner) || ' since ' ||"
+       " to_char(prepared AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')"
+       " FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared",
+       "prepared transactions keep the slot from being made, and the fence from closing",
+       "COMMIT PREPARED or ROLLBACK PREPARED each"},
+      {"SELECT 'role ' || quote_ident(usename) || ' in database ' || quote_ident(datname) ||"
+       " ' since ' || to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')"
+       " FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+       " AND xact_start < now() - interval '1 minute'"
+       " AND (backend_xid IS NOT NULL OR datname = current_database()) ORDER BY xact_start",
+       "transactions have been open for more than a minute; those that write keep the slot from "
+       "being made",
+       "end them, if they do not end by themselves"},
+  };
+}
+
+Status Run(const std::stop_token& stop, Deadline deadline, Connection& connection,
+           const std::vector<Check>& checks, std::vector<std::string>* sentences) {
+  for (const Check& check : checks) {
+    TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, check.sql));
+    if (rows.empty()) continue;
+    std::vector<std::string> names;
+    for (Row row : rows) names.push_back(row.Text(0));
+    sentences->push_back(check.what + " (" + std::to_string(names.size()) + "): " + Some(names) +
+                         "; " + check.remedy);
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
+                                            Connection& connection, bool may_set_full_identity) {
+  OnlineObstacles found;
+  TRY_ASSIGN(Rows objects,
+             connection.QueryOne(stop, deadline, "SELECT count(*) FROM pg_largeobject_metadata"));
+  if (objects[0].Int(0) > 0)
+    found.blocking.push_back("changes of large objects are not replicated, and there are " +
+                             objects[0].Text(0) + "; move them into a table's bytea column" +
+                             std::string(kOrOffline));
+  TRY(Run(stop, deadline, connection, BlockingChecks(), &found.blocking));
+  TRY_ASSIGN(std::vector<std::string> keyless, TablesWithoutIdentity(stop, deadline, connection));
+  const std::string count = " (" + std::to_string(keyless.size()) + "): ";
+  if (!keyless.empty() && may_set_full_identity)
+    found.warnings.push_back(
+        "tables without a key get REPLICA IDENTITY FULL for the time of the "
+        "move, which makes updates and deletes of many rows slow" +
+        count + Some(keyless) + "; a primary key would avoid that");
+  if (!keyless.empty() && !may_set_full_identity)
+    found.blocking.push_back("updates and deletes cannot be replicated from tables without a key" +
+                             count + Some(keyless) +
+                             "; give each a primary key, set spec.copy.replicaIdentity to SetFull" +
+                             std::string(kOrOffline));
+  TRY(Run(stop, deadline, connection, WarningChecks(), &found.warnings));
+  return found;
+}
+
+}  // namespace cutover::pg
