@@ -38,6 +38,25 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
     case Intent::kDropTarget:
     case Intent::kFenceTarget:
       return PerformOnTarget(call, intent);
+    case Intent::kPublishSource:
+    case Intent::kStartForwardStream:
+    case Intent::kLayWayBack:
+    case Intent::kWatchStream:
+    case Intent::kPrepareAgain:
+    case Intent::kDrainForward:
+    case Intent::kStopForwardStream:
+    case Intent::kStartReverseStream:
+    case Intent::kWatchReverseStream:
+    case Intent::kDropForwardSubscriber:
+    case Intent::kDropForwardPublisher:
+    case Intent::kDropReverseSubscriber:
+    case Intent::kDropReversePublisher:
+    case Intent::kDrainReverse:
+      return PerformOnStream(call, intent);
+    case Intent::kPausePoolers:
+      return PausePoolers(call);
+    case Intent::kResumePoolers:
+      return ResumePoolers(call);
     default:
       return PerformOnCluster(call, intent);
   }

@@ -9,6 +9,8 @@
 #include "operator/api/database_server.h"
 #include "operator/kube/client.h"
 #include "postgres/control.h"
+#include "postgres/pooler.h"
+#include "postgres/replication.h"
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/config.h"
 #include "reconcilers/migration/cluster/database_side.h"
@@ -17,6 +19,8 @@
 #include "reconcilers/wiring/endpoints.h"
 
 namespace cutover::migration {
+
+struct Needs;  // observe.cc
 
 /// What outlives one reconcile. The references outlive every ClusterWorld made of it.
 struct ClusterContext {
@@ -70,6 +74,11 @@ class ClusterWorld final : public World {
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
   Result<std::optional<CopyResult>> ObserveResult(const Call& call);
+  void ObserveStreams(const Call& call, const Needs& needs, Observation& seen);
+  Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
+  Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
+  Result<bool> ObserveSchemaChanged(const Call& call);
+  Result<PoolerFacts> ObservePoolers(const Call& call);
   Result<std::vector<Finding>> ObservePreflight(const Call& call);
   Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment);
 
@@ -88,6 +97,36 @@ class ClusterWorld final : public World {
   Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status FinalizeTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
+
+  // The stream of strategy Online (stream.cc).
+  struct Inside {
+    pg::Connection& source;
+    pg::Connection& target;
+  };
+  Result<Inside> BothSides(const Call& call);
+  Status PerformOnStream(const Call& call, Intent intent);
+  Status PerformOnOneSide(const Call& call, Intent intent);
+  Status PublishSource(const Call& call);
+  Status Subscribe(const Call& call, pg::Direction direction);
+  Status StartForwardStream(const Call& call);
+  Status LayWayBack(const Call& call);
+  Status WatchStream(const Call& call);
+  Status LookForRogueWrites(const Call& call, Inside& inside);
+  Status Drain(const Call& call, pg::Direction direction);
+  Status DropPublisher(const Call& call, pg::Direction direction);
+  Status ProveStreamed(const Call& call);
+  Status TakeBackFromTarget(const Call& call);
+
+  // The poolers in front of the tenant (poolers.cc).
+  struct Front {
+    pg::Poolers poolers;
+    std::vector<std::string> entries;  ///< Every line of [databases] that leads to the tenant.
+  };
+  Result<Front*> OpenFront(const Call& call);
+  Status PausePoolers(const Call& call);
+  Status ResumePoolers(const Call& call);
+
+  pg::Claim ClaimOn(const Call& call, pg::Side side) const;
   /// The profile's figures of the fenced source; null once they were dropped with our schema.
   Result<Json> ReadBaseline(const Call& call);
 
@@ -101,6 +140,7 @@ class ClusterWorld final : public World {
   std::optional<Ledger> ledger_;  ///< Immutable once written, so it is read once.
   std::unique_ptr<DatabaseSide> source_;
   std::unique_ptr<DatabaseSide> target_;
+  std::unique_ptr<Front> front_;
 };
 
 }  // namespace cutover::migration

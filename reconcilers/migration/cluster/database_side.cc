@@ -4,6 +4,7 @@
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
+#include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "postgres/server_probe.h"
 
@@ -95,6 +96,14 @@ Result<pg::Connection*> DatabaseSide::Beside(std::stop_token stop, Deadline dead
 
 void DatabaseSide::LeaveDatabase() { in_database_.reset(); }
 
+Result<bool> DatabaseSide::Exists(std::stop_token stop, Deadline deadline) {
+  TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
+  TRY_ASSIGN(pg::Rows found,
+             beside->Query(stop, deadline,
+                           "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database_}));
+  return !found.empty();
+}
+
 Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadline,
                                             const std::string& uid) {
   DatabaseFacts facts;
@@ -102,21 +111,19 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
   TRY_ASSIGN(bool half_made, pg::HasProvisionalDatabase(stop, deadline, *beside, uid));
   TRY_ASSIGN(bool roles_made, pg::HasCreatedRoles(stop, deadline, *beside, uid));
   facts.traces = half_made || roles_made;
-  TRY_ASSIGN(pg::Rows found,
-             beside->Query(stop, deadline,
-                           "SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", {database_}));
-  if (found.empty()) {
+  TRY_ASSIGN(facts.exists, Exists(stop, deadline));
+  if (!facts.exists) {
     facts.detail = "no database " + database_ + " on server " + server_name_;
     return facts;
   }
-  facts.exists = true;
   TRY_ASSIGN(pg::Connection * inside, InDatabase(stop, deadline));
   TRY_ASSIGN(auto control, pg::ReadControl(stop, deadline, *inside));
   if (control) {
     facts.state = StateOf(control->state);
     facts.foreign = control->migration_uid != uid;
   }
-  TRY_ASSIGN(pg::FenceState fence, pg::ObserveFence(stop, deadline, *inside));
+  TRY_ASSIGN(pg::FenceState fence,
+             pg::ObserveFence(stop, deadline, *inside, {pg::StreamNames(uid)}));
   facts.closed = fence.refuses_newcomers();
   for (const pg::SessionGroup& group : fence.foreign_sessions) facts.other_sessions += group.count;
   // Arrivals do not count: behind a fence that was proven once, they are about to be refused, and

@@ -15,12 +15,6 @@
 
 namespace cutover::migration {
 
-/// Who acts: what every effect on a database checks first.
-struct Claim {
-  std::string migration_uid;
-  int64_t epoch = 0;
-};
-
 /// One server as a migration uses it: the tenant's database there, and the server around it.
 /// Owns at most two sessions (one in the tenant's database, one beside it), opened at the first use
 /// and again after they were lost. Not thread-safe.
@@ -42,6 +36,8 @@ class DatabaseSide {
 
   Result<DatabaseFacts> Observe(std::stop_token stop, Deadline deadline, const std::string& uid);
 
+  /// Whether the tenant's database is there.
+  Result<bool> Exists(std::stop_token stop, Deadline deadline);
   /// A session in the tenant's database, as the administrator.
   Result<pg::Connection*> InDatabase(std::stop_token stop, Deadline deadline);
   /// A session in database "postgres", as the administrator.

@@ -177,6 +177,8 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.spec.source = EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt");
   job.spec.target = EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt");
   OrderCopy(call.migration.spec, job.spec);
+  if (call.migration.spec.online())
+    job.spec.slot = pg::StreamName(call.migration.meta.uid, pg::Direction::kForward);
   job.namespace_name = context_.config.namespace_name;
   job.source_password = {source_server.spec.admin_secret_name, "password"};
   job.target_password = {target_server.spec.admin_secret_name, "password"};

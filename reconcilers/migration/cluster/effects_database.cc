@@ -5,9 +5,11 @@
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
+#include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "postgres/sequences.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/migration/profiles/profile.h"
 
 namespace cutover::migration {
@@ -17,15 +19,16 @@ namespace {
 constexpr char kAccessRecord[] = "source-access";
 constexpr char kBaselineRecord[] = "profile-baseline";
 
-pg::Claim ClaimFor(const api::TenantMigration& migration, int64_t epoch, pg::Side side) {
-  return pg::Claim{migration.meta.uid, epoch, side};
+// Replication's roles come and go through the fence; nobody else does.
+pg::FenceOptions StreamMayPass(const api::TenantMigration& migration) {
+  return {pg::StreamNames(migration.meta.uid)};
 }
 
 }  // namespace
 
 Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
   auto& [stop, deadline, migration] = call;
-  pg::Claim claim = ClaimFor(migration, context_.config.epoch(), pg::Side::kSource);
+  pg::Claim claim = ClaimOn(call, pg::Side::kSource);
   TRY_ASSIGN(DatabaseSide * source, Source(call));
   if (intent == Intent::kDropSource) {
     source->LeaveDatabase();
@@ -37,7 +40,7 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
       TRY(pg::ClaimEpoch(stop, deadline, *inside, claim));
       return Ok();
     case Intent::kFenceSource:
-      return pg::Fence(stop, deadline, *inside, claim);
+      return pg::Fence(stop, deadline, *inside, claim, StreamMayPass(migration));
     case Intent::kJournal:
       return pg::CompareAndSetState(stop, deadline, *inside, claim, pg::ControlState::kFenced,
                                     pg::ControlState::kJournaled);
@@ -47,6 +50,7 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
     case Intent::kUnfenceSource:
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kOpen);
     case Intent::kReopenSource:
+      if (migration.spec.online() && !LossAccepted(migration)) TRY(TakeBackFromTarget(call));
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kReopened);
     case Intent::kCleanSource:
       return pg::DropControl(stop, deadline, *inside, claim);
@@ -57,7 +61,7 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
 
 Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
   auto& [stop, deadline, migration] = call;
-  pg::Claim claim = ClaimFor(migration, context_.config.epoch(), pg::Side::kTarget);
+  pg::Claim claim = ClaimOn(call, pg::Side::kTarget);
   TRY_ASSIGN(DatabaseSide * target, Target(call));
   if (intent == Intent::kPrepareTarget) return PrepareTarget(call, claim, *target);
   if (intent == Intent::kDropTarget) return DropTarget(call, claim, *target);
@@ -76,7 +80,7 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
       return pg::OpenDatabase(stop, deadline, *inside, claim, access);
     }
     case Intent::kFenceTarget:
-      return pg::Fence(stop, deadline, *inside, claim);
+      return pg::Fence(stop, deadline, *inside, claim, StreamMayPass(migration));
     case Intent::kCleanTarget: {
       // The roles that we made become the tenant's for good, with the comments of the source's.
       TRY_ASSIGN(DatabaseSide * source, Source(call));
@@ -132,6 +136,7 @@ Status ClusterWorld::DropTarget(const Call& call, const pg::Claim& claim, Databa
 Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
                                     pg::Connection& target) {
   auto& [stop, deadline, migration] = call;
+  if (migration.spec.online()) TRY(ProveStreamed(call));
   TRY_ASSIGN(DatabaseSide * source_side, Source(call));
   TRY_ASSIGN(pg::Connection * source, source_side->InDatabase(stop, deadline));
   TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, *source));

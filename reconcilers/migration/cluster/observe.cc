@@ -15,12 +15,19 @@ namespace {
 
 using api::Phase;
 
+}  // namespace
+
 // What a phase looks at. Everything else stays unobserved: while the doors are closed each read is
 // time that users wait.
 struct Needs {
   bool placement = false, databases = false, ledger = false, workloads = false, routes = false,
        wiring = false, page = false, jobs = false, copy = false;
+  // Strategy Online: each end of each stream, and what stands in front.
+  bool forward_publisher = false, forward_subscriber = false, reverse_publisher = false,
+       reverse_subscriber = false, schema = false, poolers = false;
 };
+
+namespace {
 
 Needs NeedsOf(Phase phase) {
   switch (phase) {
@@ -63,6 +70,50 @@ Needs NeedsOf(Phase phase) {
   }
 }
 
+void NeedStreams(Needs& needs) {
+  needs.forward_publisher = needs.forward_subscriber = true;
+  needs.reverse_publisher = needs.reverse_subscriber = true;
+}
+
+// What Online looks at beside that. With switch Pooler, routes and workloads are left alone.
+void AddOnlineNeeds(const api::TenantMigration& migration, Needs& needs) {
+  switch (migration.status.phase) {
+    case Phase::kPreparing:
+      needs.forward_publisher = true;
+      break;
+    case Phase::kCatchingUp:
+    case Phase::kAwaitingCutover:
+      needs.databases = needs.schema = true;
+      NeedStreams(needs);
+      break;
+    case Phase::kFencing:
+      needs.forward_subscriber = needs.poolers = true;
+      break;
+    case Phase::kSwitching:
+      needs.reverse_publisher = needs.reverse_subscriber = true;
+      break;
+    case Phase::kOpening:
+      needs.forward_subscriber = needs.reverse_subscriber = needs.poolers = true;
+      break;
+    case Phase::kHypercare:
+    case Phase::kCompleting:
+      NeedStreams(needs);
+      break;
+    case Phase::kUndoing:
+    case Phase::kRollingBack:
+      NeedStreams(needs);
+      needs.poolers = true;
+      break;
+    default:
+      break;
+  }
+  if (!migration.spec.by_pooler()) {
+    needs.poolers = false;
+  } else if (needs.poolers) {
+    needs.routes = needs.workloads = false;
+  }
+}
+
 bool IsActive(const api::TenantMigration& migration) {
   Phase phase = migration.status.phase;
   return phase != Phase::kPending && phase != Phase::kCompleted && phase != Phase::kAborted &&
@@ -92,6 +143,7 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
   if (phase == Phase::kRolledBack && !migration.meta.deleting()) needs = {};
   if (phase == Phase::kCompleted && migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete)
     needs = {};
+  if (migration.spec.online()) AddOnlineNeeds(migration, needs);
   Observation seen;
   seen.now = context_.clock.WallNow();
   if (needs.placement) seen.placement = ObservePlacement(call);
@@ -103,6 +155,7 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
     auto ledger = ReadLedger(call);
     seen.ledger_recorded = ledger ? Fact<bool>(ledger->has_value()) : Fact<bool>(ledger.error());
   }
+  ObserveStreams(call, needs, seen);
   if (needs.workloads) seen.workloads = ObserveWorkloads(call);
   if (needs.routes) seen.routes = ObserveRoutes(call);
   if (needs.wiring) seen.wiring = ObserveWiring(call);
@@ -128,6 +181,18 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
   if (phase == Phase::kSmoke) seen.checks = ObserveChecks(call, api::CheckWhen::kSmoke);
   if (phase == Phase::kHypercare) seen.checks = ObserveChecks(call, api::CheckWhen::kHypercare);
   return seen;
+}
+
+void ClusterWorld::ObserveStreams(const Call& call, const Needs& needs, Observation& seen) {
+  using pg::Direction;
+  if (needs.forward_publisher) seen.forward_publisher = ObservePublisher(call, Direction::kForward);
+  if (needs.forward_subscriber)
+    seen.forward_subscriber = ObserveSubscriber(call, Direction::kForward);
+  if (needs.reverse_publisher) seen.reverse_publisher = ObservePublisher(call, Direction::kReverse);
+  if (needs.reverse_subscriber)
+    seen.reverse_subscriber = ObserveSubscriber(call, Direction::kReverse);
+  if (needs.schema) seen.schema_changed = ObserveSchemaChanged(call);
+  if (needs.poolers) seen.poolers = ObservePoolers(call);
 }
 
 // False when it cannot be told: then everything is restored as if it were to stay.

@@ -218,6 +218,13 @@ constexpr PreflightCheck kChecks[] = {
     {"profile", "the application itself is in a state to be moved", ProfileAgrees},
     {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace},
     {"checks", "the checks of spec.checks for this moment pass", OwnChecksPass},
+    {"replication", "both servers can replicate logically, with room for this move",
+     ServersReplicate},
+    {"followable", "everything in the database can be followed while users work",
+     SourceCanBeFollowed},
+    {"stream-paths", "a stream runs in both directions, over the network it will use",
+     BothPathsAreOpen},
+    {"poolers", "every pooler in front of the tenant can be paused", PoolersCanPause},
     {"leftovers", "people know what does not move by itself", WhatDoesNotMoveByItself},
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/kube/resource.h"
+#include "reconcilers/migration/preflight/online.h"
 
 namespace cutover::migration {
 namespace {
@@ -293,6 +294,9 @@ PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
   context.checks = inputs.migration.spec.checks;
   GatherDatabases(g, facts, context);
   GatherCluster(g, facts);
+  if (inputs.migration.spec.online())
+    facts.online =
+        GatherOnline(g.stop, deadline, inputs, facts, context.source_admin, context.target_admin);
   facts.checks = RunChecks(g.stop, deadline, api::CheckWhen::kPreflight, context);
   return facts;
 }

@@ -15,6 +15,7 @@
 #include "operator/base/result.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
+#include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "postgres/server_probe.h"
 #include "reconcilers/migration/checks/check.h"
@@ -56,6 +57,15 @@ struct TargetFacts {
       locale_problem;  ///< Why a database with the source's locale cannot be made, or empty.
 };
 
+/// What strategy Online asks beside that; unobserved for Offline.
+struct OnlineFacts {
+  Fact<pg::OnlineObstacles> obstacles;  ///< In the tenant's database.
+  /// A stream was tried over the very way and by a role like the one that will be used, and took a
+  /// row along.
+  Fact<bool> forward_path, reverse_path;
+  Fact<std::vector<std::string>> pooler_obstacles;  ///< With switch Pooler.
+};
+
 /// Everything that preflight looks at. What could not be read is unknown, with its reason.
 struct PreflightFacts {
   api::TenantMigration migration;
@@ -72,6 +82,7 @@ struct PreflightFacts {
   Fact<std::vector<wiring::Finding>> wiring;
   Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.
   Fact<std::vector<Finding>> profile;
+  OnlineFacts online;
   Fact<std::vector<CheckOutcome>> checks;  ///< spec.checks with when: Preflight.
 };
 
@@ -89,7 +100,8 @@ struct PreflightInputs {
   HttpConnect http = PlainHttp();
 };
 
-/// Reads everything and changes nothing. Never fails: what cannot be read is unknown. Blocks until
+/// Reads everything and changes nothing of the tenant's: what is tried (a locale, a stream) is gone
+/// again afterwards. Never fails: what cannot be read is unknown. Blocks until
 /// the deadline at most.
 PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
                                const PreflightInputs& inputs);

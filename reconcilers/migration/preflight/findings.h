@@ -46,4 +46,10 @@ Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts);
 Findings TenantCanBackItselfUp(const PreflightFacts& facts);
 Findings WhatDoesNotMoveByItself(const PreflightFacts& facts);
 
+// The checks of strategy Online (online.cc); without findings for Offline.
+Findings ServersReplicate(const PreflightFacts& facts);
+Findings SourceCanBeFollowed(const PreflightFacts& facts);
+Findings BothPathsAreOpen(const PreflightFacts& facts);
+Findings PoolersCanPause(const PreflightFacts& facts);
+
 }  // namespace cutover::migration

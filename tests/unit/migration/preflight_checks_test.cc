@@ -180,6 +180,48 @@ std::vector<Case> CasesOfCopy() {
        }}};
 }
 
+// Everything that Online asks for, answered well.
+void GoOnline(PreflightFacts& facts) {
+  facts.migration.spec.strategy = api::Strategy::kOnline;
+  facts.migration.spec.switch_mode = api::SwitchMode::kPooler;
+  facts.online.obstacles = pg::OnlineObstacles{};
+  facts.online.forward_path = facts.online.reverse_path = true;
+  facts.online.pooler_obstacles = std::vector<std::string>();
+}
+
+std::vector<Case> CasesOfOnline() {
+  return {
+      {"replication", "ReplicationNotReady", Severity::kBlocking, "or choose strategy Offline",
+       [](auto& f) {
+         GoOnline(f);
+         ChangeTarget(f, [](TargetFacts& t) {
+           t.server.replication_obstacles = {"wal_level is replica: set it to logical"};
+         });
+       }},
+      {"followable", "NotFollowable", Severity::kBlocking, "3 large objects",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles = pg::OnlineObstacles{{"3 large objects"}, {}};
+       }},
+      {"followable", "NotFollowed", Severity::kWarning, "keep the content of the copy",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles = pg::OnlineObstacles{{}, {"views keep the content of the copy"}};
+       }},
+      {"stream-paths", "ConnectionFailed", Severity::kBlocking, "no pg_hba.conf entry",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.reverse_path =
+             Error{Disposition::kRetry, "ConnectionFailed", "reverse: no pg_hba.conf entry"};
+       }},
+      {"poolers", "PoolerObstacle", Severity::kBlocking, "pool_mode",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.pooler_obstacles = std::vector<std::string>{"set pool_mode to transaction"};
+       }},
+  };
+}
+
 std::vector<Case> Cases() {
   std::vector<Case> cases = {
       {"source-server", "ServerNotFound", Severity::kBlocking, "create it",
@@ -369,12 +411,16 @@ std::vector<Case> Cases() {
        }},
   };
   for (Case& of_copy : CasesOfCopy()) cases.push_back(std::move(of_copy));
+  for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   return cases;
 }
 
 TEST(Preflight, ATenantWhomNothingKeepsFromMovingHasNoFindings) {
-  for (const Finding& finding : CheckPreflight(Good()))
-    ADD_FAILURE() << finding.reason << ": " << finding.message;
+  PreflightFacts online = Good();
+  GoOnline(online);
+  for (const PreflightFacts& facts : {Good(), online})
+    for (const Finding& finding : CheckPreflight(facts))
+      ADD_FAILURE() << finding.reason << ": " << finding.message;
 }
 
 TEST(Preflight, EachObstacleIsFoundByItsOwnLineWithItsRemedy) {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Switch Pooler: the PgBouncers in front of the tenant, paused and resumed (postgres/pooler.h).
+#include "postgres/pooler.h"
+
+#include "postgres/server_probe.h"
+#include "reconcilers/migration/checks/check.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/server/pooler_login.h"
+
+namespace cutover::migration {
+namespace {
+
+// Transactions get this long to end by themselves; those that do not are ended, and their clients
+// see an error, once the pause has become dearer than that.
+constexpr std::chrono::seconds kPauseBound{5};
+
+}  // namespace
+
+// The pooler of the source's server, or of the target's where the source has none; both, where both
+// have one, since clients may come by either.
+Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
+  if (front_) return front_.get();
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  std::vector<pg::PoolerLogin> logins;
+  for (const std::string& name :
+       {migration.status.source_server_name, migration.spec.target_server_name}) {
+    TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, name));
+    TRY_ASSIGN(auto found, server::PoolerLogins(stop, deadline, WiringAccess(), server));
+    for (pg::PoolerLogin& login : found) {
+      bool known = std::any_of(logins.begin(), logins.end(), [&](const pg::PoolerLogin& other) {
+        return other.host == login.host && other.port == login.port;
+      });
+      if (!known) logins.push_back(std::move(login));
+    }
+  }
+  if (logins.empty())
+    return RetryError("PoolerNotFound",
+                      "neither server has spec.pooler, which switch Pooler needs: set it");
+  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}});
+  TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
+  for (const pg::PoolerFacts& pooler : facts)
+    for (const pg::PoolerEntry& entry : pooler.entries)
+      if (entry.database == placement.spec.database_name &&
+          std::find(front->entries.begin(), front->entries.end(), entry.name) ==
+              front->entries.end())
+        front->entries.push_back(entry.name);
+  if (front->entries.empty())
+    return RetryError("PoolerEntryNotFound", "no pooler has an entry that leads to database " +
+                                                 placement.spec.database_name +
+                                                 ": add one to its [databases]");
+  front_ = std::move(front);
+  return front_.get();
+}
+
+Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
+  TRY_ASSIGN(Front * front, OpenFront(call));
+  TRY_ASSIGN(auto seen, front->poolers.Observe(call.stop, call.deadline));
+  PoolerFacts facts;
+  for (const pg::PoolerFacts& pooler : seen) {
+    for (const std::string& name : front->entries) {
+      const pg::PoolerEntry* entry = pooler.Find(name);
+      if (entry == nullptr) continue;
+      facts.paused &= entry->paused;
+      facts.resumed &= !entry->paused;
+      if (!facts.detail.empty()) facts.detail += "; ";
+      facts.detail += pooler.pooler + " " + name + (entry->paused ? ": paused, " : ": open, ") +
+                      std::to_string(entry->clients_waiting) + " clients wait";
+    }
+  }
+  return facts;
+}
+
+// A miss resumes all of them, and is the end of this attempt: clients have waited long enough.
+Status ClusterWorld::PausePoolers(const Call& call) {
+  TRY_ASSIGN(Front * front, OpenFront(call));
+  pg::PauseBounds bounds;
+  bounds.wait = kPauseBound;
+  auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
+  if (paused) return Ok();
+  Error error = std::move(paused).error();
+  if (error.reason == "TransactionsOpen" || error.reason == "PoolerResumed")
+    return TerminalError("PoolerNotPaused", error.message);
+  return tl::make_unexpected(std::move(error));
+}
+
+// Onto whichever side is the tenant's now: the one that is open.
+Status ClusterWorld::ResumePoolers(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(Front * front, OpenFront(call));
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  bool onto_target = migration.status.phase == api::Phase::kOpening;
+  TRY_ASSIGN(DatabaseSide * side, onto_target ? Target(call) : Source(call));
+  TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));
+  TRY_ASSIGN(std::string password, ReadTenantPassword(stop, deadline, context_.client, placement));
+  pg::PoolerProof proof;
+  proof.user = placement.spec.owner;
+  proof.password = password;
+  TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
+  TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kPauseBound), front->entries, proof));
+  return front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside);
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The stream of strategy Online, as a migration sees and moves it: what postgres/replication.h and
+// postgres/changes.h do on one server or the other.
+#include "postgres/replication.h"
+
+#include <thread>
+
+#include "operator/base/random.h"
+#include "postgres/changes.h"
+#include "postgres/sequences.h"
+#include "postgres/snapshot.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/server/stream_address.h"
+
+namespace cutover::migration {
+namespace {
+
+using pg::Direction;
+
+// What the source's ledger keeps of the structure that was copied.
+constexpr char kFingerprintRecord[] = "schema-fingerprint";
+// A marker usually arrives within milliseconds; what is still missing after this is asked for again
+// by the next round, which also looks whether the pause has taken too long.
+constexpr std::chrono::seconds kDrainBound{5};
+constexpr std::chrono::milliseconds kDrainPoll{2};
+// Under closed doors; past it the rest of the changed rows is "not compared".
+constexpr std::chrono::seconds kCompareBudget{10};
+
+PublisherFacts FactsOf(const pg::PublisherFacts& side) {
+  PublisherFacts facts;
+  facts.traces =
+      side.role_exists || side.publication_exists || side.slot_exists || side.identities_changed;
+  facts.published = side.publication_exists;
+  facts.slot = side.slot_exists;
+  facts.slot_lost = side.wal_status == "lost";
+  facts.lag_bytes = side.lag_bytes;
+  facts.retained_bytes = side.retained_bytes;
+  facts.safe_wal_bytes = side.safe_wal_bytes;
+  return facts;
+}
+
+SubscriberFacts FactsOf(const pg::SubscriberFacts& side) {
+  return {.exists = side.exists,
+          .enabled = side.enabled,
+          .working = side.working,
+          .apply_errors = side.apply_errors,
+          .last_error = side.last_error,
+          .marker = side.marker,
+          .heartbeat_age_seconds = side.heartbeat_age_seconds};
+}
+
+pg::ChangeWatch WatchOf(const std::string& uid) {
+  std::string stream = pg::StreamName(uid, Direction::kForward);
+  return {pg::WatchSlotName(stream), stream};
+}
+
+}  // namespace
+
+pg::Claim ClusterWorld::ClaimOn(const Call& call, pg::Side side) const {
+  return {call.migration.meta.uid, context_.config.epoch(), side};
+}
+
+Result<ClusterWorld::Inside> ClusterWorld::BothSides(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(pg::Connection * in_source, source->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(pg::Connection * in_target, target->InDatabase(call.stop, call.deadline));
+  return Inside{*in_source, *in_target};
+}
+
+// --- looking
+// --------------------------------------------------------------------------------------
+
+Result<PublisherFacts> ClusterWorld::ObservePublisher(const Call& call, pg::Direction direction) {
+  bool forward = direction == Direction::kForward;
+  TRY_ASSIGN(DatabaseSide * side, forward ? Source(call) : Target(call));
+  TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
+  if (!exists) return PublisherFacts{};
+  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
+  const std::string& uid = call.migration.meta.uid;
+  TRY_ASSIGN(auto found, pg::ObservePublisher(call.stop, call.deadline, *inside, uid, direction));
+  PublisherFacts facts = FactsOf(found);
+  if (!forward) return facts;
+  TRY_ASSIGN(pg::Rows watch,
+             inside->Query(call.stop, call.deadline,
+                           "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+                           {WatchOf(uid).slot}));
+  facts.traces = facts.traces || !watch.empty();
+  return facts;
+}
+
+Result<SubscriberFacts> ClusterWorld::ObserveSubscriber(const Call& call, pg::Direction direction) {
+  TRY_ASSIGN(DatabaseSide * side, direction == Direction::kForward ? Target(call) : Source(call));
+  TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
+  if (!exists) return SubscriberFacts{};
+  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(auto found, pg::ObserveSubscriber(call.stop, call.deadline, *inside,
+                                               call.migration.meta.uid, direction));
+  return FactsOf(found);
+}
+
+Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(auto copied,
+             pg::ReadRecord(call.stop, call.deadline, *inside, kFingerprintRecord, ""));
+  if (!copied) return RetryError("LedgerMissing", "no record of the structure that was copied");
+  TRY_ASSIGN(std::string now, pg::SchemaFingerprint(call.stop, call.deadline, *inside));
+  return now != copied->AsString();
+}
+
+// --- doing
+// ----------------------------------------------------------------------------------------
+
+Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
+  switch (intent) {
+    case Intent::kPublishSource:
+      return PublishSource(call);
+    case Intent::kStartForwardStream:
+      return StartForwardStream(call);
+    case Intent::kLayWayBack:
+      return LayWayBack(call);
+    case Intent::kWatchStream:
+      return WatchStream(call);
+    case Intent::kDrainForward:
+      return Drain(call, Direction::kForward);
+    case Intent::kDrainReverse:
+      return Drain(call, Direction::kReverse);
+    case Intent::kDropForwardPublisher:
+      return DropPublisher(call, Direction::kForward);
+    case Intent::kDropReversePublisher:
+      return DropPublisher(call, Direction::kReverse);
+    default:
+      return PerformOnOneSide(call, intent);
+  }
+}
+
+Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
+  auto& [stop, deadline, migration] = call;
+  bool on_source =
+      intent == Intent::kStartReverseStream || intent == Intent::kDropReverseSubscriber;
+  pg::Claim claim = ClaimOn(call, on_source ? pg::Side::kSource : pg::Side::kTarget);
+  TRY_ASSIGN(DatabaseSide * side, on_source ? Source(call) : Target(call));
+  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(stop, deadline));
+  switch (intent) {
+    case Intent::kStopForwardStream:
+      return pg::DisableSubscription(stop, deadline, *inside, claim, Direction::kForward);
+    case Intent::kStartReverseStream:
+      return pg::EnableSubscription(stop, deadline, *inside, claim, Direction::kReverse);
+    case Intent::kWatchReverseStream:
+      return pg::WriteHeartbeat(stop, deadline, *inside, claim);
+    case Intent::kDropForwardSubscriber:
+      return pg::DropSubscription(stop, deadline, *inside, claim, Direction::kForward);
+    case Intent::kDropReverseSubscriber:
+      return pg::DropSubscription(stop, deadline, *inside, claim, Direction::kReverse);
+    case Intent::kPrepareAgain:
+      return pg::WithEpoch(stop, deadline, *inside, claim,
+                           [&](pg::Transaction& transaction, const pg::Control& held) {
+                             return pg::MoveState(stop, deadline, transaction, held, held.state,
+                                                  pg::ControlState::kPreparing);
+                           });
+    default:
+      return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
+  }
+}
+
+// The fingerprint before the publication: what is copied later can only be as old as that, and a
+// change in between is taken for one too many rather than missed.
+Status ClusterWorld::PublishSource(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimOn(call, pg::Side::kSource);
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(stop, deadline));
+  if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
+    TRY(pg::SetReplicaIdentities(stop, deadline, *inside, claim));
+  TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, *inside));
+  Status recorded = pg::WithEpoch(
+      stop, deadline, *inside, claim,
+      [&](pg::Transaction& transaction, const pg::Control&) -> Status {
+        TRY(pg::RecordOnce(stop, deadline, transaction, kFingerprintRecord, "", Json(fingerprint)));
+        return Ok();
+      });
+  TRY(recorded);
+  return pg::EnsurePublication(stop, deadline, *inside, claim, Direction::kForward,
+                               migration.spec.copy_exclude_tables);
+}
+
+// The password lives in the role and in the subscription, and nowhere else; whoever comes again
+// makes a new one.
+Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
+  auto& [stop, deadline, migration] = call;
+  bool forward = direction == Direction::kForward;
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  pg::Connection& publisher = forward ? inside.source : inside.target;
+  pg::Connection& subscriber = forward ? inside.target : inside.source;
+  std::string password = RandomHex(24);
+  TRY(pg::EnsureReplicationRole(stop, deadline, publisher,
+                                ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget),
+                                direction, password));
+  TRY_ASSIGN(DatabaseSide * published, forward ? Source(call) : Target(call));
+  TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, published->server_name()));
+  return pg::EnsureSubscription(
+      stop, deadline, subscriber, ClaimOn(call, forward ? pg::Side::kTarget : pg::Side::kSource),
+      direction, server::StreamAddress(server, published->database()), password);
+}
+
+Status ClusterWorld::StartForwardStream(const Call& call) {
+  TRY(Subscribe(call, Direction::kForward));
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  return pg::EnableSubscription(call.stop, call.deadline, inside.target,
+                                ClaimOn(call, pg::Side::kTarget), Direction::kForward);
+}
+
+// The copy brought the source's changed replica identities along; what they were before is copied,
+// too, so that the target gets back what the source gets back.
+Status ClusterWorld::LayWayBack(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimOn(call, pg::Side::kTarget);
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  TRY(pg::AdoptReplicaIdentities(stop, deadline, inside.source, inside.target, claim));
+  TRY(pg::EnsurePublication(stop, deadline, inside.target, claim, Direction::kReverse,
+                            migration.spec.copy_exclude_tables));
+  TRY(pg::EnsureSlot(stop, deadline, inside.target, claim, Direction::kReverse));
+  return Subscribe(call, Direction::kReverse);
+}
+
+Status ClusterWorld::LookForRogueWrites(const Call& call, Inside& inside) {
+  TRY_ASSIGN(pg::RogueWrites rogue, pg::FindRogueWrites(call.stop, call.deadline, inside.target,
+                                                        ClaimOn(call, pg::Side::kTarget)));
+  if (rogue.transactions == 0) return Ok();
+  return TerminalError("TargetDiverged",
+                       std::to_string(rogue.transactions) +
+                           " transactions wrote to the target that did not come from the source, " +
+                           "one of them to " + rogue.first_table +
+                           ": find out who can write there as a superuser, then set a new "
+                           "cutover.dev/retry token");
+}
+
+Status ClusterWorld::WatchStream(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  TRY(pg::WriteHeartbeat(stop, deadline, inside.source, ClaimOn(call, pg::Side::kSource)));
+  TRY_ASSIGN(auto reverse, pg::ObservePublisher(stop, deadline, inside.target, migration.meta.uid,
+                                                Direction::kReverse));
+  if (reverse.slot_exists) TRY(LookForRogueWrites(call, inside));
+  TRY(pg::CollectChanges(stop, deadline, inside.source, inside.target,
+                         ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid)));
+  return Ok();
+}
+
+// Written again at each look: the same number, and later than whatever it stands behind.
+Status ClusterWorld::Drain(const Call& call, pg::Direction direction) {
+  auto& [stop, deadline, migration] = call;
+  bool forward = direction == Direction::kForward;
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  pg::Connection& publisher = forward ? inside.source : inside.target;
+  pg::Connection& subscriber = forward ? inside.target : inside.source;
+  int64_t number = MarkerOf(migration);
+  TRY(pg::WriteMarker(stop, deadline, publisher,
+                      ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget), number));
+  Deadline patience = deadline.OrAfter(kDrainBound);
+  while (!patience.Expired() && !stop.stop_requested()) {
+    TRY_ASSIGN(auto side,
+               pg::ObserveSubscriber(stop, deadline, subscriber, migration.meta.uid, direction));
+    if (side.marker >= number) return Ok();
+    std::this_thread::sleep_for(kDrainPoll);
+  }
+  return RetryError("NotDrained", "the last write has not arrived on the " +
+                                      std::string(forward ? "target" : "source") + " yet");
+}
+
+Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
+  auto& [stop, deadline, migration] = call;
+  bool forward = direction == Direction::kForward;
+  pg::Claim claim = ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget);
+  TRY_ASSIGN(DatabaseSide * side, forward ? Source(call) : Target(call));
+  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(stop, deadline));
+  TRY(pg::DropSlot(stop, deadline, *inside, claim, direction));
+  if (forward) TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot));
+  TRY(pg::DropPublication(stop, deadline, *inside, claim, direction));
+  TRY(pg::DropReplicationRole(stop, deadline, *inside, claim, direction));
+  return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);
+}
+
+// Under the fence, with the marker applied: the last word on whether both sides are the same.
+Status ClusterWorld::ProveStreamed(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(bool changed, ObserveSchemaChanged(call));
+  if (changed)
+    return TerminalError("SchemaChanged", "the structure of the source was changed meanwhile");
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  TRY(LookForRogueWrites(call, inside));
+  pg::CompareTerms terms;
+  terms.budget = kCompareBudget;
+  TRY_ASSIGN(
+      pg::ChangeComparison compared,
+      pg::CompareChanged(stop, deadline, inside.source, inside.target,
+                         ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid), terms));
+  if (!compared.equal())
+    return TerminalError("VerificationFailed",
+                         "rows that were changed during the move differ on the target: " +
+                             compared.DescribeDifferences());
+  // What users write from here on is what the way back has to carry.
+  TRY(pg::AdvanceSlot(stop, deadline, inside.target, ClaimOn(call, pg::Side::kTarget),
+                      Direction::kReverse));
+  return pg::StartSubscriptionAtSlot(stop, deadline, inside.target, inside.source,
+                                     ClaimOn(call, pg::Side::kSource), Direction::kReverse);
+}
+
+// The source takes up where the target's sequences stand, and nothing more is applied to it, before
+// anybody but us can write there.
+Status ClusterWorld::TakeBackFromTarget(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimOn(call, pg::Side::kSource);
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, inside.target));
+  TRY(pg::WithEpoch(stop, deadline, inside.source, claim,
+                    [&](pg::Transaction& transaction, const pg::Control&) {
+                      return pg::SetSequences(stop, deadline, transaction, sequences);
+                    }));
+  return pg::DisableSubscription(stop, deadline, inside.source, claim, Direction::kReverse);
+}
+
+}  // namespace cutover::migration

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/preflight/online.h"
+
+#include "postgres/pooler.h"
+#include "reconcilers/migration/preflight/findings.h"
+#include "reconcilers/server/pooler_login.h"
+#include "reconcilers/server/stream_address.h"
+
+namespace cutover::migration {
+namespace {
+
+// Making a slot waits for transactions all over the server, so a probe takes what time it needs
+// within this; one that takes longer says who is in the way.
+constexpr std::chrono::seconds kProbeBound{15};
+
+// The maintenance databases: the tenant's own is not touched before Preparing.
+Result<bool> TryStream(std::stop_token stop, Deadline deadline, const std::string& uid,
+                       const Fact<std::optional<api::DatabaseServer>>& published,
+                       const Fact<pg::ConnectOptions>& publisher,
+                       const Fact<pg::ConnectOptions>& subscriber, pg::Direction direction) {
+  if (!publisher.known()) return tl::make_unexpected(publisher.error());
+  if (!subscriber.known()) return tl::make_unexpected(subscriber.error());
+  TRY_ASSIGN(pg::Connection from, pg::Connection::Open(stop, deadline, *publisher));
+  TRY_ASSIGN(pg::Connection to, pg::Connection::Open(stop, deadline, *subscriber));
+  TRY(pg::ProbeStream(stop, deadline, from, to,
+                      server::StreamAddress(**published, publisher->database), uid, direction));
+  return true;
+}
+
+Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadline,
+                                          const PreflightInputs& inputs,
+                                          const Fact<pg::ConnectOptions>& source) {
+  if (!source.known()) return tl::make_unexpected(source.error());
+  TRY_ASSIGN(pg::Connection connection,
+             pg::Connection::Open(stop, deadline,
+                                  source->WithDatabase(inputs.placement.spec.database_name)));
+  bool may_set_full = inputs.migration.spec.replica_identity == api::ReplicaIdentity::kSetFull;
+  return pg::FindOnlineObstacles(stop, deadline, connection, may_set_full);
+}
+
+Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadline deadline,
+                                                     const PreflightInputs& inputs,
+                                                     const PreflightFacts& facts) {
+  std::vector<std::string> obstacles;
+  if (inputs.placement.spec.connection.service_name.empty())
+    obstacles.push_back("DatabasePlacement " + inputs.placement.meta.name +
+                        " has no spec.connection.service, which the poolers have to connect to so "
+                        "that it can lead them elsewhere: add it, and make it their host");
+  std::vector<pg::PoolerLogin> logins;
+  for (const auto* server : {&facts.source_server, &facts.target_server}) {
+    if (!server->known() || !**server) continue;
+    TRY_ASSIGN(auto found, server::PoolerLogins(stop, deadline, inputs.access, *server->value()));
+    logins.insert(logins.end(), found.begin(), found.end());
+  }
+  if (logins.empty()) {
+    obstacles.push_back(
+        "neither server has spec.pooler: say where its PgBouncer is, or set "
+        "cutover.switch to Restart");
+    return obstacles;
+  }
+  pg::Poolers poolers(std::move(logins));
+  TRY_ASSIGN(auto seen, poolers.Observe(stop, deadline));
+  const std::string& database = inputs.placement.spec.database_name;
+  for (const pg::PoolerFacts& pooler : seen) {
+    bool leads_there = false;
+    for (const pg::PoolerEntry& entry : pooler.entries) {
+      if (entry.database != database) continue;
+      leads_there = true;
+      for (std::string& obstacle : pg::PoolerObstacles(pooler, entry.name))
+        obstacles.push_back(std::move(obstacle));
+    }
+    if (!leads_there)
+      obstacles.push_back(pooler.pooler + " has no entry that leads to database " + database +
+                          ": add one to its [databases]");
+  }
+  return obstacles;
+}
+
+void AddAll(const std::vector<std::string>& sentences, Severity severity, const char* reason,
+            Findings& findings) {
+  for (const std::string& sentence : sentences) findings.push_back({severity, reason, sentence});
+}
+
+}  // namespace
+
+OnlineFacts GatherOnline(std::stop_token stop, Deadline deadline, const PreflightInputs& inputs,
+                         const PreflightFacts& facts, const Fact<pg::ConnectOptions>& source,
+                         const Fact<pg::ConnectOptions>& target) {
+  OnlineFacts online;
+  Deadline part = deadline.OrAfter(kProbeBound);
+  online.obstacles = ReadObstacles(stop, part, inputs, source);
+  const std::string& uid = inputs.migration.meta.uid;
+  online.forward_path =
+      TryStream(stop, part, uid, facts.source_server, source, target, pg::Direction::kForward);
+  online.reverse_path = TryStream(stop, deadline.OrAfter(kProbeBound), uid, facts.target_server,
+                                  target, source, pg::Direction::kReverse);
+  if (inputs.migration.spec.by_pooler())
+    online.pooler_obstacles = FindPoolerObstacles(stop, part, inputs, facts);
+  return online;
+}
+
+Findings ServersReplicate(const PreflightFacts& facts) {
+  Findings findings;
+  if (!facts.migration.spec.online()) return findings;
+  auto add = [&findings](const std::string& name, const pg::ServerFacts& server) {
+    for (const std::string& obstacle : server.replication_obstacles)
+      findings.push_back(
+          {Severity::kBlocking, "ReplicationNotReady",
+           "DatabaseServer " + name + ": " + obstacle + "; or choose strategy Offline"});
+  };
+  if (Have(facts.source, findings)) add(facts.source_server_name, facts.source->server);
+  if (Have(facts.target, findings))
+    add(facts.migration.spec.target_server_name, facts.target->server);
+  return findings;
+}
+
+Findings SourceCanBeFollowed(const PreflightFacts& facts) {
+  Findings findings;
+  if (!facts.migration.spec.online() || !Have(facts.online.obstacles, findings)) return findings;
+  AddAll(facts.online.obstacles->blocking, Severity::kBlocking, "NotFollowable", findings);
+  AddAll(facts.online.obstacles->warnings, Severity::kWarning, "NotFollowed", findings);
+  return findings;
+}
+
+Findings BothPathsAreOpen(const PreflightFacts& facts) {
+  Findings findings;
+  if (!facts.migration.spec.online()) return findings;
+  Have(facts.online.forward_path, findings);
+  Have(facts.online.reverse_path, findings);
+  return findings;
+}
+
+Findings PoolersCanPause(const PreflightFacts& facts) {
+  Findings findings;
+  if (!facts.migration.spec.by_pooler() || !Have(facts.online.pooler_obstacles, findings))
+    return findings;
+  AddAll(*facts.online.pooler_obstacles, Severity::kBlocking, "PoolerObstacle", findings);
+  return findings;
+}
+
+}  // namespace cutover::migration
