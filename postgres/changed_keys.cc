@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS cutover.changed_table (
   PRIMARY KEY (schema_name, table_name));
 CREATE TABLE IF NOT EXISTS cutover.changed_row (
   schema_name text NOT NULL, table_name text NOT NULL, hash bytea NOT NULL, key text NOT NULL,
+  changed_until pg_lsn NOT NULL,
   PRIMARY KEY (schema_name, table_name, hash));
 REVOKE ALL ON cutover.change_position, cutover.changed_table, cutover.changed_row FROM PUBLIC)";
 
@@ -26,18 +27,22 @@ constexpr char kHaveTables[] =
     " AND pg_catalog.to_regclass('cutover.changed_table') IS NOT NULL"
     " AND pg_catalog.to_regclass('cutover.change_position') IS NOT NULL";
 
-// $1, $2: the table. $3: keys. $4: how many more may be kept. Yields how many were, and how many
-// were new.
+// $1, $2: the table. $3: keys. $4: how many more may be kept. $5: none changed behind it. Yields
+// how many were kept, and how many were new.
 constexpr char kKeepKeys[] = R"(
 WITH given AS (
   SELECT k.key, sha256(convert_to(k.key, getdatabaseencoding())) AS hash
     FROM unnest($3::text[]) AS k (key)),
+again AS (
+  UPDATE cutover.changed_row r SET changed_until = greatest(r.changed_until, $5::pg_lsn)
+    FROM given g WHERE r.schema_name = $1 AND r.table_name = $2 AND r.hash = g.hash),
 fresh AS (
   SELECT key, hash FROM given g WHERE NOT EXISTS (
     SELECT FROM cutover.changed_row r
      WHERE r.schema_name = $1 AND r.table_name = $2 AND r.hash = g.hash)),
 kept AS (
-  INSERT INTO cutover.changed_row SELECT $1, $2, hash, key FROM fresh LIMIT $4 RETURNING 1)
+  INSERT INTO cutover.changed_row (schema_name, table_name, hash, key, changed_until)
+  SELECT $1, $2, hash, key, $5::pg_lsn FROM fresh LIMIT $4 RETURNING 1)
 SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM fresh))";
 
 constexpr char kKeepCounts[] = R"(
@@ -52,8 +57,12 @@ SET truncated = t.truncated OR excluded.truncated, changes = t.changes + exclude
 class Keeper {
  public:
   Keeper(std::stop_token stop, Deadline deadline, Transaction& transaction,
-         const ChangeLimits& limits)
-      : stop_(std::move(stop)), deadline_(deadline), transaction_(transaction), limits_(limits) {}
+         const ChangeLimits& limits, const std::string& changes_end)
+      : stop_(std::move(stop)),
+        deadline_(deadline),
+        transaction_(transaction),
+        limits_(limits),
+        changes_end_(changes_end) {}
 
   Status Keep(const Changes& changes) {
     TRY_ASSIGN(Rows total, Query("SELECT coalesce(sum(keys), 0) FROM cutover.changed_table", {}));
@@ -74,9 +83,9 @@ class Keeper {
     if (!change.keys.empty()) {
       TRY_ASSIGN(int64_t room, RoomFor(table));
       TRY_ASSIGN(Rows rows,
-                 Query(kKeepKeys,
-                       {table.first, table.second,
-                        std::vector<std::string>(change.keys.begin(), change.keys.end()), room}));
+                 Query(kKeepKeys, {table.first, table.second,
+                                   std::vector<std::string>(change.keys.begin(), change.keys.end()),
+                                   room, changes_end_}));
       kept = rows[0].Int(0);
       if (const int64_t beyond = rows[0].Int(1) - kept; beyond > 0) {
         unlisted += beyond;
@@ -115,6 +124,7 @@ class Keeper {
   const Deadline deadline_;
   Transaction& transaction_;
   const ChangeLimits& limits_;
+  const std::string& changes_end_;
   int64_t total_ = 0;
 };
 
@@ -139,18 +149,17 @@ Result<std::string> ReadChangePosition(std::stop_token stop, Deadline deadline, 
 }
 
 Status KeepChanges(std::stop_token stop, Deadline deadline, Connection& target, const Claim& claim,
-                   const ChangeLimits& limits, const Changes& changes, const std::string& slot,
-                   const std::string& position) {
+                   const ChangeLimits& limits, const Changes& changes, const ReadUpTo& up_to) {
   return WithEpoch(
       stop, deadline, target, claim, [&](Transaction& transaction, const Control&) -> Status {
-        TRY(Keeper(stop, deadline, transaction, limits).Keep(changes));
-        if (position.empty()) return Ok();
+        TRY(Keeper(stop, deadline, transaction, limits, up_to.changes_end).Keep(changes));
+        if (up_to.position.empty()) return Ok();
         TRY(transaction.Query(stop, deadline,
                               "INSERT INTO cutover.change_position VALUES ($1, $2::pg_lsn)"
                               " ON CONFLICT (slot) DO UPDATE"
                               " SET position = greatest(change_position.position,"
                               "                         excluded.position)",
-                              {slot, position}));
+                              {up_to.slot, up_to.position}));
         return Ok();
       });
 }
@@ -168,18 +177,40 @@ Result<std::vector<ChangedTable>> ReadChangedTables(std::stop_token stop, Deadli
   return tables;
 }
 
-Result<std::vector<std::string>> ReadChangedKeys(std::stop_token stop, Deadline deadline,
-                                                 Connection& target, const TableName& table,
-                                                 int count, std::string& after) {
+Result<ChangedKeys> ReadChangedKeys(std::stop_token stop, Deadline deadline, Connection& target,
+                                    const TableName& table, const KeyRange& range) {
   TRY_ASSIGN(Rows rows,
              target.Query(stop, deadline,
                           "SELECT key, hash FROM cutover.changed_row WHERE schema_name = $1"
-                          " AND table_name = $2 AND hash > $3::bytea ORDER BY hash LIMIT $4",
-                          {table.first, table.second, after, count}));
-  std::vector<std::string> keys;
-  for (const Row row : rows) keys.push_back(row.Text(0));
-  if (!rows.empty()) after = rows[rows.size() - 1].Text(1);
-  return keys;
+                          " AND table_name = $2 AND hash > $3::bytea AND changed_until <="
+                          " coalesce(nullif($5, ''), 'FFFFFFFF/FFFFFFFF')::pg_lsn"
+                          " ORDER BY hash LIMIT $4",
+                          {table.first, table.second, range.after, range.count, range.up_to}));
+  ChangedKeys found;
+  for (const Row row : rows) {
+    found.keys.push_back(row.Text(0));
+    found.hashes.push_back(row.Text(1));
+  }
+  return found;
+}
+
+Status ForgetKeys(std::stop_token stop, Deadline deadline, Connection& target, const Claim& claim,
+                  const TableName& table, const std::vector<std::string>& hashes,
+                  const std::string& up_to) {
+  return WithEpoch(
+      stop, deadline, target, claim, [&](Transaction& transaction, const Control&) -> Status {
+        TRY_ASSIGN(Rows gone,
+                   transaction.Query(stop, deadline,
+                                     "DELETE FROM cutover.changed_row WHERE schema_name = $1"
+                                     " AND table_name = $2 AND hash = ANY ($3::bytea[])"
+                                     " AND changed_until <= $4::pg_lsn",
+                                     {table.first, table.second, hashes, up_to}));
+        TRY(transaction.Query(stop, deadline,
+                              "UPDATE cutover.changed_table SET keys = keys - $3::bigint"
+                              " WHERE schema_name = $1 AND table_name = $2",
+                              {table.first, table.second, gone.affected()}));
+        return Ok();
+      });
 }
 
 Status ForgetChanges(std::stop_token stop, Deadline deadline, Connection& target) {

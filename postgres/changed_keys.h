@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -44,11 +45,18 @@ Status CreateChangeTables(std::stop_token stop, Deadline deadline, Connection& t
 Result<std::string> ReadChangePosition(std::stop_token stop, Deadline deadline, Connection& target,
                                        const std::string& slot);
 
+/// Up to where a slot was read. A transaction's own portions have `changes_end` alone: the place
+/// that none of the changes lies behind.
+struct ReadUpTo {
+  std::string slot;
+  std::string position;
+  std::string changes_end;
+};
+
 /// Adds `changes`, as far as `limits` allow, and notes the position if there is one; in one
 /// transaction under the claim.
 Status KeepChanges(std::stop_token stop, Deadline deadline, Connection& target, const Claim& claim,
-                   const ChangeLimits& limits, const Changes& changes, const std::string& slot,
-                   const std::string& position);
+                   const ChangeLimits& limits, const Changes& changes, const ReadUpTo& up_to);
 
 /// As CollectChanges(), but leaves the slot where the last slice began: moving it on decodes all of
 /// that again, for which there is no time while the doors are closed.
@@ -68,10 +76,32 @@ struct ChangedTable {
 Result<std::vector<ChangedTable>> ReadChangedTables(std::stop_token stop, Deadline deadline,
                                                     Connection& target);
 
-/// The next keys of a table, at most `count`, in an order of their own. `after` is where the last
-/// call ended, empty at first, and is moved on.
-Result<std::vector<std::string>> ReadChangedKeys(std::stop_token stop, Deadline deadline,
-                                                 Connection& target, const TableName& table,
-                                                 int count, std::string& after);
+/// Keys of a table with the hashes by which they are kept.
+struct ChangedKeys {
+  std::vector<std::string> keys;
+  std::vector<std::string> hashes;
+};
+/// Which keys to read: at most `count` of those behind `after` (a hash; "\\x" at first) whose last
+/// change lies not behind `up_to` (empty: all).
+struct KeyRange {
+  int count = 0;
+  std::string after;
+  std::string up_to;
+};
+Result<ChangedKeys> ReadChangedKeys(std::stop_token stop, Deadline deadline, Connection& target,
+                                    const TableName& table, const KeyRange& range);
+
+/// Forgets keys of a table, unless they changed behind `up_to`.
+Status ForgetKeys(std::stop_token stop, Deadline deadline, Connection& target, const Claim& claim,
+                  const TableName& table, const std::vector<std::string>& hashes,
+                  const std::string& up_to);
+
+/// Compares rows whose last known change lies not behind `up_to`, which the stream has applied, and
+/// forgets those that are equal, within `budget`. Nothing is at rest: what differs now may be equal
+/// a moment later and stays. What changes again is listed again, since the watch is read on from
+/// there. Returns how many were forgotten.
+Result<int64_t> SettleChanges(std::stop_token stop, Deadline deadline, Connection& source,
+                              Connection& target, const Claim& claim, const std::string& up_to,
+                              std::chrono::milliseconds budget);
 
 }  // namespace cutover::pg

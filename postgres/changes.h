@@ -26,7 +26,10 @@ namespace cutover::pg {
 ///   2. While the stream catches up, CollectChanges() is called every few seconds. It keeps the
 ///   keys
 ///      of the changed rows in schema cutover of the target, each once, and moves the watch on: a
-///      watch that nobody reads keeps the source's log from being removed.
+///      watch that nobody reads keeps the source's log from being removed. Rows whose last known
+///      change the stream has confirmed are compared right away, and forgotten when they are equal:
+///      what changes again is listed again. So what is left for the fence does not grow with the
+///      length of the move.
 ///   3. Under the fence, when the marker is applied, CompareChanged() reads the rest and compares.
 ///   4. DropIdleSlot() (postgres/snapshot.h) on the watch when the move ends.
 ///
@@ -59,6 +62,7 @@ struct CollectedChanges {
   std::string position;      ///< Log position up to which all is collected, as "0/16B3748".
   /// Whether that is at least where the source's log ended when the call began. If not, call again.
   bool complete = false;
+  int64_t settled = 0;         ///< Rows that were found equal, and need no look any more.
   int64_t retained_bytes = 0;  ///< Log that the source keeps for the watch, after the call.
 };
 
@@ -86,7 +90,7 @@ struct CompareTerms {
   int rows_per_batch = 1000;
   /// Tables without a key, or with changes that are not listed, are compared as a whole up to this
   /// size on the source.
-  int64_t whole_table_bytes_max = int64_t{16} << 20;
+  int64_t whole_table_bytes_max = int64_t{4} << 20;
 };
 
 struct RowDifference {

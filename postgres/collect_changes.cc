@@ -25,6 +25,7 @@ constexpr int kRowBytesMax = 8192;
 /// Keys that wait in memory to be kept.
 constexpr int64_t kKeysPending = 50'000;
 constexpr auto kCallMax = std::chrono::seconds(10);
+constexpr auto kSettleMax = std::chrono::seconds(2);
 
 // What tells a table's rows apart and is in every message of a change, whatever its identity.
 constexpr char kFindKey[] = R"(
@@ -46,6 +47,10 @@ constexpr char kLookAtSlot[] =
 constexpr char kAdvance[] =
     "SELECT pg_replication_slot_advance(slot_name, $2::pg_lsn) FROM pg_replication_slots"
     " WHERE slot_name = $1 AND confirmed_flush_lsn < $2::pg_lsn";
+
+constexpr char kConfirmed[] =
+    "SELECT confirmed_flush_lsn FROM pg_replication_slots"
+    " WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL";
 
 constexpr char kRetained[] =
     "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint"
@@ -94,6 +99,7 @@ class Collector {
       TRY(ReadSlice());
       if (move_on_ || !found_.complete) TRY(Advance());
     } while (!found_.complete && !enough.Expired());
+    if (move_on_ && found_.complete) TRY(Settle());
     TRY_ASSIGN(Rows retained, source_.Query(stop_, deadline_, kRetained, {watch_.slot}));
     if (!retained.empty()) found_.retained_bytes = retained[0].Int(0);
     return std::move(found_);
@@ -246,12 +252,25 @@ class Collector {
   }
 
   Status Keep(const std::string& position) {
-    TRY(KeepChanges(stop_, deadline_, target_, claim_, limits_, changes_, watch_.slot, position));
+    const std::string changes_end = FormatLsn(std::max(last_end_, ParseLsn(end_)));
+    TRY(KeepChanges(stop_, deadline_, target_, claim_, limits_, changes_,
+                    {watch_.slot, position, changes_end}));
     changes_.clear();
     pending_keys_ = 0;
     if (position.empty()) return Ok();
     found_.position = position;
     kept_ = last_end_;
+    return Ok();
+  }
+
+  /// What the stream has confirmed is compared now, so that the fence need not wait for it.
+  Status Settle() {
+    const std::string stream = watch_.slot.substr(0, watch_.slot.rfind(WatchSlotName("")));
+    TRY_ASSIGN(Rows confirmed, source_.Query(stop_, deadline_, kConfirmed, {stream}));
+    if (confirmed.empty()) return Ok();
+    const auto budget = std::min<std::chrono::milliseconds>(kSettleMax, deadline_.Remaining() / 4);
+    TRY_ASSIGN(found_.settled, SettleChanges(stop_, deadline_, source_, target_, claim_,
+                                             confirmed[0].Text(0), budget));
     return Ok();
   }
 

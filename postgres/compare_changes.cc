@@ -4,6 +4,7 @@
 #include <future>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "operator/base/json.h"
@@ -128,15 +129,19 @@ class ReadSide {
 class Comparison {
  public:
   Comparison(std::stop_token stop, Deadline deadline, Connection& source, Connection& target,
-             const CompareTerms& terms)
+             const Claim& claim, const CompareTerms& terms, std::string settle_up_to = "")
       : stop_(std::move(stop)),
         deadline_(deadline),
         source_connection_(source),
         target_connection_(target),
         source_(source),
         target_(target),
+        claim_(claim),
         terms_(terms),
+        settle_up_to_(std::move(settle_up_to)),
         began_(SteadyClock::now()) {}
+
+  int64_t settled() const { return settled_; }
 
   Result<ChangeComparison> Run() {
     TRY_ASSIGN(const std::vector<ChangedTable> tables,
@@ -150,6 +155,8 @@ class Comparison {
   }
 
  private:
+  bool settling() const { return !settle_up_to_.empty(); }
+
   Status ReadFacts(const std::vector<ChangedTable>& tables) {
     std::vector<std::string> schemas, names;
     for (const ChangedTable& table : tables) {
@@ -170,6 +177,10 @@ class Comparison {
 
   Status CompareTable(const ChangedTable& table) {
     const auto found = facts_.find(table.name);
+    if (settling()) {
+      const bool by_key = found != facts_.end() && !found->second.key.empty() && table.keys > 0;
+      return by_key ? CompareRows(table, found->second) : Ok();
+    }
     if (found == facts_.end()) {
       NotCompare(table.name, table.keys + table.unlisted,
                  "it is gone from the source; copy again, the structure was changed");
@@ -228,22 +239,35 @@ class Comparison {
                             ") WITH ORDINALITY AS k (" + names + "n) JOIN ONLY " +
                             QuoteQualified(table.name.first, table.name.second) + " AS t ON " +
                             Join(facts.conditions, " AND ");
-    std::string after = "\\x";
+    KeyRange range{terms_.rows_per_batch, "\\x", settle_up_to_};
     int64_t left = table.keys;
     bool counted = false;
     while (left > 0) {
-      TRY_ASSIGN(auto keys, ReadChangedKeys(stop_, deadline_, target_connection_, table.name,
-                                            terms_.rows_per_batch, after));
-      if (keys.empty()) break;
-      TRY_ASSIGN(std::vector<std::vector<std::string>> values, Columns(keys, facts.key.size()));
+      TRY_ASSIGN(const ChangedKeys batch,
+                 ReadChangedKeys(stop_, deadline_, target_connection_, table.name, range));
+      if (batch.keys.empty()) break;
+      range.after = batch.hashes.back();
+      TRY_ASSIGN(std::vector<std::vector<std::string>> values,
+                 Columns(batch.keys, facts.key.size()));
       const Params params(values.begin(), values.end());
       TRY_ASSIGN(auto both, AskBoth(table.name, left, sql, params));
       if (!both) return Ok();
       if (!std::exchange(counted, true)) ++found_.tables;
+      unequal_.clear();
       Match(table.name, facts, values, both->first, both->second);
-      left -= static_cast<int64_t>(keys.size());
+      if (settling()) TRY(ForgetEqual(table.name, batch.hashes));
+      left -= static_cast<int64_t>(batch.keys.size());
     }
     return Ok();
+  }
+
+  Status ForgetEqual(const TableName& table, const std::vector<std::string>& hashes) {
+    std::vector<std::string> equal;
+    for (size_t i = 0; i < hashes.size(); ++i)
+      if (!unequal_.contains(static_cast<int64_t>(i) + 1)) equal.push_back(hashes[i]);
+    if (equal.empty()) return Ok();
+    settled_ += static_cast<int64_t>(equal.size());
+    return ForgetKeys(stop_, deadline_, target_connection_, claim_, table, equal, settle_up_to_);
   }
 
   /// Keys as they were kept, by column.
@@ -271,18 +295,20 @@ class Comparison {
       for (const auto& column : values) key.push_back(column[static_cast<size_t>(number) - 1]);
       return "(" + Join(facts.key, ", ") + ")=(" + Join(key, ", ") + ")";
     };
+    auto differ = [&](int64_t number, RowDifference::What what) {
+      unequal_.insert(number);
+      Differ(table, key_of(number), what);
+    };
     for (const Row row : ours) {
       const auto found = there.find(row.Int(0));
       if (found == there.end()) {
-        Differ(table, key_of(row.Int(0)), RowDifference::What::kMissingOnTarget);
+        differ(row.Int(0), RowDifference::What::kMissingOnTarget);
         continue;
       }
-      if (found->second != row.Text(1))
-        Differ(table, key_of(row.Int(0)), RowDifference::What::kDiffers);
+      if (found->second != row.Text(1)) differ(row.Int(0), RowDifference::What::kDiffers);
       there.erase(found);
     }
-    for (const auto& [number, hash] : there)
-      Differ(table, key_of(number), RowDifference::What::kExtraOnTarget);
+    for (const auto& [number, hash] : there) differ(number, RowDifference::What::kExtraOnTarget);
     found_.rows_compared += static_cast<int64_t>(values.front().size());
   }
 
@@ -351,9 +377,14 @@ class Comparison {
   Connection& target_connection_;
   ReadSide source_;
   ReadSide target_;
+  const Claim& claim_;
   const CompareTerms& terms_;
+  /// Where set, nothing is at rest: equal rows are forgotten, and nothing else is concluded.
+  const std::string settle_up_to_;
   const SteadyClock::time_point began_;
   std::map<TableName, TableFacts> facts_;
+  std::set<int64_t> unequal_;  ///< Of the current batch, by the key's number in it, from 1.
+  int64_t settled_ = 0;
   ChangeComparison found_;
 };
 
@@ -401,7 +432,17 @@ Result<ChangeComparison> CompareChanged(std::stop_token stop, Deadline deadline,
                         "what was read is kept");
     TRY_ASSIGN(collected, CollectRest(stop, deadline, source, target, claim, watch));
   }
-  return Comparison(std::move(stop), deadline, source, target, terms).Run();
+  return Comparison(std::move(stop), deadline, source, target, claim, terms).Run();
+}
+
+Result<int64_t> SettleChanges(std::stop_token stop, Deadline deadline, Connection& source,
+                              Connection& target, const Claim& claim, const std::string& up_to,
+                              milliseconds budget) {
+  CompareTerms terms;
+  terms.budget = budget;
+  Comparison comparison(std::move(stop), deadline, source, target, claim, terms, up_to);
+  TRY(comparison.Run());
+  return comparison.settled();
 }
 
 }  // namespace cutover::pg

@@ -86,6 +86,11 @@ class ChangesTest : public ::testing::Test {
     EXPECT_TRUE(comparison.equal()) << comparison.DescribeDifferences();
     EXPECT_TRUE(comparison.complete()) << comparison.DescribeNotCompared();
   }
+  /// What is counted of each table is what is listed of it.
+  void ExpectCountedKeys() {
+    EXPECT_EQ(MustRead(target_, "SELECT sum(keys)::bigint FROM cutover.changed_table"),
+              MustRead(target_, "SELECT count(*) FROM cutover.changed_row"));
+  }
   std::string Confirmed() {
     return MustRead(source_,
                     "SELECT confirmed_flush_lsn FROM pg_replication_slots"
@@ -180,6 +185,7 @@ TEST_F(ChangesTest, ChangesAreCollectedPieceByPieceAndComparedAsTheyAreAtTheEnd)
   const ChangeComparison comparison = Compare();
   ExpectEqualAndComplete(comparison);
   EXPECT_EQ(comparison.rows_compared, 2) << "each row once";
+  ExpectCountedKeys();
 }
 
 TEST_F(ChangesTest, WhatACallThatDiedHadKeptIsNeitherCountedTwiceNorLost) {
@@ -195,6 +201,25 @@ TEST_F(ChangesTest, WhatACallThatDiedHadKeptIsNeitherCountedTwiceNorLost) {
   OnSource("UPDATE public.t SET body = 'x' WHERE id = 9");
   EXPECT_EQ(Collect().changes, 1);
   EXPECT_EQ(Compare().differences, 4);
+}
+
+TEST_F(ChangesTest, WhatTheStreamHasConfirmedIsComparedBeforeTheFenceAndForgottenIfItIsEqual) {
+  Watch();
+  Both({"UPDATE t SET body = 'x' WHERE id <= 10"});
+  OnTarget("UPDATE public.t SET body = 'y' WHERE id = 5");
+  EXPECT_EQ(Collect().settled, 0) << "nobody has confirmed anything yet";
+  MustRead(source_, "SELECT pg_replication_slot_advance($1, pg_current_wal_lsn())", {stream_});
+  Both({"UPDATE t SET body = 'z' WHERE id = 2"});
+  EXPECT_EQ(Collect().settled, 8) << "neither the one that differs nor the one that is too new";
+  // What is settled is listed again when it changes again.
+  OnSource("UPDATE public.t SET body = 'again' WHERE id = 1");
+  EXPECT_EQ(Collect().settled, 0);
+  ChangeComparison comparison = Compare();
+  EXPECT_EQ(comparison.rows_compared, 3);
+  std::vector<std::string> found = Differences(comparison);
+  std::sort(found.begin(), found.end());
+  EXPECT_THAT(found, ElementsAre("public.t (id)=(1)", "public.t (id)=(5)"));
+  ExpectCountedKeys();
 }
 
 TEST_F(ChangesTest, ATruncatedTableIsWhatCameAfterIt) {
