@@ -247,7 +247,8 @@ auto WithoutExceptions(Function function) -> decltype(function()) {
   }
 }
 
-Result<Connection> LoadFiles(const std::vector<std::string>& paths, const Clock& clock) {
+Result<Connection> LoadFiles(const std::vector<std::string>& paths, const std::string& context,
+                             const Clock& clock) {
   return WithoutExceptions([&]() -> Result<Connection> {
     Kubeconfig merged;
     std::string origin;
@@ -258,6 +259,7 @@ Result<Connection> LoadFiles(const std::vector<std::string>& paths, const Clock&
       Merge(*root, std::filesystem::absolute(path).parent_path().string(), merged);
       origin += (origin.empty() ? "" : ":") + path;
     }
+    if (!context.empty()) merged.current_context = context;
     Result<Connection> connection = Select(merged, clock);
     if (!connection) return tl::make_unexpected(WithContext(std::move(connection).error(), origin));
     connection->origin = origin;
@@ -298,29 +300,35 @@ std::optional<std::string> ProcessEnv(const std::string& name) {
 
 }  // namespace
 
-Result<Connection> LoadConnection(const std::string& flag, const GetEnv& get_env,
+Result<Connection> LoadConnection(const ConnectionChoice& choice, const GetEnv& get_env,
                                   const Clock& clock) {
   auto env = [&](const char* name) {
     return (get_env ? get_env(name) : ProcessEnv(name)).value_or("");
   };
-  if (!flag.empty()) return LoadFiles({flag}, clock);
+  const std::string& context = choice.context;
+  if (!choice.kubeconfig.empty()) return LoadFiles({choice.kubeconfig}, context, clock);
   if (std::string list = env("KUBECONFIG"); !list.empty()) {
     std::vector<std::string> paths = ExistingFiles(list);
     if (paths.empty()) return Invalid("KUBECONFIG names no file that exists: " + list);
-    return LoadFiles(paths, clock);
+    return LoadFiles(paths, context, clock);
   }
   // The directory can be set for processes that imitate a pod, as in tests.
   std::string directory = env("CUTOVER_SERVICE_ACCOUNT_DIRECTORY");
   if (directory.empty()) directory = kServiceAccount;
   if (!directory.ends_with('/')) directory += '/';
   std::string host = env("KUBERNETES_SERVICE_HOST");
-  if (!host.empty() && std::filesystem::exists(directory + "token"))
+  if (context.empty() && !host.empty() && std::filesystem::exists(directory + "token"))
     return InCluster(host, env("KUBERNETES_SERVICE_PORT"), directory, clock);
   std::string home = env("HOME") + "/.kube/config";
-  if (std::filesystem::exists(home)) return LoadFiles({home}, clock);
+  if (std::filesystem::exists(home)) return LoadFiles({home}, context, clock);
   return Invalid(
       "no cluster is configured: pass --kubeconfig, set KUBECONFIG, run in a pod with a service "
       "account, or create ~/.kube/config");
+}
+
+Result<Connection> LoadConnection(const std::string& flag, const GetEnv& get_env,
+                                  const Clock& clock) {
+  return LoadConnection(ConnectionChoice{flag, ""}, get_env, clock);
 }
 
 Result<Connection> ParseKubeconfig(std::string_view yaml, const std::string& directory,

@@ -33,6 +33,16 @@ using GetEnv = std::function<std::optional<std::string>(const std::string& name)
 Result<Connection> LoadConnection(const std::string& flag, const GetEnv& get_env = {},
                                   const Clock& clock = RealClock());
 
+/// What a command line says about which cluster is meant; either may be empty.
+struct ConnectionChoice {
+  std::string kubeconfig;  ///< --kubeconfig
+  std::string context;     ///< --context, instead of the current one. Never the pod's own account.
+};
+
+/// The same for a command line.
+Result<Connection> LoadConnection(const ConnectionChoice& choice, const GetEnv& get_env = {},
+                                  const Clock& clock = RealClock());
+
 /// The current context of one kubeconfig's text. Relative file names count from `directory`.
 /// Certificates, keys and tokens in files are read again when they change; `exec` runs the plugin
 /// it names when a credential is first needed (exec_credential.h).

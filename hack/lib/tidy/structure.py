@@ -17,13 +17,13 @@ _ADAPTERS = [
     (r"cpprest/|pplx/", r"operator/kube/http_transport\.cc", "operator/kube/transport.h"),
     (r"libpq-fe\.h|libpq/|postgres_ext\.h", r"postgres/", "postgres/connection.h"),
     (r"prometheus/", r"operator/telemetry/", "operator/telemetry/metrics.h"),
-    (r"yaml-cpp/", r"operator/kube/(yaml|kubeconfig)\.cc", "operator/base/json.h"),
+    (r"yaml-cpp/", r"(operator/kube/(yaml|kubeconfig)|cli/yaml)\.cc", "operator/base/json.h"),
     (r"rapidjson/", r"operator/base/json\.cc", "operator/base/json.h"),
     (r"spdlog/|fmt/", r"operator/base/log\.cc", "operator/base/log.h"),
     (r"boost/(asio|beast)", r"operator/(telemetry/http_server|kube/http_transport)\.cc",
      "operator/telemetry/http_server.h"),
-    (r"CLI/", r"(operator/(main|\w*flags)\.(cc|h)|mover/(main\.cc|cli/\w+\.(cc|h))|cli/main\.cc)",
-     "mover/cli/verb.h"),
+    (r"CLI/", r"(operator/(main|\w*flags)\.(cc|h)|mover/(main\.cc|cli/\w+\.(cc|h))"
+     r"|cli/(main\.cc|verbs/\w+\.(cc|h)))", "mover/cli/verb.h"),
 ]  # fmt: skip
 
 _RECONCILER = ["operator/base/", "operator/api/", "operator/kube/", "operator/telemetry/",
@@ -45,7 +45,8 @@ _LAYERS = {
     "reconcilers/wiring/": ["operator/base/", "operator/api/", "operator/kube/"],
     "reconcilers/migration/phases/": ["operator/base/", "operator/api/", "reconcilers/migration/"],
     "operator/": ["operator/", "reconcilers/"],
-    "cli/": ["operator/base/", "operator/api/", "operator/kube/"],
+    "cli/": ["operator/base/", "operator/api/", "operator/kube/", "reconcilers/wiring/", "cli/"],
+    "cli/view/": ["operator/base/", "operator/api/"],
 }  # fmt: skip
 _OURS = ("operator/", "postgres/", "mover/", "reconcilers/", "cli/", "tests/")
 

@@ -118,6 +118,24 @@ TEST_F(KubeconfigTest, OfSeveralFilesTheFirstToDefineSomethingWins) {
   EXPECT_EQ(*connection->token->Token(), "from-second");
 }
 
+TEST_F(KubeconfigTest, AContextThatIsNamedCountsInsteadOfTheCurrentOne) {
+  const std::string other =
+      "apiVersion: v1\nkind: Config\ncontexts:\n- {name: y, context: {cluster: d}}\nclusters:\n"
+      "- {name: d, cluster: {server: 'https://10.0.0.2:6443'}}\n";
+  env_["KUBECONFIG"] = WriteFile("a", Config(kServer, "{token: t}")) + ":" + WriteFile("b", other);
+  env_["KUBERNETES_SERVICE_HOST"] = "10.96.0.1";
+  auto get_env = [this](const std::string& name) -> std::optional<std::string> {
+    auto found = env_.find(name);
+    return found == env_.end() ? std::nullopt : std::optional(found->second);
+  };
+  Result<Connection> named = LoadConnection(ConnectionChoice{"", "y"}, get_env, clock_);
+  ASSERT_TRUE(named) << named.error().message;
+  EXPECT_EQ(named->transport.url, "https://10.0.0.2:6443");
+  Result<Connection> unknown = LoadConnection(ConnectionChoice{"", "z"}, get_env, clock_);
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, HasSubstr("there is no context named 'z'"));
+}
+
 TEST_F(KubeconfigTest, ATokenFileIsReadAgainEveryMinuteAndAfterARefusal) {
   std::string path = WriteFile("token", "one");
   FileToken token(path, clock_);

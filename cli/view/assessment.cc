@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/assessment.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "cli/view/phases.h"
+#include "cli/view/words.h"
+
+namespace cutover::cli {
+namespace {
+
+using api::ConditionStatus;
+using std::chrono::seconds;
+
+// The operator asks the mover every two seconds while it copies (reconcilers/migration/status.cc);
+// so long without a word is no longer the interval.
+constexpr seconds kSilenceMax{60};
+// An operator that is there looks at a new object or a changed spec within a second or two.
+constexpr seconds kUnseenMax{30};
+// Beyond the lease's own duration, for clocks that differ by a little.
+constexpr seconds kLeaseTolerance{10};
+
+// Reasons of Ready=False for which nothing happens until a person does something, and what that is.
+struct Awaited {
+  std::string_view reason;
+  std::string_view what;
+};
+constexpr std::array<Awaited, 7> kAwaited{{
+    {"AwaitingApproval", "approve it, and the users are stopped"},
+    {"Suspended", "resume it"},
+    {"RollbackNeedsConsent",
+     "a rollback was asked for, which would lose what users wrote since the switch: accept that, "
+     "or "
+     "take the rollback back"},
+    {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
+    {"SourceGone", "somebody dropped the source database; save the copy first"},
+    {"PlacementNotFound", "create the DatabasePlacement that it names"},
+    {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
+}};
+
+const Awaited* FindAwaited(const std::string& reason) {
+  for (const Awaited& awaited : kAwaited)
+    if (awaited.reason == reason) return &awaited;
+  return nullptr;
+}
+
+Stretch StretchOf(const MigrationView& migration) {
+  return cli::StretchOf(migration.phase, migration.Journaled());
+}
+
+std::string ReadyReason(const MigrationView& migration) {
+  return migration.ReasonOf("Ready", ConditionStatus::kFalse);
+}
+
+bool OperatorRetries(const MigrationView& migration) {
+  return migration.ReasonOf("Reconciling", ConditionStatus::kTrue) == "ProgressingWithRetry";
+}
+
+// Since when the object has been waiting to be looked at for the first time, if it still is.
+bool Unseen(const MigrationView& migration, WallTime now) {
+  return migration.phase.empty() && migration.meta.creation_timestamp &&
+         now - *migration.meta.creation_timestamp > kUnseenMax;
+}
+
+std::optional<seconds> SilenceOfCopy(const MigrationView& migration, WallTime now) {
+  if (migration.phase != "Copying" || !migration.progress.updated_at) return std::nullopt;
+  auto silence = std::chrono::duration_cast<seconds>(now - *migration.progress.updated_at);
+  return silence > kSilenceMax ? std::optional(silence) : std::nullopt;
+}
+
+// Why nobody may be working on it, by the operator's lease; empty when somebody leads or the lease
+// cannot be read.
+std::string NobodyLeads(const Snapshot& seen) {
+  if (!seen.lease || !*seen.lease) return "";
+  const OperatorLease& lease = **seen.lease;
+  if (lease.holder.empty()) return "no operator leads at the moment";
+  if (!lease.renewed_at) return "";
+  auto age = seen.now - *lease.renewed_at;
+  if (age <= lease.duration + kLeaseTolerance) return "";
+  return "the operator's lease was last renewed " + FormatSpan(age) +
+         " ago by this machine's clock";
+}
+
+std::string Command(const MigrationView& migration, std::string_view verb) {
+  return "kubectl cutover " + std::string(verb) + " " + migration.meta.name + " -n " +
+         migration.meta.namespace_name;
+}
+
+std::string SourceName(const MigrationView& migration) {
+  return migration.source_server_name.empty() ? "the source" : migration.source_server_name;
+}
+
+std::string DescribeNow(const MigrationView& migration) {
+  if (migration.phase.empty()) return "No operator has looked at it yet.";
+  const PhaseFacts* phase = FindPhase(migration.phase);
+  std::string now = phase
+                        ? std::string(phase->doing)
+                        : "Phase " + migration.phase +
+                              ", which this plugin does not know: use one as new as the operator.";
+  if (migration.phase == "Completed" && !migration.target_server_name.empty())
+    now = "The tenant has moved to " + migration.target_server_name + ".";
+  if (migration.meta.deleting())
+    now += IsEnd(migration.phase) ? " It is being deleted."
+                                  : " It is being deleted, which waits until this is over.";
+  return now;
+}
+
+std::string DescribeUsers(const MigrationView& migration, WallTime now) {
+  if (migration.phase == "RollingBack")
+    return "kept out until the source is open again" +
+           (migration.PhaseSince()
+                ? " (for " + FormatSpan(now - *migration.PhaseSince()) + " so far)"
+                : std::string());
+  if (migration.DoorsClosed()) {
+    std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
+    if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)
+      text += "; after " + FormatSpan(seconds(migration.max_write_pause_seconds)) +
+              " everything is undone";
+    return text;
+  }
+  if (migration.cutover.fenced_at && migration.phase != "RolledBack")
+    return "work again; they were shut out for " +
+           api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
+  if (migration.phase == "RolledBack") return "work on " + SourceName(migration) + " again";
+  return "have not been stopped by this move";
+}
+
+std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
+  switch (StretchOf(migration)) {
+    case Stretch::kBeforeJournal:
+      return migration.phase == "Switching"
+                 ? "abort, unless the journal is written by then; the operator asks the database"
+                 : "abort puts everything back as it was";
+    case Stretch::kGoingBack:
+      return "it is under way already";
+    case Stretch::kEnd:
+      return migration.phase == "Completed"
+                 ? "closed; going back would be another move, to " + SourceName(migration)
+                 : "nothing to go back from";
+    case Stretch::kAfterJournal:
+      break;
+  }
+  const api::Condition* ready = migration.conditions.Find("RollbackReady");
+  if (!ready) return "unknown: the status has no condition RollbackReady";
+  std::string text = ready->status == ConditionStatus::kTrue    ? "open: "
+                     : ready->status == ConditionStatus::kFalse ? "not open: "
+                                                                : "unknown: ";
+  text += ready->message.empty() ? ready->reason : ready->message;
+  if (const auto& until = migration.rollback.available_until)
+    text += "; until " + FormatTime(*until) + " (" + FormatDistance(*until, now) + ")";
+  return text;
+}
+
+std::vector<std::string> DescribeAsked(const MigrationView& migration) {
+  struct Asked {
+    const char* annotation;
+    const char* verb;
+    const std::string& handled;
+  };
+  std::vector<std::string> asked;
+  for (const Asked& command :
+       {Asked{api::kApproveAnnotation, "approve", migration.handled.approve},
+        Asked{api::kAbortAnnotation, "abort", migration.handled.abort},
+        Asked{api::kRollbackAnnotation, "rollback", migration.handled.rollback},
+        Asked{api::kRetryAnnotation, "retry", migration.handled.retry}}) {
+    const std::string token = migration.meta.Annotation(command.annotation);
+    if (!token.empty() && token != command.handled) asked.emplace_back(command.verb);
+  }
+  return asked;
+}
+
+// The verdict and its sentence, in the order of what outweighs what.
+struct Verdict {
+  Health health;
+  std::string stuck;
+};
+
+Verdict JudgeEnd(const MigrationView& migration) {
+  if (migration.phase == "Completed") return {Health::kGood, "It is over, and went well."};
+  std::string text = "It is over; nothing more happens by itself.";
+  if (!migration.failure_reason.empty()) text += " Reason: " + migration.failure_reason + ".";
+  return {Health::kNotMoved, text};
+}
+
+std::optional<Verdict> JudgeWaiting(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  if (migration.ReasonOf("Stalled", ConditionStatus::kTrue) != "")
+    return Verdict{Health::kAsksYou, "Yes: nothing happens until somebody changes something (" +
+                                         migration.ReasonOf("Stalled", ConditionStatus::kTrue) +
+                                         ")."};
+  if (const Awaited* awaited = FindAwaited(reason))
+    return Verdict{Health::kAsksYou, "It waits for you: " + std::string(awaited->what) + "."};
+  return std::nullopt;
+}
+
+Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
+  if (Unseen(migration, now))
+    return {Health::kTrouble,
+            "Perhaps: no operator has looked at it for " +
+                FormatSpan(now - *migration.meta.creation_timestamp) +
+                " since it was created. Does one run, and does it watch this namespace?"};
+  if (OperatorRetries(migration))
+    return {Health::kTrouble, "Perhaps: something is wrong, and is tried again by itself."};
+  if (auto silence = SilenceOfCopy(migration, now))
+    return {Health::kTrouble,
+            "Perhaps: the copy was last heard of " + FormatSpan(*silence) + " ago."};
+  if (ReadyReason(migration) == "AwaitingWindow" && migration.window_start)
+    return {Health::kGood, "No: it waits for its window, which starts at " +
+                               FormatTime(*migration.window_start) + " (" +
+                               FormatDistance(*migration.window_start, now) + ")."};
+  std::string text = "No";
+  if (migration.phase == "Copying" && migration.progress.updated_at)
+    text +=
+        ": the copy was last heard of " + FormatSpan(now - *migration.progress.updated_at) + " ago";
+  else if (auto since = migration.PhaseSince())
+    text += ": " + migration.phase + " for " + FormatSpan(now - *since);
+  return {Health::kGood, text + "."};
+}
+
+Verdict Judge(const MigrationView& migration, WallTime now) {
+  if (IsEnd(migration.phase)) return JudgeEnd(migration);
+  if (auto waiting = JudgeWaiting(migration)) return *waiting;
+  return JudgeGoing(migration, now);
+}
+
+void AdviseBeforeJournal(const MigrationView& migration, std::vector<Advice>& advice) {
+  const std::string reason = ReadyReason(migration);
+  const bool awaits_approval = reason == "AwaitingApproval";
+  if (awaits_approval)
+    advice.push_back(
+        {Command(migration, "approve"), "stops the users now, and goes on with the move", true});
+  if (migration.suspend)
+    advice.push_back({Command(migration, "resume"), "goes on", reason == "Suspended"});
+  advice.push_back({Command(migration, "abort"),
+                    "undoes everything; the tenant stays on " + SourceName(migration), false});
+  if (!migration.suspend && !migration.DoorsClosed())
+    advice.push_back({Command(migration, "suspend"), "holds it before its next phase", false});
+}
+
+void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& advice) {
+  const std::string reason = ReadyReason(migration);
+  const bool free_of_loss = migration.conditions.IsTrue("RollbackReady");
+  const std::string back = "goes back to " + SourceName(migration);
+  const bool asked_for = reason == "RollbackNeedsConsent" || reason == "HypercareCheckFailed";
+  if (free_of_loss && migration.phase != "Completing" && migration.phase != "Admitting")
+    advice.push_back({Command(migration, "rollback"), back + " without losing a write", asked_for});
+  else if (migration.phase == "Hypercare")
+    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
+                      back + " and loses what users wrote since the switch", asked_for});
+  if (reason == "RollbackNeedsConsent")
+    advice.push_back({"kubectl annotate tm " + migration.meta.name + " -n " +
+                          migration.meta.namespace_name + " " + api::kRollbackAnnotation + "-",
+                      "takes the rollback back; the tenant stays on the target", true});
+}
+
+void AdviseAtEnd(const MigrationView& migration, std::vector<Advice>& advice) {
+  if (migration.phase == "Failed" || migration.phase == "Aborted")
+    advice.push_back({Command(migration, "retry"), "tries again from the beginning", false});
+  if (migration.phase == "RolledBack")
+    advice.push_back(
+        {"kubectl delete tm " + migration.meta.name + " -n " + migration.meta.namespace_name,
+         "drops the copy that is left on " + migration.target_server_name +
+             ", which cannot be undone",
+         false});
+  advice.push_back({Command(migration, "report"), "writes it all down for a ticket", false});
+}
+
+std::vector<Advice> Advise(const MigrationView& migration, Health health) {
+  std::vector<Advice> advice;
+  switch (StretchOf(migration)) {
+    case Stretch::kBeforeJournal:
+      AdviseBeforeJournal(migration, advice);
+      break;
+    case Stretch::kAfterJournal:
+      AdviseAfterJournal(migration, advice);
+      break;
+    case Stretch::kEnd:
+      AdviseAtEnd(migration, advice);
+      break;
+    case Stretch::kGoingBack:
+      break;
+  }
+  std::stable_sort(advice.begin(), advice.end(),
+                   [](const Advice& a, const Advice& b) { return a.awaited > b.awaited; });
+  if (health == Health::kTrouble)
+    advice.push_back(
+        {Command(migration, "logs"), "shows what operator and Jobs have to say", false});
+  return advice;
+}
+
+// The operator's words, unless they only repeat what is said here with a command of its own.
+std::string Words(const MigrationView& migration) {
+  if (ReadyReason(migration) == "AwaitingApproval") return "";
+  return migration.message;
+}
+
+}  // namespace
+
+Health HealthOf(const MigrationView& migration, WallTime now) {
+  return Judge(migration, now).health;
+}
+
+Assessment Assess(const Snapshot& seen) {
+  const MigrationView& migration = seen.migration;
+  Assessment assessment;
+  Verdict verdict = Judge(migration, seen.now);
+  // Whatever else holds: without an operator nothing goes on.
+  if (std::string nobody = NobodyLeads(seen); !nobody.empty() && !IsEnd(migration.phase)) {
+    verdict.health = Health::kTrouble;
+    verdict.stuck = "Perhaps: " + nobody + ", and nothing is done until one leads.";
+  }
+  assessment.health = verdict.health;
+  assessment.stuck = std::move(verdict.stuck);
+  assessment.now = DescribeNow(migration);
+  assessment.words = Words(migration);
+  assessment.users = DescribeUsers(migration, seen.now);
+  assessment.way_back = DescribeWayBack(migration, seen.now);
+  assessment.asked = DescribeAsked(migration);
+  assessment.advice = Advise(migration, assessment.health);
+  return assessment;
+}
+
+}  // namespace cutover::cli

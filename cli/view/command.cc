@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/command.h"
+
+#include "cli/view/phases.h"
+#include "operator/base/check.h"
+
+namespace cutover::cli {
+namespace {
+
+using api::ConditionStatus;
+
+std::string ReadyReason(const MigrationView& migration) {
+  return migration.ReasonOf("Ready", ConditionStatus::kFalse);
+}
+
+// "It is in Hypercare: "
+std::string Where(const MigrationView& migration) {
+  return migration.FullName() + " is in " +
+         (migration.phase.empty() ? "no phase yet" : migration.phase) + ": ";
+}
+
+bool ReadyToStopUsers(const MigrationView& migration) {
+  return migration.phase == "AwaitingCutover";
+}
+
+Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch) {
+  Prospect prospect;
+  const bool past = stretch != Stretch::kBeforeJournal || migration.cutover.fenced_at.has_value();
+  if (migration.approval != "Manual")
+    prospect.refusal = migration.FullName() + " needs no approval (spec.cutover.approval is " +
+                       migration.approval + ")";
+  else if (past)
+    prospect.refusal = Where(migration) + "there is nothing left to approve";
+  if (!prospect.refusal.empty()) return prospect;
+  prospect.consequences = "The users of " + migration.placement_name + " will be stopped" +
+                          (ReadyToStopUsers(migration) ? " now." : " as soon as all is prepared.");
+  if (!ReadyToStopUsers(migration))
+    prospect.later = "it is taken up in AwaitingCutover; it is in " + migration.phase + " now";
+  if (migration.window_start && ReadyReason(migration) != "AwaitingApproval")
+    prospect.later = "the users are stopped in the window, which starts at " +
+                     FormatTime(*migration.window_start);
+  return prospect;
+}
+
+Prospect ForeseeAbort(const MigrationView& migration, Stretch stretch) {
+  Prospect prospect;
+  if (stretch == Stretch::kAfterJournal)
+    prospect.refusal = Where(migration) +
+                       "the journal is written, so it can no longer be aborted; going back is: "
+                       "kubectl cutover rollback " +
+                       migration.meta.name + " -n " + migration.meta.namespace_name;
+  else if (stretch == Stretch::kGoingBack)
+    prospect.refusal = Where(migration) + "it is going back already";
+  else if (stretch == Stretch::kEnd)
+    prospect.refusal = Where(migration) + "it is over, and there is nothing to abort";
+  else
+    prospect.consequences =
+        "Everything that " + migration.FullName() +
+        " has done is undone, the copy is dropped, and the tenant stays where it is.";
+  return prospect;
+}
+
+Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool accept_data_loss) {
+  Prospect prospect;
+  if (stretch == Stretch::kBeforeJournal)
+    prospect.refusal = Where(migration) +
+                       "the users have not been switched, so there is nothing to roll back; to "
+                       "undo it: kubectl cutover abort " +
+                       migration.meta.name + " -n " + migration.meta.namespace_name;
+  else if (stretch == Stretch::kGoingBack)
+    prospect.refusal = Where(migration) + "it is going back already";
+  else if (stretch == Stretch::kEnd)
+    prospect.refusal = Where(migration) + "it is over; going back is another move";
+  else if (migration.phase == "Completing")
+    prospect.refusal = Where(migration) + "the way back is closed; going back is another move";
+  if (!prospect.refusal.empty()) return prospect;
+  const bool lossless = migration.conditions.IsTrue("RollbackReady");
+  prospect.consequences = "The users of " + migration.placement_name +
+                          " are stopped, and the tenant goes back to " +
+                          migration.source_server_name + ".";
+  if (migration.phase == "Admitting")
+    prospect.later = "users are half in; it is looked at again once all are";
+  if (lossless) return prospect;
+  if (!accept_data_loss) {
+    const api::Condition* ready = migration.conditions.Find("RollbackReady");
+    prospect.refusal = Where(migration) +
+                       "going back would lose what users wrote since the switch" +
+                       (ready && !ready->message.empty() ? " (" + ready->message + ")" : "") +
+                       "; if that is better than staying, say so: --accept-data-loss";
+    return prospect;
+  }
+  prospect.loses_writes = true;
+  prospect.consequences += " Everything that was written since the switch is lost.";
+  return prospect;
+}
+
+Prospect ForeseeRetry(const MigrationView& migration, Stretch stretch) {
+  Prospect prospect;
+  if (stretch != Stretch::kEnd)
+    prospect.refusal = Where(migration) +
+                       "it is not over; a retry is for one that has failed or "
+                       "was aborted";
+  else if (migration.phase != "Failed" && migration.phase != "Aborted")
+    prospect.refusal = Where(migration) +
+                       "only Failed and Aborted ones are tried again; create "
+                       "another TenantMigration: kubectl cutover move";
+  else if (migration.meta.deleting())
+    prospect.refusal = migration.FullName() + " is being deleted";
+  return prospect;
+}
+
+Stretch StretchOf(const MigrationView& migration) {
+  return cli::StretchOf(migration.phase, migration.Journaled());
+}
+
+bool HadItsEffect(Command command, const MigrationView& migration) {
+  switch (command) {
+    case Command::kApprove:
+      return migration.cutover.fenced_at.has_value();
+    case Command::kAbort:
+      return migration.failure_reason == "AbortRequested";
+    case Command::kRollback:
+      return migration.failure_reason == "RollbackRequested";
+    case Command::kRetry:
+      return !IsEnd(migration.phase);
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view Name(Command command) {
+  switch (command) {
+    case Command::kApprove:
+      return "approve";
+    case Command::kAbort:
+      return "abort";
+    case Command::kRollback:
+      return "rollback";
+    case Command::kRetry:
+      return "retry";
+  }
+  return "";
+}
+
+std::string_view Annotation(Command command) {
+  switch (command) {
+    case Command::kApprove:
+      return api::kApproveAnnotation;
+    case Command::kAbort:
+      return api::kAbortAnnotation;
+    case Command::kRollback:
+      return api::kRollbackAnnotation;
+    case Command::kRetry:
+      return api::kRetryAnnotation;
+  }
+  return "";
+}
+
+const std::string& Handled(const MigrationView& migration, Command command) {
+  switch (command) {
+    case Command::kApprove:
+      return migration.handled.approve;
+    case Command::kAbort:
+      return migration.handled.abort;
+    case Command::kRollback:
+      return migration.handled.rollback;
+    case Command::kRetry:
+      return migration.handled.retry;
+  }
+  CHECK(!"a command without a field");
+  return migration.handled.approve;
+}
+
+Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss) {
+  const Stretch stretch = StretchOf(migration);
+  switch (command) {
+    case Command::kApprove:
+      return ForeseeApprove(migration, stretch);
+    case Command::kAbort:
+      return ForeseeAbort(migration, stretch);
+    case Command::kRollback:
+      return ForeseeRollback(migration, stretch, accept_data_loss);
+    case Command::kRetry:
+      return ForeseeRetry(migration, stretch);
+  }
+  return {};
+}
+
+std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration,
+                                 const std::string& token) {
+  const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
+  const std::string said = migration.message.empty() ? "" : " (" + migration.message + ")";
+  if (Handled(migration, command) != token) {
+    if (command == Command::kRollback && ReadyReason(migration) == "RollbackNeedsConsent")
+      return Outcome{false, "the operator holds: " + migration.message};
+    return std::nullopt;
+  }
+  if (HadItsEffect(command, migration))
+    return Outcome{true, "the operator took it up: " + phase + said};
+  return Outcome{false, "the operator answered, but had nothing to " + std::string(Name(command)) +
+                            ": " + phase + said};
+}
+
+}  // namespace cutover::cli

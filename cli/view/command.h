@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/view/migration_view.h"
+
+namespace cutover::cli {
+
+/// What a person may tell the operator by an annotation.
+enum class Command { kApprove, kAbort, kRollback, kRetry };
+std::string_view Name(Command command);        ///< "approve"
+std::string_view Annotation(Command command);  ///< "cutover.dev/approve"
+
+/// The last token of this command that the operator has answered.
+const std::string& Handled(const MigrationView& migration, Command command);
+
+/// What giving a command now would mean.
+struct Prospect {
+  std::string refusal;  ///< Not empty: it makes no sense now; why, and what does.
+  /// What it does that cannot be taken back; empty: nothing, so that nobody need be asked.
+  std::string consequences;
+  /// Why the operator will not answer at once, though it will; empty where it does.
+  std::string later;
+  bool loses_writes = false;  ///< Users' writes would be lost.
+};
+
+/// Pure. What is decided for good is decided by the operator, which looks again.
+Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss);
+
+/// What came of a command, once the operator has answered.
+struct Outcome {
+  bool done = false;  ///< It had the effect that it is given for.
+  std::string text;
+};
+
+/// Nothing while `token` is unanswered and it may still be answered by the operator alone.
+std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration,
+                                 const std::string& token);
+
+}  // namespace cutover::cli

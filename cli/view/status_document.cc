@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/status_document.h"
+
+#include "cli/view/stages.h"
+#include "operator/api/field_writer.h"
+
+namespace cutover::cli {
+namespace {
+
+std::string_view Name(StageState state) {
+  switch (state) {
+    case StageState::kDone:
+      return "Succeeded";
+    case StageState::kRunning:
+      return "Running";
+    case StageState::kFailed:
+      return "Failed";
+    case StageState::kSkipped:
+      return "Skipped";
+    case StageState::kToCome:
+      return "ToCome";
+  }
+  return "";
+}
+
+Json Stages(const MigrationView& migration, WallTime now) {
+  Json stages = Json::Array();
+  for (const StageLine& line : PipelineOf(migration)) {
+    api::FieldWriter fields;
+    fields.Text("name", line.name)
+        .Text("state", Name(line.state))
+        .Time("startedAt", line.started_at);
+    fields.Time("completedAt", line.completed_at);
+    if (auto lasted = line.Lasted(now))
+      fields.Count("seconds", std::chrono::duration_cast<std::chrono::seconds>(*lasted).count());
+    if (line.percent >= 0) fields.Count("percent", line.percent);
+    fields.Text("message", line.message);
+    stages.Append(fields.Take());
+  }
+  return stages;
+}
+
+Json Progress(const MigrationView& migration) {
+  const api::MigrationProgress& progress = migration.progress;
+  api::FieldWriter fields;
+  fields.Count("bytesCopied", progress.bytes_copied).Count("bytesTotal", progress.bytes_total);
+  if (auto rate = CopyRate(migration)) fields.Count("bytesPerSecondOnAverage", *rate);
+  if (progress.eta_seconds > 0) fields.Count("etaSeconds", progress.eta_seconds);
+  if (migration.lag_bytes) fields.Count("replicationLagBytes", *migration.lag_bytes);
+  if (migration.lag_seconds) fields.Count("replicationLagSeconds", *migration.lag_seconds);
+  return fields.Take();
+}
+
+}  // namespace
+
+std::string_view Name(Health health) {
+  switch (health) {
+    case Health::kGood:
+      return "Good";
+    case Health::kNotMoved:
+      return "NotMoved";
+    case Health::kAsksYou:
+      return "AsksYou";
+    case Health::kTrouble:
+      return "Trouble";
+  }
+  return "";
+}
+
+Json StatusDocument(const Snapshot& seen) {
+  const MigrationView& migration = seen.migration;
+  const Assessment assessment = Assess(seen);
+  Json advice = Json::Array();
+  for (const Advice& one : assessment.advice)
+    advice.Append(
+        Json::Object({{"command", one.command}, {"effect", one.effect}, {"awaited", one.awaited}}));
+  api::FieldWriter fields;
+  fields.Text("namespace", migration.meta.namespace_name)
+      .Text("name", migration.meta.name)
+      .Text("uid", migration.meta.uid)
+      .Text("phase", migration.phase)
+      .Text("health", Name(assessment.health))
+      .Text("now", assessment.now)
+      .Text("operatorSays", assessment.words)
+      .Text("stuck", assessment.stuck)
+      .Text("users", assessment.users)
+      .Text("wayBack", assessment.way_back)
+      .Value("unanswered", Json::ArrayOf(assessment.asked))
+      .Value("youMay", std::move(advice))
+      .Text("placement", migration.placement_name)
+      .Text("source", migration.source_server_name)
+      .Text("target", migration.target_server_name)
+      .Text("strategy", migration.strategy)
+      .Value("progress", Progress(migration))
+      .Value("stages", Stages(migration, seen.now))
+      .Time("asOf", seen.now);
+  return fields.Take();
+}
+
+}  // namespace cutover::cli

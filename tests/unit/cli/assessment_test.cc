@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/assessment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/cli/scenes.h"
+
+namespace cutover::cli {
+namespace {
+
+using api::Phase;
+using std::chrono::seconds;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+using namespace cutover::cli::testing;
+
+std::vector<std::string> Commands(const Assessment& assessment) {
+  std::vector<std::string> commands;
+  for (const Advice& advice : assessment.advice) commands.push_back(advice.command);
+  return commands;
+}
+
+bool Offers(const Assessment& assessment, const std::string& verb) {
+  const auto commands = Commands(assessment);
+  return std::any_of(commands.begin(), commands.end(), [&](const std::string& command) {
+    return command.find("kubectl cutover " + verb + " ") == 0;
+  });
+}
+
+TEST(Assess, AnApprovalThatIsAwaitedIsTheFirstThingOffered) {
+  const Assessment assessment = Assess(Seen(Typical(Phase::kAwaitingCutover)));
+  EXPECT_EQ(assessment.health, Health::kAsksYou);
+  EXPECT_THAT(assessment.stuck, StartsWith("It waits for you"));
+  EXPECT_EQ(assessment.advice.front().command, "kubectl cutover approve acme-to-dedicated -n acme");
+  EXPECT_TRUE(assessment.advice.front().awaited);
+}
+
+TEST(Assess, AWindowIsNoReasonToCallAnybody) {
+  api::TenantMigration migration = Typical(Phase::kAwaitingCutover);
+  migration.spec.window_start = Night() + seconds(3600);
+  migration.spec.window_end = Night() + seconds(7200);
+  GoOn(migration, "AwaitingWindow", "waiting for the window");
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kGood);
+  EXPECT_THAT(assessment.stuck, HasSubstr("2026-11-21T04:04:05Z (in 1h00m)"));
+  EXPECT_FALSE(Offers(assessment, "approve"));
+}
+
+TEST(Assess, WhatIsTriedAgainIsTroubleAndNotAnEnd) {
+  api::TenantMigration migration = Typical(Phase::kFencing);
+  GoOn(migration, "Unreachable", "pg-shared cannot be reached", true);
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kTrouble);
+  EXPECT_EQ(assessment.words, "pg-shared cannot be reached");
+  EXPECT_TRUE(Offers(assessment, "logs"));
+}
+
+TEST(Assess, ACopyWithoutAWordForAMinuteMayBeStuck) {
+  api::TenantMigration migration = Typical(Phase::kCopying);
+  EXPECT_EQ(Assess(Seen(migration)).health, Health::kGood);
+  migration.status.progress.updated_at = Night() - seconds(61);
+  EXPECT_EQ(Assess(Seen(migration)).health, Health::kTrouble);
+}
+
+TEST(Assess, WithoutALeadingOperatorNothingGoesOn) {
+  Snapshot seen = Seen(Typical(Phase::kCopying));
+  (*seen.lease)->renewed_at = Night() - seconds(26);
+  EXPECT_EQ(Assess(seen).health, Health::kTrouble);
+  EXPECT_THAT(Assess(seen).stuck, HasSubstr("last renewed 26s ago"));
+  (*seen.lease)->renewed_at = Night() - seconds(24);
+  EXPECT_EQ(Assess(seen).health, Health::kGood);
+  // What may not be read proves nothing.
+  seen.lease = RetryError("Forbidden", "not for you");
+  EXPECT_EQ(Assess(seen).health, Health::kGood);
+}
+
+TEST(Assess, AnObjectThatNobodyTakesUpIsReportedAfterHalfAMinute) {
+  api::TenantMigration migration = Typical(Phase::kPending);
+  Json object = ObjectOf(migration);
+  object.Remove("status");
+  Snapshot seen = Seen(migration);
+  seen.migration = ViewOf(object);
+  EXPECT_EQ(Assess(seen).health, Health::kTrouble);
+  seen.now = *migration.meta.creation_timestamp + seconds(5);
+  (*seen.lease)->renewed_at = seen.now;
+  EXPECT_EQ(Assess(seen).health, Health::kGood);
+}
+
+TEST(Assess, AbortIsOfferedExactlyBeforeTheJournal) {
+  for (Phase phase : AllPhases()) {
+    const bool before = phase <= Phase::kSwitching;
+    EXPECT_EQ(Offers(Assess(Seen(Typical(phase))), "abort"), before) << Name(phase);
+  }
+}
+
+TEST(Assess, ARollbackThatLosesNothingIsOfferedPlainlyAndOneThatDoesSaysSo) {
+  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kSmoke)))),
+              Contains("kubectl cutover rollback acme-to-dedicated -n acme"));
+  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kHypercare)))),
+              Contains("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+  api::TenantMigration online = Typical(Phase::kHypercare);
+  online.status.conditions.Set(
+      {"RollbackReady", api::ConditionStatus::kTrue, "Following", "the source follows", 1, {}},
+      Night());
+  online.status.rollback.available_until = Night() + seconds(600);
+  const Assessment assessment = Assess(Seen(online));
+  EXPECT_THAT(Commands(assessment), Contains("kubectl cutover rollback acme-to-dedicated -n acme"));
+  EXPECT_THAT(assessment.way_back, HasSubstr("until 2026-11-21T03:14:05Z (in 10m00s)"));
+}
+
+TEST(Assess, GoingBackOffersNothingToDo) {
+  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
+  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
+}
+
+TEST(Assess, ACommandIsOpenUntilItsTokenIsAnswered) {
+  api::TenantMigration migration = Typical(Phase::kCopying);
+  migration.meta.annotations[api::kAbortAnnotation] = "t1";
+  EXPECT_THAT(Assess(Seen(migration)).asked, ElementsAre("abort"));
+  migration.status.handled.abort = "t1";
+  EXPECT_THAT(Assess(Seen(migration)).asked, IsEmpty());
+}
+
+TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kPreparing))).users, HasSubstr("have not been stopped"));
+  api::TenantMigration copying = Typical(Phase::kCopying);
+  copying.spec.max_write_pause_seconds = 120;
+  EXPECT_EQ(Assess(Seen(copying)).users, "shut out for 52s; after 2m00s everything is undone");
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 48.3s"));
+}
+
+TEST(Assess, SuspendedWaitsForResume) {
+  api::TenantMigration migration = Typical(Phase::kPreparing);
+  migration.spec.suspend = true;
+  GoOn(migration, "Suspended", "suspended: set spec.suspend to false to go on");
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kAsksYou);
+  EXPECT_EQ(assessment.advice.front().command, "kubectl cutover resume acme-to-dedicated -n acme");
+}
+
+}  // namespace
+}  // namespace cutover::cli

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/status_page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/cli/golden.h"
+#include "tests/unit/cli/scenes.h"
+
+namespace cutover::cli {
+namespace {
+
+using api::Phase;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using namespace cutover::cli::testing;
+
+class StatusOfPhase : public ::testing::TestWithParam<Phase> {};
+
+std::string GoldenName(Phase phase) { return "status-" + std::string(Name(phase)) + ".txt"; }
+
+TEST_P(StatusOfPhase, ReadsAsItsGoldenFile) {
+  const std::string page = RenderStatus(Seen(Typical(GetParam())), Style{});
+  EXPECT_EQ(CompareWithGolden(GoldenName(GetParam()), page), "");
+}
+
+TEST_P(StatusOfPhase, SaysTheSameWithColoursAndInAscii) {
+  const Snapshot seen = Seen(Typical(GetParam()));
+  std::string coloured = RenderStatus(seen, Style{true, true, 100});
+  const std::string plain = RenderStatus(seen, Style{});
+  for (size_t at; (at = coloured.find("\033[")) != std::string::npos;)
+    coloured.erase(at, coloured.find('m', at) - at + 1);
+  EXPECT_EQ(coloured, plain);
+  for (const char c : RenderStatus(seen, Style{false, false, 100}))
+    ASSERT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7F));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryPhase, StatusOfPhase, ::testing::ValuesIn(AllPhases()),
+                         [](const auto& phase) { return std::string(Name(phase.param)); });
+
+TEST(StatusPage, ANarrowTerminalBreaksSentencesAndLosesNoWord) {
+  const Snapshot seen = Seen(Typical(Phase::kRolledBack));
+  const std::string narrow = RenderStatus(seen, Style{false, true, 60});
+  EXPECT_THAT(narrow,
+              HasSubstr("stays, fenced, until this\n            TenantMigration is deleted"));
+}
+
+TEST(StatusPage, WhatMayNotBeReadIsSaidAndNotTakenForAbsent) {
+  Snapshot seen = Seen(Typical(Phase::kCopying));
+  seen.source = RetryError("Forbidden", "servers are not for you");
+  seen.target = std::optional<api::DatabaseServer>();
+  const std::string page = RenderStatus(seen, Style{});
+  EXPECT_THAT(page, HasSubstr("pg-shared: cannot be read (Forbidden)"));
+  EXPECT_THAT(page, HasSubstr("pg-dedicated: does not exist"));
+}
+
+TEST(StatusPage, TerminalsObeyNothingThatAStatusQuotes) {
+  api::TenantMigration migration = Typical(Phase::kCopying);
+  migration.status.message =
+      "evil \033[2J\033]0;title\007 \xC2\x9B"
+      "2J text\nnext";
+  const std::string page = RenderStatus(Seen(migration), Style{});
+  EXPECT_THAT(page, Not(HasSubstr("\033")));
+  EXPECT_THAT(page, Not(HasSubstr("\xC2\x9B")));
+  EXPECT_THAT(page, HasSubstr("text next"));
+}
+
+TEST(StatusPage, APhaseOfANewerOperatorIsShownWithAllTheRest) {
+  Json object = ObjectOf(Typical(Phase::kCopying));
+  object.MutableAt("status").Set("phase", "Teleporting");
+  Snapshot seen = Seen(Typical(Phase::kCopying));
+  seen.migration = ViewOf(object);
+  const std::string page = RenderStatus(seen, Style{});
+  EXPECT_THAT(page, HasSubstr("Phase Teleporting, which this plugin does not know"));
+  EXPECT_THAT(page, HasSubstr("512/596 MB"));
+}
+
+TEST(StatusPage, ShowsHowFarTheTargetIsBehind) {
+  Json object = ObjectOf(Typical(Phase::kPreflight));
+  object.MutableAt("spec").Set("strategy", "Online");
+  Json& status = object.MutableAt("status");
+  status.Set("phase", "CatchingUp");
+  Json stages = Json::Array();
+  for (const char* name : {"Preflight", "BackingUp", "Preparing", "Copying"})
+    stages.Append(Json::Object({{"name", name},
+                                {"state", "Succeeded"},
+                                {"startedAt", "2026-11-21T03:00:00Z"},
+                                {"completedAt", "2026-11-21T03:00:42Z"}}));
+  stages.Append(Json::Object(
+      {{"name", "CatchingUp"}, {"state", "Running"}, {"startedAt", "2026-11-21T03:03:00Z"}}));
+  status.Set("stages", std::move(stages));
+  status.Set("progress",
+             Json::Object({{"replicationLagBytes", 12'400'000}, {"replicationLagSeconds", 3}}));
+  Snapshot seen = Seen(Typical(Phase::kCopying));
+  seen.migration = ViewOf(object);
+  EXPECT_EQ(CompareWithGolden("status-CatchingUp.txt", RenderStatus(seen, Style{})), "");
+}
+
+TEST(StatusList, PutsWhatNeedsSomebodyFirst) {
+  std::vector<MigrationView> migrations;
+  for (Phase phase : {Phase::kCompleted, Phase::kFailed, Phase::kCopying, Phase::kAwaitingCutover,
+                      Phase::kPreflight}) {
+    api::TenantMigration migration = Typical(phase);
+    migration.meta.name = "move-" + std::to_string(migrations.size() + 1);
+    if (phase == Phase::kPreflight)
+      GoOn(migration, "Preflight", "pg-dedicated cannot be reached", true);
+    migrations.push_back(ViewOf(ObjectOf(migration)));
+  }
+  EXPECT_EQ(CompareWithGolden("status-list.txt", RenderList(migrations, Night(), false, false)),
+            "");
+  EXPECT_EQ(CompareWithGolden("status-list-wide.txt", RenderList(migrations, Night(), true, true)),
+            "");
+}
+
+TEST(StatusLine, ChangesWithWhatThePipelineShallLog) {
+  EXPECT_EQ(RenderLine(Seen(Typical(Phase::kCopying))),
+            "Copying 85%: copying 512/596 MB, 377 of 412 tables");
+  EXPECT_THAT(RenderLine(Seen(Typical(Phase::kFailed))), HasSubstr("[not moved]"));
+}
+
+}  // namespace
+}  // namespace cutover::cli
