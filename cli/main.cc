@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/console.h"
+#include "cli/verbs/completion.h"
 #include "cli/verbs/verb.h"
 #include "operator/base/log.h"
 #include "operator/kube/http_transport.h"
@@ -45,9 +47,16 @@ int Main(int argc, char** argv) {
   app.footer(kHelp);
   AddClusterFlags(app, flags);
   std::vector<std::unique_ptr<Verb>> verbs;
-  for (auto make : {MakeStatusVerb, MakeApproveVerb, MakeAbortVerb, MakeRollbackVerb, MakeRetryVerb,
-                    MakeSuspendVerb, MakeResumeVerb})
+  for (auto make :
+       {MakeStatusVerb, MakePlanVerb, MakeMoveVerb, MakeApproveVerb, MakeAbortVerb,
+        MakeRollbackVerb, MakeRetryVerb, MakeSuspendVerb, MakeResumeVerb, MakeHistoryVerb,
+        MakeLogsVerb, MakeReportVerb, MakeSupportBundleVerb, MakeVersionVerb, MakeCompletionVerb})
     verbs.push_back(make(app));
+  if (argc > 1 && argv[1] == std::string_view(kCompleteWord)) {
+    kube::InitializeHttp(1);
+    for (const std::string& word : Complete(app, {argv + 2, argv + argc})) Print(word + "\n");
+    return kExitGood;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

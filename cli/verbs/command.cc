@@ -117,7 +117,8 @@ class CommandVerb : public Verb {
       if (!prospect.refusal.empty()) return TerminalError("Refused", prospect.refusal);
       if (migration.phase != confirmed_phase) TRY(Ask(prospect));
       confirmed_phase = migration.phase;
-      if (token_.empty()) token_ = NewToken(cluster);
+      if (token_.empty())
+        token_ = prospect.standing_token.empty() ? NewToken(cluster) : prospect.standing_token;
       Result<Json> written =
           cluster.Patch(kube::kTenantMigration, flags_.name, PatchFor(migration, prospect));
       if (written) return prospect.later;

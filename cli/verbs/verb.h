@@ -39,6 +39,14 @@ std::unique_ptr<Verb> MakeRollbackVerb(CLI::App& app);
 std::unique_ptr<Verb> MakeRetryVerb(CLI::App& app);
 std::unique_ptr<Verb> MakeSuspendVerb(CLI::App& app);
 std::unique_ptr<Verb> MakeResumeVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeMoveVerb(CLI::App& app);
+std::unique_ptr<Verb> MakePlanVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeHistoryVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeVersionVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeReportVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeLogsVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeSupportBundleVerb(CLI::App& app);
+std::unique_ptr<Verb> MakeCompletionVerb(CLI::App& app);
 
 /// Says how long: "90s", "10m", "2h", "1h30m". Terminal "InvalidArguments".
 Result<std::chrono::seconds> ParseSpan(const std::string& text);

@@ -27,7 +27,7 @@ struct Awaited {
   std::string_view reason;
   std::string_view what;
 };
-constexpr std::array<Awaited, 7> kAwaited{{
+constexpr std::array<Awaited, 8> kAwaited{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -35,6 +35,9 @@ constexpr std::array<Awaited, 7> kAwaited{{
      "or "
      "take the rollback back"},
     {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
+    {"NoWayBack",
+     "the stream back to the source is gone; accept to lose what was written on the target, or "
+     "mend the stream"},
     {"SourceGone", "somebody dropped the source database; save the copy first"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
@@ -117,7 +120,7 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
     std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
     if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)
       text += "; after " + FormatSpan(seconds(migration.max_write_pause_seconds)) +
-              " everything is undone";
+              " the source is opened again";
     return text;
   }
   if (migration.cutover.fenced_at && migration.phase != "RolledBack")
@@ -210,6 +213,9 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
     return {Health::kGood, "No: it waits for its window, which starts at " +
                                FormatTime(*migration.window_start) + " (" +
                                FormatDistance(*migration.window_start, now) + ")."};
+  if (const auto& retry = migration.cutover.retry_at; retry && *retry > now)
+    return {Health::kGood, "No: the last attempt was undone, and the next does not begin before " +
+                               FormatTime(*retry) + " (" + FormatDistance(*retry, now) + ")."};
   std::string text = "No";
   if (migration.phase == "Copying" && migration.progress.updated_at)
     text +=
@@ -246,6 +252,9 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   const bool asked_for = reason == "RollbackNeedsConsent" || reason == "HypercareCheckFailed";
   if (free_of_loss && migration.phase != "Completing" && migration.phase != "Admitting")
     advice.push_back({Command(migration, "rollback"), back + " without losing a write", asked_for});
+  else if (migration.phase == "Hypercare" && migration.strategy == "Online")
+    advice.push_back({Command(migration, "rollback"),
+                      back + "; the way back is not open now, so it may wait for that", asked_for});
   else if (migration.phase == "Hypercare")
     advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                       back + " and loses what users wrote since the switch", asked_for});
@@ -280,6 +289,9 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health) {
       AdviseAtEnd(migration, advice);
       break;
     case Stretch::kGoingBack:
+      if (ReadyReason(migration) == "NoWayBack")
+        advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
+                          "goes back without what was written on the target", true});
       break;
   }
   std::stable_sort(advice.begin(), advice.end(),

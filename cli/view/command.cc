@@ -73,6 +73,14 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
     prospect.refusal = Where(migration) + "it is over; going back is another move";
   else if (migration.phase == "Completing")
     prospect.refusal = Where(migration) + "the way back is closed; going back is another move";
+  if (stretch == Stretch::kGoingBack && ReadyReason(migration) == "NoWayBack" && accept_data_loss) {
+    prospect.refusal.clear();
+    prospect.loses_writes = true;
+    prospect.standing_token = migration.meta.Annotation(api::kRollbackAnnotation);
+    prospect.consequences = "The tenant goes back to " + migration.source_server_name +
+                            ". Everything that was written on the target is lost.";
+    return prospect;
+  }
   if (!prospect.refusal.empty()) return prospect;
   const bool lossless = migration.conditions.IsTrue("RollbackReady");
   prospect.consequences = "The users of " + migration.placement_name +
@@ -81,6 +89,14 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (migration.phase == "Admitting")
     prospect.later = "users are half in; it is looked at again once all are";
   if (lossless) return prospect;
+  if (migration.strategy == "Online") {
+    // The operator goes back with everything or not at all.
+    const api::Condition* open = migration.conditions.Find("RollbackReady");
+    prospect.consequences += " The way back is not open at the moment" +
+                             (open && !open->message.empty() ? " (" + open->message + ")" : "") +
+                             ", so the users may be kept out until it is.";
+    return prospect;
+  }
   if (!accept_data_loss) {
     const api::Condition* ready = migration.conditions.Find("RollbackReady");
     prospect.refusal = Where(migration) +
@@ -120,7 +136,7 @@ bool HadItsEffect(Command command, const MigrationView& migration) {
     case Command::kAbort:
       return migration.failure_reason == "AbortRequested";
     case Command::kRollback:
-      return migration.failure_reason == "RollbackRequested";
+      return migration.phase == "RollingBack" || migration.phase == "RolledBack";
     case Command::kRetry:
       return !IsEnd(migration.phase);
   }

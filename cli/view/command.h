@@ -24,6 +24,8 @@ struct Prospect {
   std::string consequences;
   /// Why the operator will not answer at once, though it will; empty where it does.
   std::string later;
+  /// The token to give it with, where one stands already that is only to be confirmed.
+  std::string standing_token;
   bool loses_writes = false;  ///< Users' writes would be lost.
 };
 

@@ -65,6 +65,7 @@ void ReadOutcome(FieldReader& status, MigrationView& view) {
   view.cutover.journaled_at = cutover.Time("journaledAt");
   view.cutover.opened_at = cutover.Time("openedAt");
   view.cutover.write_pause_milliseconds = cutover.Int("writePauseMilliseconds");
+  view.cutover.retry_at = cutover.Time("retryAt");
   view.cutover.attempts = cutover.Int("attempts");
   FieldReader rollback = status.Object("rollback");
   view.rollback.available_until = rollback.Time("availableUntil");

@@ -43,7 +43,8 @@ StageLine LineOf(const MigrationView& migration, const api::Stage& stage) {
   if (stage.total > 0 && (running || line.state == StageState::kFailed))
     line.percent = Percent(stage.done, stage.total);
   if (stage.name == "Copying") line.measures = MeasuresOfCopy(migration, running);
-  if (running && (stage.name == "CatchingUp" || stage.name == "AwaitingCutover"))
+  if (running &&
+      (stage.name == "CatchingUp" || stage.name == "AwaitingCutover" || stage.name == "Hypercare"))
     Join(line.measures, DescribeLag(migration));
   return line;
 }
@@ -100,7 +101,7 @@ std::string DescribeLag(const MigrationView& migration) {
   std::string text;
   if (migration.lag_bytes) text = FormatBytes(*migration.lag_bytes);
   if (migration.lag_seconds) Join(text, FormatSpan(std::chrono::seconds(*migration.lag_seconds)));
-  return text.empty() ? "" : text + " behind the source";
+  return text.empty() ? "" : text + " behind";
 }
 
 }  // namespace cutover::cli

@@ -38,7 +38,7 @@ std::vector<StageLine> PipelineOf(const MigrationView& migration);
 /// Bytes a second on average since the copy began, as far as the status tells.
 std::optional<int64_t> CopyRate(const MigrationView& migration);
 
-/// "12 MB, 3s behind", or empty where no lag is reported.
+/// How far the side that follows is: "12 MB, 3s behind", or empty where no lag is reported.
 std::string DescribeLag(const MigrationView& migration);
 
 }  // namespace cutover::cli

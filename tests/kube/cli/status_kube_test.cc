@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "operator/base/random.h"
 #include "tests/kube/api_server.h"
@@ -111,6 +112,35 @@ TEST_F(StatusCommand, WrongArgumentsAreTheirOwnExitCode) {
   EXPECT_EQ(Run({"status", "x", "--timeout", "soon"}).exit_code, 64);
   EXPECT_EQ(RunPlugin({"dance"}).exit_code, 64);
   EXPECT_EQ(RunPlugin({"status", "--help"}).exit_code, 0);
+}
+
+// The subcommands as --help lists them: "  status   What happens, …".
+std::vector<std::string> Verbs() {
+  std::vector<std::string> verbs;
+  std::stringstream help(RunPlugin({"--help"}).out);
+  bool listing = false;
+  for (std::string line; std::getline(help, line);) {
+    if (line.starts_with("Subcommands:"))
+      listing = true;
+    else if (listing && line.starts_with("  ") && line[2] != ' ')
+      verbs.push_back(line.substr(2, line.find(' ', 2) - 2));
+    else if (line.empty())
+      listing = false;
+  }
+  return verbs;
+}
+
+TEST(Help, EveryVerbHasExamplesAndAChapterOfTheDocument) {
+  const std::string document = ReadText("docs/kubectl-cutover.md");
+  const std::vector<std::string> verbs = Verbs();
+  EXPECT_GE(verbs.size(), 13u);
+  for (const std::string& verb : verbs) {
+    const Ran help = RunPlugin({verb, "--help"});
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.out, HasSubstr("EXAMPLES")) << verb;
+    EXPECT_THAT(help.out, HasSubstr("kubectl cutover " + verb)) << verb;
+    EXPECT_THAT(document, HasSubstr("\n## " + verb + "\n")) << verb;
+  }
 }
 
 }  // namespace

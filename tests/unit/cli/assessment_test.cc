@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "cli/view/command.h"
+#include "cli/view/phases.h"
 #include "tests/unit/cli/scenes.h"
 
 namespace cutover::cli {
@@ -94,7 +96,7 @@ TEST(Assess, AnObjectThatNobodyTakesUpIsReportedAfterHalfAMinute) {
 
 TEST(Assess, AbortIsOfferedExactlyBeforeTheJournal) {
   for (Phase phase : AllPhases()) {
-    const bool before = phase <= Phase::kSwitching;
+    const bool before = StretchOf(std::string(Name(phase)), false) == Stretch::kBeforeJournal;
     EXPECT_EQ(Offers(Assess(Seen(Typical(phase))), "abort"), before) << Name(phase);
   }
 }
@@ -119,6 +121,27 @@ TEST(Assess, GoingBackOffersNothingToDo) {
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
 }
 
+TEST(Assess, ALostStreamBackAsksForConsentAndNothingElse) {
+  api::TenantMigration migration = Typical(Phase::kRollingBack);
+  GoOn(migration, "NoWayBack", "the stream back to the source is gone");
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kAsksYou);
+  EXPECT_THAT(Commands(assessment),
+              ElementsAre("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+}
+
+TEST(Foresee, ConsentToALossIsGivenWithTheTokenThatStands) {
+  api::TenantMigration migration = Typical(Phase::kRollingBack);
+  GoOn(migration, "NoWayBack", "the stream back to the source is gone");
+  migration.meta.annotations[api::kRollbackAnnotation] = "t1";
+  const MigrationView view = Seen(migration).migration;
+  const Prospect prospect = Foresee(Command::kRollback, view, true);
+  EXPECT_EQ(prospect.refusal, "");
+  EXPECT_EQ(prospect.standing_token, "t1");
+  EXPECT_TRUE(prospect.loses_writes);
+  EXPECT_NE(Foresee(Command::kRollback, view, false).refusal, "");
+}
+
 TEST(Assess, ACommandIsOpenUntilItsTokenIsAnswered) {
   api::TenantMigration migration = Typical(Phase::kCopying);
   migration.meta.annotations[api::kAbortAnnotation] = "t1";
@@ -131,7 +154,8 @@ TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
   EXPECT_THAT(Assess(Seen(Typical(Phase::kPreparing))).users, HasSubstr("have not been stopped"));
   api::TenantMigration copying = Typical(Phase::kCopying);
   copying.spec.max_write_pause_seconds = 120;
-  EXPECT_EQ(Assess(Seen(copying)).users, "shut out for 52s; after 2m00s everything is undone");
+  EXPECT_EQ(Assess(Seen(copying)).users,
+            "shut out for 52s; after 2m00s the source is opened again");
   EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 48.3s"));
 }
 

@@ -14,8 +14,13 @@ using std::chrono::seconds;
 
 constexpr int64_t kBytes = 596'000'000;
 
-size_t PlaceOf(std::string_view phase) {
-  const auto pipeline = Pipeline("Offline");
+// CatchingUp is of the strategy Online alone.
+std::string_view StrategyOf(Phase phase) {
+  return Name(phase) == "CatchingUp" ? "Online" : "Offline";
+}
+
+size_t PlaceOf(std::string_view phase, std::string_view strategy = "Offline") {
+  const auto pipeline = Pipeline(strategy);
   return static_cast<size_t>(std::find(pipeline.begin(), pipeline.end(), phase) - pipeline.begin());
 }
 
@@ -57,9 +62,9 @@ size_t LastForward(Phase phase) {
 }
 
 std::vector<std::string_view> Path(Phase phase) {
-  const auto pipeline = Pipeline("Offline");
+  const auto pipeline = Pipeline(StrategyOf(phase));
   std::vector<std::string_view> path{"Pending"};
-  const size_t place = PlaceOf(Name(phase));
+  const size_t place = PlaceOf(Name(phase), StrategyOf(phase));
   if (phase == Phase::kPending) return path;
   const size_t last = place < pipeline.size() ? place : LastForward(phase);
   for (size_t i = 0; i <= last; ++i) path.push_back(pipeline[i]);
@@ -72,7 +77,12 @@ std::vector<std::string_view> Path(Phase phase) {
 void Measure(api::TenantMigration& migration) {
   auto& status = migration.status;
   if (!Reached(migration, "Copying")) return;
-  const bool copying = status.phase == Phase::kCopying || !Reached(migration, "Finalizing");
+  const bool catching_up = Reached(migration, "CatchingUp");
+  if (catching_up) {
+    status.progress.replication_lag_bytes = 12'400'000;
+    status.progress.replication_lag_seconds = 3;
+  }
+  const bool copying = !catching_up && !Reached(migration, "Finalizing");
   status.progress.bytes_total = kBytes;
   status.progress.bytes_copied = copying ? 512'000'000 : kBytes;
   status.progress.tables_total = 412;
@@ -168,6 +178,7 @@ api::TenantMigration MigrationIn(Phase phase) {
   migration.meta.generation = 1;
   migration.spec.placement_name = "acme";
   migration.spec.target_server_name = "pg-dedicated";
+  if (StrategyOf(phase) == "Online") migration.spec.strategy = api::Strategy::kOnline;
   migration.status.phase = phase;
   migration.status.observed_generation = 1;
   if (phase != Phase::kPending) {
@@ -209,7 +220,7 @@ Json ObjectOf(const api::TenantMigration& migration) {
     metadata.Set("deletionTimestamp", FormatTime(*meta.deletion_timestamp));
   const auto& spec = migration.spec;
   Json cutover = Json::Object({{"approval", Name(spec.approval)},
-                               {"switch", "Restart"},
+                               {"switch", Name(spec.switch_mode)},
                                {"maxWritePauseSeconds", spec.max_write_pause_seconds}});
   if (spec.window_start)
     cutover.Set("window", Json::Object({{"start", FormatTime(*spec.window_start)},
@@ -221,7 +232,7 @@ Json ObjectOf(const api::TenantMigration& migration) {
        {"spec",
         Json::Object({{"placementRef", Json::Object({{"name", spec.placement_name}})},
                       {"target", Json::Object({{"serverName", spec.target_server_name}})},
-                      {"strategy", "Offline"},
+                      {"strategy", Name(spec.strategy)},
                       {"backup", Json::Object({{"mode", Name(spec.backup_mode)}})},
                       {"verification", Json::Object({{"level", Name(spec.verification_level)}})},
                       {"cutover", cutover},

@@ -76,24 +76,8 @@ TEST(StatusPage, APhaseOfANewerOperatorIsShownWithAllTheRest) {
 }
 
 TEST(StatusPage, ShowsHowFarTheTargetIsBehind) {
-  Json object = ObjectOf(Typical(Phase::kPreflight));
-  object.MutableAt("spec").Set("strategy", "Online");
-  Json& status = object.MutableAt("status");
-  status.Set("phase", "CatchingUp");
-  Json stages = Json::Array();
-  for (const char* name : {"Preflight", "BackingUp", "Preparing", "Copying"})
-    stages.Append(Json::Object({{"name", name},
-                                {"state", "Succeeded"},
-                                {"startedAt", "2026-11-21T03:00:00Z"},
-                                {"completedAt", "2026-11-21T03:00:42Z"}}));
-  stages.Append(Json::Object(
-      {{"name", "CatchingUp"}, {"state", "Running"}, {"startedAt", "2026-11-21T03:03:00Z"}}));
-  status.Set("stages", std::move(stages));
-  status.Set("progress",
-             Json::Object({{"replicationLagBytes", 12'400'000}, {"replicationLagSeconds", 3}}));
-  Snapshot seen = Seen(Typical(Phase::kCopying));
-  seen.migration = ViewOf(object);
-  EXPECT_EQ(CompareWithGolden("status-CatchingUp.txt", RenderStatus(seen, Style{})), "");
+  const std::string page = RenderStatus(Seen(Typical(Phase::kCatchingUp)), Style{});
+  EXPECT_THAT(page, HasSubstr("12.4 MB, 3s behind"));
 }
 
 TEST(StatusList, PutsWhatNeedsSomebodyFirst) {

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/console.h"
+#include "cli/verbs/verb.h"
+#include "cli/view/move_plan.h"
+#include "operator/kube/error.h"
+#include "reconcilers/wiring/edit.h"
+#include "reconcilers/wiring/items.h"
+#include "reconcilers/wiring/wiring.h"
+
+namespace cutover::cli {
+namespace {
+
+constexpr char kMoveExamples[] =
+    "  Move a tenant; ask before its users are stopped:\n"
+    "    kubectl cutover move acme --to pg-dedicated -n acme --backup-claim backups "
+    "--approval Manual\n"
+    "  What would happen, without anything happening:\n"
+    "    kubectl cutover move acme --to pg-dedicated -n acme --backup-claim backups --dry-run\n"
+    "  The manifest, for Git:\n"
+    "    kubectl cutover move acme --to pg-dedicated -n acme --skip-backup --dry-run -o yaml";
+
+constexpr char kPlanExamples[] =
+    "    kubectl cutover plan acme --to pg-dedicated -n acme\n"
+    "  The same as: kubectl cutover move acme --to pg-dedicated --dry-run";
+
+/// `move` and `plan`: the same order, which one of them carries out.
+class MoveVerb : public Verb {
+ public:
+  MoveVerb(CLI::App& app, bool plan_only)
+      : Verb(app, plan_only ? "plan" : "move",
+             plan_only ? "What a move would do; touches nothing" : "Create a TenantMigration",
+             plan_only ? kPlanExamples : kMoveExamples),
+        dry_run_(plan_only) {
+    command()->add_option("PLACEMENT", order_.placement_name, "DatabasePlacement")->required();
+    command()
+        ->add_option("--to", order_.target_server_name, "DatabaseServer to move to")
+        ->required();
+    command()->add_flag("--online", online_, "Users work while the database is copied");
+    command()->add_option("--backup-claim", order_.backup_claim_name,
+                          "PersistentVolumeClaim that shall hold the backup");
+    command()->add_flag("--skip-backup", skip_backup_, "Take none; there is a good one elsewhere");
+    command()
+        ->add_option("--approval", order_.approval, "Manual waits before users are stopped")
+        ->check(CLI::IsMember({"Automatic", "Manual"}))
+        ->capture_default_str();
+    command()->add_option("--name", order_.name, "Of the TenantMigration (default: made of both)");
+    if (!plan_only) {
+      command()->add_flag("--dry-run", dry_run_, "Create nothing; show what would happen");
+      command()->add_flag("-y,--yes", yes_, "Do not ask");
+    }
+    command()
+        ->add_option("-o,--output", format_,
+                     "json or yaml: the manifest, which is created as well "
+                     "without --dry-run")
+        ->check(CLI::IsMember({"json", "yaml"}));
+  }
+
+  Result<ExitCode> Run(const ClusterFlags& flags) override {
+    TRY_ASSIGN(const Cluster cluster, Cluster::Connect(flags));
+    TRY_ASSIGN(const MoveFacts facts, Gather(cluster));
+    if (dry_run_) {
+      Print(format_.empty() ? RenderPlan(facts, StyleOfOutput())
+                            : Encode(ManifestOf(order_), format_));
+      return ExitOf(facts);
+    }
+    if (!skip_backup_ && order_.backup_claim_name.empty())
+      return TerminalError("InvalidArguments",
+                           "say what protects the data: --backup-claim NAME for a backup that is "
+                           "taken first, or --skip-backup where there is a good one");
+    if (!facts.refusal.empty()) return TerminalError("Refused", facts.refusal);
+    if (order_.approval == "Automatic" && !yes_)
+      TRY(Confirm("The users of " + order_.placement_name +
+                      " will be stopped as soon as all is prepared (--approval Manual would wait).",
+                  "Go on? [y/N]", "y"));
+    return Create(cluster);
+  }
+
+ private:
+  static ExitCode ExitOf(const MoveFacts& facts) {
+    for (const PlannedCheck& check : CheckObjects(facts))
+      if (check.answer == Answer::kNo) return kExitAsksYou;
+    return kExitGood;
+  }
+
+  Result<ExitCode> Create(const Cluster& cluster) {
+    kube::WriteOptions options;
+    options.field_manager = "kubectl-cutover";
+    auto created = cluster.client().Create({}, Cluster::Soon(), kube::kTenantMigration,
+                                           ManifestOf(order_), options);
+    if (!created)
+      return tl::make_unexpected(
+          cluster.Explain(std::move(created).error(), "create", kube::kTenantMigration, order_.ns));
+    if (!format_.empty())
+      Print(Encode(*created, format_));
+    else
+      Print("tenantmigration " + order_.ns + "/" + order_.name +
+            " created; follow it with:\n  kubectl cutover status " + order_.name + " -n " +
+            order_.ns + " -w\n");
+    return kExitGood;
+  }
+
+  Result<MoveFacts> Gather(const Cluster& cluster) {
+    order_.ns = cluster.ns();
+    if (online_) order_.strategy = "Online";
+    TRY_ASSIGN(const Json placement, cluster.Get(kube::kDatabasePlacement, order_.placement_name));
+    MoveFacts facts;
+    TRY_ASSIGN(facts.placement, api::DecodeDatabasePlacement(placement));
+    TRY_ASSIGN(const auto migrations, cluster.List(kube::kTenantMigration, order_.ns));
+    std::vector<std::string> taken;
+    for (const Json& migration : migrations)
+      taken.push_back(migration.At({"metadata", "name"}).AsString());
+    if (order_.name.empty())
+      order_.name = NameForMove(order_.placement_name, order_.target_server_name, taken);
+    facts.order = order_;
+    facts.source = FindServer(cluster, facts.placement.status.server_name);
+    facts.target = FindServer(cluster, order_.target_server_name);
+    facts.backup_claim = cluster.client().Get({}, Cluster::Soon(), kube::kPersistentVolumeClaim,
+                                              {order_.ns, order_.backup_claim_name});
+    facts.changes = FindChanges(cluster, facts);
+    facts.refusal = AskTheApiServer(cluster);
+    return facts;
+  }
+
+  static Lookup<api::DatabaseServer> FindServer(const Cluster& cluster, const std::string& name) {
+    if (name.empty()) return std::optional<api::DatabaseServer>();
+    TRY_ASSIGN(auto found,
+               cluster.client().Get({}, Cluster::Soon(), kube::kDatabaseServer, {"", name}));
+    if (!found) return std::optional<api::DatabaseServer>();
+    TRY_ASSIGN(auto server, api::DecodeDatabaseServer(*found));
+    return std::optional(std::move(server));
+  }
+
+  // What the operator would write, by the same code, into copies of the objects as they are.
+  static Result<std::vector<WiringChange>> FindChanges(const Cluster& cluster,
+                                                       const MoveFacts& facts) {
+    const api::DatabaseServer* target = facts.target && *facts.target ? &**facts.target : nullptr;
+    if (!target) return RetryError("Unknown", "the target server cannot be read");
+    wiring::Wanted wanted;
+    wanted.server = {target->spec.endpoint.host, target->spec.endpoint.port};
+    wanted.user = facts.placement.spec.owner;
+    wanted.database = facts.placement.spec.database_name;
+    std::vector<WiringChange> changes;
+    for (const wiring::ObjectName& name : wiring::WiredObjects(facts.placement.spec.connection)) {
+      const auto resource = wiring::ResourceOfKind(name.kind);
+      if (!resource) continue;
+      TRY_ASSIGN(auto object, cluster.Find(*resource, {cluster.ns(), name.name}));
+      const std::string title = name.kind + " " + name.name;
+      if (!object) return RetryError("WiringNotFound", title + " does not exist");
+      Json changed = *object;
+      TRY(wiring::EditItems(facts.placement, name, wanted, changed));
+      for (WiringChange& change : ChangesBetween(title, *object, changed))
+        changes.push_back(std::move(change));
+    }
+    return changes;
+  }
+
+  // A dry run is validated and admitted like the real thing, and nothing is stored.
+  std::string AskTheApiServer(const Cluster& cluster) const {
+    kube::WriteOptions options;
+    options.dry_run = true;
+    auto checked = cluster.client().Create({}, Cluster::Soon(), kube::kTenantMigration,
+                                           ManifestOf(order_), options);
+    if (checked) return "";
+    return cluster.Explain(std::move(checked).error(), "create", kube::kTenantMigration, order_.ns)
+        .message;
+  }
+
+  MoveOrder order_;
+  std::string format_;
+  bool online_ = false;
+  bool skip_backup_ = false;
+  bool dry_run_;
+  bool yes_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> MakeMoveVerb(CLI::App& app) { return std::make_unique<MoveVerb>(app, false); }
+std::unique_ptr<Verb> MakePlanVerb(CLI::App& app) { return std::make_unique<MoveVerb>(app, true); }
+
+}  // namespace cutover::cli

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/redact.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace cutover::cli {
+namespace {
+
+constexpr char kRemoved[] = "(removed)";
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lower;
+}
+
+// A reference to a Secret (passwordSecretRef: {name, key}) holds none.
+bool NamesASecret(const std::string& key, const Json& value) {
+  if (!value.IsString()) return false;
+  const std::string lower = Lower(key);
+  for (const char* word : {"password", "passwd", "token", "secretkey", "privatekey"})
+    if (lower.find(word) != std::string::npos) return true;
+  return false;
+}
+
+// user:secret@ of every "scheme://" in the text.
+std::string WithoutUriPasswords(std::string text) {
+  for (size_t at = 0; (at = text.find("://", at)) != std::string::npos;) {
+    at += 3;
+    const size_t end = std::min(text.find_first_of(" /\"'", at), text.size());
+    const size_t host = text.rfind('@', end);
+    const size_t colon = text.find(':', at);
+    if (host == std::string::npos || host < at || colon == std::string::npos || colon > host)
+      continue;
+    text.replace(colon + 1, host - colon - 1, "...");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string WithoutPasswords(const std::string& original) {
+  std::string text = WithoutUriPasswords(original);
+  for (size_t at = 0; (at = Lower(text).find("password", at)) != std::string::npos;) {
+    at += 8;
+    const size_t sign = text.find_first_not_of(' ', at);
+    if (sign == std::string::npos || (text[sign] != '=' && text[sign] != ':')) continue;
+    const size_t value = text.find_first_not_of(' ', sign + 1);
+    if (value == std::string::npos) continue;
+    const size_t end = std::min(text.find_first_of(" \n,;}", value), text.size());
+    text.replace(value, end - value, kRemoved);
+    at = value;
+  }
+  return text;
+}
+
+Json Redacted(const Json& document) {
+  if (document.IsString()) return WithoutPasswords(document.StringRef());
+  if (document.IsArray()) {
+    Json redacted = Json::Array();
+    for (const Json& item : document.Items()) redacted.Append(Redacted(item));
+    return redacted;
+  }
+  if (!document.IsObject()) return document;
+  const bool secret = document["kind"].AsString() == "Secret";
+  Json redacted = Json::Object();
+  for (const auto& [key, value] : document.Members()) {
+    if (key == "managedFields" || key == "kubectl.kubernetes.io/last-applied-configuration")
+      continue;
+    if (NamesASecret(key, value) || (secret && (key == "data" || key == "stringData")))
+      redacted.Set(key, kRemoved);
+    else
+      redacted.Set(key, Redacted(value));
+  }
+  return redacted;
+}
+
+}  // namespace cutover::cli

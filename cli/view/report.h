@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/view/snapshot.h"
+#include "operator/base/json.h"
+
+namespace cutover::cli {
+
+/// What a report is made of. Only what the API server has: samples of rate or lag that nobody kept
+/// are not in it.
+struct ReportFacts {
+  Snapshot seen;
+  Json object;          ///< The TenantMigration as stored, with its managedFields.
+  Result<Json> events;  ///< Items about it, in any order.
+  std::string made_by;  ///< Who made the report.
+  std::string plugin_version;
+};
+
+/// The report for programs: {"report": …, "sha256": …}; the sum is that of CanonicalText(report).
+/// Texts of Secrets are not in it, since none of its sources holds any. Pure.
+Json ReportDocument(const ReportFacts& facts);
+
+/// The bytes that are summed: JSON without spaces, "<" written as \u003c, so that they can stand in
+/// a page as they are.
+std::string CanonicalText(const Json& document);
+std::string Sha256(std::string_view bytes);
+
+/// The report as a page that needs nothing but itself: no script runs, nothing is loaded. Light and
+/// dark as the reader's system is, from 320 pixels on. It carries the report's canonical text, so
+/// that its sum can be checked. Pure.
+std::string RenderReportPage(const Json& document);
+
+}  // namespace cutover::cli

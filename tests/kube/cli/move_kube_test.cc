@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/kube/cli/plugin.h"
+#include "tests/unit/cli/scenes.h"
+
+namespace cutover::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using namespace cutover::cli::testing;
+
+Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
+
+class Moves : public PluginTest {
+ protected:
+  Moves() {
+    Create(kube::kConfigMap,
+           Json::Object({{"apiVersion", "v1"},
+                         {"kind", "ConfigMap"},
+                         {"metadata", Named("odoo-conf")},
+                         {"data", Json::Object({{"odoo.conf",
+                                                 "[options]\ndb_host = pg-shared.db\n"
+                                                 "db_password = geheim\n"}})}}));
+    server_ = "pg-" + ns_;
+    Json server = Json::Object(
+        {{"apiVersion", api::kApiVersion},
+         {"kind", "DatabaseServer"},
+         {"metadata", Json::Object({{"name", server_}})},
+         {"spec", Json::Object({{"class", "Dedicated"},
+                                {"endpoint", Json::Object({{"host", "pg-dedicated.db"}})},
+                                {"adminSecretRef", Json::Object({{"name", "admin"}})}})}});
+    Create(kube::kDatabaseServer, server);
+    Json placement = *Json::Parse(R"({"apiVersion":"cutover.dev/v1alpha1",
+      "kind":"DatabasePlacement","spec":{"database":{"name":"acme","owner":"acme",
+      "passwordSecretRef":{"name":"odoo-db","key":"password"}},"class":"Shared",
+      "serverName":"pg-shared","connection":{"configFiles":[{"configMap":{"name":"odoo-conf",
+      "key":"odoo.conf"},"format":"OdooConf"}]}}})");
+    placement.Set("metadata", Named("acme"));
+    Create(kube::kDatabasePlacement, placement);
+  }
+  ~Moves() override { (void)client_->Delete({}, Soon(), kube::kDatabaseServer, {"", server_}); }
+
+  Json Named(const std::string& name) const {
+    return Json::Object({{"name", name}, {"namespace", ns_}});
+  }
+  void Create(const kube::Resource& resource, const Json& object) {
+    auto created = client_->Create({}, Soon(), resource, object);
+    ASSERT_TRUE(created) << created.error().message;
+  }
+  size_t MigrationCount() {
+    kube::ListOptions options;
+    options.ns = ns_;
+    return client_->List({}, Soon(), kube::kTenantMigration, options)->items.size();
+  }
+
+  std::string server_;
+};
+
+TEST_F(Moves, APlanShowsTheDiffAndTouchesNothing) {
+  const Ran ran = Run({"plan", "acme", "--to", server_, "--skip-backup"});
+  EXPECT_THAT(ran.out, HasSubstr("- db_host = pg-shared.db"));
+  EXPECT_THAT(ran.out, HasSubstr("+ db_host = pg-dedicated.db"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("geheim")));
+  // Nobody has adopted the placement, and the plan says so.
+  EXPECT_EQ(ran.exit_code, 3) << ran.error;
+  EXPECT_EQ(MigrationCount(), 0u);
+}
+
+TEST_F(Moves, ADryRunPrintsTheManifestThatWouldBeCreated) {
+  const Ran ran =
+      Run({"move", "acme", "--to", server_, "--skip-backup", "--dry-run", "-o", "yaml"});
+  EXPECT_THAT(ran.out, HasSubstr("kind: TenantMigration\n"));
+  EXPECT_THAT(ran.out, HasSubstr("serverName: " + server_));
+  EXPECT_EQ(MigrationCount(), 0u);
+}
+
+TEST_F(Moves, CreatesTheMigrationOnceItIsSaidWhatProtectsTheData) {
+  const Ran unprotected = Run({"move", "acme", "--to", server_, "--yes"});
+  EXPECT_EQ(unprotected.exit_code, 64);
+  EXPECT_THAT(unprotected.error, HasSubstr("--backup-claim"));
+  EXPECT_EQ(MigrationCount(), 0u);
+  const Ran ran = Run({"move", "acme", "--to", server_, "--skip-backup", "--approval", "Manual",
+                       "--name", "acme-moves"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_EQ(Stored("acme-moves").At({"spec", "cutover", "approval"}).AsString(), "Manual");
+}
+
+TEST_F(Moves, WhatTheApiServerRefusesIsRefusedInItsWords) {
+  const Ran ran = Run({"move", "acme", "--to", server_, "--skip-backup", "--yes", "--name",
+                       "a-name-that-is-much-too-long-to-be-part-of-others"});
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_THAT(ran.error, HasSubstr("at most 40"));
+  const Ran nobody = Run({"move", "amce", "--to", server_, "--skip-backup", "--yes"});
+  EXPECT_EQ(nobody.exit_code, 1);
+  EXPECT_THAT(nobody.error, HasSubstr("did you mean: acme"));
+}
+
+TEST_F(Moves, TheHistoryOfAPlacementHasItsMoves) {
+  Store(Typical(api::Phase::kCompleted), "first");
+  Store(Typical(api::Phase::kRolledBack), "second");
+  const Ran ran = Run({"history", "acme"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("RolledBack (SmokeFailed)"));
+  EXPECT_THAT(ran.out, HasSubstr("48.3s"));
+  EXPECT_EQ(Json::Parse(Run({"history", "-o", "json"}).out)->At({"items"}).Size(), 2u);
+}
+
+TEST_F(Moves, TheVersionNamesWhatTheClusterServes) {
+  const Ran ran = Run({"version"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("tenantmigrations v1alpha1"));
+  EXPECT_EQ(RunPlugin({"version", "--client"}, "/nonexistent").exit_code, 0);
+}
+
+}  // namespace
+}  // namespace cutover::cli

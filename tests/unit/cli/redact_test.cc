@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/view/redact.h"
+
+#include <gtest/gtest.h>
+
+namespace cutover::cli {
+namespace {
+
+TEST(Redact, PasswordsInTextsGoAndTheRestStays) {
+  EXPECT_EQ(WithoutPasswords("postgresql://u:geheim@a:5432/db and amqp://x:y@z failed"),
+            "postgresql://u:...@a:5432/db and amqp://x:...@z failed");
+  EXPECT_EQ(WithoutPasswords("host=a password=geheim user=b"), "host=a password=(removed) user=b");
+  EXPECT_EQ(WithoutPasswords("db_password = geheim\nworkers = 2"),
+            "db_password = (removed)\nworkers = 2");
+  EXPECT_EQ(WithoutPasswords("the tenant's password is refused"),
+            "the tenant's password is refused");
+  EXPECT_EQ(WithoutPasswords("http://odoo.acme.svc:8069/web/login"),
+            "http://odoo.acme.svc:8069/web/login");
+}
+
+TEST(Redact, WhateverASecretHoldsGoesWhereverItStands) {
+  const Json document = Json::Object(
+      {{"items", Json::Array({Json::Object({{"kind", "Secret"},
+                                            {"data", Json::Object({{"k", "Z2VoZWlt"}})},
+                                            {"metadata", Json::Object({{"name", "s"}})}})})},
+       {"adminPassword", "geheim"},
+       {"passwordSecretRef", Json::Object({{"name", "odoo-db"}, {"key", "password"}})}});
+  const std::string text = Redacted(document).Dump();
+  EXPECT_EQ(text.find("geheim"), std::string::npos);
+  EXPECT_EQ(text.find("Z2VoZWlt"), std::string::npos);
+  EXPECT_NE(text.find("odoo-db"), std::string::npos);
+}
+
+TEST(Redact, CopiesOfTheObjectThatNobodyLooksAtAreLeftOut) {
+  const Json document = Json::Object(
+      {{"metadata",
+        Json::Object(
+            {{"managedFields", Json::Array({Json(1)})},
+             {"annotations",
+              Json::Object({{"kubectl.kubernetes.io/last-applied-configuration", "{}"}})}})}});
+  EXPECT_EQ(Redacted(document).Dump(), "{\"metadata\":{\"annotations\":{}}}");
+}
+
+}  // namespace
+}  // namespace cutover::cli
