@@ -43,9 +43,11 @@ struct Story {
   const char* target;
   std::vector<Step> steps;
   const char* reason = "";  ///< Of condition Ready in the last step, and of a failure.
+  bool online = false;
 };
 
-// One of each: it went well, it is copied now, it waits for a person, it came back.
+// One of each: it went well, it is copied now, it waits for a person, it came back,
+// it was followed and is followed back.
 const Story kStories[] = {
     {"acme",
      "pg-acme",
@@ -72,7 +74,11 @@ const Story kStories[] = {
       {minutes(11), Phase::kRollingBack},
       {minutes(12), Phase::kRolledBack}},
      "SmokeFailed"},
-    {"hooli", "pg-acme", {{minutes(4), Phase::kCopying}, {minutes(15), Phase::kHypercare}}},
+    {"hooli",
+     "pg-acme",
+     {{minutes(4), Phase::kCatchingUp}, {minutes(15), Phase::kHypercare}},
+     "",
+     true},
 };
 
 class World {
@@ -156,12 +162,19 @@ class World {
     migration.spec.placement_name = story.tenant;
     migration.spec.target_server_name = story.target;
     migration.spec.max_write_pause_seconds = 3600;
+    if (story.online) migration.spec.strategy = api::Strategy::kOnline;
     migration.status.source_server_name = "pg-shared-1";
     for (const Step& step : story.steps)
       if (step.start <= at) Enter(migration.status, step.phase, start + step.start);
     Describe(story, migration.status, at, start);
     objects_.ObserveMigration(migration);
     objects_.ObserveWritableSides({story.tenant, "move"}, 1);
+    if (story.online) ObserveStreams(story, migration.status.phase);
+  }
+
+  void ObserveStreams(const Story& story, Phase phase) {
+    const char* direction = phase == Phase::kCatchingUp ? "forward" : "reverse";
+    objects_.ObserveStreams({story.tenant, "move"}, {{direction, 4096, 16 << 20, 0.8}});
   }
 
   static void Enter(api::TenantMigrationStatus& status, Phase phase, WallTime since) {
