@@ -96,7 +96,8 @@ api::TenantMigration MigrationIn(Phase phase, const Json& object) {
   stage.started_at = Noon();
   status.stages.push_back(stage);
   bool journaled = migration::SideOf(phase) == migration::Side::kAfterJournal;
-  if (journaled || migration::DoorsClosed(phase)) status.cutover.fenced_at = Noon();
+  if (journaled || migration::DoorsClosed(phase, migration.spec.strategy))
+    status.cutover.fenced_at = Noon();
   if (journaled) status.cutover.journaled_at = Noon();
   return migration;
 }

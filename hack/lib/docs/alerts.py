@@ -9,9 +9,9 @@ HEAD = """# Runbooks
 
 Made by `hack/gen-docs` from `charts/cutover/files/alerts.yaml`; do not edit.
 
-Not about an alert? `kubectl describe tm|dbp|dbs NAME` says what is wrong and what to do; the reasons are in
-[condition reasons](conditions.md). In these pages NAMESPACE and NAME are those of the TenantMigration, and
-OPERATOR_NAMESPACE is where the operator runs, usually `cutover-system`.
+Not about an alert? `kubectl describe tm|dbp|dbs NAME` says what is wrong and what to do; the
+reasons are in [condition reasons](conditions.md). In these pages NAMESPACE and NAME are those of
+the TenantMigration, and OPERATOR_NAMESPACE is where the operator runs, usually `cutover-system`.
 
 | alert | severity | what it says |
 |---|---|---|

@@ -7,8 +7,8 @@ import yaml
 
 HEAD = """# API reference
 
-Made by `hack/gen-docs` from `crds/`; do not edit. `kubectl explain tm.spec.cutover --recursive` says the same on
-a cluster. Group `cutover.dev`, version `v1alpha1`.
+Made by `hack/gen-docs` from `crds/`; do not edit. `kubectl explain tm.spec.cutover --recursive`
+says the same on a cluster. Group `cutover.dev`, version `v1alpha1`.
 
 """
 
@@ -36,9 +36,10 @@ def type_of(schema):
 
 def limits_of(schema):
     """What is admitted, in words."""
-    named = {"minimum": "at least {}", "maximum": "at most {}", "minLength": "at least {} characters",
-             "maxLength": "at most {} characters", "minItems": "at least {} items",
-             "maxItems": "at most {} items", "pattern": "matches `{}`"}  # fmt: skip
+    named = {"minimum": "at least {}", "maximum": "at most {}",
+             "minLength": "at least {} characters", "maxLength": "at most {} characters",
+             "minItems": "at least {} items", "maxItems": "at most {} items",
+             "pattern": "matches `{}`"}  # fmt: skip
     said = [words.format(cell(schema[key])) for key, words in named.items()
             if key in schema and (key, schema[key]) not in NO_LIMITS]  # fmt: skip
     return ", ".join(said)

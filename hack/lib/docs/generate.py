@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes, or with --check compares, the pages of docs/ that are made from code. For hack/gen-docs."""
+"""Writes, or with --check compares, the pages of docs/ made from code. For hack/gen-docs."""
 
 import pathlib
 import sys

@@ -33,12 +33,14 @@ HEAD = """# Condition reasons
 
 Made by `hack/gen-docs` from `reconcilers/`; do not edit.
 
-Every condition has a reason and a message. The reason is an API: it does not change its meaning. The message
-says what is wrong, with the object, and what to do; here it is as the code has it, with … for what is filled in.
+Every condition has a reason and a message. The reason is an API: it does not change its meaning.
+The message says what is wrong, with the object, and what to do; here it is as the code has it, with
+… for what is filled in.
 
-Where you meet a reason: `kubectl describe tm|dbp|dbs NAME`. While a migration runs without trouble, the reason of
-`Ready` is its phase ([the state machine](../state-machine.md) has them all). Preflight shows what it found in its
-message, with the reasons below; the condition itself says `PreflightFailed`.
+Where you meet a reason: `kubectl describe tm|dbp|dbs NAME`. While a migration runs without trouble,
+the reason of `Ready` is its phase; [the state machine](../state-machine.md) has them all. Preflight
+shows what it found in its message, with the reasons below; the condition itself says
+`PreflightFailed`.
 
 """
 

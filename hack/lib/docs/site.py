@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hook of mkdocs: links that lead out of docs/ into the repository.
 
-On a site they have nothing to lead to. Each is checked to name something that is there, and shown as
-the file's name.
+On a site they have nothing to lead to. Each is checked to name something that is there, and shown
+as the file's name.
 """
 
 import os.path
