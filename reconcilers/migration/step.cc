@@ -20,6 +20,16 @@ Plan AfterFailure(api::Phase phase, const Error& error) {
   return plan;
 }
 
+// What was done and how long it took: behind closed doors every line of it is users' time. A
+// heartbeat is not worth a line.
+void LogEffect(const Plan& plan, std::chrono::steady_clock::time_point began) {
+  if (plan.wait != std::chrono::milliseconds(0)) return;
+  auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - began);
+  LogInfo("effect done",
+          {{"effect", Name(*plan.effect)}, {"milliseconds", std::to_string(took.count())}});
+}
+
 // Records `status` on `migration`, which then is what the API server holds.
 Status RecordIfChanged(World& world, std::stop_token stop, Deadline deadline,
                        api::TenantMigration& migration, const api::TenantMigrationStatus& status) {
@@ -45,8 +55,12 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   TRY(RecordIfChanged(world, stop, deadline, current, result.status));
   if (!decision.plan.effect) return result;
 
+  auto began = std::chrono::steady_clock::now();
   Status done = world.Perform(stop, deadline, current, *decision.plan.effect);
-  if (done) return result;
+  if (done) {
+    LogEffect(decision.plan, began);
+    return result;
+  }
   if (done.error().reason == "Deposed" || done.error().reason == "Conflict")
     return tl::make_unexpected(done.error());
   Error error = WithContext(done.error(), Name(*decision.plan.effect));
