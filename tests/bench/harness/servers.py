@@ -105,7 +105,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start_pair(directory, with_statements=False):
+def start_pair(directory, with_statements=False, settings=""):
     """Makes the pair in `directory`, or finds the one that already runs there."""
     directory = pathlib.Path(directory)
     running = find_pair(directory)
@@ -118,7 +118,8 @@ def start_pair(directory, with_statements=False):
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     ports = known_ports(directory)
-    servers = [start_server(directory, name, ports.get(name) or free_port(), with_statements)
+    servers = [start_server(directory, name, ports.get(name) or free_port(), with_statements,
+                            settings)
                for name in ("source", "target")]  # fmt: skip
     state = {server.name: dataclasses.asdict(server) for server in servers}
     (directory / "pair.json").write_text(json.dumps(state, indent=2) + "\n")
@@ -134,9 +135,10 @@ def known_ports(directory):
 
 
 @contextlib.contextmanager
-def pair_alone(directory, keep):
+def pair_alone(directory, keep, settings=""):
     """The pair in `directory`, for one benchmark at a time: two would spoil each other's copies and
-    times. Stops it at the end if it was started here, unless it is to be kept."""
+    times. Stops it at the end if it was started here, unless it is to be kept. `settings` are those
+    of a directory: a pair that runs there already has them."""
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / "lock", "w") as lock:
@@ -146,7 +148,7 @@ def pair_alone(directory, keep):
             raise SystemExit(f"another benchmark runs in {directory}; wait for it,"
                              " or name another --directory") from None  # fmt: skip
         was_running = find_pair(directory)
-        pair = start_pair(directory)
+        pair = start_pair(directory, settings=settings)
         try:
             yield pair
         finally:
@@ -164,11 +166,11 @@ def find_pair(directory):
     return pair if all(server.is_running() for server in pair.servers()) else None
 
 
-def start_server(directory, name, port, with_statements):
+def start_server(directory, name, port, with_statements, settings):
     data = directory / name
     if not (data / "PG_VERSION").exists():
         make_cluster(data)
-    write_settings(data, with_statements)
+    write_settings(data, with_statements, settings)
     log = open(directory / f"{name}.log", "ab")
     process = subprocess.Popen(
         [BINARIES / "postgres", "-D", data, "-p", str(port)], stdin=subprocess.DEVNULL, stdout=log,
@@ -191,9 +193,9 @@ def make_cluster(data):
          "--locale=C.UTF-8"], stdout=subprocess.DEVNULL, cwd="/", check=True, **RUN_AS)  # fmt: skip
 
 
-def write_settings(data, with_statements):
+def write_settings(data, with_statements, more):
     """Read after postgresql.conf. Written at every start, so that an old pair gets new settings."""
-    settings = SETTINGS
+    settings = SETTINGS + more
     if with_statements:
         settings += "shared_preload_libraries = 'pg_stat_statements'\n"
     (data / "postgresql.auto.conf").write_text(settings)
