@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/preflight/online.h"
 
+#include <algorithm>
+#include <optional>
+
+#include "operator/kube/resource.h"
 #include "postgres/pooler.h"
 #include "reconcilers/migration/preflight/findings.h"
 #include "reconcilers/server/pooler_login.h"
@@ -38,6 +42,21 @@ Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadlin
   return pg::FindOnlineObstacles(stop, deadline, connection, may_set_full);
 }
 
+// Whether the pooler's host is the placement's own Service, the only one that a switch leads
+// elsewhere: by name, or by the Service's address.
+Result<bool> IsPlacementsService(std::stop_token stop, Deadline deadline,
+                                 const PreflightInputs& inputs, const std::string& host) {
+  const std::string& ns = inputs.placement.meta.namespace_name;
+  const std::string& name = inputs.placement.spec.connection.service_name;
+  if (wiring::SameHost(host, name + "." + ns, ns)) return true;
+  TRY_ASSIGN(const std::optional<Json> service,
+             inputs.access.client.Get(stop, deadline, kube::kService, {ns, name}));
+  if (!service) return false;
+  const auto& addresses = (*service)["spec"]["clusterIPs"].Items();
+  return std::any_of(addresses.begin(), addresses.end(),
+                     [&](const Json& address) { return address.StringRef() == host; });
+}
+
 Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadline deadline,
                                                      const PreflightInputs& inputs,
                                                      const PreflightFacts& facts) {
@@ -62,16 +81,25 @@ Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadl
   TRY_ASSIGN(auto seen, poolers.Observe(stop, deadline));
   const std::string& database = inputs.placement.spec.database_name;
   for (const pg::PoolerFacts& pooler : seen) {
-    bool leads_there = false;
+    std::vector<std::string> names;
     for (const pg::PoolerEntry& entry : pooler.entries) {
       if (entry.database != database) continue;
-      leads_there = true;
+      names.push_back(entry.name);
+      TRY_ASSIGN(const bool follows, IsPlacementsService(stop, deadline, inputs, entry.host));
+      if (!follows)
+        obstacles.push_back(pooler.pooler + " connects \"" + entry.name + "\" to host " +
+                            entry.host + ", which no switch leads elsewhere: make it " +
+                            inputs.placement.spec.connection.service_name + "." +
+                            inputs.placement.meta.namespace_name + ".svc.cluster.local");
       for (std::string& obstacle : pg::PoolerObstacles(pooler, entry.name))
         obstacles.push_back(std::move(obstacle));
     }
-    if (!leads_there)
+    std::string unproven = names.empty() ? "" : pg::ProbeObstacle(pooler, names);
+    if (names.empty())
       obstacles.push_back(pooler.pooler + " has no entry that leads to database " + database +
                           ": add one to its [databases]");
+    else if (!unproven.empty())
+      obstacles.push_back(std::move(unproven));
   }
   return obstacles;
 }
