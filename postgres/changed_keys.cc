@@ -10,7 +10,8 @@ namespace {
 
 // Keys may be longer than an index takes, so they are told apart by their hash.
 constexpr char kCreateTables[] = R"(
-CREATE TABLE IF NOT EXISTS cutover.change_position (slot text PRIMARY KEY, position pg_lsn NOT NULL);
+CREATE TABLE IF NOT EXISTS cutover.change_position (
+  slot text PRIMARY KEY, position pg_lsn NOT NULL);
 CREATE TABLE IF NOT EXISTS cutover.changed_table (
   schema_name text NOT NULL, table_name text NOT NULL, truncated boolean NOT NULL DEFAULT false,
   changes bigint NOT NULL DEFAULT 0, keys bigint NOT NULL DEFAULT 0,
@@ -51,7 +52,7 @@ VALUES ($1, $2, $3::boolean, $4::bigint, $5::bigint, $6::bigint, $7)
 ON CONFLICT (schema_name, table_name) DO UPDATE
 SET truncated = t.truncated OR excluded.truncated, changes = t.changes + excluded.changes,
     keys = t.keys + excluded.keys, unlisted = t.unlisted + excluded.unlisted,
-    why_unlisted = CASE WHEN t.why_unlisted = '' THEN excluded.why_unlisted ELSE t.why_unlisted END)";
+    why_unlisted = coalesce(nullif(t.why_unlisted, ''), excluded.why_unlisted))";
 
 /// Keeps portions of changes in one transaction.
 class Keeper {
