@@ -73,7 +73,7 @@ tl::unexpected<Error> SlotWaits(const std::stop_token& stop, Deadline deadline,
 Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                 const std::string& name) {
   Status made = CreateNow(stop, deadline, connection, name);
-  if (!made && WasEndedInTime(connection)) return SlotWaits(stop, deadline, connection);
+  if (!made && WasEndedInTime(made.error())) return SlotWaits(stop, deadline, connection);
   return made;
 }
 

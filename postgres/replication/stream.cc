@@ -65,7 +65,7 @@ Status EndStatementsBefore(const std::stop_token& stop, Deadline deadline,
       "SET LOCAL statement_timeout = " + std::to_string(std::min<int64_t>(patience, 86'400'000)));
 }
 
-bool WasEndedInTime(const Connection& connection) { return connection.last_sqlstate() == "57014"; }
+bool WasEndedInTime(const Error& error) { return error.reason == "Cancelled"; }
 
 Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Deadline deadline,
                                                Transaction& transaction,

@@ -42,8 +42,8 @@ Status RaiseEpoch(const std::stop_token& stop, Deadline deadline, Connection& co
 /// connection outlives the wait and can say what was waited for.
 Status EndStatementsBefore(const std::stop_token& stop, Deadline deadline,
                            Transaction& transaction);
-/// Whether the last statement failed by that.
-bool WasEndedInTime(const Connection& connection);
+/// Whether a statement failed by that.
+bool WasEndedInTime(const Error& error);
 
 /// `access`, and CONNECT for those roles of the migration's streams that exist.
 Result<DatabaseAccess> WithStreamRoles(const std::stop_token& stop, Deadline deadline,

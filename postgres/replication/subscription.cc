@@ -126,7 +126,7 @@ std::string SubscriberConnInfo(const PublisherAddress& publisher, const std::str
 tl::unexpected<Error> DialError(const Connection& connection, const PublisherAddress& publisher,
                                 Error error) {
   const std::string where = publisher.host + ":" + std::to_string(publisher.port);
-  if (WasEndedInTime(connection))
+  if (WasEndedInTime(error))
     return RetryError("PublisherUnreachable",
                       "the subscriber's server had no answer from " + where +
                           "; see that it may connect there, or set replicationEndpoint");
