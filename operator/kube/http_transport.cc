@@ -235,15 +235,33 @@ void ConfigureTls(asio::ssl::context& context, const HttpTransportOptions& optio
   SSL_CTX_set_cert_verify_callback(native, VerifyCertificate, failure);
 }
 
+/// The family that sockets are opened for before the library has resolved a name. A literal tells
+/// its own; of a name the first refusal does.
+class AddressFamily {
+ public:
+  explicit AddressFamily(const std::string& host) : ipv6_(host.find(':') != std::string::npos) {}
+
+  asio::ip::tcp Protocol() const { return ipv6_ ? asio::ip::tcp::v6() : asio::ip::tcp::v4(); }
+
+  void NoteFailure(const std::exception& failure) {
+    const auto* http = dynamic_cast<const http::http_exception*>(&failure);
+    // What connect() says of an IPv4 socket and an IPv6 address, and the other way round.
+    if (http && http->error_code().value() == EAFNOSUPPORT) ipv6_ = true;
+    if (http && http->error_code().value() == EINVAL) ipv6_ = false;
+  }
+
+ private:
+  std::atomic<bool> ipv6_;
+};
+
 // Finds peers that vanished without a word (a node that lost power): otherwise a watch would wait
-// for its whole timeout. The library calls this before it connects, so the socket is opened here;
-// for IPv4, the only family whose literals it can reach anyway.
-void EnableKeepalive(http::client::native_handle handle, bool tls) {
+// for its whole timeout. The library calls this before it connects, so the socket is opened here.
+void EnableKeepalive(http::client::native_handle handle, bool tls, const AddressFamily& family) {
   using TlsStream = asio::ssl::stream<asio::ip::tcp::socket&>;
   auto* socket = tls ? &static_cast<TlsStream*>(handle)->next_layer()
                      : static_cast<asio::ip::tcp::socket*>(handle);
   boost::system::error_code ignored;
-  if (!socket->is_open()) socket->open(asio::ip::tcp::v4(), ignored);
+  if (!socket->is_open()) socket->open(family.Protocol(), ignored);
   auto set = [&](int level, int name, int value) {
     setsockopt(socket->native_handle(), level, name, &value, sizeof value);
   };
@@ -293,6 +311,28 @@ struct Pool {
   std::shared_ptr<http::client::http_client> client;
 };
 
+uint16_t PortOf(const web::uri& url) {
+  if (url.port() > 0) return static_cast<uint16_t>(url.port());
+  return url.scheme() == "https" ? 443 : 80;
+}
+
+// The library resolves an IPv6 literal with its brackets on, and finds nothing. Without them it
+// takes what follows the last colon for the port; so there must be one.
+web::uri WithoutBrackets(const web::uri& url) {
+  const std::string& host = url.host();
+  if (!host.starts_with('[') || !host.ends_with(']')) return url;
+  return web::uri_builder(url)
+      .set_host(host.substr(1, host.size() - 2))
+      .set_port(PortOf(url))
+      .to_uri();
+}
+
+// "host:port", an IPv6 literal in brackets.
+std::string Authority(const web::uri& url) {
+  const bool literal = url.host().find(':') != std::string::npos;
+  return (literal ? "[" + url.host() + "]" : url.host()) + ":" + std::to_string(PortOf(url));
+}
+
 class HttpTransport final : public Transport {
  public:
   HttpTransport(HttpTransportOptions options, web::uri url)
@@ -300,8 +340,8 @@ class HttpTransport final : public Transport {
         url_(std::move(url)),
         tls_(url_.scheme() == "https"),
         verify_name_(options_.tls_server_name.empty() ? url_.host() : options_.tls_server_name),
-        host_(url_.host() + ":" +
-              std::to_string(url_.port() > 0 ? url_.port() : (tls_ ? 443 : 80))),
+        host_(Authority(url_)),
+        family_(std::make_shared<AddressFamily>(url_.host())),
         pool_(MakePool(options_)) {}
 
   std::string_view host() const override { return host_; }
@@ -385,7 +425,9 @@ class HttpTransport final : public Transport {
     // A redirect would take the Authorization header to whatever host it names.
     config.set_max_redirects(0);
     config.set_nativehandle_options(
-        [tls = tls_](http::client::native_handle handle) { EnableKeepalive(handle, tls); });
+        [tls = tls_, family = family_](http::client::native_handle handle) {
+          EnableKeepalive(handle, tls, *family);
+        });
     if (!tls_) return config;
     config.set_validate_certificates(!options_.insecure_skip_tls_verify);
     config.set_ssl_context_callback(
@@ -399,6 +441,9 @@ class HttpTransport final : public Transport {
                                  const std::shared_ptr<Exchange>& exchange) const {
     http::http_request made(std::string(Name(request.method)));
     made.set_request_uri(web::uri(request.target));
+    // The library's own would lack the brackets. With TLS it takes the header's text for the name
+    // to announce, so there it is left alone; no API server asks for it.
+    if (!tls_ && host_.front() == '[') made.headers()["Host"] = host_;
     // The library verifies and announces (SNI) the name in the header Host.
     if (!options_.tls_server_name.empty()) made.headers()["Host"] = options_.tls_server_name;
     for (const auto& [name, value] : request.headers) made.headers()[name] = value;
@@ -463,7 +508,10 @@ class HttpTransport final : public Transport {
       std::rethrow_exception(failure);
     } catch (const std::exception& exception) {
       std::string what = exception.what();
-      if (CertainlyNotSent(what)) lost = Disposition::kRetry;
+      if (CertainlyNotSent(what)) {
+        lost = Disposition::kRetry;
+        family_->NoteFailure(exception);
+      }
       if (IsIdleTimeout(exception)) return {lost, reason::kTimeout, host_ + " has gone silent"};
       std::string verify = verify_failure_->Get();
       if (Contains(what, "SSL handshake")) {
@@ -481,6 +529,7 @@ class HttpTransport final : public Transport {
   const bool tls_;
   const std::string verify_name_;
   const std::string host_;
+  const std::shared_ptr<AddressFamily> family_;
   const std::shared_ptr<VerifyFailure> verify_failure_ = std::make_shared<VerifyFailure>();
   Mutex mutex_;
   TlsIdentity seen_identity_ GUARDED_BY(mutex_);
@@ -503,7 +552,7 @@ Result<std::unique_ptr<Transport>> MakeHttpTransport(HttpTransportOptions option
     if ((url.scheme() != "https" && url.scheme() != "http") || url.host().empty())
       return TerminalError("InvalidUrl", "'" + options.url + "' is no http or https URL");
     if (url.scheme() == "https") TRY(CheckCertificates(options));
-    return std::make_unique<HttpTransport>(std::move(options), std::move(url));
+    return std::make_unique<HttpTransport>(std::move(options), WithoutBrackets(url));
   } catch (const std::exception& failure) {
     return TerminalError("InvalidUrl",
                          "'" + options.url + "' cannot be used as a URL: " + failure.what());

@@ -11,7 +11,7 @@
 namespace cutover::kube {
 
 struct HttpTransportOptions {
-  std::string url{};              ///< "https://10.96.0.1:443" or "http://…"; no path.
+  std::string url{};              ///< "https://10.96.0.1:443", "https://[fd00::1]", "http://…".
   std::string ca_pem{};           ///< Whom to trust. Empty: the machine's own authorities.
   std::string certificate_pem{};  ///< Client certificate and key, both or none.
   std::string key_pem{};

@@ -279,10 +279,9 @@ std::vector<std::string> ExistingFiles(const std::string& list) {
 Result<Connection> InCluster(const std::string& host, const std::string& port,
                              const std::string& directory, const Clock& clock) {
   Connection connection;
-  // The HTTP library cannot reach IPv6 literals; the name is in every API server's certificate.
-  bool ipv6 = host.find(':') != std::string::npos;
+  const bool ipv6 = host.find(':') != std::string::npos;
   connection.transport.url =
-      "https://" + (ipv6 ? "kubernetes.default.svc" : host) + ":" + (port.empty() ? "443" : port);
+      "https://" + (ipv6 ? "[" + host + "]" : host) + ":" + (port.empty() ? "443" : port);
   TRY_ASSIGN(connection.transport.ca_pem, ReadFile(directory + "ca.crt"));
   FollowFiles({directory + "ca.crt", "", ""}, clock, connection.transport);
   connection.token = std::make_shared<FileToken>(directory + "token", clock);

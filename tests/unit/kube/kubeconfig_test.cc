@@ -98,6 +98,8 @@ TEST_F(KubeconfigTest, TheFlagWinsOverTheEnvironmentOverThePodOverHome) {
   EXPECT_EQ(url(""), "https://10.96.0.1:443");
   EXPECT_EQ(Load("")->ns, "pod-ns");
   EXPECT_EQ(*Load("")->token->Token(), "pod-token");
+  env_["KUBERNETES_SERVICE_HOST"] = "fd00:10:96::1";
+  EXPECT_EQ(url(""), "https://[fd00:10:96::1]:443");
 
   env_["KUBECONFIG"] = WriteFile("env", Config("{server: 'https://env:1'}", "{token: t}"));
   EXPECT_EQ(url(""), "https://env:1");
