@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 
 #include "operator/base/check.h"
 
@@ -110,6 +111,18 @@ void Write(Writer& writer, const Json& value) {
   }
 }
 
+// Almost every object is, and ASCII is UTF-8 that need not be looked at byte by byte.
+bool IsAscii(std::string_view text) {
+  uint64_t seen = 0;
+  for (; text.size() >= sizeof(seen); text.remove_prefix(sizeof(seen))) {
+    uint64_t word;
+    std::memcpy(&word, text.data(), sizeof(word));
+    seen |= word;
+  }
+  for (char c : text) seen |= static_cast<unsigned char>(c);
+  return (seen & 0x8080808080808080u) == 0;
+}
+
 const Json& NullJson() {
   static const auto* null = new Json;
   return *null;
@@ -120,14 +133,19 @@ const Json& NullJson() {
 Result<Json> Json::Parse(std::string_view text) {
   Builder builder;
   rapidjson::Reader reader;
-  rapidjson::MemoryStream raw(text.data(), text.size());
-  rapidjson::EncodedInputStream<rapidjson::UTF8<>, rapidjson::MemoryStream> stream(raw);
-  auto result =
-      reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag>(
-          stream, builder);
+  // The plain stream ends at a NUL, and costs half of what the bounded one does.
+  const std::string terminated(text);
+  rapidjson::StringStream stream(terminated.c_str());
+  constexpr unsigned kFlags = rapidjson::kParseNumbersAsStringsFlag;
+  auto result = IsAscii(text)
+                    ? reader.Parse<kFlags>(stream, builder)
+                    : reader.Parse<kFlags | rapidjson::kParseValidateEncodingFlag>(stream, builder);
   if (result.IsError())
     return TerminalError("InvalidJson", std::string(rapidjson::GetParseError_En(result.Code())) +
                                             " (at byte " + std::to_string(result.Offset()) + ")");
+  if (stream.Tell() != text.size())
+    return TerminalError("InvalidJson", "a NUL where the text should end (at byte " +
+                                            std::to_string(stream.Tell()) + ")");
   return builder.Take();
 }
 

@@ -49,6 +49,21 @@ TEST(Json, BrokenTextIsRefusedWithItsPlace) {
   }
 }
 
+TEST(Json, WhatIsNotUtf8IsRefusedWhereverItStands) {
+  for (size_t before = 0; before < 17; ++before) {
+    const std::string text = "\"" + std::string(before, 'a') + "\xff\"";
+    EXPECT_FALSE(Json::Parse(text)) << before;
+    const std::string good = "\"" + std::string(before, 'a') + "\u00e9\"";
+    EXPECT_EQ(Json::Parse(good)->AsString(), std::string(before, 'a') + "\u00e9");
+  }
+}
+
+TEST(Json, ANulEndsNoText) {
+  using std::string_view_literals::operator""sv;
+  for (std::string_view text : {"{}\0"sv, "{}\0{}"sv, "\0"sv, "[1\0]"sv, "\"a\0b\""sv})
+    EXPECT_FALSE(Json::Parse(text)) << text.size();
+}
+
 TEST(Json, NestingBeyondTheBoundIsRefusedAndDoesNotOverflowTheStack) {
   EXPECT_FALSE(Json::Parse(std::string(100'000, '[')));
   EXPECT_TRUE(Json::Parse(std::string(150, '[') + std::string(150, ']')));
