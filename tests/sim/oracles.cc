@@ -17,7 +17,9 @@ using std::chrono::seconds;
 
 constexpr size_t kFailuresMax = 5;
 // Why a migration may end where its itinerary does not, when something was away on the way.
-constexpr std::string_view kGivenUpFor[] = {"CopyFailed"};
+constexpr std::string_view kGivenUpFor[] = {
+    "BackupFailed",  "CopyFailed",         "SmokeFailed",  "WorkloadsNotReady",
+    "StageTimedOut", "WritePauseExceeded", "WindowMissed", "HypercareCheckFailed"};
 
 Phase PhaseOf(const Json& migration) {
   return api::ParsePhase(migration["status"]["phase"].AsString("Pending"))

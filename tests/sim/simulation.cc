@@ -268,7 +268,8 @@ Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Reque
   const Fault* fault = BeginEffect(replica, std::string(kube::Name(request.method)) + " " +
                                                 request.target.substr(0, request.target.find('?')));
   if (api_back_at_) return Unreachable();
-  operator_writes_ = true;
+  // What a deposed leader's late request makes again is nobody's decision.
+  operator_writes_ = !replica.doomed;
   kube::Response response = serve();
   operator_writes_ = false;
   EndEffect(replica, fault);

@@ -297,6 +297,7 @@ void Surroundings::WriteDeploymentStatus(const Json& deployment, const std::vect
 
 // One slice for each Service that selects pods, with an address while one of them is ready.
 bool Surroundings::StepEndpoints() {
+  if (endpoints_as_of_ == api_.version()) return false;
   bool changed = false;
   for (const VersionPointer& service : api_.List(kube::kService, kSpace, {})) {
     const Json& selector = service->object["spec"]["selector"];
@@ -327,6 +328,7 @@ bool Surroundings::StepEndpoints() {
     else
       CHECK(api_.Create(kube::kEndpointSlice, slice, kKubelet).has_value());
   }
+  if (!changed) endpoints_as_of_ = api_.version();
   return changed;
 }
 

@@ -105,6 +105,7 @@ class Surroundings {
   std::map<kube::Key, std::vector<Pod>> pods_;  // By Deployment.
   std::map<std::string, Run> runs_;             // By the Job's uid.
   int64_t acknowledged_ = 0;
+  int64_t endpoints_as_of_ = -1;  // The API server's version at which all were as they should be.
   int pod_names_ = 0;
   int lingering_session_ = 0;
   std::optional<SteadyTime> next_write_;

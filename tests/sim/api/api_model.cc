@@ -426,6 +426,7 @@ bool ApiModel::IsAlive(const std::string& uid) const {
 }
 
 bool ApiModel::CollectGarbage() {
+  if (collected_ == version_) return false;  // Nothing was left then, and nothing has changed.
   struct Found {
     kube::Resource resource;
     kube::Key key;
@@ -461,6 +462,7 @@ bool ApiModel::CollectGarbage() {
     object.MutableAt("metadata").Set("finalizers", std::move(left));
     static_cast<void>(Update(item.resource, object, {.manager = "garbage-collector"}));
   }
+  if (found.empty()) collected_ = version_;
   return !found.empty();
 }
 
