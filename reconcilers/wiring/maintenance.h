@@ -47,6 +47,9 @@ Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Dead
 Status DeleteMaintenancePage(std::stop_token stop, Deadline deadline, kube::Client& client,
                              const api::TenantMigration& migration);
 
+/// A label that both objects of every maintenance page have.
+inline constexpr char kMaintenanceLabel[] = "app.kubernetes.io/name=cutover-maintenance";
+
 /// What EnsureMaintenancePage applies. Pure.
 Json MaintenanceDeployment(const api::TenantMigration& migration,
                            const MaintenanceOptions& options);

@@ -4,10 +4,12 @@
 #include "operator/base/clock.h"
 #include "operator/kube/resource.h"
 #include "postgres/control.h"
+#include "postgres/database.h"
 #include "postgres/fence.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/wiring/base64.h"
+#include "reconcilers/wiring/maintenance.h"
 #include "tests/postgres/servers.h"
 #include "tests/unit/kube/fake_client.h"
 
@@ -87,9 +89,14 @@ class SweepingOrphans : public ::testing::Test {
     ASSERT_TRUE(WriteLedgerOnce({}, Soon(), client_, kHome, migration, ledger));
   }
 
-  void LetTheMigrationLive(api::Phase phase = api::Phase::kCopying) {
+  void LetTheMigrationLive() {
+    Create(kube::kTenantMigration,
+           Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move"));
+    SetPhase(api::Phase::kCopying);
+  }
+  void LetTheMigrationEnd() { SetPhase(api::Phase::kFailed); }
+  void SetPhase(api::Phase phase) {
     Json object = Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move");
-    Create(kube::kTenantMigration, object);
     object.MutableAt("metadata").Set("uid", claim_.migration_uid);
     object.MutableAt("status").Set("phase", Name(phase));
     ASSERT_TRUE(client_.Update({}, Soon(), kube::kTenantMigration, object));
@@ -190,7 +197,8 @@ TEST_F(SweepingOrphans, ALeaderThatWasDeposedTouchesNothing) {
 // lease may arrive when the migration is over.
 TEST_F(SweepingOrphans, AJobThatCameAfterTheEndOfItsMigrationGoesWithItsOrder) {
   WriteLedger();
-  LetTheMigrationLive(api::Phase::kFailed);
+  LetTheMigrationLive();
+  LetTheMigrationEnd();
   AddJob();
   ASSERT_EQ(CountMoverObjects(), 2u);
   ASSERT_TRUE(SweepOnce());
@@ -209,10 +217,32 @@ TEST_F(SweepingOrphans, AJobOfAMigrationUnderWayStays) {
 TEST_F(SweepingOrphans, AnOrderWithoutItsJobGoesWithAVanishedMigration) {
   WriteLedger();
   AddJob();
-  const MoverObject job = ListMoverObjects({}, Soon(), client_, "")->back();
+  const LabelledObject job = ListMoverObjects({}, Soon(), client_, "")->back();
   ASSERT_TRUE(client_.Delete({}, Soon(), job.resource, job.key));
   ASSERT_TRUE(SweepOnce());
   EXPECT_EQ(CountMoverObjects(), 0u);
+}
+
+TEST_F(SweepingOrphans, WhatElseCameAfterTheEndOfItsMigrationGoesAsWell) {
+  api::TenantMigration migration;
+  migration.meta.name = "move";
+  migration.meta.namespace_name = "tenant";
+  migration.meta.uid = claim_.migration_uid;
+  ASSERT_TRUE(wiring::EnsureMaintenancePage({}, Soon(), client_, migration, {}));
+  pg::Connection target = MustConnect(Servers().target);
+  const std::string half_made = "cutover_new_" + claim_.migration_uid;
+  ASSERT_TRUE(target.Exec({}, Soon(), "CREATE DATABASE " + pg::QuoteIdentifier(half_made)));
+  auto is_there = [&] {
+    return *pg::HasProvisionalDatabase({}, Soon(), target, claim_.migration_uid) ||
+           wiring::ObserveMaintenancePage({}, Soon(), client_, migration)->exists;
+  };
+  WriteLedger();
+  LetTheMigrationLive();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(is_there()) << "it is under way";
+  LetTheMigrationEnd();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_FALSE(is_there());
 }
 
 TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
@@ -220,8 +250,8 @@ TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
   int lists = 0;
   client_.fault = [&lists](kube::FakeClient::When,
                            const std::string& verb) -> std::optional<Error> {
-    // Secrets, orders, Jobs, servers, and then the migrations.
-    if (verb != "list" || ++lists < 5) return std::nullopt;
+    // Secrets, orders, Jobs, the pages' two kinds, servers, and then the migrations.
+    if (verb != "list" || ++lists < 7) return std::nullopt;
     return Error{Disposition::kRetry, "Unreachable", "the API server is away"};
   };
   EXPECT_FALSE(SweepOnce());

@@ -229,43 +229,20 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
   return facts;
 }
 
-Result<std::vector<MoverObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
-                                                  kube::Client& client, const std::string& ns,
-                                                  const std::string& migration_uid) {
-  kube::ListOptions options;
-  options.ns = ns;
-  options.label_selector = api::kMigrationUidLabel;
-  if (!migration_uid.empty()) options.label_selector += "=" + migration_uid;
-  options.label_selector += std::string(",") + kKindLabel;
-  std::vector<MoverObject> found;
-  for (const kube::Resource& resource : {kube::kConfigMap, kube::kJob}) {
-    TRY_ASSIGN(kube::ObjectList listed, client.List(stop, deadline, resource, options));
-    for (const Json& object : listed.items) {
-      std::string uid = object.At({"metadata", "labels", api::kMigrationUidLabel}).AsString();
-      // What follows a list is a deletion: never on the word of a selector alone.
-      if (uid.empty() || (!migration_uid.empty() && uid != migration_uid)) continue;
-      if (kube::IsDeleting(object)) continue;
-      found.push_back({resource, kube::KeyOf(object), kube::UidOf(object), std::move(uid)});
-    }
-  }
-  return found;
-}
-
-Status DeleteMoverObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
-                          const std::vector<MoverObject>& objects) {
-  for (const MoverObject& object : objects) {
-    kube::DeleteOptions how;
-    how.uid = object.uid;
-    how.propagation = kube::Propagation::kForeground;
-    TRY(client.Delete(stop, deadline, object.resource, object.key, how));
-  }
-  return Ok();
+Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
+                                                     kube::Client& client, const std::string& ns,
+                                                     const std::string& migration_uid) {
+  return ListLabelled(stop, deadline, client,
+                      {.resources = {kube::kConfigMap, kube::kJob},
+                       .ns = ns,
+                       .migration_uid = migration_uid,
+                       .label = kKindLabel});
 }
 
 Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration) {
   TRY_ASSIGN(auto objects, ListMoverObjects(stop, deadline, client, ns, migration.meta.uid));
-  return DeleteMoverObjects(stop, deadline, client, objects);
+  return DeleteLabelled(stop, deadline, client, objects);
 }
 
 }  // namespace cutover::migration

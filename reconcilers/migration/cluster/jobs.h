@@ -12,6 +12,7 @@
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
 #include "reconcilers/migration/cluster/config.h"
+#include "reconcilers/migration/cluster/labelled.h"
 #include "reconcilers/migration/observation.h"
 
 namespace cutover::migration {
@@ -57,23 +58,11 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
                             const std::string& ns, const api::TenantMigration& migration,
                             mover::JobKind kind);
 
-/// A Job or an order, as it was listed.
-struct MoverObject {
-  kube::Resource resource;
-  kube::Key key;
-  std::string uid;
-  std::string migration_uid;
-};
-
 /// Every order and then every Job of the migration, or of any when `migration_uid` is empty; in
 /// `ns`, or everywhere when that is. Without those that have been asked to go already.
-Result<std::vector<MoverObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
-                                                  kube::Client& client, const std::string& ns,
-                                                  const std::string& migration_uid = "");
-
-/// Deletes these, and nothing that has come under their names since; pods go first (foreground).
-Status DeleteMoverObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
-                          const std::vector<MoverObject>& objects);
+Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,
+                                                     kube::Client& client, const std::string& ns,
+                                                     const std::string& migration_uid = "");
 
 /// Deletes every Job and order of the migration in `ns`. Orders first: as long as a Job is there
 /// somebody comes back for the rest.

@@ -9,11 +9,13 @@
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
 #include "postgres/control.h"
+#include "postgres/database.h"
 #include "postgres/fence.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/step.h"
 #include "reconcilers/migration/transitions.h"
 #include "reconcilers/server/admin_login.h"
+#include "reconcilers/wiring/maintenance.h"
 
 namespace cutover::migration {
 namespace {
@@ -81,7 +83,8 @@ struct Sweeper::Look {
   };
 
   std::vector<FoundLedger> ledgers;
-  std::vector<MoverObject> movers;
+  std::vector<LabelledObject> movers;  ///< Jobs and their orders.
+  std::vector<LabelledObject> pages;
   std::vector<Stranger> strangers;
   std::set<std::string> living;
   std::set<std::string> ended;  ///< Of the living: what they had is removed already.
@@ -104,6 +107,12 @@ Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadlin
     movers = ListMoverObjects(stop, deadline, context_.client, home);
   if (!movers) return tl::make_unexpected(movers.error());
   look.movers = std::move(*movers);
+  auto pages = ListLabelled(
+      stop, deadline, context_.client,
+      {.resources = {kube::kService, kube::kDeployment}, .label = wiring::kMaintenanceLabel});
+  // Where that is not allowed a page stays until its migration is deleted, which owns it.
+  if (!pages && !kube::IsForbidden(pages.error())) return tl::make_unexpected(pages.error());
+  if (pages) look.pages = std::move(*pages);
   TRY_ASSIGN(auto servers, context_.client.List(stop, deadline, kube::kDatabaseServer, {}));
   for (const Json& object : servers.items) {
     auto server = api::DecodeDatabaseServer(object);
@@ -149,19 +158,33 @@ void Sweeper::FindStrangers(std::stop_token stop, Deadline deadline,
 }
 
 // Only what was listed before the migrations were: another attempt may have begun since.
-Status Sweeper::DeleteMovers(std::stop_token stop, Deadline deadline, const Look& look) {
-  std::vector<MoverObject> nobodys;
-  for (const MoverObject& object : look.movers) {
-    const bool over =
-        !look.living.contains(object.migration_uid) || look.ended.contains(object.migration_uid);
-    if (!over) continue;
+Status Sweeper::DeleteLeftovers(std::stop_token stop, Deadline deadline, const Look& look) {
+  std::vector<LabelledObject> nobodys;
+  for (const LabelledObject& object : look.movers)
+    if (!look.living.contains(object.migration_uid) || look.ended.contains(object.migration_uid))
+      nobodys.push_back(object);
+  // A page belongs to its migration: when that is missing, it goes by itself.
+  for (const LabelledObject& object : look.pages)
+    if (look.ended.contains(object.migration_uid)) nobodys.push_back(object);
+  for (const LabelledObject& object : nobodys)
     LogWarn("deleting what a migration that is over has left",
             {{"migrationUID", object.migration_uid},
              {"kind", object.resource.kind},
              {"object", object.key.ToString()}});
-    nobodys.push_back(object);
+  return DeleteLabelled(stop, deadline, context_.client, nobodys);
+}
+
+// A CREATE DATABASE that arrived when its migration had ended: never entered, and known by its
+// name.
+void Sweeper::DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look) {
+  for (const Look::Stranger& stranger : look.strangers) {
+    if (stranger.control || !look.ended.contains(stranger.migration_uid)) continue;
+    LogWarn("dropping a database that a migration that is over has left half made",
+            {{"migrationUID", stranger.migration_uid}, {"database", stranger.database}});
+    const pg::Claim claim{stranger.migration_uid, context_.config.epoch(), pg::Side::kTarget};
+    Status dropped = pg::DropDatabase(stop, deadline, stranger.admin, stranger.database, claim);
+    if (!dropped) LogError("cannot drop a database that is half made", dropped.error());
   }
-  return DeleteMoverObjects(stop, deadline, context_.client, nobodys);
 }
 
 // True when nothing more is to be done without a person.
@@ -259,7 +282,8 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
   // A deposed leader must not begin; the databases refuse it by themselves.
   if (context_.config.epoch() == 0) return kube::Step::Done();
   TRY_ASSIGN(Look look, LookAround(stop, deadline));
-  TRY(DeleteMovers(stop, deadline, look));
+  TRY(DeleteLeftovers(stop, deadline, look));
+  DropHalfMade(stop, deadline, look);
   bool settled = true;
   for (const FoundLedger& found : look.ledgers) {
     // Without these names it was written by an older version; a living migration needs neither.

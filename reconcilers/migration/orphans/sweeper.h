@@ -26,8 +26,9 @@ inline constexpr char kResolveOrphanAnnotation[] = "cutover.dev/resolve-orphan";
 /// *Expected flow*: read every ledger, and every labelled Job and order; look at the servers'
 /// databases that nobody may enter; only then list the TenantMigrations, so that whoever is missing
 /// there is gone and not new. Jobs and orders of the missing go, and those of a migration that has
-/// come to its end: Kubernetes objects know no epochs, so a request of a deposed leader may still
-/// arrive when nobody expects it any more. A ledger of the missing tells the rest: Advise()
+/// come to its end, with its maintenance page and a target database that was only half made:
+/// neither Kubernetes objects nor CREATE DATABASE know epochs, so a request of a deposed leader may
+/// still arrive when nobody expects it any more. A ledger of the missing tells the rest: Advise()
 /// decides, and the phases of a living migration do it.
 ///
 /// *Guarantees*: nothing is done to a database without our own ledger of that migration, or a
@@ -52,7 +53,8 @@ class Sweeper {
   Result<Look> LookAround(std::stop_token stop, Deadline deadline);
   void FindStrangers(std::stop_token stop, Deadline deadline, const api::DatabaseServer& server,
                      Look& look);
-  Status DeleteMovers(std::stop_token stop, Deadline deadline, const Look& look);
+  Status DeleteLeftovers(std::stop_token stop, Deadline deadline, const Look& look);
+  void DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look);
   bool Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found, Look& look);
   bool Pursue(std::stop_token stop, Deadline deadline, Remedy remedy, api::TenantMigration ghost,
               std::string& last_words);
