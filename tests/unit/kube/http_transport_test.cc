@@ -18,7 +18,9 @@ class Http : public ::testing::Test {
     telemetry::HttpServerOptions options;
     options.host = address;
     options.fallback = [](const telemetry::HttpRequest& request) {
-      return telemetry::HttpResponse{.body = std::string(request.Header("Host"))};
+      telemetry::HttpResponse response;
+      response.body = request.Header("Host");
+      return response;
     };
     auto server = telemetry::HttpServer::Start(std::move(options));
     ASSERT_TRUE(server) << server.error().message;
