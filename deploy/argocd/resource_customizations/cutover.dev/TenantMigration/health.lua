@@ -4,6 +4,7 @@
 local waits_for_a_person = {
   AwaitingApproval = true,
   HypercareCheckFailed = true,
+  NoWayBack = true,
   RollbackNeedsConsent = true,
   Suspended = true,
 }
