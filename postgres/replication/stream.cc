@@ -59,7 +59,9 @@ Status RaiseEpoch(const std::stop_token& stop, Deadline deadline, Connection& co
 
 Status EndStatementsBefore(const std::stop_token& stop, Deadline deadline,
                            Transaction& transaction) {
-  const auto patience = std::max<int64_t>(deadline.Remaining().count() * 9 / 10, 1);
+  // A second is left for the rollback and for a look at who is in the way.
+  const int64_t remaining = deadline.Remaining().count();
+  const int64_t patience = std::max<int64_t>(remaining - std::min<int64_t>(remaining / 2, 1000), 1);
   return transaction.Exec(
       stop, deadline,
       "SET LOCAL statement_timeout = " + std::to_string(std::min<int64_t>(patience, 86'400'000)));

@@ -46,7 +46,7 @@ class Writer {
   std::jthread thread_;
 };
 
-TEST(Stream, FollowsAWriterAndAMarkerAfterTheFenceProvesThatAllIsThere) {
+TEST(StreamTraps, Trap75_AMarkerWrittenAfterTheFenceProvesThatAllOfAWritersRowsAreThere) {
   TestRole tenant(Servers().source);
   Streaming move;
   move.OnBoth({kTable});
@@ -65,11 +65,11 @@ TEST(Stream, FollowsAWriterAndAMarkerAfterTheFenceProvesThatAllIsThere) {
 }
 
 /// Publishers of each major, since both sides of a move are fenced in time.
-class FencedPublisher : public ::testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(OnMajor, FencedPublisher, ::testing::Values(13, 15, 17, 18),
+class FencedPublisherTraps : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(OnMajor, FencedPublisherTraps, ::testing::Values(13, 15, 17, 18),
                          [](const auto& major) { return std::to_string(major.param); });
 
-TEST_P(FencedPublisher, LetsItsWalSenderComeBackAndNobodyElse) {
+TEST_P(FencedPublisherTraps, Trap74_LetsItsWalSenderComeBackAndNobodyElse) {
   const ConnectOptions& server = Servers().OfMajor(GetParam());
   Streaming move({server, server});
   move.OnBoth({kTable});
@@ -109,7 +109,7 @@ TEST(Stream, AFencedSubscriberAppliesAndAWorkerOfAnotherSubscriptionIsAStranger)
   EXPECT_NE(proof.error().message.find("logical replication"), std::string::npos);
 }
 
-TEST(Stream, TheReverseOneBeginsExactlyWhereTheSlotWasAdvancedTo) {
+TEST(StreamTraps, Trap81_TheReverseOneBeginsExactlyWhereTheSlotWasAdvancedTo) {
   Streaming move;
   move.OnBoth({kTable});
   move.Follow(kForward);

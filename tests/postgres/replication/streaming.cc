@@ -25,10 +25,10 @@ void Must(const Status& status, const char* what) {
 }
 
 void WaitUntil(const std::function<bool()>& is_so, const char* what) {
-  const Deadline deadline = Soon();
+  const Deadline deadline = Deadline::After(60s);
   while (!is_so()) {
     if (deadline.Expired()) {
-      std::cerr << "not within 20 seconds: " << what << '\n';
+      std::cerr << "not within a minute: " << what << '\n';
       std::abort();
     }
     std::this_thread::sleep_for(10ms);

@@ -74,7 +74,7 @@ class Streaming {
 
 /// Aborts the test with the words of an error.
 void Must(const Status& status, const char* what);
-/// Looks again until it is so; fails the test after 20 seconds.
+/// Looks again until it is so; aborts the test after a minute.
 void WaitUntil(const std::function<bool()>& is_so, const char* what);
 
 }  // namespace cutover::pg::testing
