@@ -26,7 +26,7 @@ namespace {
 using api::Phase;
 
 // Of the faults at effects, every so many-eth is tried unless all are asked for.
-constexpr size_t kStride = 48;
+constexpr size_t kStride = 96;
 constexpr int64_t kSeeds = 150;
 
 int64_t FromEnvironment(const char* name, int64_t fallback) {
