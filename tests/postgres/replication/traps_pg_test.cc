@@ -40,6 +40,45 @@ void ExpectSame(Streaming& move, const std::string& table) {
   EXPECT_EQ(MustRead(move.source, sql), MustRead(move.target, sql)) << table;
 }
 
+TEST(StreamTraps, Trap53_IdentitiesAreSetToFullAndRestoredExactlyOnBothSides) {
+  Streaming move;
+  move.OnBoth(
+      {"CREATE TABLE public.keyed (a int PRIMARY KEY)", "CREATE TABLE public.keyless (a int)",
+       "CREATE TABLE public.nothing (a int PRIMARY KEY)",
+       "ALTER TABLE public.nothing REPLICA IDENTITY NOTHING",
+       "CREATE TABLE public.full_already (a int)",
+       "ALTER TABLE public.full_already REPLICA IDENTITY FULL",
+       "CREATE TABLE public.has_index (a int NOT NULL, CONSTRAINT \"odd \"\"i\" UNIQUE (a))",
+       "ALTER TABLE public.has_index REPLICA IDENTITY USING INDEX \"odd \"\"i\""});
+  const std::string identities =
+      "SELECT relname || ' ' || relreplident::text FROM pg_class WHERE relkind = 'r'"
+      " AND relnamespace = 'public'::regnamespace ORDER BY 1";
+  const Strings before = MustRead(move.source, identities);
+  Status refused = EnsurePublication({}, Soon(), move.source, move.source_claim, kForward);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "ReplicaIdentityMissing");
+  EXPECT_THAT(refused.error().message, AllOf(HasSubstr("keyless"), HasSubstr("nothing")));
+  for (int time = 0; time < 2; ++time)
+    Must(SetReplicaIdentities({}, Soon(), move.source, move.source_claim), "set");
+  EXPECT_EQ(MustRead(move.source, identities),
+            (Strings{"full_already f", "has_index i", "keyed d", "keyless f", "nothing f"}));
+  EXPECT_TRUE(move.Published(kForward).identities_changed);
+  // The copy brings them to the target as they are by then.
+  MustExec(move.target, {"ALTER TABLE public.keyless REPLICA IDENTITY FULL",
+                         "ALTER TABLE public.nothing REPLICA IDENTITY FULL"});
+  Must(AdoptReplicaIdentities({}, Soon(), move.source, move.target, move.target_claim), "adopt");
+  MustExec(move.source, {"ALTER TABLE public.keyless RENAME TO renamed"});
+  for (int time = 0; time < 2; ++time) {
+    Must(RestoreReplicaIdentities({}, Soon(), move.source, move.source_claim), "restore");
+    Must(RestoreReplicaIdentities({}, Soon(), move.target, move.target_claim), "restore");
+  }
+  MustExec(move.source, {"ALTER TABLE public.renamed RENAME TO keyless"});
+  EXPECT_EQ(MustRead(move.source, identities), before);
+  EXPECT_EQ(MustRead(move.target, identities), before);
+  EXPECT_FALSE(move.Published(kForward).identities_changed);
+  EXPECT_FALSE(move.Published(kReverse).identities_changed);
+}
+
 TEST(StreamTraps, Trap53_ATableThatSomebodyHoldsIsTriedAgainLaterAndNotWaitedFor) {
   Streaming move;
   MustExec(move.source, {"CREATE TABLE public.keyless (a int)"});
@@ -294,6 +333,27 @@ TEST(StreamTraps, Trap68_ASenderWaitsForAWorkerThatIsBusyWhateverTheServerSays) 
   EXPECT_EQ(sender(), before);
 }
 
+TEST(StreamTraps, Trap69_AHugeTransactionIsSentWhileItRuns) {
+  OwnServer publisher(OwnServerOptions{15, 0, 0, {{"logical_decoding_work_mem", "64kB"}}});
+  Streaming move({publisher.Options(), Servers().target});
+  move.OnBoth({kTable});
+  move.Follow(kForward);
+  MustExec(move.source, {"BEGIN",
+                         "INSERT INTO public.t SELECT n, repeat('x', 50) FROM generate_series(1, "
+                         "20000) n",
+                         "SAVEPOINT s", "DELETE FROM public.t WHERE id % 2 = 0", "ROLLBACK TO s",
+                         "DELETE FROM public.t WHERE id % 3 = 0", "COMMIT"});
+  move.Settle(kForward);
+  const char* sum = "SELECT count(*) || ' ' || sum(id) FROM public.t";
+  EXPECT_EQ(MustRead(move.source, sum), MustRead(move.target, sum));
+  WaitUntil(
+      [&] {
+        return MustRead(move.source, "SELECT stream_txns > 0 FROM pg_stat_replication_slots") ==
+               Strings{"t"};
+      },
+      "the server says that it was streamed");
+}
+
 TEST(StreamTraps, Trap70_APreparedTransactionArrivesOnceItIsCommitted) {
   Streaming move;
   move.OnBoth({kTable});
@@ -306,6 +366,23 @@ TEST(StreamTraps, Trap70_APreparedTransactionArrivesOnceItIsCommitted) {
   MustExec(move.source, {"COMMIT PREPARED " + gid});
   move.Settle(kForward);
   ExpectSame(move, "public.t");
+}
+
+TEST(StreamTraps, Trap71_WhoKeepsASlotFromBeingMadeIsNamedAndNothingIsLeft) {
+  OwnServer publisher(15);
+  Streaming move({publisher.Options(), Servers().target});
+  MustExec(move.source, {kTable});
+  Connection user = MustConnect(publisher.Options());
+  MustExec(user, {"CREATE TABLE public.elsewhere (a int)", "BEGIN",
+                  "INSERT INTO public.elsewhere VALUES (1)"});
+  Status slot = EnsureSlot({}, Deadline::After(2s), move.source, move.source_claim, kForward);
+  ASSERT_FALSE(slot);
+  EXPECT_EQ(slot.error().reason, "SlotWaits");
+  EXPECT_EQ(slot.error().disposition, Disposition::kRetry);
+  EXPECT_THAT(slot.error().message, AllOf(HasSubstr("cutover_admin"), HasSubstr("postgres")));
+  EXPECT_FALSE(move.Published(kForward).slot_exists);
+  MustExec(user, {"COMMIT"});
+  Must(EnsureSlot({}, Soon(), move.source, move.source_claim, kForward), "slot");
 }
 
 TEST(StreamTraps, Trap72_ARowIsNotSentBackToWhereItComesFrom) {

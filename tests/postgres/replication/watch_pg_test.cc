@@ -82,6 +82,16 @@ TEST(RogueWrites, OneRowChangedBehindReplicationsBackIsFoundAndStaysFound) {
   EXPECT_EQ(MustFind(move).transactions, 0);
 }
 
+TEST(RogueWrites, OneThatDidNotWaitForTheDiskIsFoundToo) {
+  Streaming move;
+  move.OnBoth({kTable});
+  move.Follow(kForward);
+  move.PreparePublisher(kReverse);
+  Connection hasty = MustConnect(move.target_database.Options());
+  MustExec(hasty, {"SET synchronous_commit = off", "INSERT INTO public.t VALUES (1, 'r')"});
+  EXPECT_EQ(MustFind(move).transactions, 1);
+}
+
 // --- fingerprint
 // ----------------------------------------------------------------------------------
 
