@@ -27,7 +27,7 @@ struct Awaited {
   std::string_view reason;
   std::string_view what;
 };
-constexpr std::array<Awaited, 8> kAwaited{{
+constexpr std::array<Awaited, 10> kAwaited{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -38,6 +38,8 @@ constexpr std::array<Awaited, 8> kAwaited{{
     {"NoWayBack",
      "the stream back to the source is gone; accept to lose what was written on the target, or "
      "mend the stream"},
+    {"SchemaChanged", "take the change of the source's structure back, or abort and retry"},
+    {"ApplyFails", "the target cannot apply what comes; mend what it says, or abort"},
     {"SourceGone", "somebody dropped the source database; save the copy first"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},

@@ -76,7 +76,10 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (stretch == Stretch::kGoingBack && ReadyReason(migration) == "NoWayBack" && accept_data_loss) {
     prospect.refusal.clear();
     prospect.loses_writes = true;
-    prospect.standing_token = migration.meta.Annotation(api::kRollbackAnnotation);
+    // What the operator compares with is the token that it has answered.
+    prospect.standing_token = migration.handled.rollback.empty()
+                                  ? migration.meta.Annotation(api::kRollbackAnnotation)
+                                  : migration.handled.rollback;
     prospect.consequences = "The tenant goes back to " + migration.source_server_name +
                             ". Everything that was written on the target is lost.";
     return prospect;

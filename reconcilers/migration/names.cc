@@ -1,8 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <iterator>
+
 #include "reconcilers/migration/intent.h"
 #include "reconcilers/migration/observation.h"
 
 namespace cutover::migration {
+namespace {
+
+// In the order of the enumeration.
+constexpr std::string_view kIntentNames[] = {
+    "AddFinalizer",
+    "RemoveFinalizer",
+    "CreateBackupJob",
+    "ClaimSource",
+    "RecordLedger",
+    "EnsureMaintenancePage",
+    "PrepareTarget",
+    "PublishSource",
+    "StartForwardStream",
+    "LayWayBack",
+    "WatchStream",
+    "PrepareAgain",
+    "FlipRoutes",
+    "StopWorkloads",
+    "FenceSource",
+    "PausePoolers",
+    "DrainForward",
+    "CreateCopyJob",
+    "FinalizeTarget",
+    "MarkVerified",
+    "Journal",
+    "OpenTarget",
+    "ApplyWiring",
+    "PlaceOnTarget",
+    "StartWorkloads",
+    "ResumePoolers",
+    "RestoreRoutes",
+    "StopForwardStream",
+    "StartReverseStream",
+    "WatchReverseStream",
+    "DropForwardSubscriber",
+    "DropForwardPublisher",
+    "DropReverseSubscriber",
+    "DropReversePublisher",
+    "DeleteMaintenancePage",
+    "DeleteJobs",
+    "RetireSource",
+    "CleanTarget",
+    "DropSource",
+    "DeleteLedger",
+    "UnfenceSource",
+    "DropTarget",
+    "FenceTarget",
+    "DrainReverse",
+    "ReopenSource",
+    "RestoreWiring",
+    "PlaceOnSource",
+    "CleanSource",
+};
+static_assert(std::size(kIntentNames) == static_cast<size_t>(Intent::kCleanSource) + 1);
+
+}  // namespace
 
 std::string_view Name(ControlState state) {
   switch (state) {
@@ -30,106 +88,6 @@ std::string_view Name(ControlState state) {
   return "unknown";
 }
 
-std::string_view Name(Intent intent) {
-  switch (intent) {
-    case Intent::kAddFinalizer:
-      return "AddFinalizer";
-    case Intent::kRemoveFinalizer:
-      return "RemoveFinalizer";
-    case Intent::kCreateBackupJob:
-      return "CreateBackupJob";
-    case Intent::kClaimSource:
-      return "ClaimSource";
-    case Intent::kRecordLedger:
-      return "RecordLedger";
-    case Intent::kEnsureMaintenancePage:
-      return "EnsureMaintenancePage";
-    case Intent::kPrepareTarget:
-      return "PrepareTarget";
-    case Intent::kFlipRoutes:
-      return "FlipRoutes";
-    case Intent::kStopWorkloads:
-      return "StopWorkloads";
-    case Intent::kFenceSource:
-      return "FenceSource";
-    case Intent::kCreateCopyJob:
-      return "CreateCopyJob";
-    case Intent::kFinalizeTarget:
-      return "FinalizeTarget";
-    case Intent::kMarkVerified:
-      return "MarkVerified";
-    case Intent::kJournal:
-      return "Journal";
-    case Intent::kOpenTarget:
-      return "OpenTarget";
-    case Intent::kApplyWiring:
-      return "ApplyWiring";
-    case Intent::kPlaceOnTarget:
-      return "PlaceOnTarget";
-    case Intent::kStartWorkloads:
-      return "StartWorkloads";
-    case Intent::kRestoreRoutes:
-      return "RestoreRoutes";
-    case Intent::kDeleteMaintenancePage:
-      return "DeleteMaintenancePage";
-    case Intent::kDeleteJobs:
-      return "DeleteJobs";
-    case Intent::kRetireSource:
-      return "RetireSource";
-    case Intent::kCleanTarget:
-      return "CleanTarget";
-    case Intent::kDropSource:
-      return "DropSource";
-    case Intent::kDeleteLedger:
-      return "DeleteLedger";
-    case Intent::kUnfenceSource:
-      return "UnfenceSource";
-    case Intent::kDropTarget:
-      return "DropTarget";
-    case Intent::kFenceTarget:
-      return "FenceTarget";
-    case Intent::kReopenSource:
-      return "ReopenSource";
-    case Intent::kRestoreWiring:
-      return "RestoreWiring";
-    case Intent::kPlaceOnSource:
-      return "PlaceOnSource";
-    case Intent::kCleanSource:
-      return "CleanSource";
-    case Intent::kPublishSource:
-      return "PublishSource";
-    case Intent::kStartForwardStream:
-      return "StartForwardStream";
-    case Intent::kLayWayBack:
-      return "LayWayBack";
-    case Intent::kWatchStream:
-      return "WatchStream";
-    case Intent::kPrepareAgain:
-      return "PrepareAgain";
-    case Intent::kPausePoolers:
-      return "PausePoolers";
-    case Intent::kDrainForward:
-      return "DrainForward";
-    case Intent::kResumePoolers:
-      return "ResumePoolers";
-    case Intent::kStopForwardStream:
-      return "StopForwardStream";
-    case Intent::kStartReverseStream:
-      return "StartReverseStream";
-    case Intent::kWatchReverseStream:
-      return "WatchReverseStream";
-    case Intent::kDropForwardSubscriber:
-      return "DropForwardSubscriber";
-    case Intent::kDropForwardPublisher:
-      return "DropForwardPublisher";
-    case Intent::kDropReverseSubscriber:
-      return "DropReverseSubscriber";
-    case Intent::kDropReversePublisher:
-      return "DropReversePublisher";
-    case Intent::kDrainReverse:
-      return "DrainReverse";
-  }
-  return "Unknown";
-}
+std::string_view Name(Intent intent) { return kIntentNames[static_cast<size_t>(intent)]; }
 
 }  // namespace cutover::migration

@@ -83,8 +83,13 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
                                                   const kube::Key& key) {
   ClusterWorld cluster(context_);
   WatchedWorld world(cluster, listeners_);
+  // Behind closed doors the object is not read again after each step: whoever has written to it
+  // meanwhile makes the next record fail as a conflict, before anything is done.
+  std::optional<api::TenantMigration> migration;
   while (!stop.stop_requested()) {
-    TRY_ASSIGN(auto migration, Read(stop, deadline, context_, key));
+    if (!migration) {
+      TRY_ASSIGN(migration, Read(stop, deadline, context_, key));
+    }
     if (!migration) {
       if (listeners_.on_gone) listeners_.on_gone(key);
       return kube::Step::Gone();
@@ -94,12 +99,18 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
     auto round = RunOnce(world, stop, deadline.OrAfter(kRoundBound), *migration);
     if (!round) {
       // Somebody wrote at the same time, a person's command perhaps: look again at once.
-      if (kube::IsConflict(round.error())) continue;
+      if (kube::IsConflict(round.error())) {
+        migration.reset();
+        continue;
+      }
       return tl::make_unexpected(std::move(round).error());
     }
     api::TenantMigration after = *migration;
     after.status = round->status;
+    after.meta.resource_version = round->resource_version;
     Tell(*migration, after);
+    migration.reset();
+    if (DoorsClosed(after.status.phase, after.spec.strategy)) migration = after;
     if (round->moved && !deadline.Expired()) continue;
     if (round->moved) return kube::Step::After(std::chrono::milliseconds(0));
     if (round->wait.count() == 0) return kube::Step::Done();

@@ -53,6 +53,13 @@ void CloseStage(const Change& change, Phase phase, bool good) {
   if (!change.plan.message.empty()) stage.message = change.plan.message;
 }
 
+// What was true of these is so no longer.
+void UndoneAgain(const Change& change, std::initializer_list<const char*> types) {
+  for (const char* type : types)
+    if (change.status.conditions.Find(type))
+      change.Set(type, ConditionStatus::kFalse, "Undone", "undone");
+}
+
 // What a guard proves, as the domain's own conditions.
 void SetDomainConditions(const Change& change, Guard guard) {
   const std::string& message = change.plan.message;
@@ -99,8 +106,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       yes("RollbackReady", "UsersNotIn", "going back loses nothing: users are not in yet");
       break;
     case Guard::kCutoverUndone:
-      for (const char* type : {"Fenced", "Verified"})
-        if (change.status.conditions.Find(type)) no(type, "Undone", message);
+      UndoneAgain(change, {"Fenced", "Verified"});
       break;
     case Guard::kSmokePassed:
       if (change.migration.spec.online()) break;  // NoteWayBack() says how it stands.
@@ -112,8 +118,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       break;
     case Guard::kUndoneOnRequest:
     case Guard::kUndoneAfterFailure:
-      for (const char* type : {"Fenced", "Copied", "InSync", "Verified"})
-        if (change.status.conditions.Find(type)) no(type, "Undone", "undone");
+      UndoneAgain(change, {"Fenced", "Copied", "InSync", "Verified"});
       break;
     case Guard::kRolledBack:
       yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);

@@ -4,6 +4,7 @@
 #include "operator/base/log.h"
 #include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/status.h"
+#include "reconcilers/migration/transitions.h"
 
 namespace cutover::migration {
 namespace {
@@ -30,6 +31,15 @@ void LogEffect(const Plan& plan, std::chrono::steady_clock::time_point began) {
           {{"effect", Name(*plan.effect)}, {"milliseconds", std::to_string(took.count())}});
 }
 
+// While clients wait in a pooler, what is done within a phase takes milliseconds: writing its words
+// down would take longer than doing it. The phase itself is always recorded first.
+bool NotWorthWriting(const api::TenantMigration& migration, const Plan& plan,
+                     const api::TenantMigrationStatus& status) {
+  return status.cutover == migration.status.cutover && migration.spec.by_pooler() && plan.effect &&
+         !plan.guard && !plan.trouble &&
+         DoorsClosed(migration.status.phase, migration.spec.strategy);
+}
+
 // Records `status` on `migration`, which then is what the API server holds.
 Status RecordIfChanged(World& world, std::stop_token stop, Deadline deadline,
                        api::TenantMigration& migration, const api::TenantMigrationStatus& status) {
@@ -52,7 +62,11 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   result.moved = (decision.plan.effect && at_once) || decision.plan.guard;
   result.wait = decision.plan.wait;
   api::TenantMigration current = migration;
-  TRY(RecordIfChanged(world, stop, deadline, current, result.status));
+  if (NotWorthWriting(migration, decision.plan, result.status))
+    result.status = current.status;
+  else
+    TRY(RecordIfChanged(world, stop, deadline, current, result.status));
+  result.resource_version = current.meta.resource_version;
   if (!decision.plan.effect) return result;
 
   auto began = std::chrono::steady_clock::now();
@@ -70,6 +84,7 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   result.moved = decision.plan.guard.has_value();
   result.wait = decision.plan.wait;
   TRY(RecordIfChanged(world, stop, deadline, current, result.status));
+  result.resource_version = current.meta.resource_version;
   return result;
 }
 

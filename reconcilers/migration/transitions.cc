@@ -91,6 +91,28 @@ std::string_view Describe(Side side) {
   return "";
 }
 
+// Strategy Online's own.
+std::string_view DescribeOnline(Guard guard) {
+  switch (guard) {
+    case Guard::kSourcePublished:
+      return "Online: prepared as above, and the source publishes its tables";
+    case Guard::kSnapshotCopied:
+      return "Online: the mover's result is in the target, of the snapshot that the slot begins at";
+    case Guard::kCaughtUp:
+      return "Online: the target follows closely, nobody else wrote to it, the way back is laid";
+    case Guard::kFellBehind:
+      return "Online: the target is too far behind, or the stream stands still";
+    case Guard::kDrained:
+      return "Online: nobody can write to the source, and what was written after that has arrived";
+    case Guard::kCutoverUndone:
+      return "Online: users work on the source again; the cutover is tried again later";
+    case Guard::kUndoneToCopyAgain:
+      return "Online: everything as it was; the source has changed, and is copied again";
+    default:
+      return "";
+  }
+}
+
 }  // namespace
 
 std::string_view Describe(Guard guard) {
@@ -109,18 +131,8 @@ std::string_view Describe(Guard guard) {
       return "the backup was read back and its checksums hold";
     case Guard::kTargetPrepared:
       return "ledger written, maintenance page ready, target database made and closed";
-    case Guard::kSourcePublished:
-      return "Online: prepared as above, and the source publishes its tables";
-    case Guard::kSnapshotCopied:
-      return "Online: the mover's result is in the target, of the snapshot that the slot begins at";
-    case Guard::kCaughtUp:
-      return "Online: the target follows closely, nobody else wrote to it, the way back is laid";
-    case Guard::kFellBehind:
-      return "Online: the target is too far behind, or the stream stands still";
     case Guard::kDoorsMayClose:
       return "approved, inside the window, not suspended";
-    case Guard::kDrained:
-      return "Online: nobody can write to the source, and what was written after that has arrived";
     case Guard::kFenceProven:
       return "routes at the maintenance page, no pod left, nobody can write to the source";
     case Guard::kCopyProven:
@@ -149,10 +161,6 @@ std::string_view Describe(Guard guard) {
       return "everything as it was; a person asked for it";
     case Guard::kUndoneAfterFailure:
       return "everything as it was; something failed";
-    case Guard::kCutoverUndone:
-      return "Online: users work on the source again; the cutover is tried again later";
-    case Guard::kUndoneToCopyAgain:
-      return "Online: everything as it was; the source has changed, and is copied again";
     case Guard::kJournalFound:
       return "the journal turns out to be written: only forward";
     case Guard::kRolledBack:
@@ -161,8 +169,9 @@ std::string_view Describe(Guard guard) {
       return "a person asked for another attempt";
     case Guard::kSourceGone:
       return "the source's retention has ended and it was dropped";
+    default:
+      return DescribeOnline(guard);
   }
-  return "";
 }
 
 std::span<const Transition> Transitions() { return kTransitions; }

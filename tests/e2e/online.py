@@ -76,6 +76,10 @@ def condition(kind):
     return next((c for c in shop.status().get("conditions", []) if c["type"] == kind), {})
 
 
+def way_back_is_open():
+    return condition("RollbackReady").get("status") == "True"
+
+
 def command(name, token):
     kubectl("--namespace", NAMESPACE, "annotate", "tm", MIGRATION, "--overwrite",
             f"cutover.dev/{name}={token}")
@@ -130,7 +134,7 @@ def a_rollback_in_hypercare_brings_back_what_was_written_on_the_target():
     begin(target, hypercare={"durationSeconds": 600})
     wait_for({"Hypercare"})
     wait_until_counting(target)
-    wait_until("the way back is open", 60, lambda: condition("RollbackReady").get("status") == "True")
+    wait_until("the way back is open", 60, way_back_is_open)
     on_target = acknowledged()
     command("rollback", "back")
     wait_for({"RolledBack"})
@@ -160,7 +164,8 @@ def a_changed_structure_holds_the_move_until_somebody_decides():
     wait_until("it holds", 60, lambda: condition("Ready").get("reason") == "SchemaChanged")
     command("approve", "now")
     time.sleep(6)
-    expect(shop.status()["phase"] in {"AwaitingCutover", "CatchingUp"}, "it does not go on by itself")
+    expect(shop.status()["phase"] in {"AwaitingCutover", "CatchingUp"},
+           "it does not go on by itself")
     command("abort", "stop")
     wait_for({"Aborted"})
     Server(source).sql(DATABASE, "alter table app.counted drop column why")
@@ -277,8 +282,7 @@ def the_pooler_switch_costs_clients_a_delay_and_no_error():
             wait_until("counting goes on, on the target", 30,
                        lambda: len(client.numbers()) > there + 50)
             stall = client.longest_stall_milliseconds()
-            wait_until("the way back is open", 60,
-                       lambda: condition("RollbackReady").get("status") == "True")
+            wait_until("the way back is open", 60, way_back_is_open)
             command("rollback", "back")
             wait_for({"RolledBack"})
             there = len(client.numbers())
@@ -287,8 +291,8 @@ def the_pooler_switch_costs_clients_a_delay_and_no_error():
             numbers = client.numbers()
             back = client.longest_stall_milliseconds()
         expect_nothing_lost(source, numbers)
-        print(f"{len(numbers)} statements acknowledged, none failed, none lost; pause {pause} ms by "
-              f"status, {stall} ms for the client; longest of both ways {back} ms")
+        print(f"{len(numbers)} statements acknowledged, none failed, none lost; pause {pause} ms "
+              f"by status, {stall} ms for the client; longest of both ways {back} ms")
     finally:
         remove_pooler()
         kubectl("--namespace", NAMESPACE, "scale", "deploy/counter", "--replicas", "1")

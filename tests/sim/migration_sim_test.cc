@@ -217,25 +217,18 @@ std::vector<Itinerary> Itineraries() {
   return all;
 }
 
-// Strategy Online: the same ends, by another way; and the ways back that only it has.
-std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
+void Watched(Model& model) { model.migration.spec.hypercare_seconds = 600; }
+
+// Strategy Online: ways back that only it has, and what may happen to its stream.
+std::vector<Itinerary> StreamItineraries() {
   std::vector<Itinerary> all;
-  auto add = [&](Itinerary itinerary) {
-    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
-    itinerary.given = [given = itinerary.given, mode](Model& m) {
-      m.migration.spec.strategy = api::Strategy::kOnline;
-      m.migration.spec.switch_mode = mode;
-      given(m);
-    };
-    all.push_back(std::move(itinerary));
-  };
-  auto watched = [](Model& m) { m.migration.spec.hypercare_seconds = 600; };
+  auto add = [&](Itinerary itinerary) { all.push_back(std::move(itinerary)); };
   add({.name = "Success", .ends = {Phase::kCompleted}});
   add({.name = "SmokeFails",
        .given = [](Model& m) { m.smoke_fails = true; },
        .ends = {Phase::kRolledBack}});
   add({.name = "RollbackInHypercareLosesNothing",
-       .given = watched,
+       .given = Watched,
        .meanwhile = CommandIn(Phase::kHypercare, api::kRollbackAnnotation),
        .ends = {Phase::kRolledBack}});
   add({.name = "ChecksFailInHypercare",
@@ -248,7 +241,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
                        int) { m.smoke_fails = m.migration.status.phase == Phase::kHypercare; },
        .ends = {Phase::kRolledBack}});
   add({.name = "RollbackWhileTheSourceIsAwayWaits",
-       .given = watched,
+       .given = Watched,
        .meanwhile =
            [](Model& m, int round) {
              if (m.migration.status.phase == Phase::kHypercare)
@@ -289,6 +282,13 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
                                       m.migration.status.cutover.attempts == 1;
            },
        .ends = {Phase::kCompleted}});
+  return all;
+}
+
+// The same ends as Offline's, by another way.
+std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
+  std::vector<Itinerary> all = StreamItineraries();
+  auto add = [&](Itinerary itinerary) { all.push_back(std::move(itinerary)); };
   for (Phase phase :
        {Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover,
         Phase::kFencing, Phase::kFinalizing, Phase::kVerifying, Phase::kSwitching}) {
@@ -304,13 +304,21 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
          .meanwhile = CommandIn(phase, api::kRollbackAnnotation),
          .ends = {Phase::kRolledBack, Phase::kCompleted}});
   add({.name = "DeleteInHypercare",
-       .given = watched,
+       .given = Watched,
        .meanwhile = DeleteIn(Phase::kHypercare),
        .ends = {Phase::kCompleted}});
   if (mode == api::SwitchMode::kPooler)
     add({.name = "PoolersThatDoNotPauseAreTriedAgain",
          .given = [](Model& m) { m.pauses_that_fail = 2; },
          .ends = {Phase::kCompleted}});
+  for (Itinerary& itinerary : all) {
+    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
+    itinerary.given = [given = itinerary.given, mode](Model& m) {
+      m.migration.spec.strategy = api::Strategy::kOnline;
+      m.migration.spec.switch_mode = mode;
+      given(m);
+    };
+  }
   return all;
 }
 

@@ -74,6 +74,7 @@ class ClusterWorld final : public World {
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
   Result<std::optional<CopyResult>> ObserveResult(const Call& call);
+  bool FirstThingsFirst(const Call& call, Needs& needs, Observation& seen);
   void ObserveStreams(const Call& call, const Needs& needs, Observation& seen);
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);

@@ -146,6 +146,7 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
   if (migration.spec.online()) AddOnlineNeeds(migration, needs);
   Observation seen;
   seen.now = context_.clock.WallNow();
+  if (migration.spec.by_pooler() && FirstThingsFirst(call, needs, seen)) return seen;
   if (needs.placement) seen.placement = ObservePlacement(call);
   if (needs.databases) {
     seen.source = ObserveSide(call, Source(call));
@@ -181,6 +182,32 @@ Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
   if (phase == Phase::kSmoke) seen.checks = ObserveChecks(call, api::CheckWhen::kSmoke);
   if (phase == Phase::kHypercare) seen.checks = ObserveChecks(call, api::CheckWhen::kHypercare);
   return seen;
+}
+
+// While clients wait in a pooler: what the phase looks at first, alone. True when it leads to an
+// effect, so that nothing else would be looked at.
+bool ClusterWorld::FirstThingsFirst(const Call& call, Needs& needs, Observation& seen) {
+  Phase phase = call.migration.status.phase;
+  if (call.migration.meta.deleting()) return false;
+  if (phase == Phase::kFencing) {
+    seen.poolers = ObservePoolers(call);
+    needs.poolers = false;
+    return seen.poolers.known() && !seen.poolers->paused;
+  }
+  if (phase != Phase::kOpening) return false;
+  seen.target = ObserveSide(call, Target(call));
+  if (!seen.target.known() || seen.target->state != ControlState::kOpen) return true;
+  seen.wiring = ObserveWiring(call);
+  if (!seen.wiring.known() || !seen.wiring->at_target) return true;
+  seen.placement = ObservePlacement(call);
+  if (!seen.placement.known() ||
+      (seen.placement->exists &&
+       seen.placement->server_name != call.migration.spec.target_server_name))
+    return true;
+  seen.poolers = ObservePoolers(call);
+  if (seen.poolers.known() && !seen.poolers->resumed) return true;
+  needs.wiring = needs.placement = needs.poolers = false;
+  return false;
 }
 
 void ClusterWorld::ObserveStreams(const Call& call, const Needs& needs, Observation& seen) {

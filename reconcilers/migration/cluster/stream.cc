@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
 #include "postgres/sequences.h"
@@ -302,6 +303,8 @@ Status ClusterWorld::ProveStreamed(const Call& call) {
     return TerminalError("VerificationFailed",
                          "rows that were changed during the move differ on the target: " +
                              compared.DescribeDifferences());
+  if (!compared.complete())
+    LogWarn("changed rows that were not compared", {{"what", compared.DescribeNotCompared()}});
   // What users write from here on is what the way back has to carry.
   TRY(pg::AdvanceSlot(stop, deadline, inside.target, ClaimOn(call, pg::Side::kTarget),
                       Direction::kReverse));

@@ -128,7 +128,7 @@ api::TenantMigrationStatus BusyStatus() {
   status.progress.bytes_copied = 512'000'000;
   status.progress.bytes_total = 596'000'000;
   status.progress.eta_seconds = 65;
-  status.cutover = {now, now, now, 4249, 1};
+  status.cutover = {now, now, now, 4249, 1, {}};
   status.rollback = {now, "SmokeFailed", now};
   status.verification = {"Rows", 1, 2, 3, now, std::string(100'000, 'r')};
   status.handled.approve = std::string(100'000, 't');

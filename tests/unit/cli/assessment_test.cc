@@ -130,10 +130,19 @@ TEST(Assess, ALostStreamBackAsksForConsentAndNothingElse) {
               ElementsAre("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
 }
 
+TEST(Assess, AHeldStreamWaitsForAPersonAlthoughItIsLookedAtAgain) {
+  for (const char* reason : {"SchemaChanged", "ApplyFails"}) {
+    api::TenantMigration migration = Typical(Phase::kCatchingUp);
+    GoOn(migration, reason, "holding: …", true);
+    EXPECT_EQ(Assess(Seen(migration)).health, Health::kAsksYou) << reason;
+    EXPECT_TRUE(Offers(Assess(Seen(migration)), "abort")) << reason;
+  }
+}
+
 TEST(Foresee, ConsentToALossIsGivenWithTheTokenThatStands) {
   api::TenantMigration migration = Typical(Phase::kRollingBack);
   GoOn(migration, "NoWayBack", "the stream back to the source is gone");
-  migration.meta.annotations[api::kRollbackAnnotation] = "t1";
+  migration.status.handled.rollback = "t1";
   const MigrationView view = Seen(migration).migration;
   const Prospect prospect = Foresee(Command::kRollback, view, true);
   EXPECT_EQ(prospect.refusal, "");

@@ -167,7 +167,9 @@ TEST(Suspend, HoldsWhileUsersWork) {
 
 TEST(Suspend, NeverHoldsUsersOutsideClosedDoors) {
   for (Phase phase : kAllPhases) {
-    if (!DoorsClosed(phase, api::Strategy::kOffline) && phase != Phase::kUndoing && phase != Phase::kRollingBack) continue;
+    if (!DoorsClosed(phase, api::Strategy::kOffline) && phase != Phase::kUndoing &&
+        phase != Phase::kRollingBack)
+      continue;
     api::TenantMigration migration = MigrationIn(phase);
     migration.spec.suspend = true;
     EXPECT_NE(Decide(migration, At(1)).plan.reason, "Suspended") << Name(phase);
