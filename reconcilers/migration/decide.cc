@@ -173,15 +173,28 @@ bool HeldBySuspend(const api::TenantMigration& migration) {
          phase != Phase::kRollingBack;
 }
 
+// A stream is followed while it is held, too: slots that nobody reads would fill the servers'
+// disks, and what they keep too much of ends the move even then.
+Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
+  Plan plan = Plan::Wait(std::chrono::milliseconds(0),
+                         "suspended: set spec.suspend to false to go on", "Suspended");
+  Phase phase = migration.status.phase;
+  bool follows = phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover;
+  if (!migration.spec.online() || !follows) return plan;
+  if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
+  if (!seen.forward_subscriber->enabled) return plan;
+  plan.effect = Intent::kWatchStream;
+  plan.wait = std::chrono::seconds(5);
+  return plan;
+}
+
 Plan Choose(const api::TenantMigration& migration, const Observation& seen,
             api::HandledTokens& handled) {
   if (auto plan = PlanDeletion(migration, seen)) return *plan;
   if (auto plan = PlanAbort(migration, seen, handled)) return *plan;
   if (auto plan = PlanRollbackCommand(migration, handled)) return *plan;
   if (auto plan = PlanRetry(migration, handled)) return *plan;
-  if (HeldBySuspend(migration))
-    return Plan::Wait(std::chrono::milliseconds(0), "suspended: set spec.suspend to false to go on",
-                      "Suspended");
+  if (HeldBySuspend(migration)) return Suspended(migration, seen);
   if (auto plan = PlanBounds(migration, seen)) return *plan;
   return PlanPhase(migration, seen);
 }

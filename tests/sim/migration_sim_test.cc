@@ -397,6 +397,27 @@ TEST(SimulatedMigration, ARollbackAfterUsersAreInIsRefusedUntilTheLossIsAccepted
   EXPECT_EQ(model.migration.status.phase, Phase::kRollingBack);
 }
 
+TEST(SimulatedMigration, ASuspendedOneGoesOnFollowingAndGivesUpWhenItsSlotIsLost) {
+  Model model = NewModel();
+  model.migration.spec.strategy = api::Strategy::kOnline;
+  model.migration.spec.approval = api::Approval::kManual;
+  ModelWorld world(model, 1);
+  for (int round = 0; round < 300 && model.migration.status.phase != Phase::kAwaitingCutover;
+       ++round) {
+    ASSERT_TRUE(RunOnce(world, {}, Deadline::Never(), model.migration));
+    world.now += std::chrono::seconds(1);
+  }
+  model.migration.spec.suspend = true;
+  WallTime before = model.forward.heartbeat_written;
+  ASSERT_TRUE(RunOnce(world, {}, Deadline::Never(), model.migration));
+  EXPECT_GT(model.forward.heartbeat_written, before);
+  EXPECT_EQ(model.migration.status.conditions.Find("Ready")->reason, "Suspended");
+  model.forward.slot_lost = true;
+  ASSERT_TRUE(RunOnce(world, {}, Deadline::Never(), model.migration));
+  EXPECT_EQ(model.migration.status.phase, Phase::kUndoing);
+  EXPECT_EQ(model.migration.status.failure_reason, "SlotLost");
+}
+
 TEST(SimulatedMigration, AFailedMigrationSucceedsOnRetryOnceTheCauseIsGone) {
   Model model = NewModel();
   Itinerary fails{.name = "CopyFails",
