@@ -4,8 +4,7 @@
 
 What the model says it takes from the code is there under that name: effects, lines of the table of
 transitions, states and moves of the control row. What the code has is in the model, or in the table
-"Left out" of docs/protocol-model.md with its reason. What the model promises to the strategy Online
-is not in the code yet: once it is, it moves from the promise to the rest.
+"Left out" of docs/protocol-model.md with its reason.
 """
 
 import pathlib
@@ -63,13 +62,11 @@ def left_out():
     return {name for names, _ in rows for name in re.findall(r"`([^`]+)`", names)}
 
 
-def compare(what, model, promised, code, excused):
+def compare(what, model, code, excused):
     """`excused` says of one of the code's whether the table gives a reason for leaving it out."""
     for name in sorted(model - code):
         yield f"{what}: the model has {name}, the code does not; rename one of them"
-    for name in sorted(promised & code):
-        yield f"{what}: the code has {name} by now; it is no promise any more"
-    for name in sorted(code - model - promised):
+    for name in sorted(code - model):
         if not excused(name):
             yield f"{what}: the code has {name}; model it, or leave it out with a reason"
 
@@ -77,21 +74,20 @@ def compare(what, model, promised, code, excused):
 def findings():
     effects, phases, world = _model("effects.pml"), _model("phases.pml"), _model("world.pml")
     excused = left_out()
-    built, promised = (set(names) - {"nothing"} for names in _lists(effects, "Intent"))
-    yield from compare("effect", built, promised, code_intents(), lambda name: name in excused)
-    yield from compare("transition", _calls(phases, "Go", 3), _calls(phases, "Later", 3),
-                       code_transitions(),
+    effects_of_model = set(_lists(effects, "Intent")[0]) - {"nothing"}
+    yield from compare("effect", effects_of_model, code_intents(), lambda name: name in excused)
+    yield from compare("transition", _calls(phases, "Go", 3), code_transitions(),
                        lambda line: any(part in excused for part in line))  # fmt: skip
     states, moves = code_moves()
     modelled = set(_lists(world, "State")[0]) - {"none"}
-    yield from compare("state", modelled, set(), states, lambda name: name in excused)
+    yield from compare("state", modelled, states, lambda name: name in excused)
     changes = {(before, after) for _, before, after in _calls(effects, "MoveState", 3)}
     changes.discard(("from", "to"))
     # To `dropping` everything but an open target goes, which the model says in one condition.
-    yield from compare("move of the control row", changes, set(), moves,
+    yield from compare("move of the control row", changes, moves,
                        lambda move: move[1] == "dropping")  # fmt: skip
     planned = {name for (name,) in _calls(phases, "Do", 1)}
-    for name in sorted((built | promised) - planned):
+    for name in sorted(effects_of_model - planned):
         yield f"effect: nothing in phases.pml plans {name}"
     names = code_intents() | {part for line in code_transitions() for part in line}
     for name in sorted(excused - names):

@@ -22,7 +22,7 @@ inline Record() {
   :: (fresh & (1 << epoch)) != 0 ->
      printf("leader %d: %e, attempt %d\n", epoch, next_phase, attempt);
      if
-     :: seen_phase == Aborted || (seen_phase == Undoing && next_phase == AwaitingCutover) ->
+     :: seen_phase == Aborted || (seen_phase == Undoing && next_phase == CatchingUp) ->
         attempt++
      :: else
      fi;

@@ -10,12 +10,10 @@ mtype:Intent = { nothing,
   kJournal, kOpenTarget, kApplyWiring, kPlaceOnTarget, kStartWorkloads, kRestoreRoutes,
   kDeleteJobs, kRetireSource, kCleanTarget, kDeleteLedger,
   kUnfenceSource, kDropTarget, kFenceTarget, kReopenSource, kRestoreWiring, kPlaceOnSource,
-  kCleanSource };
-
-/* Strategy Online: promised to the issue that builds it. What is built moves up. */
-mtype:Intent = {
-  kCreateForwardSlot, kSubscribeForward, kWriteMarker, kCreateReverseSlot, kSubscribeReverse,
-  kWriteReverseMarker, kPrepareAgain, kDropForward, kDropReverse };
+  kCleanSource,
+  /* Strategy Online. */
+  kPublishSource, kStartForwardStream, kDrainForward, kLayWayBack, kStartReverseStream,
+  kDrainReverse, kPrepareAgain, kDropForwardPublisher, kDropReversePublisher };
 
 /* Effects of one leader that are more than one transaction: what is left to do. */
 mtype:Rest = { all_of_it, end_sessions, drop_now };
@@ -27,10 +25,10 @@ mtype:Rest = { all_of_it, end_sessions, drop_now };
    intent == kFinalizeTarget || intent == kMarkVerified || intent == kJournal ||                   \
    intent == kOpenTarget || intent == kRetireSource || intent == kCleanTarget ||                   \
    intent == kUnfenceSource || intent == kDropTarget || intent == kFenceTarget ||                  \
-   intent == kReopenSource || intent == kCleanSource || intent == kCreateForwardSlot ||            \
-   intent == kSubscribeForward || intent == kWriteMarker || intent == kCreateReverseSlot ||        \
-   intent == kSubscribeReverse || intent == kWriteReverseMarker || intent == kPrepareAgain ||      \
-   intent == kDropForward || intent == kDropReverse)
+   intent == kReopenSource || intent == kCleanSource || intent == kPublishSource ||            \
+   intent == kStartForwardStream || intent == kDrainForward || intent == kLayWayBack ||        \
+   intent == kStartReverseStream || intent == kDrainReverse || intent == kPrepareAgain ||      \
+   intent == kDropForwardPublisher || intent == kDropReversePublisher)
 
 /* pg::WithEpoch(): locks the row, compares epochs, raises the row's. refused: NotClaimed, Deposed. */
 #ifdef PLANT_EPOCH_NOT_CHECKED
@@ -239,14 +237,14 @@ inline PerformOnCluster() {
 #ifdef ONLINE
 inline PerformOnStreams() {
   if
-  :: intent == kCreateForwardSlot -> Under(source) forward.slot = true; forward.gap = false Done()
-  :: intent == kSubscribeForward -> Under(target) forward.subscribed = true Done()
-  :: intent == kWriteMarker -> Under(source) WriteMarker(forward, attempt_seen) Done()
-  :: intent == kCreateReverseSlot -> Under(target) reverse.slot = true Done()
-  :: intent == kSubscribeReverse -> Under(source) reverse.subscribed = true Done()
-  :: intent == kWriteReverseMarker -> Under(target) WriteMarker(reverse, 1) Done()
-  :: intent == kDropForward -> Under(source) DropStream(forward) Done()
-  :: intent == kDropReverse -> Under(source) DropStream(reverse) Done()
+  :: intent == kPublishSource -> Under(source) forward.slot = true; forward.gap = false Done()
+  :: intent == kStartForwardStream -> Under(target) forward.subscribed = true Done()
+  :: intent == kDrainForward -> Under(source) WriteMarker(forward, attempt_seen) Done()
+  :: intent == kLayWayBack -> Under(target) reverse.slot = true Done()
+  :: intent == kStartReverseStream -> Under(source) reverse.subscribed = true Done()
+  :: intent == kDrainReverse -> Under(target) WriteMarker(reverse, 1) Done()
+  :: intent == kDropForwardPublisher -> Under(source) DropStream(forward) Done()
+  :: intent == kDropReversePublisher -> Under(source) DropStream(reverse) Done()
   :: intent == kPrepareAgain ->
      WithEpoch(target);
      if

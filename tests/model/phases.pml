@@ -4,7 +4,6 @@
  * chooses one of
  *   Do(effect)              Plan::Do
  *   Go(from, guard, to)     Plan::Go; a line of reconcilers/migration/transitions.cc
- *   Later(from, guard, to)  the same, promised to the strategy Online
  *   Wait                    Plan::Wait; the world is looked at again
  * Whatever may undo or roll back at any time (a failure, a person, a bound) is a free choice here.
  * seen_state and seen_fenced are the source's, read a moment before all else.
@@ -12,7 +11,6 @@
 
 #define Do(effect) intent = effect
 #define Go(from, guard, to) next_phase = to
-#define Later(from, guard, to) next_phase = to
 #define Wait skip
 
 inline PlanPreparing() {
@@ -21,9 +19,9 @@ inline PlanPreparing() {
   :: ledger && seen_state == none -> Do(kClaimSource)
   :: ledger && seen_state != none && target.state == none -> Do(kPrepareTarget)
 #ifdef ONLINE
-  :: ledger && seen_state != none && target.state != none && !forward.slot -> Do(kCreateForwardSlot)
+  :: ledger && seen_state != none && target.state != none && !forward.slot -> Do(kPublishSource)
   :: ledger && seen_state != none && target.state != none && forward.slot ->
-     Later(Preparing, kTargetPrepared, Copying)
+     Go(Preparing, kSourcePublished, Copying)
 #else
   :: ledger && seen_state != none && target.state != none ->
      Go(Preparing, kTargetPrepared, AwaitingCutover)
@@ -39,6 +37,13 @@ inline PlanAwaitingCutover() {
   fi
 }
 
+/* The marker is this attempt's own: one of an attempt before says nothing of what was written since. */
+#ifdef PLANT_ANY_MARKER_COUNTS
+#define MarkerArrived (forward.arrived != 0)
+#else
+#define MarkerArrived (forward.arrived == attempt_seen)
+#endif
+
 inline PlanFencing() {
   if
   :: route != at_maintenance -> Do(kFlipRoutes)
@@ -49,9 +54,16 @@ inline PlanFencing() {
 #else
   :: route == at_maintenance && !running && (seen_state == open || !seen_fenced) ->
      Do(kFenceSource)
-#ifdef ONLINE
+#if defined(ONLINE) && defined(PLANT_JOURNAL_BEFORE_MARKER)
   :: route == at_maintenance && !running && seen_state != open && seen_fenced ->
-     Later(Fencing, kFenceProven, Finalizing)
+     Go(Fencing, kDrained, Finalizing)
+#elif defined(ONLINE)
+  :: route == at_maintenance && !running && seen_state != open && seen_fenced ->
+     if
+     :: !MarkerArrived && forward.marker != attempt_seen -> Do(kDrainForward)
+     :: !MarkerArrived && forward.marker == attempt_seen -> Wait
+     :: MarkerArrived -> Go(Fencing, kDrained, Finalizing)
+     fi
 #else
   :: route == at_maintenance && !running && seen_state != open && seen_fenced ->
      Go(Fencing, kFenceProven, Copying)
@@ -78,7 +90,7 @@ inline PlanCopying() {
   :: copy_job == 0 -> Do(kCreateCopyJob)
   :: copy_job != 0 && CopyCounts ->
 #ifdef ONLINE
-     Later(Copying, kCopyProven, CatchingUp)
+     Go(Copying, kSnapshotCopied, CatchingUp)
 #else
      Go(Copying, kCopyProven, Finalizing)
 #endif
@@ -90,29 +102,16 @@ inline PlanCopying() {
 #ifdef ONLINE
 inline PlanCatchingUp() {
   if
-  :: !forward.subscribed -> Do(kSubscribeForward)
-  :: forward.subscribed -> Later(CatchingUp, kCaughtUp, AwaitingCutover)
-  :: Later(CatchingUp, kUndo, Undoing)
+  :: !forward.subscribed -> Do(kStartForwardStream)
+  :: forward.subscribed -> Go(CatchingUp, kCaughtUp, AwaitingCutover)
+  :: Go(CatchingUp, kUndo, Undoing)
   fi
 }
 #endif
 
-/* The marker is this attempt's own: one of an attempt before says nothing of what was written since. */
-#ifdef PLANT_ANY_MARKER_COUNTS
-#define MarkerArrived (forward.arrived != 0)
-#else
-#define MarkerArrived (forward.arrived == attempt_seen)
-#endif
-
 inline PlanFinalizing() {
   if
-#if defined(ONLINE) && !defined(PLANT_JOURNAL_BEFORE_MARKER)
-  :: !MarkerArrived && forward.marker != attempt_seen -> Do(kWriteMarker)
-  :: !MarkerArrived && forward.marker == attempt_seen -> Wait
-  :: MarkerArrived && target.state == preparing -> Do(kFinalizeTarget)
-#else
   :: target.state == preparing -> Do(kFinalizeTarget)
-#endif
   :: target.state == copied || target.state == verified -> Go(Finalizing, kFinalized, Verifying)
   :: Go(Finalizing, kUndo, Undoing)
   fi
@@ -138,7 +137,7 @@ inline PlanSwitching() {
   :: seen_state != journaled && seen_fenced && target.state == verified && target.closed ->
 #if defined(ONLINE) && !defined(PLANT_REVERSE_SLOT_AFTER_OPEN)
      if
-     :: !reverse.slot -> Do(kCreateReverseSlot)
+     :: !reverse.slot -> Do(kLayWayBack)
      :: reverse.slot -> Do(kJournal)
      fi
 #else
@@ -156,8 +155,8 @@ inline PlanOpening() {
   if
   :: target.state == verified -> Do(kOpenTarget)
 #ifdef ONLINE
-  :: target.state == open && !reverse.slot -> Do(kCreateReverseSlot)
-  :: target.state == open && reverse.slot && !reverse.subscribed -> Do(kSubscribeReverse)
+  :: target.state == open && !reverse.slot -> Do(kLayWayBack)
+  :: target.state == open && reverse.slot && !reverse.subscribed -> Do(kStartReverseStream)
 #define WayBackIsUp (reverse.slot && reverse.subscribed)
 #else
 #define WayBackIsUp true
@@ -200,8 +199,8 @@ inline PlanCompleting() {
   if
   :: ledger && copy_job != 0 -> Do(kDeleteJobs)
 #ifdef ONLINE
-  :: ledger && copy_job == 0 && reverse.slot -> Do(kDropReverse)
-  :: ledger && copy_job == 0 && !reverse.slot && forward.slot -> Do(kDropForward)
+  :: ledger && copy_job == 0 && reverse.slot -> Do(kDropReversePublisher)
+  :: ledger && copy_job == 0 && !reverse.slot && forward.slot -> Do(kDropForwardPublisher)
 #endif
   :: ledger && copy_job == 0 && !reverse.slot && !forward.slot && seen_state == journaled ->
      Do(kRetireSource)
@@ -219,11 +218,7 @@ inline PlanCompleting() {
 #define MayTryAgain                                                                                \
   (forward.subscribed && attempt < ATTEMPTS && copy_equal && seen_state == open &&                 \
    (target.state == preparing || target.state == copied || target.state == verified))
-#ifdef PLANT_NEXT_ATTEMPT_ON_THE_OLD_EPOCH
-#define TargetIsOurs (target.state == preparing)
-#else
 #define TargetIsOurs (target.state == preparing && target.epoch == epoch)
-#endif
 
 /* phases/undoing.cc; RemoveHelpers and LetUsersBackIn are phases/common.cc. */
 inline PlanUndoing() {
@@ -243,11 +238,11 @@ inline PlanUndoing() {
         if
 #ifdef ONLINE
         :: MayTryAgain && !TargetIsOurs -> Do(kPrepareAgain)
-        :: MayTryAgain && TargetIsOurs -> Later(Undoing, kPauseRanOut, AwaitingCutover)
+        :: MayTryAgain && TargetIsOurs -> Go(Undoing, kCutoverUndone, CatchingUp)
         :: forward.slot || reverse.slot ->
            if
-           :: reverse.slot -> Do(kDropReverse)
-           :: forward.slot -> Do(kDropForward)
+           :: reverse.slot -> Do(kDropReversePublisher)
+           :: forward.slot -> Do(kDropForwardPublisher)
            fi
 #endif
         :: copy_job != 0 -> Do(kDeleteJobs)
@@ -270,9 +265,9 @@ inline CarryBack() {
 #ifdef ONLINE
   if
   :: !reverse.slot || reverse.arrived == 1 -> Do(kReopenSource)
-  :: reverse.slot && !reverse.subscribed -> Do(kSubscribeReverse)
+  :: reverse.slot && !reverse.subscribed -> Do(kStartReverseStream)
   :: reverse.slot && reverse.subscribed && reverse.arrived == 0 && reverse.marker == 0 ->
-     Do(kWriteReverseMarker)
+     Do(kDrainReverse)
   :: reverse.slot && reverse.subscribed && reverse.arrived == 0 && reverse.marker != 0 -> Wait
   fi
 #else
@@ -313,8 +308,8 @@ inline PlanRollingBack() {
      route == at_workloads ->
      if
      :: copy_job != 0 -> Do(kDeleteJobs)
-     :: copy_job == 0 && reverse.slot -> Do(kDropReverse)
-     :: copy_job == 0 && !reverse.slot && forward.slot -> Do(kDropForward)
+     :: copy_job == 0 && reverse.slot -> Do(kDropReversePublisher)
+     :: copy_job == 0 && !reverse.slot && forward.slot -> Do(kDropForwardPublisher)
      :: copy_job == 0 && !reverse.slot && !forward.slot && seen_state != none -> Do(kCleanSource)
      :: copy_job == 0 && !reverse.slot && !forward.slot && seen_state == none ->
         Go(RollingBack, kRolledBack, RolledBack)

@@ -67,8 +67,6 @@ VARIANTS = {
     "online_journal_before_marker": _planted("JOURNAL_BEFORE_MARKER", LOST, "-DONLINE"),
     "online_reverse_slot_after_open": _planted("REVERSE_SLOT_AFTER_OPEN", LOST, "-DONLINE"),
     "online_any_marker_counts": _planted("ANY_MARKER_COUNTS", LOST, "-DONLINE"),
-    "online_next_attempt_on_the_old_epoch": _planted(
-        "NEXT_ATTEMPT_ON_THE_OLD_EPOCH", LOST, "-DONLINE"),
     "online_epoch_not_checked": _planted("EPOCH_NOT_CHECKED", LOST, "-DONLINE"),
 }  # fmt: skip
 
