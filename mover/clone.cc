@@ -47,8 +47,9 @@ class Clone {
     Warn(survey_.notes);
     TRY(target_.Prepare(stop, survey_.properties));
     TRY_ASSIGN(bool goes_on, FindPlan(stop));
+    if (!goes_on) TRY(target_.Empty(stop));
+    target_.StartReporting();
     if (!goes_on) {
-      TRY(target_.Empty(stop));
       TRY(target_.CreateRoles(stop, survey_.roles));
       TRY(RestoreBeforeData(stop));
       TRY(WriteNewPlan(stop));

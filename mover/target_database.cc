@@ -7,6 +7,7 @@
 
 #include "mover/contract/progress.h"
 #include "mover/schema/leftovers.h"
+#include "operator/base/check.h"
 #include "postgres/event_triggers.h"
 
 namespace cutover::mover {
@@ -59,8 +60,14 @@ Status TargetDatabase::TakeLedger(std::stop_token stop) {
   TRY(locked);
   if (options_.authorize) TRY(options_.authorize(stop, ledger));
   TRY(CreateLedger(stop, Deadline::Never(), ledger));
-  reporter_.AttachLedger(std::move(ledger), options_.migration_uid, options_.attempt);
+  ledger_.emplace(std::move(ledger));
   return Ok();
+}
+
+void TargetDatabase::StartReporting() {
+  CHECK(ledger_.has_value());
+  reporter_.AttachLedger(std::move(*ledger_), options_.migration_uid, options_.attempt);
+  ledger_.reset();
 }
 
 Status TargetDatabase::Empty(std::stop_token stop) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -33,6 +34,10 @@ class TargetDatabase {
   /// "TargetNotEmpty" when it holds anything else: only our own ledger lets us drop.
   Status Empty(std::stop_token stop);
 
+  /// From here on the reporter writes into the ledger. Only once the database is known to be ours:
+  /// what it writes is what says so.
+  void StartReporting();
+
   /// The roles that the source's database cannot do without.
   Status CreateRoles(std::stop_token stop, const pg::RoleSet& roles);
 
@@ -46,6 +51,7 @@ class TargetDatabase {
 
   const CloneOptions& options_;
   Reporter& reporter_;
+  std::optional<pg::Connection> ledger_;  ///< Until the reporter has it; holds the movers' lock.
 };
 
 }  // namespace cutover::mover

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <chrono>
+#include <thread>
 
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "mover/contract/job_spec.h"
+#include "mover/target_database.h"
 #include "tests/postgres/mover/tenant.h"
 
 namespace cutover::mover::testing {
@@ -84,6 +88,27 @@ TEST_P(Clone, TheTenantLogsInWithTheSamePasswordAndOwnsTheDatabase) {
   const std::string verifier = "SELECT rolpassword FROM pg_authid WHERE rolname = $1";
   EXPECT_EQ(MustRead(admin, verifier, {pg::Param(tenant.tenant())}),
             MustRead(source, verifier, {pg::Param(tenant.tenant())}));
+}
+
+// Progress is written all the time, and it is by our own progress that a database is known as ours.
+TEST_P(Clone, ProgressThatIsWrittenMeanwhileDoesNotMakeAForeignDatabaseOurs) {
+  TrapTenant tenant(target());
+  pg::Connection admin = MustConnect(target());
+  MustExec(admin, {"CREATE DATABASE " + pg::QuoteIdentifier(tenant.copy_name())});
+  pg::Connection copy = MustConnect(tenant.Copy());
+  MustExec(copy, {"CREATE TABLE public.precious (a int)"});
+  CloneOptions options = tenant.CloneAll();
+  options.admin.reset();
+  Reporter silent(Reporter::Output::kSilent);
+  silent.BeginStage("schema");
+  TargetDatabase database(options, silent);
+  ASSERT_TRUE(database.Prepare({}, {}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2'500));
+  auto emptied = database.Empty({});
+  ASSERT_FALSE(emptied);
+  EXPECT_EQ(emptied.error().reason, "TargetNotEmpty");
+  EXPECT_THAT(MustRead(copy, "SELECT to_regclass('public.precious')"),
+              ElementsAre("public.precious"));
 }
 
 TEST_P(Clone, ADatabaseThatHoldsSomethingElseIsRefusedAndUntouched) {

@@ -165,6 +165,8 @@ TEST(Following, ALostSnapshotAndAnInterruptionLeaveNoSlotAndTheSameJobStartsOver
   EXPECT_THAT(followed.Slots(), IsEmpty());
 
   Program interrupted = Start(followed, kSlowly);
+  // The ledger of the run before is still there; this one's begins with its slot.
+  while (followed.Slots().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   followed.move().AwaitCommitted(2);
   interrupted.Send(SIGTERM);
   EXPECT_EQ(interrupted.Wait(kMove).exit_code, kExitInterrupted);
