@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "operator/base/deadline.h"
+#include "operator/base/html.h"
 #include "operator/base/json.h"
 #include "operator/base/log.h"
 #include "operator/base/mutex.h"
@@ -114,33 +115,6 @@ std::string RenderJson(const MaintenancePage& page) {
 }
 
 }  // namespace
-
-std::string EscapeHtml(std::string_view text) {
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
 
 bool PrefersJson(std::string_view accept) {
   return QualityOf(accept, "application/json") > QualityOf(accept, "text/html");

@@ -37,9 +37,6 @@ telemetry::HttpServerOptions MaintenanceServerOptions(const MaintenancePage& pag
 Status ServeMaintenancePage(std::stop_token stop, const MaintenancePage& page,
                             const telemetry::ListenAddress& address);
 
-/// `text` where HTML has text or a quoted attribute.
-std::string EscapeHtml(std::string_view text);
-
 /// True when an Accept header ranks application/json above text/html. Clients that take anything
 /// get HTML: most of them are people.
 bool PrefersJson(std::string_view accept);

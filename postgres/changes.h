@@ -24,12 +24,11 @@ namespace cutover::pg {
 ///   1. The mover's Job makes the watch in the same instant as the stream's slot (SlotSnapshot), so
 ///      that it covers everything since the copy's snapshot.
 ///   2. While the stream catches up, CollectChanges() is called every few seconds. It keeps the
-///   keys
-///      of the changed rows in schema cutover of the target, each once, and moves the watch on: a
-///      watch that nobody reads keeps the source's log from being removed. Rows whose last known
-///      change the stream has confirmed are compared right away, and forgotten when they are equal:
-///      what changes again is listed again. So what is left for the fence does not grow with the
-///      length of the move.
+///      keys of the changed rows in schema cutover of the target, each once, and moves the watch
+///      on: a watch that nobody reads keeps the source's log from being removed. Rows whose last
+///      known change the stream has confirmed are compared right away, and forgotten when they are
+///      equal: what changes again is listed again. So what is left for the fence does not grow with
+///      the length of the move.
 ///   3. Under the fence, when the marker is applied, CompareChanged() reads the rest and compares.
 ///   4. DropIdleSlot() (postgres/snapshot.h) on the watch when the move ends.
 ///

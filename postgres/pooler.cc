@@ -72,6 +72,13 @@ const PoolerEntry* PoolerFacts::Find(std::string_view name) const {
   return found == entries.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> PoolerFacts::EntriesOf(std::string_view database) const {
+  std::vector<std::string> names;
+  for (const PoolerEntry& entry : entries)
+    if (entry.database == database) names.push_back(entry.name);
+  return names;
+}
+
 std::vector<std::string> PoolerObstacles(const PoolerFacts& facts, std::string_view entry) {
   const std::string name = "\"" + std::string(entry) + "\"";
   const PoolerEntry* found = facts.Find(entry);

@@ -68,6 +68,8 @@ struct PoolerFacts {
 
   /// nullptr without such an entry. One made by "*" is there only once a client has come.
   const PoolerEntry* Find(std::string_view name) const;
+  /// Names of all that lead to the server's database of that name.
+  std::vector<std::string> EntriesOf(std::string_view database) const;
 };
 
 /// What stands in the way of pausing the entry, each as a sentence with its remedy: no such entry,

@@ -34,6 +34,14 @@ namespace cutover::pg {
 enum class Direction { kForward, kReverse };
 std::string_view Name(Direction direction);  ///< "forward", "reverse"
 
+/// The side that publishes: its rows of cutover.heartbeat and cutover.marker are the stream's.
+constexpr Side PublisherSide(Direction direction) {
+  return direction == Direction::kForward ? Side::kSource : Side::kTarget;
+}
+constexpr Side SubscriberSide(Direction direction) {
+  return direction == Direction::kForward ? Side::kTarget : Side::kSource;
+}
+
 /// "cutover_forward_0123…": one name for role, publication, slot and subscription of a stream.
 /// Lower case letters, digits and underscores only, at most 63 bytes.
 std::string StreamName(std::string_view migration_uid, Direction direction);

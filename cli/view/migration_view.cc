@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/view/migration_view.h"
 
-#include "operator/api/field_reader.h"
+#include "operator/api/migration_status_reader.h"
 
 namespace cutover::cli {
 namespace {
@@ -47,44 +47,6 @@ void ReadStages(FieldReader& status, MigrationView& view) {
   });
 }
 
-void ReadProgress(FieldReader progress, MigrationView& view) {
-  view.progress.bytes_copied = progress.Int("bytesCopied");
-  view.progress.bytes_total = progress.Int("bytesTotal");
-  view.progress.tables_copied = progress.Int("tablesCopied");
-  view.progress.tables_total = progress.Int("tablesTotal");
-  view.progress.eta_seconds = progress.Int("etaSeconds");
-  view.progress.updated_at = progress.Time("updatedAt");
-  if (progress.Has("replicationLagBytes")) view.lag_bytes = progress.Int("replicationLagBytes");
-  if (progress.Has("replicationLagSeconds"))
-    view.lag_seconds = progress.Int("replicationLagSeconds");
-}
-
-void ReadOutcome(FieldReader& status, MigrationView& view) {
-  FieldReader cutover = status.Object("cutover");
-  view.cutover.fenced_at = cutover.Time("fencedAt");
-  view.cutover.journaled_at = cutover.Time("journaledAt");
-  view.cutover.opened_at = cutover.Time("openedAt");
-  view.cutover.write_pause_milliseconds = cutover.Int("writePauseMilliseconds");
-  view.cutover.retry_at = cutover.Time("retryAt");
-  view.cutover.attempts = cutover.Int("attempts");
-  FieldReader rollback = status.Object("rollback");
-  view.rollback.available_until = rollback.Time("availableUntil");
-  view.rollback.reason = rollback.String("reason");
-  view.rollback.completed_at = rollback.Time("completedAt");
-  FieldReader verification = status.Object("verification");
-  view.verification.level = verification.String("level");
-  view.verification.tables = verification.Int("tables");
-  view.verification.rows = verification.Int("rows");
-  view.verification.mismatches = verification.Int("mismatches");
-  view.verification.finished_at = verification.Time("finishedAt");
-  view.verification.report = verification.String("report");
-  FieldReader handled = status.Object("handled");
-  view.handled.approve = handled.String("approve");
-  view.handled.abort = handled.String("abort");
-  view.handled.rollback = handled.String("rollback");
-  view.handled.retry = handled.String("retry");
-}
-
 void ReadStatus(FieldReader status, MigrationView& view) {
   view.phase = status.String("phase");
   view.message = status.String("message");
@@ -95,8 +57,11 @@ void ReadStatus(FieldReader status, MigrationView& view) {
   view.failure_message = status.String("failureMessage");
   view.conditions = api::ReadConditions(status);
   ReadStages(status, view);
-  ReadProgress(status.Object("progress"), view);
-  ReadOutcome(status, view);
+  view.progress = api::ReadProgress(status.Object("progress"));
+  view.cutover = api::ReadCutoverStatus(status.Object("cutover"));
+  view.rollback = api::ReadRollback(status.Object("rollback"));
+  view.verification = api::ReadVerification(status.Object("verification"));
+  view.handled = api::ReadHandled(status.Object("handled"));
 }
 
 }  // namespace

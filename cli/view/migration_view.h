@@ -43,7 +43,6 @@ struct MigrationView {
   api::Conditions conditions;
   std::vector<api::Stage> stages;  ///< In the order in which they were entered.
   api::MigrationProgress progress;
-  std::optional<int64_t> lag_bytes, lag_seconds;  ///< Nothing where none is reported.
   api::CutoverStatus cutover;
   api::RollbackStatus rollback;
   api::VerificationStatus verification;

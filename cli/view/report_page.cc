@@ -7,6 +7,7 @@
 #include "cli/view/report.h"
 #include "cli/view/words.h"
 #include "operator/api/tenant_migration.h"
+#include "operator/base/html.h"
 
 namespace cutover::cli {
 namespace {
@@ -35,31 +36,8 @@ code{font-size:.85em;overflow-wrap:anywhere}
 @media print{body{max-width:none}}
 )css";
 
-std::string Escaped(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 std::string Text(const Json& value) {
-  return Escaped(value.IsString() ? value.StringRef() : value.IsNull() ? "" : value.Dump());
+  return EscapeHtml(value.IsString() ? value.StringRef() : value.IsNull() ? "" : value.Dump());
 }
 
 std::string Item(const std::string& term, const std::string& ready) {

@@ -99,8 +99,10 @@ std::optional<int64_t> CopyRate(const MigrationView& migration) {
 
 std::string DescribeLag(const MigrationView& migration) {
   std::string text;
-  if (migration.lag_bytes) text = FormatBytes(*migration.lag_bytes);
-  if (migration.lag_seconds) Join(text, FormatSpan(std::chrono::seconds(*migration.lag_seconds)));
+  if (migration.progress.replication_lag_bytes)
+    text = FormatBytes(*migration.progress.replication_lag_bytes);
+  if (migration.progress.replication_lag_seconds)
+    Join(text, FormatSpan(std::chrono::seconds(*migration.progress.replication_lag_seconds)));
   return text.empty() ? "" : text + " behind";
 }
 

@@ -46,8 +46,10 @@ Json Progress(const MigrationView& migration) {
   fields.Count("bytesCopied", progress.bytes_copied).Count("bytesTotal", progress.bytes_total);
   if (auto rate = CopyRate(migration)) fields.Count("bytesPerSecondOnAverage", *rate);
   if (progress.eta_seconds > 0) fields.Count("etaSeconds", progress.eta_seconds);
-  if (migration.lag_bytes) fields.Count("replicationLagBytes", *migration.lag_bytes);
-  if (migration.lag_seconds) fields.Count("replicationLagSeconds", *migration.lag_seconds);
+  if (migration.progress.replication_lag_bytes)
+    fields.Count("replicationLagBytes", *migration.progress.replication_lag_bytes);
+  if (migration.progress.replication_lag_seconds)
+    fields.Count("replicationLagSeconds", *migration.progress.replication_lag_seconds);
   return fields.Take();
 }
 

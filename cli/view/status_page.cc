@@ -286,7 +286,9 @@ std::string RenderList(std::vector<MigrationView> migrations, WallTime now, bool
                                  migration.phase.empty() ? "-" : migration.phase,
                                  verdict,
                                  api::Summary(migration.progress),
-                                 migration.lag_bytes ? FormatBytes(*migration.lag_bytes) : "",
+                                 migration.progress.replication_lag_bytes
+                                     ? FormatBytes(*migration.progress.replication_lag_bytes)
+                                     : "",
                                  created ? FormatSpan(now - *created) : ""};
     if (all_namespaces) row.insert(row.begin(), migration.meta.namespace_name);
     if (wide) row.insert(row.end(), {migration.source_server_name, Cut(migration.message)});

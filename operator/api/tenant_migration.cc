@@ -7,6 +7,7 @@
 
 #include "operator/api/field_reader.h"
 #include "operator/api/field_writer.h"
+#include "operator/api/migration_status_reader.h"
 
 namespace cutover::api {
 namespace {
@@ -169,60 +170,6 @@ Stage ReadStage(FieldReader& fields) {
   return stage;
 }
 
-MigrationProgress ReadProgress(FieldReader fields) {
-  MigrationProgress progress;
-  progress.bytes_copied = fields.Int("bytesCopied");
-  progress.bytes_total = fields.Int("bytesTotal");
-  progress.tables_copied = fields.Int("tablesCopied");
-  progress.tables_total = fields.Int("tablesTotal");
-  progress.eta_seconds = fields.Int("etaSeconds");
-  if (fields.Has("replicationLagBytes"))
-    progress.replication_lag_bytes = fields.Int("replicationLagBytes");
-  if (fields.Has("replicationLagSeconds"))
-    progress.replication_lag_seconds = fields.Int("replicationLagSeconds");
-  progress.updated_at = fields.Time("updatedAt");
-  return progress;
-}
-
-CutoverStatus ReadCutoverStatus(FieldReader fields) {
-  CutoverStatus cutover;
-  cutover.fenced_at = fields.Time("fencedAt");
-  cutover.journaled_at = fields.Time("journaledAt");
-  cutover.opened_at = fields.Time("openedAt");
-  cutover.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
-  cutover.attempts = fields.Int("attempts");
-  cutover.retry_at = fields.Time("retryAt");
-  return cutover;
-}
-
-RollbackStatus ReadRollback(FieldReader fields) {
-  RollbackStatus rollback;
-  rollback.available_until = fields.Time("availableUntil");
-  rollback.reason = fields.String("reason");
-  rollback.completed_at = fields.Time("completedAt");
-  return rollback;
-}
-
-VerificationStatus ReadVerification(FieldReader fields) {
-  VerificationStatus verification;
-  verification.level = fields.String("level");
-  verification.tables = fields.Int("tables");
-  verification.rows = fields.Int("rows");
-  verification.mismatches = fields.Int("mismatches");
-  verification.finished_at = fields.Time("finishedAt");
-  verification.report = fields.String("report");
-  return verification;
-}
-
-HandledTokens ReadHandled(FieldReader fields) {
-  HandledTokens handled;
-  handled.approve = fields.String("approve");
-  handled.abort = fields.String("abort");
-  handled.rollback = fields.String("rollback");
-  handled.retry = fields.String("retry");
-  return handled;
-}
-
 TenantMigrationStatus ReadStatus(FieldReader fields) {
   TenantMigrationStatus status;
   status.phase = fields.Enum("phase", kPhaseNames, status.phase);
@@ -331,6 +278,60 @@ Json EncodeHandled(const HandledTokens& handled) {
 }
 
 }  // namespace
+
+MigrationProgress ReadProgress(FieldReader fields) {
+  MigrationProgress progress;
+  progress.bytes_copied = fields.Int("bytesCopied");
+  progress.bytes_total = fields.Int("bytesTotal");
+  progress.tables_copied = fields.Int("tablesCopied");
+  progress.tables_total = fields.Int("tablesTotal");
+  progress.eta_seconds = fields.Int("etaSeconds");
+  if (fields.Has("replicationLagBytes"))
+    progress.replication_lag_bytes = fields.Int("replicationLagBytes");
+  if (fields.Has("replicationLagSeconds"))
+    progress.replication_lag_seconds = fields.Int("replicationLagSeconds");
+  progress.updated_at = fields.Time("updatedAt");
+  return progress;
+}
+
+CutoverStatus ReadCutoverStatus(FieldReader fields) {
+  CutoverStatus cutover;
+  cutover.fenced_at = fields.Time("fencedAt");
+  cutover.journaled_at = fields.Time("journaledAt");
+  cutover.opened_at = fields.Time("openedAt");
+  cutover.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
+  cutover.attempts = fields.Int("attempts");
+  cutover.retry_at = fields.Time("retryAt");
+  return cutover;
+}
+
+RollbackStatus ReadRollback(FieldReader fields) {
+  RollbackStatus rollback;
+  rollback.available_until = fields.Time("availableUntil");
+  rollback.reason = fields.String("reason");
+  rollback.completed_at = fields.Time("completedAt");
+  return rollback;
+}
+
+VerificationStatus ReadVerification(FieldReader fields) {
+  VerificationStatus verification;
+  verification.level = fields.String("level");
+  verification.tables = fields.Int("tables");
+  verification.rows = fields.Int("rows");
+  verification.mismatches = fields.Int("mismatches");
+  verification.finished_at = fields.Time("finishedAt");
+  verification.report = fields.String("report");
+  return verification;
+}
+
+HandledTokens ReadHandled(FieldReader fields) {
+  HandledTokens handled;
+  handled.approve = fields.String("approve");
+  handled.abort = fields.String("abort");
+  handled.rollback = fields.String("rollback");
+  handled.retry = fields.String("retry");
+  return handled;
+}
 
 std::string_view Name(Phase phase) { return NameIn(kPhaseNames, phase); }
 std::optional<Phase> ParsePhase(std::string_view name) { return ValueIn(kPhaseNames, name); }

@@ -47,10 +47,6 @@ std::vector<std::string> StreamNames(std::string_view migration_uid) {
           StreamName(migration_uid, Direction::kReverse)};
 }
 
-Side PublisherSide(Direction direction) {
-  return direction == Direction::kForward ? Side::kSource : Side::kTarget;
-}
-
 Status RaiseEpoch(const std::stop_token& stop, Deadline deadline, Connection& connection,
                   const Claim& claim) {
   return WithEpoch(stop, deadline, connection, claim,

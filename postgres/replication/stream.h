@@ -17,12 +17,6 @@
 /// What the files of this folder have in common. Included by postgres/ only.
 namespace cutover::pg {
 
-/// The side that publishes: its rows of cutover.heartbeat and cutover.marker are the stream's.
-Side PublisherSide(Direction direction);
-inline Side SubscriberSide(Direction direction) {
-  return PublisherSide(direction) == Side::kSource ? Side::kTarget : Side::kSource;
-}
-
 /// Of pg_class `c` and pg_namespace `n`: tables that hold rows of the tenant's themselves and whose
 /// changes are in the WAL. Of an extension's own tables only those whose rows are the user's.
 extern const std::string_view kStreamedTables;

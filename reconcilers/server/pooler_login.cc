@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/server/pooler_login.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "reconcilers/server/admin_login.h"
@@ -23,6 +24,22 @@ Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline
   for (const std::string& address : backends.addresses) {
     login.host = address;
     logins.push_back(login);
+  }
+  return logins;
+}
+
+Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline deadline,
+                                                  const wiring::Access& access,
+                                                  const std::vector<api::DatabaseServer>& servers) {
+  std::vector<pg::PoolerLogin> logins;
+  for (const api::DatabaseServer& server : servers) {
+    TRY_ASSIGN(auto found, PoolerLogins(stop, deadline, access, server));
+    for (pg::PoolerLogin& login : found) {
+      bool known = std::any_of(logins.begin(), logins.end(), [&](const pg::PoolerLogin& other) {
+        return other.host == login.host && other.port == login.port;
+      });
+      if (!known) logins.push_back(std::move(login));
+    }
   }
   return logins;
 }

@@ -19,4 +19,9 @@ Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline
                                                   const wiring::Access& access,
                                                   const api::DatabaseServer& server);
 
+/// Those of all `servers`, each once: a tenant's clients may come by any of them.
+Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline deadline,
+                                                  const wiring::Access& access,
+                                                  const std::vector<api::DatabaseServer>& servers);
+
 }  // namespace cutover::server

@@ -149,6 +149,23 @@ std::function<void(Model&, int)> DeleteIn(Phase phase) {
   };
 }
 
+// What a person may command: abort or deletion in each of `undoable`, and rollback before users are
+// in.
+void AddWaysOut(std::vector<Itinerary>& all, const std::vector<Phase>& undoable) {
+  for (Phase phase : undoable) {
+    all.push_back({.name = "AbortIn" + std::string(Name(phase)),
+                   .meanwhile = CommandIn(phase, api::kAbortAnnotation),
+                   .ends = {Phase::kAborted, Phase::kCompleted}});
+    all.push_back({.name = "DeleteIn" + std::string(Name(phase)),
+                   .meanwhile = DeleteIn(phase),
+                   .ends = {Phase::kAborted, Phase::kRolledBack}});
+  }
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
+    all.push_back({.name = "RollbackIn" + std::string(Name(phase)),
+                   .meanwhile = CommandIn(phase, api::kRollbackAnnotation),
+                   .ends = {Phase::kRolledBack, Phase::kCompleted}});
+}
+
 std::vector<Itinerary> Itineraries() {
   std::vector<Itinerary> all;
   auto add = [&](Itinerary itinerary) { all.push_back(std::move(itinerary)); };
@@ -195,20 +212,9 @@ std::vector<Itinerary> Itineraries() {
              m.source_up = m.migration.status.phase != Phase::kUndoing || round % 50 > 30;
            },
        .ends = {Phase::kFailed}});
-  for (Phase phase : {Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing,
-                      Phase::kAwaitingCutover, Phase::kFencing, Phase::kCopying, Phase::kFinalizing,
-                      Phase::kVerifying, Phase::kSwitching}) {
-    add({.name = "AbortIn" + std::string(Name(phase)),
-         .meanwhile = CommandIn(phase, api::kAbortAnnotation),
-         .ends = {Phase::kAborted, Phase::kCompleted}});
-    add({.name = "DeleteIn" + std::string(Name(phase)),
-         .meanwhile = DeleteIn(phase),
-         .ends = {Phase::kAborted, Phase::kRolledBack}});
-  }
-  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
-    add({.name = "RollbackIn" + std::string(Name(phase)),
-         .meanwhile = CommandIn(phase, api::kRollbackAnnotation),
-         .ends = {Phase::kRolledBack, Phase::kCompleted}});
+  AddWaysOut(all, {Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing, Phase::kAwaitingCutover,
+                   Phase::kFencing, Phase::kCopying, Phase::kFinalizing, Phase::kVerifying,
+                   Phase::kSwitching});
   for (Phase phase : {Phase::kAdmitting, Phase::kHypercare, Phase::kCompleting})
     add({.name = "DeleteIn" + std::string(Name(phase)),
          .given = [](Model& m) { m.migration.spec.hypercare_seconds = 60; },
@@ -289,20 +295,8 @@ std::vector<Itinerary> StreamItineraries() {
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all = StreamItineraries();
   auto add = [&](Itinerary itinerary) { all.push_back(std::move(itinerary)); };
-  for (Phase phase :
-       {Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover,
-        Phase::kFencing, Phase::kFinalizing, Phase::kVerifying, Phase::kSwitching}) {
-    add({.name = "AbortIn" + std::string(Name(phase)),
-         .meanwhile = CommandIn(phase, api::kAbortAnnotation),
-         .ends = {Phase::kAborted, Phase::kCompleted}});
-    add({.name = "DeleteIn" + std::string(Name(phase)),
-         .meanwhile = DeleteIn(phase),
-         .ends = {Phase::kAborted, Phase::kRolledBack}});
-  }
-  for (Phase phase : {Phase::kOpening, Phase::kSmoke})
-    add({.name = "RollbackIn" + std::string(Name(phase)),
-         .meanwhile = CommandIn(phase, api::kRollbackAnnotation),
-         .ends = {Phase::kRolledBack, Phase::kCompleted}});
+  AddWaysOut(all, {Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover,
+                   Phase::kFencing, Phase::kFinalizing, Phase::kVerifying, Phase::kSwitching});
   add({.name = "DeleteInHypercare",
        .given = Watched,
        .meanwhile = DeleteIn(Phase::kHypercare),

@@ -104,6 +104,8 @@ class ClusterWorld final : public World {
     pg::Connection& source;
     pg::Connection& target;
   };
+  Result<DatabaseSide*> SideOf(const Call& call, pg::Side side);
+  Result<pg::Connection*> InsideOf(const Call& call, pg::Side side);
   Result<Inside> BothSides(const Call& call);
   Status PerformOnStream(const Call& call, Intent intent);
   Status PerformOnOneSide(const Call& call, Intent intent);

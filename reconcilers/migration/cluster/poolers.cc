@@ -3,6 +3,8 @@
 // Switch Pooler: the PgBouncers in front of the tenant, paused and resumed (postgres/pooler.h).
 #include "postgres/pooler.h"
 
+#include <set>
+
 #include "postgres/server_probe.h"
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
@@ -11,41 +13,30 @@
 namespace cutover::migration {
 namespace {
 
-// Transactions get this long to end by themselves; those that do not are ended, and their clients
-// see an error, once the pause has become dearer than that.
+// Transactions get this long to end by themselves. One that does not resumes all poolers: no client
+// is shown an error, and the cutover is tried again later.
 constexpr std::chrono::seconds kPauseBound{5};
 
 }  // namespace
 
-// The pooler of the source's server, or of the target's where the source has none; both, where both
-// have one, since clients may come by either.
+// The poolers of both servers, since clients may come by either.
 Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   if (front_) return front_.get();
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
-  std::vector<pg::PoolerLogin> logins;
-  for (const std::string& name :
-       {migration.status.source_server_name, migration.spec.target_server_name}) {
-    TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, name));
-    TRY_ASSIGN(auto found, server::PoolerLogins(stop, deadline, WiringAccess(), server));
-    for (pg::PoolerLogin& login : found) {
-      bool known = std::any_of(logins.begin(), logins.end(), [&](const pg::PoolerLogin& other) {
-        return other.host == login.host && other.port == login.port;
-      });
-      if (!known) logins.push_back(std::move(login));
-    }
-  }
+  TRY_ASSIGN(api::DatabaseServer source, ReadServer(call, migration.status.source_server_name));
+  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, migration.spec.target_server_name));
+  TRY_ASSIGN(auto logins, server::PoolerLogins(stop, deadline, WiringAccess(), {source, target}));
   if (logins.empty())
     return RetryError("PoolerNotFound",
                       "neither server has spec.pooler, which switch Pooler needs: set it");
   auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}});
   TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
+  std::set<std::string> entries;
   for (const pg::PoolerFacts& pooler : facts)
-    for (const pg::PoolerEntry& entry : pooler.entries)
-      if (entry.database == placement.spec.database_name &&
-          std::find(front->entries.begin(), front->entries.end(), entry.name) ==
-              front->entries.end())
-        front->entries.push_back(entry.name);
+    for (std::string& entry : pooler.EntriesOf(placement.spec.database_name))
+      entries.insert(std::move(entry));
+  front->entries.assign(entries.begin(), entries.end());
   if (front->entries.empty())
     return RetryError("PoolerEntryNotFound", "no pooler has an entry that leads to database " +
                                                  placement.spec.database_name +

@@ -63,27 +63,32 @@ pg::Claim ClusterWorld::ClaimOn(const Call& call, pg::Side side) const {
   return {call.migration.meta.uid, context_.config.epoch(), side};
 }
 
-Result<ClusterWorld::Inside> ClusterWorld::BothSides(const Call& call) {
-  TRY_ASSIGN(DatabaseSide * source, Source(call));
-  TRY_ASSIGN(DatabaseSide * target, Target(call));
-  TRY_ASSIGN(pg::Connection * in_source, source->InDatabase(call.stop, call.deadline));
-  TRY_ASSIGN(pg::Connection * in_target, target->InDatabase(call.stop, call.deadline));
-  return Inside{*in_source, *in_target};
+Result<DatabaseSide*> ClusterWorld::SideOf(const Call& call, pg::Side side) {
+  return side == pg::Side::kSource ? Source(call) : Target(call);
 }
 
-// --- looking
-// --------------------------------------------------------------------------------------
+Result<pg::Connection*> ClusterWorld::InsideOf(const Call& call, pg::Side side) {
+  TRY_ASSIGN(DatabaseSide * database, SideOf(call, side));
+  return database->InDatabase(call.stop, call.deadline);
+}
+
+Result<ClusterWorld::Inside> ClusterWorld::BothSides(const Call& call) {
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  return Inside{*source, *target};
+}
+
+// --- looking -------------------------------------------------------------------------------------
 
 Result<PublisherFacts> ClusterWorld::ObservePublisher(const Call& call, pg::Direction direction) {
-  bool forward = direction == Direction::kForward;
-  TRY_ASSIGN(DatabaseSide * side, forward ? Source(call) : Target(call));
+  TRY_ASSIGN(DatabaseSide * side, SideOf(call, pg::PublisherSide(direction)));
   TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
   if (!exists) return PublisherFacts{};
   TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
   const std::string& uid = call.migration.meta.uid;
   TRY_ASSIGN(auto found, pg::ObservePublisher(call.stop, call.deadline, *inside, uid, direction));
   PublisherFacts facts = FactsOf(found);
-  if (!forward) return facts;
+  if (direction == Direction::kReverse) return facts;
   TRY_ASSIGN(pg::Rows watch,
              inside->Query(call.stop, call.deadline,
                            "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
@@ -93,7 +98,7 @@ Result<PublisherFacts> ClusterWorld::ObservePublisher(const Call& call, pg::Dire
 }
 
 Result<SubscriberFacts> ClusterWorld::ObserveSubscriber(const Call& call, pg::Direction direction) {
-  TRY_ASSIGN(DatabaseSide * side, direction == Direction::kForward ? Target(call) : Source(call));
+  TRY_ASSIGN(DatabaseSide * side, SideOf(call, pg::SubscriberSide(direction)));
   TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
   if (!exists) return SubscriberFacts{};
   TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
@@ -103,8 +108,7 @@ Result<SubscriberFacts> ClusterWorld::ObserveSubscriber(const Call& call, pg::Di
 }
 
 Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
-  TRY_ASSIGN(DatabaseSide * source, Source(call));
-  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(auto copied,
              pg::ReadRecord(call.stop, call.deadline, *inside, kFingerprintRecord, ""));
   if (!copied) return RetryError("LedgerMissing", "no record of the structure that was copied");
@@ -112,8 +116,7 @@ Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
   return now != copied->AsString();
 }
 
-// --- doing
-// ----------------------------------------------------------------------------------------
+// --- doing ---------------------------------------------------------------------------------------
 
 Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
   switch (intent) {
@@ -142,9 +145,9 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
   auto& [stop, deadline, migration] = call;
   bool on_source =
       intent == Intent::kStartReverseStream || intent == Intent::kDropReverseSubscriber;
-  pg::Claim claim = ClaimOn(call, on_source ? pg::Side::kSource : pg::Side::kTarget);
-  TRY_ASSIGN(DatabaseSide * side, on_source ? Source(call) : Target(call));
-  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(stop, deadline));
+  pg::Side where = on_source ? pg::Side::kSource : pg::Side::kTarget;
+  pg::Claim claim = ClaimOn(call, where);
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, where));
   switch (intent) {
     case Intent::kStopForwardStream:
       return pg::DisableSubscription(stop, deadline, *inside, claim, Direction::kForward);
@@ -172,8 +175,7 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
 Status ClusterWorld::PublishSource(const Call& call) {
   auto& [stop, deadline, migration] = call;
   pg::Claim claim = ClaimOn(call, pg::Side::kSource);
-  TRY_ASSIGN(DatabaseSide * source, Source(call));
-  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(stop, deadline));
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
     TRY(pg::SetReplicaIdentities(stop, deadline, *inside, claim));
   TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, *inside));
@@ -192,19 +194,16 @@ Status ClusterWorld::PublishSource(const Call& call) {
 // makes a new one.
 Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
-  bool forward = direction == Direction::kForward;
-  TRY_ASSIGN(Inside inside, BothSides(call));
-  pg::Connection& publisher = forward ? inside.source : inside.target;
-  pg::Connection& subscriber = forward ? inside.target : inside.source;
+  pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
+  TRY_ASSIGN(DatabaseSide * published, SideOf(call, from));
+  TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
+  TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
   std::string password = RandomHex(24);
-  TRY(pg::EnsureReplicationRole(stop, deadline, publisher,
-                                ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget),
-                                direction, password));
-  TRY_ASSIGN(DatabaseSide * published, forward ? Source(call) : Target(call));
+  TRY(pg::EnsureReplicationRole(stop, deadline, *publisher, ClaimOn(call, from), direction,
+                                password));
   TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, published->server_name()));
-  return pg::EnsureSubscription(
-      stop, deadline, subscriber, ClaimOn(call, forward ? pg::Side::kTarget : pg::Side::kSource),
-      direction, server::StreamAddress(server, published->database()), password);
+  return pg::EnsureSubscription(stop, deadline, *subscriber, ClaimOn(call, to), direction,
+                                server::StreamAddress(server, published->database()), password);
 }
 
 Status ClusterWorld::StartForwardStream(const Call& call) {
@@ -251,35 +250,33 @@ Status ClusterWorld::WatchStream(const Call& call) {
   return Ok();
 }
 
-// Written again at each look: the same number, and later than whatever it stands behind.
+// Written again by each round: the same number, and later than whatever it stands behind.
 Status ClusterWorld::Drain(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
-  bool forward = direction == Direction::kForward;
-  TRY_ASSIGN(Inside inside, BothSides(call));
-  pg::Connection& publisher = forward ? inside.source : inside.target;
-  pg::Connection& subscriber = forward ? inside.target : inside.source;
+  pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
+  TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
+  TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
   int64_t number = MarkerOf(migration);
-  TRY(pg::WriteMarker(stop, deadline, publisher,
-                      ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget), number));
+  TRY(pg::WriteMarker(stop, deadline, *publisher, ClaimOn(call, from), number));
   Deadline patience = deadline.OrAfter(kDrainBound);
   while (!patience.Expired() && !stop.stop_requested()) {
     TRY_ASSIGN(auto side,
-               pg::ObserveSubscriber(stop, deadline, subscriber, migration.meta.uid, direction));
+               pg::ObserveSubscriber(stop, deadline, *subscriber, migration.meta.uid, direction));
     if (side.marker >= number) return Ok();
     std::this_thread::sleep_for(kDrainPoll);
   }
-  return RetryError("NotDrained", "the last write has not arrived on the " +
-                                      std::string(forward ? "target" : "source") + " yet");
+  return RetryError("NotDrained",
+                    "the last write has not arrived on the " + std::string(Name(to)) + " yet");
 }
 
 Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
-  bool forward = direction == Direction::kForward;
-  pg::Claim claim = ClaimOn(call, forward ? pg::Side::kSource : pg::Side::kTarget);
-  TRY_ASSIGN(DatabaseSide * side, forward ? Source(call) : Target(call));
-  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(stop, deadline));
+  pg::Side where = pg::PublisherSide(direction);
+  pg::Claim claim = ClaimOn(call, where);
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, where));
   TRY(pg::DropSlot(stop, deadline, *inside, claim, direction));
-  if (forward) TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot));
+  if (direction == Direction::kForward)
+    TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot));
   TRY(pg::DropPublication(stop, deadline, *inside, claim, direction));
   TRY(pg::DropReplicationRole(stop, deadline, *inside, claim, direction));
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);

@@ -70,9 +70,8 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
 }  // namespace
 
 /// RollingBack: after the journal, the same cutover with the sides exchanged. Online, what users
-/// wrote on the target comes back with them. The copy on the
-/// target stays, fenced, for whoever wants to find out what went wrong; deleting the
-/// TenantMigration drops it.
+/// wrote on the target comes back with them. The copy on the target stays, fenced, for whoever
+/// wants to find out what went wrong; deleting the TenantMigration drops it.
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   NEED(seen.ledger_recorded);

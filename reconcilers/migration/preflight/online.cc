@@ -65,12 +65,10 @@ Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadl
     obstacles.push_back("DatabasePlacement " + inputs.placement.meta.name +
                         " has no spec.connection.service, which the poolers have to connect to so "
                         "that it can lead them elsewhere: add it, and make it their host");
-  std::vector<pg::PoolerLogin> logins;
-  for (const auto* server : {&facts.source_server, &facts.target_server}) {
-    if (!server->known() || !**server) continue;
-    TRY_ASSIGN(auto found, server::PoolerLogins(stop, deadline, inputs.access, *server->value()));
-    logins.insert(logins.end(), found.begin(), found.end());
-  }
+  std::vector<api::DatabaseServer> servers;
+  for (const auto* server : {&facts.source_server, &facts.target_server})
+    if (server->known() && **server) servers.push_back(*server->value());
+  TRY_ASSIGN(auto logins, server::PoolerLogins(stop, deadline, inputs.access, servers));
   if (logins.empty()) {
     obstacles.push_back(
         "neither server has spec.pooler: say where its PgBouncer is, or set "
@@ -81,10 +79,9 @@ Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadl
   TRY_ASSIGN(auto seen, poolers.Observe(stop, deadline));
   const std::string& database = inputs.placement.spec.database_name;
   for (const pg::PoolerFacts& pooler : seen) {
-    std::vector<std::string> names;
-    for (const pg::PoolerEntry& entry : pooler.entries) {
-      if (entry.database != database) continue;
-      names.push_back(entry.name);
+    const std::vector<std::string> names = pooler.EntriesOf(database);
+    for (const std::string& name : names) {
+      const pg::PoolerEntry& entry = *pooler.Find(name);
       TRY_ASSIGN(const bool follows, IsPlacementsService(stop, deadline, inputs, entry.host));
       if (!follows)
         obstacles.push_back(pooler.pooler + " connects \"" + entry.name + "\" to host " +

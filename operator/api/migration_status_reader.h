@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "operator/api/field_reader.h"
+#include "operator/api/tenant_migration.h"
+
+namespace cutover::api {
+
+// The parts of a migration's status that hold nothing but times, numbers and texts, so that a
+// reader who has to get along with unknown phases (the plugin) reads them like the operator. What
+// cannot be read has its default, and FieldReader::Failure() says so.
+
+MigrationProgress ReadProgress(FieldReader fields);
+CutoverStatus ReadCutoverStatus(FieldReader fields);
+RollbackStatus ReadRollback(FieldReader fields);
+VerificationStatus ReadVerification(FieldReader fields);
+HandledTokens ReadHandled(FieldReader fields);
+
+}  // namespace cutover::api
