@@ -206,25 +206,33 @@ Result<Response> FaultyTransport::Call(std::stop_token stop, Deadline deadline,
 
 StreamEnd FaultyTransport::Stream(std::stop_token stop, std::chrono::milliseconds idle_timeout,
                                   const Request& request, OnBytes on_bytes) {
+  // Known before it is in the log: whoever waits for that entry may break the stream.
+  auto running = Begin();
+  std::stop_source own_stop = running->stop;
+  std::stop_callback forward(stop, [&] { own_stop.request_stop(); });
+  StreamEnd end = StreamUntil(own_stop, idle_timeout, request, std::move(on_bytes));
+  if (End(running) && !stop.stop_requested()) return {0, {}, "", Broken()};
+  return end;
+}
+
+StreamEnd FaultyTransport::StreamUntil(std::stop_source& stop,
+                                       std::chrono::milliseconds idle_timeout,
+                                       const Request& request, OnBytes on_bytes) {
   std::optional<Fault> fault = Take(request);
   if (!fault) return {0, {}, "", Broken()};
-  if (!SleepUntil(stop, Deadline::After(fault->delay))) return {0, {}, "", Broken()};
+  if (!SleepUntil(stop.get_token(), Deadline::After(fault->delay))) return {0, {}, "", Broken()};
   if (fault->before) fault->before();
   if (fault->refuse_with)
     return {fault->refuse_with->status, fault->refuse_with->headers, fault->refuse_with->body,
             std::nullopt};
   Request sent = request;
   if (fault->change) fault->change(sent);
-  auto running = Begin();
-  std::stop_source& own_stop = running->stop;
-  std::stop_callback forward(stop, [&] { own_stop.request_stop(); });
   Mangler mangler(*fault, std::move(on_bytes));
   StreamEnd end =
-      inner()->Stream(own_stop.get_token(), idle_timeout, sent, [&](std::string_view bytes) {
-        if (!mangler.cut() && !mangler.Feed(bytes)) own_stop.request_stop();
+      inner()->Stream(stop.get_token(), idle_timeout, sent, [&](std::string_view bytes) {
+        if (!mangler.cut() && !mangler.Feed(bytes)) stop.request_stop();
       });
-  bool broken = End(running);
-  if ((broken || mangler.cut()) && !stop.stop_requested()) {
+  if (mangler.cut()) {
     end.error = Broken();
     end.body.clear();
   }

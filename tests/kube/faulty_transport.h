@@ -92,6 +92,8 @@ class FaultyTransport final : public kube::Transport {
   // Nothing when the network is away.
   std::optional<Fault> Take(const kube::Request& request);
   std::shared_ptr<kube::Transport> inner() const;
+  kube::StreamEnd StreamUntil(std::stop_source& stop, std::chrono::milliseconds idle_timeout,
+                              const kube::Request& request, OnBytes on_bytes);
   std::list<Running>::iterator Begin();
   bool End(std::list<Running>::iterator running);
 
