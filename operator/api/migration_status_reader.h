@@ -14,6 +14,7 @@ MigrationProgress ReadProgress(FieldReader fields);
 CutoverStatus ReadCutoverStatus(FieldReader fields);
 RollbackStatus ReadRollback(FieldReader fields);
 VerificationStatus ReadVerification(FieldReader fields);
+std::vector<CheckStatus> ReadCheckStatuses(FieldReader& status);
 HandledTokens ReadHandled(FieldReader fields);
 
 }  // namespace cutover::api

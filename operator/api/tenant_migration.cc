@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 
 #include "operator/api/field_reader.h"
@@ -55,6 +57,9 @@ constexpr EnumNames<ReclaimPolicy, 2> kReclaimPolicyNames{
 constexpr EnumNames<CheckWhen, 3> kCheckWhenNames{{{CheckWhen::kPreflight, "Preflight"},
                                                    {CheckWhen::kSmoke, "Smoke"},
                                                    {CheckWhen::kHypercare, "Hypercare"}}};
+constexpr EnumNames<CheckResult, 3> kCheckResultNames{{{CheckResult::kUnknown, "Unknown"},
+                                                       {CheckResult::kPassed, "Passed"},
+                                                       {CheckResult::kFailed, "Failed"}}};
 
 HttpCheck ReadHttpCheck(FieldReader fields) {
   HttpCheck check;
@@ -73,17 +78,59 @@ SqlCheck ReadSqlCheck(FieldReader fields) {
   return check;
 }
 
+JobCheck ReadJobCheck(FieldReader fields) {
+  return {fields.RequiredObject("cronJobRef").RequiredString("name")};
+}
+
+// Numbers of this kind come as texts, as Kubernetes has them: not every client keeps a fraction.
+std::optional<double> ReadDecimal(FieldReader& fields, std::string_view key) {
+  std::string text = fields.String(key);
+  if (text.empty()) return std::nullopt;
+  double number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number))
+    fields.Fail(key, "must be a decimal number in quotes, such as \"0.05\"");
+  return number;
+}
+
+PrometheusCheck ReadPrometheusCheck(FieldReader fields) {
+  PrometheusCheck check;
+  check.url = fields.RequiredString("url");
+  check.query = fields.RequiredString("query");
+  check.min = ReadDecimal(fields, "min");
+  check.max = ReadDecimal(fields, "max");
+  if (!check.min && !check.max) fields.Fail("max", "must be set, or min");
+  return check;
+}
+
+void ReadQuestion(FieldReader& fields, Check& check) {
+  int questions = 0;
+  for (const char* kind : {"http", "sql", "job", "prometheus"}) questions += fields.Has(kind);
+  if (questions != 1)
+    fields.Fail("http", "exactly one of http, sql, job and prometheus must be set");
+  if (fields.Has("http")) check.http = ReadHttpCheck(fields.Object("http"));
+  if (fields.Has("sql")) check.sql = ReadSqlCheck(fields.Object("sql"));
+  if (fields.Has("job")) check.job = ReadJobCheck(fields.Object("job"));
+  if (fields.Has("prometheus")) check.prometheus = ReadPrometheusCheck(fields.Object("prometheus"));
+}
+
 Check ReadCheck(FieldReader& fields) {
   Check check;
   check.name = fields.RequiredString("name");
-  if (fields.Has("http") == fields.Has("sql"))
-    fields.Fail("http", "exactly one of http and sql must be set");
-  if (fields.Has("http")) check.http = ReadHttpCheck(fields.Object("http"));
-  if (fields.Has("sql")) check.sql = ReadSqlCheck(fields.Object("sql"));
+  ReadQuestion(fields, check);
   check.timeout_seconds = fields.Count("timeoutSeconds", check.timeout_seconds);
+  check.interval_seconds = fields.Count("intervalSeconds", check.interval_seconds);
+  check.failure_threshold = fields.Count("failureThreshold", check.failure_threshold);
+  // A check that fails before it has run would pass for one that was asked.
+  if (check.failure_threshold < 1) fields.Fail("failureThreshold", "must be at least 1");
+  check.max_latency_milliseconds = fields.Count("maxLatencyMilliseconds", 0);
+  check.max_latency_over_baseline_percent =
+      fields.Count("maxLatencyOverBaselinePercent", check.max_latency_over_baseline_percent);
   check.when = fields.Enums("when", kCheckWhenNames);
   // A check that is never asked would pass for one that succeeded.
   if (check.when.empty()) fields.Fail("when", "must name at least one moment");
+  if (check.job && check.At(CheckWhen::kPreflight))
+    fields.Fail("when", "a job asks the tenant's new place, which is not there in Preflight");
   return check;
 }
 
@@ -170,6 +217,10 @@ Stage ReadStage(FieldReader& fields) {
   return stage;
 }
 
+std::optional<int64_t> ReadMilliseconds(FieldReader& fields, std::string_view key) {
+  return fields.Has(key) ? std::optional(fields.Int(key)) : std::nullopt;
+}
+
 TenantMigrationStatus ReadStatus(FieldReader fields) {
   TenantMigrationStatus status;
   status.phase = fields.Enum("phase", kPhaseNames, status.phase);
@@ -185,6 +236,7 @@ TenantMigrationStatus ReadStatus(FieldReader fields) {
   status.cutover = ReadCutoverStatus(fields.Object("cutover"));
   status.rollback = ReadRollback(fields.Object("rollback"));
   status.verification = ReadVerification(fields.Object("verification"));
+  status.checks = ReadCheckStatuses(fields);
   status.handled = ReadHandled(fields.Object("handled"));
   return status;
 }
@@ -250,8 +302,35 @@ Json EncodeRollback(const RollbackStatus& rollback) {
   FieldWriter fields;
   fields.Time("availableUntil", rollback.available_until)
       .Text("reason", rollback.reason, kMessageLengthMax)
-      .Time("completedAt", rollback.completed_at);
+      .Time("completedAt", rollback.completed_at)
+      .PreciseTime("fencedAt", rollback.fenced_at)
+      .PreciseTime("openedAt", rollback.opened_at);
+  if (rollback.write_pause_milliseconds > 0)
+    fields.Count("writePauseMilliseconds", rollback.write_pause_milliseconds);
   return fields.Take();
+}
+
+Json EncodeCheckStatus(const CheckStatus& check) {
+  FieldWriter fields;
+  fields.Text("name", check.name)
+      .Text("result", Name(check.result))
+      .Text("message", check.message, kStageMessageLengthMax)
+      .Count("runs", check.runs)
+      .PreciseTime("lastRunAt", check.last_run_at)
+      .Count("consecutiveFailures", check.consecutive_failures)
+      .Count("failureThreshold", check.failure_threshold)
+      .Time("failingSince", check.failing_since);
+  if (check.latency_milliseconds) fields.Count("latencyMilliseconds", *check.latency_milliseconds);
+  if (check.baseline_milliseconds)
+    fields.Count("baselineMilliseconds", *check.baseline_milliseconds);
+  return fields.Take();
+}
+
+Json EncodeCheckStatuses(const std::vector<CheckStatus>& checks) {
+  Json encoded = Json::Array();
+  for (size_t i = 0; i < std::min(checks.size(), kCheckStatusesMax); ++i)
+    encoded.Append(EncodeCheckStatus(checks[i]));
+  return encoded;
 }
 
 Json EncodeVerification(const VerificationStatus& verification) {
@@ -310,7 +389,29 @@ RollbackStatus ReadRollback(FieldReader fields) {
   rollback.available_until = fields.Time("availableUntil");
   rollback.reason = fields.String("reason");
   rollback.completed_at = fields.Time("completedAt");
+  rollback.fenced_at = fields.Time("fencedAt");
+  rollback.opened_at = fields.Time("openedAt");
+  rollback.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
   return rollback;
+}
+
+std::vector<CheckStatus> ReadCheckStatuses(FieldReader& status) {
+  std::vector<CheckStatus> checks;
+  status.ForEach("checks", [&](FieldReader& fields) {
+    CheckStatus check;
+    check.name = fields.RequiredString("name");
+    check.result = fields.Enum("result", kCheckResultNames, check.result);
+    check.message = fields.String("message");
+    check.runs = fields.Int("runs");
+    check.last_run_at = fields.Time("lastRunAt");
+    check.consecutive_failures = fields.Int("consecutiveFailures");
+    check.failure_threshold = fields.Int("failureThreshold");
+    check.failing_since = fields.Time("failingSince");
+    check.latency_milliseconds = ReadMilliseconds(fields, "latencyMilliseconds");
+    check.baseline_milliseconds = ReadMilliseconds(fields, "baselineMilliseconds");
+    checks.push_back(std::move(check));
+  });
+  return checks;
 }
 
 VerificationStatus ReadVerification(FieldReader fields) {
@@ -342,6 +443,7 @@ std::string_view Name(VerificationLevel level) { return NameIn(kVerificationLeve
 std::string_view Name(Approval approval) { return NameIn(kApprovalNames, approval); }
 std::string_view Name(ReclaimPolicy policy) { return NameIn(kReclaimPolicyNames, policy); }
 std::string_view Name(CheckWhen when) { return NameIn(kCheckWhenNames, when); }
+std::string_view Name(CheckResult result) { return NameIn(kCheckResultNames, result); }
 
 std::string Summary(const MigrationProgress& progress) {
   constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
@@ -395,6 +497,7 @@ Json EncodeStatus(const TenantMigrationStatus& status) {
       .Value("cutover", EncodeCutover(status.cutover))
       .Value("rollback", EncodeRollback(status.rollback))
       .Value("verification", EncodeVerification(status.verification))
+      .Value("checks", EncodeCheckStatuses(status.checks))
       .Value("handled", EncodeHandled(status.handled));
   return fields.Take();
 }

@@ -55,6 +55,8 @@ enum class VerificationLevel { kCounts, kRows };
 enum class Approval { kAutomatic, kManual };
 enum class ReclaimPolicy { kRetain, kDelete };
 enum class CheckWhen { kPreflight, kSmoke, kHypercare };
+/// What the last run of a check found. Unknown: nobody could be asked who would know.
+enum class CheckResult { kUnknown, kPassed, kFailed };
 std::string_view Name(Strategy strategy);
 std::string_view Name(SwitchMode mode);
 std::string_view Name(BackupMode mode);
@@ -62,6 +64,7 @@ std::string_view Name(VerificationLevel level);
 std::string_view Name(Approval approval);
 std::string_view Name(ReclaimPolicy policy);
 std::string_view Name(CheckWhen when);
+std::string_view Name(CheckResult result);
 
 /// Asks the workload itself: within the cluster, past the route.
 struct HttpCheck {
@@ -81,17 +84,51 @@ struct SqlCheck {
   friend bool operator==(const SqlCheck&, const SqlCheck&) = default;
 };
 
+/// A Job made of the template of a CronJob in the tenant's namespace; it is told the tenant's place
+/// in the variables of libpq. Whoever may make such a CronJob may run its pods: a migration adds
+/// no right to that.
+struct JobCheck {
+  std::string cron_job_name;
+
+  friend bool operator==(const JobCheck&, const JobCheck&) = default;
+};
+
+/// An instant query whose every value must lie within the bounds.
+struct PrometheusCheck {
+  std::string url;  ///< http://host:port[/prefix]
+  std::string query;
+  std::optional<double> min;  ///< At least one of the two.
+  std::optional<double> max;
+
+  friend bool operator==(const PrometheusCheck&, const PrometheusCheck&) = default;
+};
+
+/// The defaults are the runbooks' (requirements 205 and 208): not reachable for fifteen minutes,
+/// which sixteen runs a minute apart span, or half as slow again as before the move.
 struct Check {
   std::string name;
-  std::optional<HttpCheck> http;  ///< Exactly one of http and sql.
+  /// Exactly one of these.
+  std::optional<HttpCheck> http;
   std::optional<SqlCheck> sql;
-  int timeout_seconds = 60;  ///< How long a check may go on failing before it counts as failed.
+  std::optional<JobCheck> job;
+  std::optional<PrometheusCheck> prometheus;
+  /// In Smoke: how long a check may go on failing before it counts as failed. Any run of a Job.
+  int timeout_seconds = 60;
+  // In Hypercare:
+  int interval_seconds = 60;                   ///< From one run to the next.
+  int failure_threshold = 16;                  ///< It has failed after so many failures in a row.
+  int max_latency_milliseconds = 0;            ///< http and sql; 0: no bound.
+  int max_latency_over_baseline_percent = 50;  ///< http and sql; 0: not compared.
   std::vector<CheckWhen> when;
 
   bool At(CheckWhen moment) const {
     for (CheckWhen w : when)
       if (w == moment) return true;
     return false;
+  }
+  /// Whether how long it takes is compared with how long it took before the move.
+  bool WantsBaseline() const {
+    return (http || sql) && At(CheckWhen::kHypercare) && max_latency_over_baseline_percent > 0;
   }
 
   friend bool operator==(const Check&, const Check&) = default;
@@ -186,10 +223,15 @@ struct CutoverStatus {
   friend bool operator==(const CutoverStatus&, const CutoverStatus&) = default;
 };
 
+/// The pause is that of a rollback from Hypercare; before, the doors are still those of the
+/// cutover.
 struct RollbackStatus {
   std::optional<WallTime> available_until;
   std::string reason;
   std::optional<WallTime> completed_at;
+  std::optional<WallTime> fenced_at;  ///< As in CutoverStatus, to the microsecond.
+  std::optional<WallTime> opened_at;
+  int64_t write_pause_milliseconds = 0;
 
   friend bool operator==(const RollbackStatus&, const RollbackStatus&) = default;
 };
@@ -201,6 +243,23 @@ struct VerificationStatus {
   std::string report;  ///< One sentence, or the first mismatches.
 
   friend bool operator==(const VerificationStatus&, const VerificationStatus&) = default;
+};
+
+/// Where one check stands. What is counted is kept here, so that whoever comes next goes on
+/// counting.
+struct CheckStatus {
+  std::string name;
+  CheckResult result = CheckResult::kUnknown;  ///< Of the last run.
+  std::string message;
+  int64_t runs = 0;                     ///< That came to a result.
+  std::optional<WallTime> last_run_at;  ///< To the microsecond: the next is due an interval later.
+  int64_t consecutive_failures = 0;     ///< What is unknown leaves this as it is.
+  int64_t failure_threshold = 0;        ///< From so many on it has failed.
+  std::optional<WallTime> failing_since;
+  std::optional<int64_t> latency_milliseconds;   ///< Median of one run's samples.
+  std::optional<int64_t> baseline_milliseconds;  ///< The same before the move.
+
+  friend bool operator==(const CheckStatus&, const CheckStatus&) = default;
 };
 
 /// Last token seen of each command; a command is new while its annotation differs from this.
@@ -225,6 +284,7 @@ struct TenantMigrationStatus {
   CutoverStatus cutover;
   RollbackStatus rollback;
   VerificationStatus verification;
+  std::vector<CheckStatus> checks;  ///< Of Hypercare; the API keeps the first 64.
   HandledTokens handled;
 
   friend bool operator==(const TenantMigrationStatus&, const TenantMigrationStatus&) = default;

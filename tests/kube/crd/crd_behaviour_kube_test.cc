@@ -129,7 +129,9 @@ api::TenantMigrationStatus BusyStatus() {
   status.progress.bytes_total = 596'000'000;
   status.progress.eta_seconds = 65;
   status.cutover = {now, now, now, 4249, 1, {}};
-  status.rollback = {now, "SmokeFailed", now};
+  status.rollback = {now, "SmokeFailed", now, now, now, 640};
+  status.checks = {{"profile/source-idle", api::CheckResult::kFailed, std::string(100'000, 'c'), 9,
+                    now, 3, 16, now, 61, 40}};
   status.verification = {"Rows", 1, 2, 3, now, std::string(100'000, 'r')};
   status.handled.approve = std::string(100'000, 't');
   return status;
@@ -145,6 +147,18 @@ TEST(Crds, WhatTheOperatorRecordsIsAcceptedAndComesBack) {
   auto back = api::DecodeTenantMigration(answer.body);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(api::EncodeStatus(back->status).Dump(), status.Dump());
+}
+
+TEST(Crds, AChecksDefaultsAreThoseOfTheRunbooks) {
+  CrdServer server;
+  Answer stored = server.Create(kube::kTenantMigration, Samples("tenant_migration.yaml")[0]);
+  ASSERT_EQ(stored.status, 201) << stored.message();
+  auto migration = api::DecodeTenantMigration(stored.body);
+  ASSERT_TRUE(migration) << migration.error().message;
+  const api::Check& users = migration->spec.checks.at(1);
+  EXPECT_EQ((users.failure_threshold - 1) * users.interval_seconds, 15 * 60) << "unreachable";
+  EXPECT_EQ(users.max_latency_over_baseline_percent, 50) << "slower than before the move";
+  EXPECT_EQ(users.max_latency_milliseconds, 0);
 }
 
 TEST(Crds, StatusAndSpecAreWrittenApart) {

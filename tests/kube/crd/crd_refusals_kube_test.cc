@@ -232,7 +232,7 @@ TEST(CrdRefusals, NonsenseAboutACopyIsRefusedInASentence) {
 TEST(CrdRefusals, NonsenseAboutChecksIsRefusedInASentence) {
   ExpectRefusals(
       kube::kTenantMigration, "tenant_migration.yaml",
-      {{R"({"spec":{"checks":[{"name":"a","when":["Smoke"]}]}})", "set exactly one of http and sql",
+      {{R"({"spec":{"checks":[{"name":"a","when":["Smoke"]}]}})", "set exactly one of http, sql,",
         "a check without a question always passes"},
        {R"({"spec":{"checks":[{"name":"a","when":["Smoke"],"http":{"url":"http://a.b.svc/"},
            "sql":{"query":"SELECT 1","expected":"1"}}]}})",
@@ -253,11 +253,40 @@ TEST(CrdRefusals, NonsenseAboutChecksIsRefusedInASentence) {
         "a check speaks plain HTTP", "that is no URL"},
        {R"({"spec":{"checks":[{"name":"a","when":["Smoke"],"http":{"url":"http://u:p@a.svc/"}}]}})",
         "must not carry a user or a password", "passwords do not belong into a spec"},
-       {R"({"spec":{"checks":[{"name":"a","when":["Smoke"],"job":{"image":"x"},
-           "http":{"url":"http://a.b.svc/"}}]}})",
-        R"(unknown field "spec.checks[0].job")", "the Job would never run"},
        {R"({"spec":{"hypercare":{"durationSeconds":0}}})", "take Hypercare out of the check's when",
         "the check would never be asked"}});
+}
+
+TEST(CrdRefusals, NonsenseAboutThresholdsIsRefusedInASentence) {
+  ExpectRefusals(
+      kube::kTenantMigration, "tenant_migration.yaml",
+      {{R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],"intervalSeconds":1,
+           "http":{"url":"http://a.b.svc/"}}]}})",
+        "greater than or equal to 5", "users' requests would stand behind ours"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],"failureThreshold":0,
+           "http":{"url":"http://a.b.svc/"}}]}})",
+        "greater than or equal to 1", "it would have failed before it was asked"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],"maxLatencyMilliseconds":9,
+           "job":{"cronJobRef":{"name":"a"}}}]}})",
+        "only the latency of http and sql is measured", "the bound would never hold anything back"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Preflight"],
+           "job":{"cronJobRef":{"name":"a"}}}]}})",
+        "which is not there in Preflight", "it would be told a place that does not exist"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Smoke"],"job":{"image":"x"}}]}})",
+        R"(unknown field "spec.checks[0].job.image")",
+        "another image would run than was asked for"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],
+           "prometheus":{"url":"http://p.a.svc:9090","query":"up"}}]}})",
+        "any value would do: set min or max", "it could not fail"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],
+           "prometheus":{"url":"http://p.a.svc:9090","query":"up","min":"2","max":"1.5"}}]}})",
+        "exchange the two", "it could not pass"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],
+           "prometheus":{"url":"http://p.a.svc:9090","query":"up","min":"1e3"}}]}})",
+        "prometheus.min", "people read 1e3 in more than one way"},
+       {R"({"spec":{"checks":[{"name":"a","when":["Hypercare"],
+           "prometheus":{"url":"https://p.a.svc:9090","query":"up","min":"1"}}]}})",
+        "write the url as http://service.namespace.svc:port", "checks speak no TLS"}});
 }
 
 }  // namespace

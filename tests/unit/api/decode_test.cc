@@ -106,11 +106,17 @@ TEST(Decode, AMigrationIsReadWhole) {
             (std::vector<std::string>{"rows of public.bus_log", "tablespace fast"}));
   EXPECT_EQ(spec.approval, Approval::kManual);
   EXPECT_EQ(spec.window_end, ParseTime("2026-11-22T00:00:00.5Z"));
-  ASSERT_EQ(spec.checks.size(), 2u);
+  ASSERT_EQ(spec.checks.size(), 4u);
   EXPECT_EQ(spec.checks[0].http->expected_status, 303);
   EXPECT_TRUE(spec.checks[0].At(CheckWhen::kHypercare));
   EXPECT_FALSE(spec.checks[1].At(CheckWhen::kHypercare));
+  EXPECT_EQ(spec.checks[0].max_latency_milliseconds, 2000);
+  EXPECT_TRUE(spec.checks[0].WantsBaseline());
   EXPECT_EQ(spec.checks[1].sql->expected, "7");
+  EXPECT_FALSE(spec.checks[1].WantsBaseline()) << "it does not run in Hypercare";
+  EXPECT_EQ(spec.checks[2].job->cron_job_name, "acme-acceptance");
+  EXPECT_EQ(spec.checks[3].prometheus->max, 0.5);
+  EXPECT_FALSE(spec.checks[3].WantsBaseline()) << "its latency would be that of Prometheus";
   EXPECT_EQ(spec.reclaim_policy, ReclaimPolicy::kDelete);
   EXPECT_TRUE(spec.suspend);
 }
@@ -165,6 +171,35 @@ TEST(Decode, WhatNeedsTheStreamIsRefusedForAnOfflineMove) {
     EXPECT_THAT(offline.error().message, HasSubstr("needs strategy Online"));
     object.MutableAt("spec").Set("strategy", "Online");
     EXPECT_TRUE(DecodeTenantMigration(object)) << key;
+  }
+}
+
+TEST(Decode, ACheckThatAnyAnswerWouldPassOrNoneCouldIsRefused) {
+  struct Row {
+    const char *check, *says, *reason;
+  };
+  for (const Row& row :
+       {Row{R"({"http":{"url":"http://a"},"job":{"cronJobRef":{"name":"a"}}})", "exactly one of",
+            "one of the two would be ignored"},
+        Row{R"({"job":{}})", "cronJobRef", "there would be nothing to run"},
+        Row{R"({"job":{"cronJobRef":{"name":"a"}},"when":["Preflight"]})", "not there in Preflight",
+            "it would be told a place that does not exist"},
+        Row{R"({"prometheus":{"url":"http://p","query":"up"}})", "must be set, or min",
+            "every value would pass"},
+        Row{R"({"prometheus":{"url":"http://p","query":"up","max":"many"}})", "decimal number",
+            "nobody knows how many that is"},
+        Row{R"({"prometheus":{"url":"http://p","query":"up","max":"NaN"}})", "decimal number",
+            "nothing is less than that"},
+        Row{R"({"http":{"url":"http://a"},"failureThreshold":0})", "at least 1",
+            "it would have failed before it was asked"}}) {
+    Json object = Sample("tenant_migration.yaml", 0);
+    Json check = *Json::Parse(row.check);
+    check.Set("name", "a");
+    if (!check.Contains("when")) check.Set("when", Json::Array({"Smoke"}));
+    object.MutableAt("spec").Set("checks", Json::Array({check}));
+    auto migration = DecodeTenantMigration(object);
+    ASSERT_FALSE(migration) << row.reason;
+    EXPECT_THAT(migration.error().message, HasSubstr(row.says)) << row.reason;
   }
 }
 

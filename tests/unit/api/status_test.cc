@@ -48,8 +48,11 @@ TenantMigrationStatus FullMigrationStatus() {
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
   status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};
   status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
-  status.rollback = {kMorning, "SmokeFailed", kMorning};
+  status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise, 640};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
+  status.checks = {
+      {"login-page", CheckResult::kFailed, "answered 502", 9, kPrecise, 3, 16, kMorning, 61, 40},
+      {"errors", CheckResult::kUnknown, "no value", 0, kPrecise, 0, 16, {}, {}, {}}};
   status.handled = {"a", "b", "c", "d"};
   return status;
 }
