@@ -40,7 +40,8 @@ class LogsVerb : public Verb {
     const std::string text = MergeLogs(sources, migration);
     if (text.empty())
       Note("nothing was found about " + name_ + " in " + std::to_string(sources.size()) +
-           " containers of the last " + since_);
+           " containers of the last " + since_ +
+           "; pods that are gone have taken their logs along");
     Print(text);
     return text.empty() ? kExitFailed : kExitGood;
   }

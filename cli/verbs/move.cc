@@ -20,6 +20,9 @@ constexpr char kMoveExamples[] =
     "--approval Manual\n"
     "  What would happen, without anything happening:\n"
     "    kubectl cutover move acme --to pg-dedicated -n acme --backup-claim backups --dry-run\n"
+    "  While its users work, and with a way back for a day that loses nothing:\n"
+    "    kubectl cutover move acme --to pg-dedicated -n acme --skip-backup --online --hypercare "
+    "24h\n"
     "  The manifest, for Git:\n"
     "    kubectl cutover move acme --to pg-dedicated -n acme --skip-backup --dry-run -o yaml";
 
@@ -40,6 +43,19 @@ class MoveVerb : public Verb {
         ->add_option("--to", order_.target_server_name, "DatabaseServer to move to")
         ->required();
     command()->add_flag("--online", online_, "Users work while the database is copied");
+    command()
+        ->add_option("--switch", order_.switch_by,
+                     "Pooler pauses the PgBouncers before the servers and stops nobody")
+        ->check(CLI::IsMember({"Restart", "Pooler"}))
+        ->capture_default_str();
+    command()->add_option("--hypercare", hypercare_,
+                          "How long to watch after the switch, as 90s or 24h; with --online the "
+                          "way back stays open meanwhile");
+    command()
+        ->add_option("--replica-identity", order_.replica_identity,
+                     "With --online, tables without a key: SetFull follows them by whole rows, "
+                     "which is slow for big ones (default: Refuse)")
+        ->check(CLI::IsMember({"Refuse", "SetFull"}));
     command()->add_option("--backup-claim", order_.backup_claim_name,
                           "PersistentVolumeClaim that shall hold the backup");
     command()->add_flag("--skip-backup", skip_backup_, "Take none; there is a good one elsewhere");
@@ -106,6 +122,9 @@ class MoveVerb : public Verb {
   Result<MoveFacts> Gather(const Cluster& cluster) {
     order_.ns = cluster.ns();
     if (online_) order_.strategy = "Online";
+    if (!hypercare_.empty()) {
+      TRY_ASSIGN(order_.hypercare, ParseSpan(hypercare_));
+    }
     TRY_ASSIGN(const Json placement, cluster.Get(kube::kDatabasePlacement, order_.placement_name));
     MoveFacts facts;
     TRY_ASSIGN(facts.placement, api::DecodeDatabasePlacement(placement));
@@ -170,7 +189,7 @@ class MoveVerb : public Verb {
   }
 
   MoveOrder order_;
-  std::string format_;
+  std::string format_, hypercare_;
   bool online_ = false;
   bool skip_backup_ = false;
   bool dry_run_;

@@ -39,11 +39,19 @@ class SupportBundleVerb : public Verb {
     bundle.Set("operatorDeployments",
                Items(cluster, kube::kDeployment, operator_namespace, kOperatorSelector));
     bundle.Set("operatorEvents", Items(cluster, kube::kEvent, operator_namespace));
-    bundle.Set("operatorLogs", Logs(cluster));
+    bundle.Set("operatorLogs", Logs(cluster, operator_namespace, kOperatorSelector));
+    // The mover works beside the operator, a backup beside the tenant.
+    bundle.Set("operatorJobs",
+               Items(cluster, kube::kJob, operator_namespace, api::kMigrationUidLabel));
+    bundle.Set("operatorJobLogs", Logs(cluster, operator_namespace, api::kMigrationUidLabel));
+    bundle.Set("jobLogs", Logs(cluster, ns, api::kMigrationUidLabel));
     std::ofstream out(file_, std::ios::binary);
     out << Encode(Redacted(bundle), "yaml");
     out.close();
     if (!out) return TerminalError("FileNotWritten", file_ + " cannot be written");
+    if (bundle["tenantMigrations"].Size() + bundle["databasePlacements"].Size() == 0)
+      Note("namespace " + ns + " has no migration and no placement: is it the tenant's? Name it " +
+           "with -n");
     Print(file_ + " written; look through it before you give it away\n");
     return kExitGood;
   }
@@ -59,9 +67,8 @@ class SupportBundleVerb : public Verb {
     return Json::ArrayOf(std::move(*items));
   }
 
-  static Json Logs(const Cluster& cluster) {
-    const std::string& ns = cluster.operator_namespace();
-    auto pods = cluster.List(kube::kPod, ns, kOperatorSelector);
+  static Json Logs(const Cluster& cluster, const std::string& ns, const std::string& selector) {
+    auto pods = cluster.List(kube::kPod, ns, selector);
     if (!pods) return Json::Object({{"notRead", pods.error().message}});
     Json logs = Json::Object();
     for (const Json& pod : *pods) {

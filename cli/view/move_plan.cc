@@ -135,6 +135,29 @@ void CheckAdmission(const MoveFacts& facts, std::vector<PlannedCheck>& checks) {
   }
 }
 
+// What Online and the switch by pooler need of the servers.
+void CheckFollowing(const MoveFacts& facts, std::vector<PlannedCheck>& checks) {
+  const api::DatabaseServer* sides[] = {Found(facts.source), Found(facts.target)};
+  bool pooler = false;
+  for (const api::DatabaseServer* server : sides) {
+    if (!server) continue;
+    pooler |= server->spec.pooler.has_value();
+    if (facts.order.strategy != "Online") continue;
+    const api::Condition* ready = server->status.conditions.Find("LogicalReplicationReady");
+    const bool yes = ready && ready->status == ConditionStatus::kTrue;
+    checks.push_back({yes                                                 ? Answer::kYes
+                      : ready && ready->status == ConditionStatus::kFalse ? Answer::kNo
+                                                                          : Answer::kUnknown,
+                      "server " + server->meta.name + " can be followed",
+                      yes     ? ""
+                      : ready ? ready->reason + ": " + ready->message
+                              : "not looked at yet"});
+  }
+  if (facts.order.switch_by == "Pooler" && sides[0] && sides[1])
+    checks.push_back({pooler ? Answer::kYes : Answer::kNo, "a pooler stands before the servers",
+                      pooler ? "" : "neither has spec.pooler: set it, or leave out --switch"});
+}
+
 void CheckVersions(const MoveFacts& facts, std::vector<PlannedCheck>& checks) {
   const api::DatabaseServer* source = Found(facts.source);
   const api::DatabaseServer* target = Found(facts.target);
@@ -163,6 +186,23 @@ std::string MarkOf(Answer answer, const Page& page) {
   return "";
 }
 
+std::string UsersDuring(const MoveOrder& order) {
+  if (order.strategy != "Online")
+    return "are stopped from before the copy until after the switch: as long as copying the "
+           "database takes";
+  return order.switch_by == "Pooler"
+             ? "work while it is copied; for the switch their statements wait in the pooler"
+             : "work while it is copied; they are stopped for the switch alone";
+}
+
+std::string WayBackOf(const MoveOrder& order) {
+  if (order.hypercare.count() == 0) return "closes as soon as users work on the target";
+  const std::string span = FormatSpan(order.hypercare);
+  return order.strategy == "Online"
+             ? "stays open for " + span + " after the switch, with all that users write by then"
+             : "for " + span + " after the switch, and only without what users write by then";
+}
+
 void RenderWhat(const MoveFacts& facts, Page& page) {
   const MoveOrder& order = facts.order;
   const api::DatabasePlacement& placement = facts.placement;
@@ -175,11 +215,7 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   page.Field(kIndent, "Database", kLabelWidth, database);
   page.Field(kIndent, "From", kLabelWidth, placement.status.server_name);
   page.Field(kIndent, "To", kLabelWidth, order.target_server_name);
-  page.Field(kIndent, "Users", kLabelWidth,
-             order.strategy == "Online"
-                 ? "work while it is copied; they are stopped for the switch alone"
-                 : "are stopped from before the copy until after the switch: as long as copying "
-                   "the database takes");
+  page.Field(kIndent, "Users", kLabelWidth, UsersDuring(order));
   page.Field(kIndent, "Starts", kLabelWidth,
              order.approval == "Manual"
                  ? "stopping the users waits for: kubectl cutover approve " + order.name + " -n " +
@@ -188,6 +224,7 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   page.Field(kIndent, "Backup", kLabelWidth,
              order.backup_claim_name.empty() ? "none is taken"
                                              : "to claim " + order.backup_claim_name + ", first");
+  page.Field(kIndent, "Way back", kLabelWidth, WayBackOf(order));
   page.Line();
 }
 
@@ -213,6 +250,11 @@ void RenderChanges(const MoveFacts& facts, Page& page) {
     page.Field(kIndent + 4, "", 0, change.place, Tone::kDim);
     if (!change.before.empty()) page.Field(kIndent + 4, "- ", 2, change.before, Tone::kBad);
     if (!change.after.empty()) page.Field(kIndent + 4, "+ ", 2, change.after, Tone::kGood);
+  }
+  if (facts.order.switch_by == "Pooler") {
+    page.Field(kIndent + 2, "", 0, "Routes and workloads go on as they are");
+    page.Line();
+    return;
   }
   for (const api::ObjectRef& route : spec.routes)
     page.Field(kIndent + 2, "", 0,
@@ -241,13 +283,19 @@ std::string NameForMove(const std::string& placement_name, const std::string& ta
 }
 
 Json ManifestOf(const MoveOrder& order) {
+  Json cutover = Json::Object({{"approval", order.approval}});
+  if (order.switch_by != "Restart") cutover.Set("switch", order.switch_by);
   Json backup = Json::Object({{"mode", order.backup_claim_name.empty() ? "Skip" : "Required"}});
   if (!order.backup_claim_name.empty()) backup.Set("claimName", order.backup_claim_name);
   Json spec = Json::Object({{"placementRef", Json::Object({{"name", order.placement_name}})},
                             {"target", Json::Object({{"serverName", order.target_server_name}})},
                             {"strategy", order.strategy},
                             {"backup", std::move(backup)},
-                            {"cutover", Json::Object({{"approval", order.approval}})}});
+                            {"cutover", std::move(cutover)}});
+  if (!order.replica_identity.empty())
+    spec.Set("copy", Json::Object({{"replicaIdentity", order.replica_identity}}));
+  if (order.hypercare.count() > 0)
+    spec.Set("hypercare", Json::Object({{"durationSeconds", order.hypercare.count()}}));
   if (order.suspend) spec.Set("suspend", true);
   return Json::Object({{"apiVersion", api::kApiVersion},
                        {"kind", "TenantMigration"},
@@ -270,6 +318,7 @@ std::vector<PlannedCheck> CheckObjects(const MoveFacts& facts) {
   checks.push_back(ServerIsReady(facts.target, facts.order.target_server_name));
   CheckAdmission(facts, checks);
   CheckVersions(facts, checks);
+  CheckFollowing(facts, checks);
   if (!facts.order.backup_claim_name.empty())
     checks.push_back(Exists(facts.backup_claim,
                             "claim " + facts.order.backup_claim_name + " exists for the backup"));

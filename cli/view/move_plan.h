@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct MoveOrder {
   std::string strategy = "Offline";
   std::string approval = "Automatic";
   std::string backup_claim_name;  ///< Empty: the backup is skipped.
+  std::string switch_by = "Restart";
+  std::string replica_identity;  ///< Empty: the CRD's default.
+  std::chrono::seconds hypercare{0};
   bool suspend = false;
 };
 

@@ -16,13 +16,39 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-// A reference to a Secret (passwordSecretRef: {name, key}) holds none.
-bool NamesASecret(const std::string& key, const Json& value) {
-  if (!value.IsString()) return false;
-  const std::string lower = Lower(key);
+bool NamesASecret(const std::string& name) {
+  const std::string lower = Lower(name);
   for (const char* word : {"password", "passwd", "token", "secretkey", "privatekey"})
     if (lower.find(word) != std::string::npos) return true;
   return false;
+}
+
+// {name: PGPASSWORD, value: …}, as containers have their environment.
+bool IsSecretVariable(const Json& object) {
+  return object["value"].IsString() && NamesASecret(object["name"].AsString());
+}
+
+// Where the secret begins whose name has just ended at `at`: after "=" or ":", whatever quotes the
+// name stands in ("password":"x"), or at the literal of SQL's PASSWORD 'x'. npos: the word is
+// prose.
+size_t ValueAfter(const std::string& text, size_t at) {
+  const size_t sign = text.find_first_not_of(" \"'\\", at);
+  if (sign != std::string::npos && (text[sign] == '=' || text[sign] == ':'))
+    return text.find_first_not_of(' ', sign + 1);
+  const size_t literal = text.find_first_not_of(' ', at);
+  if (literal != std::string::npos && literal > at && text[literal] == '\'') return literal;
+  return std::string::npos;
+}
+
+// Where it ends: with the quote that it began with, which may be escaped in a text within a text,
+// or before the next space or separator.
+size_t EndOfValue(const std::string& text, size_t value) {
+  const size_t quote = text.find_first_not_of('\\', value);
+  if (quote == std::string::npos || (text[quote] != '"' && text[quote] != '\''))
+    return std::min(text.find_first_of(" \n,;}", value), text.size());
+  const std::string closing = text.substr(value, quote + 1 - value);
+  const size_t end = text.find(closing, quote + 1);
+  return end == std::string::npos ? text.size() : end + closing.size();
 }
 
 // user:secret@ of every "scheme://" in the text.
@@ -45,12 +71,9 @@ std::string WithoutPasswords(const std::string& original) {
   std::string text = WithoutUriPasswords(original);
   for (size_t at = 0; (at = Lower(text).find("password", at)) != std::string::npos;) {
     at += 8;
-    const size_t sign = text.find_first_not_of(' ', at);
-    if (sign == std::string::npos || (text[sign] != '=' && text[sign] != ':')) continue;
-    const size_t value = text.find_first_not_of(' ', sign + 1);
+    const size_t value = ValueAfter(text, at);
     if (value == std::string::npos) continue;
-    const size_t end = std::min(text.find_first_of(" \n,;}", value), text.size());
-    text.replace(value, end - value, kRemoved);
+    text.replace(value, EndOfValue(text, value) - value, kRemoved);
     at = value;
   }
   return text;
@@ -69,7 +92,9 @@ Json Redacted(const Json& document) {
   for (const auto& [key, value] : document.Members()) {
     if (key == "managedFields" || key == "kubectl.kubernetes.io/last-applied-configuration")
       continue;
-    if (NamesASecret(key, value) || (secret && (key == "data" || key == "stringData")))
+    // A reference to a Secret (passwordSecretRef: {name, key}) holds none.
+    if ((value.IsString() && NamesASecret(key)) || (key == "value" && IsSecretVariable(document)) ||
+        (secret && (key == "data" || key == "stringData")))
       redacted.Set(key, kRemoved);
     else
       redacted.Set(key, Redacted(value));

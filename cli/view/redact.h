@@ -7,13 +7,15 @@
 
 namespace cutover::cli {
 
-/// `text` without the passwords of the URIs in it, and without what follows "password=" or
-/// "password: " up to the next space. Pure.
+/// `text` without the passwords of the URIs in it, and without the values that follow "password=",
+/// "password: ", "\"password\":" (also in a text within a text) or SQL's "PASSWORD '". A quoted
+/// value goes to its closing quote, any other to the next space or separator. Pure.
 std::string WithoutPasswords(const std::string& text);
 
 /// `document` with every text WithoutPasswords; values of keys that name a secret (password, token,
-/// …) become "(removed)", those of a Secret's data and stringData too. managedFields and kubectl's
-/// own copy of the object (last-applied-configuration) are left out. Pure.
+/// …), and of environment variables that do, become "(removed)", those of a Secret's data and
+/// stringData too. managedFields and kubectl's own copy of the object (last-applied-configuration)
+/// are left out. Pure.
 Json Redacted(const Json& document);
 
 }  // namespace cutover::cli

@@ -35,12 +35,17 @@ def processes(pod_uid, command):
     return sorted(pids)
 
 
-def kill_in_pod(namespace, pod, command):
+def kill(pod_uid, command):
     """SIGKILL to the oldest process of that name in the pod; whether there was one."""
-    pids = processes(_pod_uid(namespace, pod), command)
+    pids = processes(pod_uid, command)
     if pids:
         os.kill(pids[0], signal.SIGKILL)
     return bool(pids)
+
+
+def kill_in_pod(namespace, pod, command):
+    """The same for a pod by its name."""
+    return kill(_pod_uid(namespace, pod), command)
 
 
 def operators():

@@ -85,6 +85,67 @@ TEST(Plan, EveryObstacleThatObjectsShowIsFound) {
   EXPECT_EQ(AnswerTo(facts, "the API server takes"), Answer::kNo);
 }
 
+MoveFacts FactsOfOnline(const std::string& switch_by) {
+  MoveFacts facts = Facts();
+  facts.order.strategy = "Online";
+  facts.order.switch_by = switch_by;
+  for (auto* server : {&facts.source, &facts.target})
+    (**server)->status.conditions.Set(
+        {"LogicalReplicationReady", api::ConditionStatus::kTrue, "Ready", "", 1, {}}, Night());
+  return facts;
+}
+
+TEST(Plan, OfAnOnlineMoveSaysWhetherBothServersCanBeFollowed) {
+  MoveFacts facts = FactsOfOnline("Restart");
+  EXPECT_EQ(AnswerTo(facts, "server pg-shared can be followed"), Answer::kYes);
+  EXPECT_EQ(AnswerTo(facts, "server pg-dedicated can be followed"), Answer::kYes);
+  (*facts.target)
+      ->status.conditions.Set({"LogicalReplicationReady",
+                               api::ConditionStatus::kFalse,
+                               "NotConfigured",
+                               "set wal_level to logical",
+                               1,
+                               {}},
+                              Night());
+  EXPECT_EQ(AnswerTo(facts, "server pg-dedicated can be followed"), Answer::kNo);
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("set wal_level to logical"));
+  (*facts.source)->status.conditions = {};
+  EXPECT_EQ(AnswerTo(facts, "server pg-shared can be followed"), Answer::kUnknown);
+}
+
+TEST(Plan, OfASwitchByPoolerNeedsOneAndStopsNoWorkload) {
+  MoveFacts facts = FactsOfOnline("Pooler");
+  EXPECT_EQ(AnswerTo(facts, "a pooler stands"), Answer::kNo);
+  (*facts.source)->spec.pooler.emplace();
+  EXPECT_EQ(AnswerTo(facts, "a pooler stands"), Answer::kYes);
+  const std::string page = RenderPlan(facts, Style{});
+  EXPECT_THAT(page, HasSubstr("wait in the pooler"));
+  EXPECT_THAT(page, Not(HasSubstr("Deployment odoo: stopped")));
+}
+
+TEST(Plan, SaysHowLongTheWayBackStaysOpenAndWhatItLoses) {
+  MoveFacts facts = FactsOfOnline("Restart");
+  facts.order.hypercare = std::chrono::hours(24);
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("with all that users write by then"));
+  facts.order.strategy = "Offline";
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("only without what users write by then"));
+}
+
+TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
+  MoveOrder order = Facts().order;
+  const Json plain = ManifestOf(order);
+  EXPECT_FALSE(plain["spec"].Contains("copy"));
+  EXPECT_FALSE(plain["spec"].Contains("hypercare"));
+  EXPECT_FALSE(plain["spec"]["cutover"].Contains("switch"));
+  order.switch_by = "Pooler";
+  order.replica_identity = "SetFull";
+  order.hypercare = std::chrono::minutes(90);
+  const Json full = ManifestOf(order);
+  EXPECT_EQ(full.At({"spec", "cutover", "switch"}).AsString(), "Pooler");
+  EXPECT_EQ(full.At({"spec", "copy", "replicaIdentity"}).AsString(), "SetFull");
+  EXPECT_EQ(full.At({"spec", "hypercare", "durationSeconds"}).AsInt(), 5400);
+}
+
 TEST(Changes, ShowTheLinesThatDifferAndNoOther) {
   const auto changes = ChangesBetween("ConfigMap c", ConfigMap("a"), ConfigMap("b"));
   ASSERT_EQ(changes.size(), 1u);

@@ -18,6 +18,27 @@ TEST(Redact, PasswordsInTextsGoAndTheRestStays) {
             "http://odoo.acme.svc:8069/web/login");
 }
 
+TEST(Redact, PasswordsGoHoweverTheyAreQuoted) {
+  EXPECT_EQ(WithoutPasswords(R"({"user":"u","password":"ge heim","n":1})"),
+            R"({"user":"u","password":(removed),"n":1})");
+  EXPECT_EQ(WithoutPasswords(R"(said {\"password\": \"geheim, x\", \"n\": 1})"),
+            R"(said {\"password\": (removed), \"n\": 1})");
+  EXPECT_EQ(WithoutPasswords("STATEMENT: alter role u PASSWORD 'ge heim' login"),
+            "STATEMENT: alter role u PASSWORD (removed) login");
+  EXPECT_EQ(WithoutPasswords("password='ge heim"), "password=(removed)");
+  EXPECT_EQ(WithoutPasswords("password ends here: the password"),
+            "password ends here: the password");
+}
+
+TEST(Redact, EnvironmentVariablesThatNameASecretLoseTheirValue) {
+  const Json document = Json::Object(
+      {{"env", Json::Array({Json::Object({{"name", "PGPASSWORD"}, {"value", "geheim"}}),
+                            Json::Object({{"name", "PGUSER"}, {"value", "acme"}})})}});
+  const std::string text = Redacted(document).Dump();
+  EXPECT_EQ(text.find("geheim"), std::string::npos);
+  EXPECT_NE(text.find("acme"), std::string::npos);
+}
+
 TEST(Redact, WhateverASecretHoldsGoesWhereverItStands) {
   const Json document = Json::Object(
       {{"items", Json::Array({Json::Object({{"kind", "Secret"},

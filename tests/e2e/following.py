@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Online moves of the tenant of shop.py: ordered, watched, commanded, and looked after."""
+
+import shop
+from cluster import apply, expect, kubectl, wait_until
+from server import Server
+from shop import (DATABASE, HOMES, MIGRATION, NAMESPACE, acknowledged, expect_nothing_lost,
+                  migration, wait_until_counting)
+
+
+def other(source):
+    return next(name for name in HOMES[1:] if name != source)
+
+
+def begin(target, **spec):
+    """Orders an online move; tables without a key (the ballast) are followed in full."""
+    spec.setdefault("copy", {})["replicaIdentity"] = "SetFull"
+    apply(migration(target, strategy="Online", **spec))
+
+
+def wait_for(phases, seconds=240):
+    def reached():
+        status = shop.status()
+        if status.get("phase") in phases:
+            return status
+        expect(status.get("phase") not in shop.ENDS,
+               f"it ended as {status.get('phase')}: {status.get('message')}")
+        return None
+
+    return wait_until(f"a phase of {sorted(phases)}", seconds, reached)
+
+
+def condition(kind):
+    return next((c for c in shop.status().get("conditions", []) if c["type"] == kind), {})
+
+
+def way_back_is_open():
+    return condition("RollbackReady").get("status") == "True"
+
+
+def command(name, token):
+    kubectl("--namespace", NAMESPACE, "annotate", "tm", MIGRATION, "--overwrite",
+            f"cutover.dev/{name}={token}")
+
+
+def forget():
+    kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "120s")
+
+
+def nothing_left(*servers):
+    """No slot, role, publication, subscription or schema of a move, and no changed identity."""
+    for name in servers:
+        server = Server(name)
+        for what, question in {
+                "slots": "select count(*) from pg_replication_slots",
+                "roles": "select count(*) from pg_roles where rolname like 'cutover\\_%\\_%'",
+                "subscriptions": "select count(*) from pg_subscription"}.items():
+            found = server.sql("postgres", question)
+            expect(found == "0", f"{found} {what} are left behind on {name}")
+        if not server.has_database(DATABASE):
+            continue
+        for what, question in {
+                "publications": "select count(*) from pg_publication",
+                "schemas": "select count(*) from pg_namespace where nspname = 'cutover'",
+                "tables with identity FULL":
+                    "select count(*) from pg_class where relreplident = 'f'"}.items():
+            found = server.sql(DATABASE, question)
+            expect(found == "0", f"{found} {what} are left behind on {name}")
+
+
+def moved(source, target):
+    """The tenant works on `target`, with everything that was acknowledged."""
+    wait_until_counting(target)
+    expect_nothing_lost(target, acknowledged())
+    wait_until("the source is dropped", 60, lambda: not Server(source).has_database(DATABASE))
+    nothing_left(source, target)
+    forget()

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in an Online move, on a real cluster. Usage: online_faults.py NAME
+
+Each scenario finds the tenant of shop.py working and leaves it working; after each, no acknowledged
+write is lost, the tenant was never writable on two servers, and nothing is left behind. What kills
+processes needs the cluster of hack/cluster, on this machine.
+"""
+
+import contextlib
+import subprocess
+import sys
+import time
+import traceback
+
+import effects
+import node
+import pooler
+import shop
+import till
+from cluster import Failure, apply, expect, get, kubectl, wait_until
+from following import (begin, command, condition, forget, moved, nothing_left, other, wait_for,
+                       way_back_is_open)
+from server import ON_THIS_MACHINE, Sampler, Server
+from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
+                  wait_until_counting)
+
+SKIPPED = 77
+CLOSED_DOORS = {"Fencing", "Finalizing", "Verifying", "Switching", "Opening", "Smoke", "Admitting"}
+LONG_PAUSE = {"maxWritePauseSeconds": 1800}
+
+
+@contextlib.contextmanager
+def one_side_only(*servers):
+    """Within: the tenant is never writable on two of them."""
+    with Sampler([Server(name) for name in servers], DATABASE, "shop") as sampler:
+        yield sampler
+        both = sampler.both_writable()
+        expect(not both, f"at {both} the tenant could write on two servers")
+
+
+def stays_in(phases, seconds):
+    """Neither goes on nor ends, for so long."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        seen = shop.status()
+        expect(seen["phase"] in phases, f"it went on to {seen['phase']}: {seen.get('message')}")
+        time.sleep(0.5)
+
+
+def attempts():
+    return shop.status().get("cutover", {}).get("attempts", 0)
+
+
+def gave_up(source, target, reason):
+    """The move has ended for that reason, and the tenant works where it was. Returns the words."""
+    words = wait_until("it gives up", 120, lambda: shop.status().get("message")
+                       if shop.status().get("phase") == "Failed" else None)
+    found = condition("Ready").get("reason"), condition("Succeeded").get("reason")
+    expect(reason in found, f"the reason is {reason}, not {found}: {words}")
+    wait_until_counting(source)
+    nothing_left(source, target)
+    forget()
+    return words
+
+
+def the_doors_stay_open_while_the_target_lags():
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"approval": "Manual", "maxReplicationLagBytes": 65536})
+    wait_for({"AwaitingCutover"})
+    Server(target).hold(DATABASE, "lock table app.counted in share mode")
+    try:
+        Server(source).sql(DATABASE, "insert into app.ballast select -n, repeat('lag', 99) "
+                                     "from generate_series(1, 1000) n")
+        wait_for({"CatchingUp"}, 30)
+        command("approve", "now")
+        stays_in({"CatchingUp", "AwaitingCutover"}, 10)
+        expect(attempts() == 0, "the doors were not closed")
+        wait_until_counting(source)
+    finally:
+        Server(target).let_go()
+    wait_for({"Completed"})
+    moved(source, target)
+    Server(target).sql(DATABASE, "delete from app.ballast where n < 0")
+
+
+def a_pause_that_grows_too_long_is_undone_and_tried_again():
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"approval": "Manual", "maxWritePauseSeconds": 6})
+    wait_for({"AwaitingCutover"})
+    # The marker cannot arrive; everything else does.
+    Server(target).hold(DATABASE, "lock table cutover.marker in share mode")
+    with one_side_only(source, target) as sampler:
+        command("approve", "once")
+        wait_for({"Fencing"}, 30)
+        wait_for({"CatchingUp", "AwaitingCutover"}, 60)
+        wait_until_counting(source)
+        closed = sampler.closed_seconds()
+        Server(target).let_go()
+        wait_for({"AwaitingCutover"}, 90)
+        command("approve", "twice")
+        wait_for({"Completed"}, 90)
+    expect(attempts() == 2, f"two attempts are counted, not {attempts()}")
+    moved(source, target)
+    print(f"the attempt that was undone shut the tenant out for {closed:.1f} s")
+
+
+def a_transaction_that_does_not_end_makes_the_pooler_switch_wait():
+    source = ensure()
+    target = other(source)
+    with pooler.in_front(), pooler.PooledClient() as client:
+        begin(target, cutover={"switch": "Pooler", "approval": "Manual"})
+        wait_for({"AwaitingCutover"})
+        stuck = subprocess.Popen(
+            ["kubectl", "--namespace", NAMESPACE, "exec", "through-pooler", "--", "psql", "-XAtq",
+             "-v", "ON_ERROR_STOP=1", "-c", "begin", "-c",
+             "insert into app.counted values (-1), (-2)", "-c", "select pg_sleep(15)", "-c",
+             "commit"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        command("approve", "once")
+        wait_until("an attempt was given up", 60,
+                   lambda: attempts() == 1 and shop.status()["phase"] == "CatchingUp")
+        client.wait_for_more()
+        expect(stuck.wait(timeout=60) == 0, f"the transaction went through: {stuck.stderr.read()}")
+        wait_for({"AwaitingCutover"}, 90)
+        command("approve", "twice")
+        wait_for({"Completed"}, 90)
+        client.wait_for_more()
+        expect_nothing_lost(target, [*client.numbers(), -1, -2])
+        print(f"longest stall of the other client {client.longest_stall_milliseconds()} ms")
+    Server(target).sql(DATABASE, "delete from app.counted where n < 0")
+    moved(source, target)
+
+
+def a_lost_slot_ends_the_move_and_says_what_to_raise():
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"approval": "Manual"})
+    wait_for({"AwaitingCutover"})
+    server = Server(source)
+    slot = "from pg_replication_slots where slot_name like 'cutover%' and slot_name !~ '_watch$'"
+    wait_until("the slot is dropped", 30, lambda: server.answer(
+        "postgres", f"select pg_terminate_backend(active_pid) {slot} and active; "
+                    f"select pg_drop_replication_slot(slot_name) {slot}; "
+                    f"select count(*) = 0 {slot}"), 0.02)
+    words = gave_up(source, target, "SlotLost")
+    expect("max_slot_wal_keep_size" in words, f"it says what to raise: {words}")
+
+
+def a_conflict_on_the_target_holds_the_move_and_is_over_when_it_is_mended():
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"approval": "Manual"})
+    wait_for({"AwaitingCutover"})
+    Server(target).sql(DATABASE, "alter table app.counted add constraint planted check (n < 0) "
+                                 "not valid")
+    wait_until("it holds", 60, lambda: condition("Ready").get("reason") == "ApplyFails")
+    command("approve", "now")
+    stays_in({"CatchingUp", "AwaitingCutover"}, 8)
+    Server(target).sql(DATABASE, "alter table app.counted drop constraint planted")
+    wait_for({"Completed"}, 120)
+    moved(source, target)
+
+
+def _whole_move_struck(strike, expected):
+    """A move in which `strike(name of the source, of the target)` is called after each effect of
+    the cutover; `expected` must be among those."""
+    source = ensure()
+    target = other(source)
+
+    def struck(effect, phase, kill):
+        print(f"{time.strftime('%X')} {phase}: struck after {effect}", flush=True)
+        strike(source, target, kill)
+
+    with one_side_only(source, target) as sampler, effects.Effects(
+            lambda effect, phase: phase in CLOSED_DOORS, struck) as watch:
+        begin(target, cutover=LONG_PAUSE)
+        wait_for({"Completed"}, 780)
+    missed = expected - set(watch.seen)
+    expect(not missed, f"it was not struck after {sorted(missed)}, only after {watch.seen}")
+    expect(attempts() == 1, f"one attempt was enough, not {attempts()}")
+    Server(source).wait_until_ready()
+    moved(source, target)
+    print(f"struck after {len(watch.seen)} effects: {' '.join(watch.seen)}; shut out for "
+          f"{sampler.closed_seconds():.1f} s")
+
+
+def the_operator_killed_at_every_effect_of_the_cutover_costs_no_write():
+    _whole_move_struck(lambda source, target, kill: kill(),
+                       {"FenceSource", "DrainForward", "FinalizeTarget", "Journal", "OpenTarget"})
+
+
+def the_source_killed_at_every_effect_of_the_cutover_costs_no_write():
+    _whole_move_struck(lambda source, target, kill: effects.kill_server(Server(source)),
+                       {"FenceSource"})
+
+
+def the_target_killed_at_every_effect_of_the_cutover_costs_no_write():
+    _whole_move_struck(lambda source, target, kill: effects.kill_server(Server(target)),
+                       {"FenceSource"})
+
+
+def the_api_server_away_across_the_switch_costs_no_write():
+    source = ensure()
+    target = other(source)
+
+    def struck(effect, phase, _):
+        server = node.ApiServer()
+        server.kill()
+        time.sleep(60)
+        server.start()
+
+    with one_side_only(source, target) as sampler, effects.Effects(
+            lambda effect, phase: effect == "FinalizeTarget", struck) as watch:
+        begin(target, cutover=LONG_PAUSE)
+        wait_until("the API server was away", 240, lambda: watch.seen and not watch.lock.locked())
+        wait_for({"Completed"})
+    moved(source, target)
+    print(f"shut out for {sampler.closed_seconds():.1f} s")
+
+
+def the_pooler_killed_while_it_is_paused_costs_no_write():
+    source = ensure()
+    target = other(source)
+
+    def struck(effect, phase, _):
+        expect(node.kill_in_pod(NAMESPACE, pooler.pod(), "pgbouncer"), "a pooler ran")
+
+    with pooler.in_front(), pooler.PooledClient() as client:
+        with one_side_only(source, target), effects.Effects(
+                lambda effect, phase: effect == "PausePoolers", struck) as watch:
+            begin(target, cutover={"switch": "Pooler", **LONG_PAUSE})
+            wait_for({"Completed"})
+        expect(watch.seen, "the pooler was killed while it was paused")
+        # Its connection is gone, so it ends with the statement that got no answer.
+        numbers = client.acknowledged()
+        expect_nothing_lost(target, numbers)
+    moved(source, target)
+    print(f"{len(numbers)} statements acknowledged, none lost")
+
+
+def a_failing_check_in_hypercare_brings_the_tenant_back_with_all_it_wrote():
+    source = ensure()
+    target = other(source)
+    begin(target, hypercare={"durationSeconds": 600, "onFailedChecks": "Rollback"},
+          checks=[{"name": "ballast", "when": ["Hypercare"], "timeoutSeconds": 3,
+                   "sql": {"query": "select count(*) from app.ballast where n = 1",
+                           "expected": "1"}}])
+    wait_for({"Hypercare"})
+    wait_until_counting(target)
+    wait_until("the way back is open", 60, way_back_is_open)
+    on_target = acknowledged()
+    Server(target).sql(DATABASE, "update app.ballast set n = -1 where n = 1")
+    words = wait_for({"RolledBack"})
+    wait_until_counting(source)
+    expect_nothing_lost(source, on_target + acknowledged())
+    expect("ballast" in words["rollback"]["reason"] + words["message"] + str(words["conditions"]),
+           f"it names the check: {words}")
+    # What the check found wrong came back as well: it was written on the target.
+    Server(source).sql(DATABASE, "update app.ballast set n = 1 where n = -1")
+    nothing_left(source)
+    forget()
+    nothing_left(target)
+
+
+def a_rollback_waits_for_a_source_that_is_down():
+    source = ensure()
+    target = other(source)
+    begin(target, hypercare={"durationSeconds": 600})
+    wait_for({"Hypercare"})
+    wait_until("the way back is open", 60, way_back_is_open)
+    scale = ["--namespace", "databases", "scale", f"statefulset/{source}", "--replicas"]
+    kubectl(*scale, "0")
+    try:
+        wait_until("the way back is said to be shut", 60, lambda: not way_back_is_open())
+        command("rollback", "back")
+        wait_for({"RollingBack", "Hypercare"})
+        wait_until_counting(target)
+        stays_in({"RollingBack", "Hypercare"}, 10)
+        wait_until_counting(target)
+        print(f"while the source is down: {shop.status()['phase']}: {shop.status()['message']}")
+        on_target = acknowledged()
+    finally:
+        kubectl(*scale, "1")
+        Server(source).wait_until_ready()
+    wait_for({"RolledBack"})
+    wait_until_counting(source)
+    expect_nothing_lost(source, on_target + acknowledged())
+    nothing_left(source)
+    forget()
+    nothing_left(target)
+
+
+def two_moves_from_one_server_at_once_lose_no_write():
+    source = ensure()
+    target = other(source)
+    with till.on(source):
+        begin(target)
+        till.begin(target)
+        wait_for({"Completed"})
+        wait_until("the other move is complete", 120, lambda: till.status().get("phase") ==
+                   "Completed" or expect(till.status().get("phase") not in shop.ENDS,
+                                         f"it ended otherwise: {till.status()}"))
+        expect(till.rows(target) == till.ROWS, "the other tenant has all of its rows there")
+        expect(till.status()["cutover"]["fencedAt"], "its doors were closed for that")
+        apart = {s["stages"][3]["startedAt"] for s in (shop.status(), till.status())}
+        print(f"the copies began at {sorted(apart)}")
+    moved(source, target)
+
+
+def there_and_back_ten_times_loses_no_write():
+    pauses = []
+    for _ in range(10):
+        source = ensure()
+        target = other(source)
+        begin(target)
+        pauses.append(wait_for({"Completed"})["cutover"]["writePauseMilliseconds"])
+        moved(source, target)
+    print(f"doors closed for {sorted(pauses)} ms")
+
+
+def main():
+    name = sys.argv[1]
+    if not ON_THIS_MACHINE and ("killed" in name or "away" in name):
+        print("skipped: it kills processes of the cluster, which must be that of hack/cluster")
+        sys.exit(SKIPPED)
+    for server in shop.HOMES:
+        Server(server).let_go()
+    kubectl("--namespace", NAMESPACE, "delete", "tm", "--all", "--timeout", "120s", check=False)
+    try:
+        globals()[name]()
+    except Failure as failure:
+        traceback.print_exc()
+        print(f"{name}: {failure}\n{get('tm', MIGRATION, NAMESPACE)}", file=sys.stderr)
+        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
+                      "app.kubernetes.io/name=cutover", "--tail", "80", check=False))
+        sys.exit(1)
+
+
+main()
