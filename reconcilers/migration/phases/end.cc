@@ -20,6 +20,7 @@ bool SafeToDropSource(const api::TenantMigration& migration, const Observation& 
 
 Plan PlanRetention(const api::TenantMigration& migration, const Observation& seen) {
   constexpr std::chrono::minutes kLookAgain{5};
+  constexpr std::chrono::seconds kAskAgain{10};  // A server that is away is often back soon.
   if (migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete ||
       migration.status.conditions.IsTrue("SourceReclaimed"))
     return Plan::Wait(std::chrono::milliseconds(0), "");
@@ -29,7 +30,7 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
     return Plan::Wait(std::min(left, std::chrono::milliseconds(3'600'000)), "");
   }
   if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
-    return Plan::Wait(kLookAgain, "");
+    return Plan::Wait(kAskAgain, "");
   if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);
   if (!SafeToDropSource(migration, seen))
     return Plan::Wait(kLookAgain,

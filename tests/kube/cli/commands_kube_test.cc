@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
 #include "tests/kube/cli/plugin.h"
 #include "tests/unit/cli/scenes.h"
 
@@ -119,6 +123,38 @@ TEST_F(Commands, SuspendWaitsUntilTheOperatorHasSeenIt) {
   const Ran ran = Run({"suspend", "move", "--timeout", "20s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("held: "));
+}
+
+// Nothing schedules pods here, so that a log that cannot be read is in it as the reason why.
+TEST_F(Commands, ABundleHasTheMoversJobAndLogFromBesideTheOperatorAndNoPassword) {
+  const char* pod = R"({"containers":[{"name":"mover","image":"none","env":[
+      {"name":"PGPASSWORD","value":"geheim"}]}],"restartPolicy":"Never"})";
+  const Json labels = Json::Object({{api::kMigrationUidLabel, "11111111"}});
+  for (const kube::Resource* resource : {&kube::kJob, &kube::kPod}) {
+    const bool job = resource == &kube::kJob;
+    Json spec = *Json::Parse(pod);
+    if (job) spec = Json::Object({{"template", Json::Object({{"spec", std::move(spec)}})}});
+    auto made = client_->Create(
+        {}, Deadline::After(std::chrono::seconds(20)), *resource,
+        Json::Object(
+            {{"apiVersion", job ? "batch/v1" : "v1"},
+             {"kind", job ? "Job" : "Pod"},
+             {"metadata",
+              Json::Object({{"name", "cutover-copy"}, {"namespace", ns_}, {"labels", labels}})},
+             {"spec", std::move(spec)}}));
+    ASSERT_TRUE(made) << made.error().message;
+  }
+  const std::string file = ::testing::TempDir() + "bundle-" + ns_ + ".yaml";
+  const Ran ran = Run({"--operator-namespace", ns_, "support-bundle", "--file", file});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.error, HasSubstr("is it the tenant's?")) << "it holds no migration";
+  std::ifstream in(file);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  std::remove(file.c_str());
+  EXPECT_THAT(text, HasSubstr("operatorJobs:\n  - metadata:\n      name: cutover-copy"));
+  EXPECT_THAT(text, HasSubstr("operatorJobLogs:\n  cutover-copy:"));
+  EXPECT_THAT(text, HasSubstr("PGPASSWORD"));
+  EXPECT_THAT(text, Not(HasSubstr("geheim")));
 }
 
 }  // namespace
