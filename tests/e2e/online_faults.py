@@ -163,8 +163,8 @@ def a_conflict_on_the_target_holds_the_move_and_is_over_when_it_is_mended():
 
 
 def _whole_move_struck(strike):
-    """A move in which `strike(name of the source, of the target, kill the operator)` is called after
-    each effect of the cutover, those that are done during a strike left out."""
+    """A move in which `strike(name of the source, of the target, kill the operator)` is called
+    after each effect of the cutover, those that are done during a strike left out."""
     source = ensure()
     target = other(source)
 
