@@ -360,18 +360,6 @@ TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRemoveFinalizer);
 }
 
-TEST(Completed, ASourceThatIsAwayWhenItIsToBeDroppedIsAskedAgainWithinSeconds) {
-  api::TenantMigration migration = MigrationIn(Phase::kCompleted);
-  migration.spec.reclaim_policy = api::ReclaimPolicy::kDelete;
-  migration.spec.retention_seconds = 0;
-  Observation seen = At(60);
-  seen.source = Error{Disposition::kRetry, "ConnectionFailed", "down"};
-  const Plan plan = Decide(migration, seen).plan;
-  EXPECT_FALSE(plan.effect);
-  EXPECT_GT(plan.wait, std::chrono::seconds(0));
-  EXPECT_LE(plan.wait, std::chrono::seconds(15));
-}
-
 // --- what the phases insist on -------------------------------------------------------------------
 
 TEST(Preflight, WaitsForWhatCanBeMendedAndEndsForWhatCannot) {
