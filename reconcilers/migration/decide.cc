@@ -174,17 +174,22 @@ bool HeldBySuspend(const api::TenantMigration& migration) {
 }
 
 // A stream is followed while it is held, too: slots that nobody reads would fill the servers'
-// disks, and what they keep too much of ends the move even then.
+// disks, and what they keep too much of ends the move even then. The way back stays open.
 Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Wait(std::chrono::milliseconds(0),
                          "suspended: set spec.suspend to false to go on", "Suspended");
   Phase phase = migration.status.phase;
-  bool follows = phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover;
-  if (!migration.spec.online() || !follows) return plan;
-  if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
-  if (!seen.forward_subscriber->enabled) return plan;
-  plan.effect = Intent::kWatchStream;
-  plan.wait = std::chrono::seconds(5);
+  if (!migration.spec.online()) return plan;
+  if (phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover) {
+    if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
+    if (!seen.forward_subscriber->enabled) return plan;
+    plan.effect = Intent::kWatchStream;
+  } else if (phase == Phase::kHypercare) {
+    ASK(seen.reverse_publisher);
+    ASK(seen.reverse_subscriber);
+    plan.effect = Intent::kWatchReverseStream;
+  }
+  if (plan.effect) plan.wait = std::chrono::seconds(5);
   return plan;
 }
 

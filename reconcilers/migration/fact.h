@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -9,13 +10,39 @@
 
 namespace cutover::migration {
 
+/// What there is to look at: one for each fact of an Observation.
+enum class Subject {
+  kPlacement,
+  kLedger,
+  kWorkloads,
+  kRoutes,
+  kWiring,
+  kMaintenancePage,
+  kBackupJob,
+  kCopyJob,
+  kCopyProgress,
+  kCopyResult,
+  kSource,
+  kTarget,
+  kForwardPublisher,
+  kForwardSubscriber,
+  kReversePublisher,
+  kReverseSubscriber,
+  kSchema,
+  kPoolers,
+  kPreflight,
+  kChecks,
+};
+
 /// Something that was read, or the reason why it could not be. Unknown is never absent: a phase
 /// that needs an unknown fact waits; it does not guess.
 template <class T>
 class Fact {
  public:
-  /// Not asked for in this phase.
-  Fact() : value_(Error{Disposition::kRetry, "NotObserved", "not observed in this phase"}) {}
+  /// Not looked at.
+  Fact() : value_(Error{Disposition::kRetry, "NotObserved", "nobody has looked at it"}) {}
+  /// Not looked at yet, and of an Observation: `subject` is what to look at.
+  explicit Fact(Subject subject) : Fact() { unseen_ = subject; }
   Fact(T value) : value_(std::move(value)) {}
   Fact(Error error) : value_(std::move(error)) {}
   Fact(Result<T> result) : Fact() {
@@ -37,8 +64,12 @@ class Fact {
     return std::get<Error>(value_);
   }
 
+  /// What to look at to learn more; nothing once that has been done.
+  std::optional<Subject> unseen() const { return unseen_; }
+
  private:
   std::variant<T, Error> value_;
+  std::optional<Subject> unseen_;
 };
 
 }  // namespace cutover::migration

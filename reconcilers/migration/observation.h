@@ -44,7 +44,8 @@ struct DatabaseFacts {
   int64_t prepared_transactions = 0;
   std::string detail;  ///< What is in the way, for a message.
 
-  /// On the target: roles that we made, or a database half made, are there.
+  /// Roles that we made, or a database half made, are there; not looked for while the database's
+  /// own control row says that it is ours.
   bool traces = false;
 
   /// Whether undo has something to drop here, and may.
@@ -169,31 +170,33 @@ struct PoolerFacts {
   std::string detail;
 };
 
-/// Everything a decision may rest on; made by World::Observe, never changed. What a phase does not
-/// need is left unobserved (World decides by phase), which reads as unknown.
+/// Everything a decision may rest on. Begun by World::Observe with nothing looked at; a decision
+/// that needs a fact asks for it (plan.h), and World::LookAt puts it in. What no decision asks for
+/// is never read: while the doors are closed, each read is time that users wait.
 struct Observation {
   WallTime now;
-  Fact<PlacementFacts> placement;
-  Fact<bool> ledger_recorded;
-  Fact<WorkloadFacts> workloads;
-  Fact<RouteFacts> routes;
-  Fact<WiringFacts> wiring;
-  Fact<MaintenancePageFacts> maintenance_page;
-  Fact<JobFacts> backup_job;
-  Fact<JobFacts> copy_job;
-  Fact<std::optional<CopyProgress>> copy_progress;
-  Fact<std::optional<CopyResult>> copy_result;
-  Fact<DatabaseFacts> source;
-  Fact<DatabaseFacts> target;
+  Fact<PlacementFacts> placement{Subject::kPlacement};
+  Fact<bool> ledger_recorded{Subject::kLedger};
+  Fact<WorkloadFacts> workloads{Subject::kWorkloads};
+  Fact<RouteFacts> routes{Subject::kRoutes};
+  Fact<WiringFacts> wiring{Subject::kWiring};
+  Fact<MaintenancePageFacts> maintenance_page{Subject::kMaintenancePage};
+  Fact<JobFacts> backup_job{Subject::kBackupJob};
+  Fact<JobFacts> copy_job{Subject::kCopyJob};
+  Fact<std::optional<CopyProgress>> copy_progress{Subject::kCopyProgress};
+  Fact<std::optional<CopyResult>> copy_result{Subject::kCopyResult};
+  Fact<DatabaseFacts> source{Subject::kSource};
+  Fact<DatabaseFacts> target{Subject::kTarget};
   // Strategy Online: the stream to the target, and the one back.
-  Fact<PublisherFacts> forward_publisher;    ///< On the source.
-  Fact<SubscriberFacts> forward_subscriber;  ///< On the target.
-  Fact<PublisherFacts> reverse_publisher;    ///< On the target.
-  Fact<SubscriberFacts> reverse_subscriber;  ///< On the source.
-  Fact<bool> schema_changed;  ///< The source's structure is not the one that was copied.
-  Fact<PoolerFacts> poolers;
-  Fact<std::vector<Finding>> preflight;
-  Fact<std::vector<CheckOutcome>> checks;
+  Fact<PublisherFacts> forward_publisher{Subject::kForwardPublisher};     ///< On the source.
+  Fact<SubscriberFacts> forward_subscriber{Subject::kForwardSubscriber};  ///< On the target.
+  Fact<PublisherFacts> reverse_publisher{Subject::kReversePublisher};     ///< On the target.
+  Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
+  /// The source's structure is not the one that was copied.
+  Fact<bool> schema_changed{Subject::kSchema};
+  Fact<PoolerFacts> poolers{Subject::kPoolers};
+  Fact<std::vector<Finding>> preflight{Subject::kPreflight};
+  Fact<std::vector<CheckOutcome>> checks{Subject::kChecks};
 };
 
 }  // namespace cutover::migration

@@ -17,6 +17,8 @@ namespace cutover::migration {
 /// or waiting. Never two at once: after an effect the world is looked at again, so that every
 /// effect rests on what was seen and not on what was hoped.
 struct Plan {
+  /// Not decided yet: look at this, and ask again.
+  std::optional<Subject> look_at;
   std::optional<Intent> effect;
   std::optional<Guard> guard;
   std::chrono::milliseconds wait{0};
@@ -51,6 +53,15 @@ struct Plan {
     plan.trouble = true;
     return plan;
   }
+  static Plan LookAt(Subject subject) {
+    Plan plan;
+    plan.look_at = subject;
+    return plan;
+  }
+  template <class T>
+  static Plan Lacking(const Fact<T>& fact) {
+    return fact.unseen() ? LookAt(*fact.unseen()) : Unknown(fact.error());
+  }
   /// Before the journal: give up and undo.
   static Plan Undo(std::string reason, std::string message) {
     Plan plan = Go(Guard::kUndo, std::move(message));
@@ -65,8 +76,13 @@ struct Plan {
   }
 };
 
-/// Leaves the phase function with Unknown when a fact it needs was not read.
+/// Leaves the function with a plan that asks for the fact, or, where it was looked at in vain, with
+/// one that looks again later.
 #define NEED(fact) \
-  if (!(fact).known()) return Plan::Unknown((fact).error())
+  if (!(fact).known()) return Plan::Lacking(fact)
+
+/// The same for a fact that need not be known to go on: what cannot be read stays unknown.
+#define ASK(fact) \
+  if ((fact).unseen()) return Plan::LookAt(*(fact).unseen())
 
 }  // namespace cutover::migration

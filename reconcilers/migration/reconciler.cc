@@ -44,33 +44,6 @@ Result<std::optional<api::TenantMigration>> Read(std::stop_token stop, Deadline 
   return std::optional<api::TenantMigration>(std::move(*migration));
 }
 
-// The world with a window: whoever listens sees what was observed.
-class WatchedWorld final : public World {
- public:
-  WatchedWorld(World& world, const MigrationListeners& listeners)
-      : world_(world), listeners_(listeners) {}
-
-  Observation Observe(std::stop_token stop, Deadline deadline,
-                      const api::TenantMigration& migration) override {
-    Observation seen = world_.Observe(stop, deadline, migration);
-    if (listeners_.on_observation) listeners_.on_observation(migration, seen);
-    return seen;
-  }
-  Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
-                 Intent intent) override {
-    return world_.Perform(stop, deadline, migration, intent);
-  }
-  Result<std::string> Record(std::stop_token stop, Deadline deadline,
-                             const api::TenantMigration& migration,
-                             const api::TenantMigrationStatus& status) override {
-    return world_.Record(stop, deadline, migration, status);
-  }
-
- private:
-  World& world_;
-  const MigrationListeners& listeners_;
-};
-
 }  // namespace
 
 MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::EventRecorder& events,
@@ -81,14 +54,15 @@ MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::Ev
 
 Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline deadline,
                                                   const kube::Key& key) {
-  ClusterWorld cluster(context_);
-  WatchedWorld world(cluster, listeners_);
+  ClusterWorld world(context_);
   // Behind closed doors the object is not read again after each step: whoever has written to it
-  // meanwhile makes the next record fail as a conflict, before anything is done.
+  // meanwhile makes the next record fail as a conflict.
   std::optional<api::TenantMigration> migration;
+  api::TenantMigrationStatus recorded;
   while (!stop.stop_requested()) {
     if (!migration) {
       TRY_ASSIGN(migration, Read(stop, deadline, context_, key));
+      if (migration) recorded = migration->status;
     }
     if (!migration) {
       if (listeners_.on_gone) listeners_.on_gone(key);
@@ -96,7 +70,7 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
     }
     LogContext scope(
         {{"migrationUID", migration->meta.uid}, {"phase", Name(migration->status.phase)}});
-    auto round = RunOnce(world, stop, deadline.OrAfter(kRoundBound), *migration);
+    auto round = RunOnce(world, stop, deadline.OrAfter(kRoundBound), *migration, recorded);
     if (!round) {
       // Somebody wrote at the same time, a person's command perhaps: look again at once.
       if (kube::IsConflict(round.error())) {
@@ -105,8 +79,10 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
       }
       return tl::make_unexpected(std::move(round).error());
     }
+    if (listeners_.on_observation) listeners_.on_observation(*migration, round->seen);
     api::TenantMigration after = *migration;
     after.status = round->status;
+    recorded = std::move(round->recorded);
     after.meta.resource_version = round->resource_version;
     Tell(*migration, after);
     migration.reset();

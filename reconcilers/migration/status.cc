@@ -296,6 +296,7 @@ void NoteStream(const Change& change) {
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
   if (migration.status.phase != Phase::kHypercare || !migration.spec.online()) return;
+  if (change.seen.reverse_publisher.unseen() || change.seen.reverse_subscriber.unseen()) return;
   auto& rollback = change.status.rollback;
   if (WayBackIsOpen(change.seen)) {
     rollback.available_until =

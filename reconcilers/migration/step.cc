@@ -31,61 +31,103 @@ void LogEffect(const Plan& plan, std::chrono::steady_clock::time_point began) {
           {{"effect", Name(*plan.effect)}, {"milliseconds", std::to_string(took.count())}});
 }
 
-// While clients wait in a pooler, what is done within a phase takes milliseconds: writing its words
-// down would take longer than doing it. The phase itself is always recorded first.
-bool NotWorthWriting(const api::TenantMigration& migration, const Plan& plan,
-                     const api::TenantMigrationStatus& status) {
-  return status.cutover == migration.status.cutover && migration.spec.by_pooler() && plan.effect &&
-         !plan.guard && !plan.trouble &&
-         DoorsClosed(migration.status.phase, migration.spec.strategy);
+// Of two statuses while clients wait in a pooler: whether `after` tells nothing but how far that
+// has come. See RunOnce().
+bool MayGoUnrecorded(const api::TenantMigration& migration, const Plan& plan,
+                     const api::TenantMigrationStatus& after) {
+  const api::TenantMigrationStatus& before = migration.status;
+  auto behind_closed_doors = [&](api::Phase phase) {
+    return migration.spec.by_pooler() && DoorsClosed(phase, migration.spec.strategy);
+  };
+  bool goes_on = (plan.effect || plan.guard) && !plan.trouble;
+  return goes_on && behind_closed_doors(before.phase) && behind_closed_doors(after.phase) &&
+         (after.phase != api::Phase::kSwitching || before.phase == after.phase) &&
+         after.cutover.opened_at == before.cutover.opened_at && after.handled == before.handled;
 }
 
-// Records `status` on `migration`, which then is what the API server holds.
-Status RecordIfChanged(World& world, std::stop_token stop, Deadline deadline,
-                       api::TenantMigration& migration, const api::TenantMigrationStatus& status) {
-  if (status == migration.status) return Ok();
-  TRY_ASSIGN(migration.meta.resource_version, world.Record(stop, deadline, migration, status));
-  migration.status = status;
-  return Ok();
+// Whether both databases are looked at even when the decision needs but one: the gauge of writable
+// sides rests on both. Not while clients wait in a pooler.
+bool SidesAreGauged(const api::TenantMigration& migration) {
+  api::Phase phase = migration.status.phase;
+  switch (phase) {
+    case api::Phase::kPending:
+    case api::Phase::kPreflight:
+    case api::Phase::kBackingUp:
+      return false;
+    case api::Phase::kUndoing:
+    case api::Phase::kRollingBack:
+      return !migration.spec.by_pooler();
+    default:
+      return !IsEnd(phase) &&
+             !(migration.spec.by_pooler() && DoorsClosed(phase, migration.spec.strategy));
+  }
 }
+
+// One round's migration, and what the API server holds of it.
+struct Round {
+  World& world;
+  std::stop_token stop;
+  Deadline deadline;
+  api::TenantMigration migration;  ///< At the version that was recorded last.
+  api::TenantMigrationStatus recorded;
+
+  // Each look settles one fact, so this comes to an end.
+  Decision DecideLooking(Observation& seen) {
+    while (true) {
+      Decision decision = Decide(migration, seen);
+      if (!decision.plan.look_at) return decision;
+      world.LookAt(stop, deadline, migration, *decision.plan.look_at, seen);
+    }
+  }
+  void LookAtBothSides(Observation& seen) {
+    if (seen.source.unseen()) world.LookAt(stop, deadline, migration, Subject::kSource, seen);
+    if (seen.target.unseen()) world.LookAt(stop, deadline, migration, Subject::kTarget, seen);
+  }
+  Status Record(const api::TenantMigrationStatus& status) {
+    migration.status = status;
+    if (status == recorded) return Ok();
+    TRY_ASSIGN(migration.meta.resource_version, world.Record(stop, deadline, migration, status));
+    recorded = status;
+    return Ok();
+  }
+  StepResult End(const Observation& seen, bool moved, std::chrono::milliseconds wait) const {
+    return {seen, migration.status, recorded, migration.meta.resource_version, moved, wait};
+  }
+};
 
 }  // namespace
 
 Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline,
-                           const api::TenantMigration& migration) {
+                           const api::TenantMigration& migration,
+                           const api::TenantMigrationStatus& recorded) {
+  Round round{world, stop, deadline, migration, recorded};
   Observation seen = world.Observe(stop, deadline, migration);
-  Decision decision = Decide(migration, seen);
-  StepResult result;
-  result.status = Advance(migration, seen, decision);
-  // An effect with a wait is one that is repeated at that pace, such as a heartbeat.
-  bool at_once = decision.plan.wait == std::chrono::milliseconds(0);
-  result.moved = (decision.plan.effect && at_once) || decision.plan.guard;
-  result.wait = decision.plan.wait;
-  api::TenantMigration current = migration;
-  if (NotWorthWriting(migration, decision.plan, result.status))
-    result.status = current.status;
+  Decision decision = round.DecideLooking(seen);
+  if (SidesAreGauged(migration)) round.LookAtBothSides(seen);
+  const Plan& plan = decision.plan;
+  api::TenantMigrationStatus status = Advance(migration, seen, decision);
+  if (MayGoUnrecorded(migration, plan, status))
+    round.migration.status = status;
   else
-    TRY(RecordIfChanged(world, stop, deadline, current, result.status));
-  result.resource_version = current.meta.resource_version;
-  if (!decision.plan.effect) return result;
+    TRY(round.Record(status));
+  // An effect with a wait is one that is repeated at that pace, such as a heartbeat.
+  bool at_once = plan.wait == std::chrono::milliseconds(0);
+  StepResult result = round.End(seen, (plan.effect && at_once) || plan.guard, plan.wait);
+  if (!plan.effect) return result;
 
   auto began = std::chrono::steady_clock::now();
-  Status done = world.Perform(stop, deadline, current, *decision.plan.effect);
+  Status done = world.Perform(stop, deadline, round.migration, *plan.effect);
   if (done) {
-    LogEffect(decision.plan, began);
+    LogEffect(plan, began);
     return result;
   }
   if (done.error().reason == "Deposed" || done.error().reason == "Conflict")
     return tl::make_unexpected(done.error());
-  Error error = WithContext(done.error(), Name(*decision.plan.effect));
+  Error error = WithContext(done.error(), Name(*plan.effect));
   LogError("effect failed", error);
-  decision.plan = AfterFailure(current.status.phase, error);
-  result.status = Advance(current, seen, decision);
-  result.moved = decision.plan.guard.has_value();
-  result.wait = decision.plan.wait;
-  TRY(RecordIfChanged(world, stop, deadline, current, result.status));
-  result.resource_version = current.meta.resource_version;
-  return result;
+  decision.plan = AfterFailure(round.migration.status.phase, error);
+  TRY(round.Record(Advance(round.migration, seen, decision)));
+  return round.End(seen, decision.plan.guard.has_value(), decision.plan.wait);
 }
 
 }  // namespace cutover::migration

@@ -13,9 +13,11 @@
 namespace cutover::migration {
 
 struct StepResult {
-  api::TenantMigrationStatus status;  ///< As recorded.
-  std::string resource_version;       ///< Of the object with that status.
-  bool moved = false;                 ///< Something was done or decided: look again at once.
+  Observation seen;
+  api::TenantMigrationStatus status;    ///< As decided.
+  api::TenantMigrationStatus recorded;  ///< As the API server holds it.
+  std::string resource_version;         ///< Of the object with the recorded status.
+  bool moved = false;                   ///< Something was done or decided: look again at once.
   std::chrono::milliseconds wait{
       0};  ///< When not moved: look again after this; 0: when it changes.
 };
@@ -24,10 +26,16 @@ struct StepResult {
 /// whoever comes next, after whatever crash, goes on from status and the databases.
 ///
 /// What is about to be done is recorded first, so that status tells the truth while an effect
-/// hangs (but for the words alone, while clients wait in a pooler); that it was done is never
-/// recorded but seen. Errors: Conflict (read the object again) and Deposed (stop) are returned;
-/// everything else that goes wrong is in the status.
+/// hangs; that it was done is never recorded but seen. Errors: Conflict (read the object again) and
+/// Deposed (stop) are returned; everything else that goes wrong is in the status.
+///
+/// While clients wait in a pooler, a record would take longer than what it tells of, so there only
+/// some are made: entering Fencing, entering Switching (which also finds out whether a person has
+/// commanded something meanwhile, before the journal), the doors' opening, and whatever goes wrong
+/// or has to be waited for. Phases between them are entered in `status` alone: hand that to the
+/// next round with `recorded`, or lose it; the databases lead through the same phases again.
 Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline,
-                           const api::TenantMigration& migration);
+                           const api::TenantMigration& migration,
+                           const api::TenantMigrationStatus& recorded);
 
 }  // namespace cutover::migration

@@ -18,10 +18,15 @@ class World {
  public:
   virtual ~World() = default;
 
-  /// Reads everything that the migration's phase may need. What cannot be read is unknown in the
-  /// result; the call itself never fails. Blocks until the deadline at most.
+  /// Begins an observation: what time it is, and whatever costs nothing to know.
   virtual Observation Observe(std::stop_token stop, Deadline deadline,
                               const api::TenantMigration& migration) = 0;
+
+  /// Looks at one thing more: afterwards its fact in `seen` is known, or holds the reason why it
+  /// cannot be. The call itself never fails. Blocks until the deadline at most.
+  virtual void LookAt(std::stop_token stop, Deadline deadline,
+                      const api::TenantMigration& migration, Subject subject,
+                      Observation& seen) = 0;
 
   /// Does one thing. Idempotent. An error of disposition kInDoubt means that it may have happened.
   /// Reason "Deposed" means that another leader has taken over: do nothing more.

@@ -204,6 +204,8 @@ Status ApplyService(std::stop_token stop, Deadline deadline, const Access& acces
   }
   TRY(WriteSlices(stop, deadline, access.client, present,
                   DesiredSlices(placement, server, backends)));
+  // One that is there and in nobody's way is left as it is: it is the slices that lead somewhere.
+  if (observed.exists) return Ok();
   TRY(access.client.Apply(stop, deadline, kube::kService, DesiredService(placement)));
   return Ok();
 }

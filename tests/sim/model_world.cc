@@ -177,8 +177,14 @@ Status ModelWorld::Perform(std::stop_token, Deadline, const api::TenantMigration
   return WithFault([&] { return Change(intent); });
 }
 
-Result<std::string> ModelWorld::Record(std::stop_token, Deadline, const api::TenantMigration&,
+// On condition that nobody has written to the object meanwhile; here a person's commands do.
+Result<std::string> ModelWorld::Record(std::stop_token, Deadline,
+                                       const api::TenantMigration& migration,
                                        const api::TenantMigrationStatus& status) {
+  const api::ObjectMeta& held = model_.migration.meta;
+  if (held.annotations != migration.meta.annotations ||
+      held.deletion_timestamp != migration.meta.deletion_timestamp)
+    return RetryError("Conflict", "the object has been modified");
   TRY(WithFault([&] {
     model_.migration.status = status;
     return Ok();

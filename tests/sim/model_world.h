@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "operator/base/check.h"
 #include "reconcilers/migration/world.h"
 
 namespace cutover::migration {
@@ -59,6 +60,9 @@ struct Model {
   int64_t acknowledged_rows = 100;  ///< What clients were told is safe.
   bool source_dropped = false;
 
+  // As the operator knows it, which may be ahead of what it has recorded.
+  api::Phase phase = api::Phase::kPending;
+
   // What this run is about.
   std::vector<Finding> findings;
   bool schema_changed = false, rogue_write = false, forward_stands_still = false;
@@ -81,6 +85,11 @@ class ModelWorld final : public World {
   explicit ModelWorld(Model& model, int64_t epoch) : model_(model), epoch_(epoch) {}
 
   Observation Observe(std::stop_token, Deadline, const api::TenantMigration&) override;
+  /// Never asked: its observations begin with everything in them.
+  void LookAt(std::stop_token, Deadline, const api::TenantMigration&, Subject,
+              Observation&) override {
+    CHECK(false);
+  }
   Status Perform(std::stop_token, Deadline, const api::TenantMigration&, Intent) override;
   Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
                              const api::TenantMigrationStatus&) override;

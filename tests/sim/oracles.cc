@@ -26,9 +26,16 @@ Phase PhaseOf(const Json& migration) {
       .value_or(Phase::kPending);
 }
 
+// While clients wait in a pooler, these are entered without a record (step.h).
+bool MayGoUnrecorded(Phase phase) {
+  return phase == Phase::kFinalizing || phase == Phase::kVerifying || phase == Phase::kOpening;
+}
+
 bool IsLegal(Phase from, Phase to) {
-  for (const migration::Transition& line : migration::Transitions())
-    if (line.from == from && line.to == to) return true;
+  for (const migration::Transition& line : migration::Transitions()) {
+    if (line.from != from) continue;
+    if (line.to == to || (MayGoUnrecorded(line.to) && IsLegal(line.to, to))) return true;
+  }
   return from == to;
 }
 

@@ -20,8 +20,6 @@
 
 namespace cutover::migration {
 
-struct Needs;  // observe.cc
-
 /// What outlives one reconcile. The references outlive every ClusterWorld made of it.
 struct ClusterContext {
   kube::Client& client;
@@ -41,6 +39,8 @@ class ClusterWorld final : public World {
 
   Observation Observe(std::stop_token stop, Deadline deadline,
                       const api::TenantMigration& migration) override;
+  void LookAt(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
+              Subject subject, Observation& seen) override;
   Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
                  Intent intent) override;
   Result<std::string> Record(std::stop_token stop, Deadline deadline,
@@ -74,8 +74,8 @@ class ClusterWorld final : public World {
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
   Result<std::optional<CopyResult>> ObserveResult(const Call& call);
-  bool FirstThingsFirst(const Call& call, Needs& needs, Observation& seen);
-  void ObserveStreams(const Call& call, const Needs& needs, Observation& seen);
+  void LookAtStream(const Call& call, Subject subject, Observation& seen);
+  void LookAtCluster(const Call& call, Subject subject, Observation& seen);
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
   Result<bool> ObserveSchemaChanged(const Call& call);

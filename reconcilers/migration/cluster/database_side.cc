@@ -96,7 +96,9 @@ Result<pg::Connection*> DatabaseSide::Beside(std::stop_token stop, Deadline dead
 
 void DatabaseSide::LeaveDatabase() { in_database_.reset(); }
 
+// A session in it keeps it from being dropped, and would not have outlived that.
 Result<bool> DatabaseSide::Exists(std::stop_token stop, Deadline deadline) {
+  if (in_database_ && in_database_->usable()) return true;
   TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
   TRY_ASSIGN(pg::Rows found,
              beside->Query(stop, deadline,
@@ -104,15 +106,20 @@ Result<bool> DatabaseSide::Exists(std::stop_token stop, Deadline deadline) {
   return !found.empty();
 }
 
+Result<bool> DatabaseSide::HasTraces(std::stop_token stop, Deadline deadline,
+                                     const std::string& uid) {
+  TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
+  TRY_ASSIGN(bool half_made, pg::HasProvisionalDatabase(stop, deadline, *beside, uid));
+  if (half_made) return true;
+  return pg::HasCreatedRoles(stop, deadline, *beside, uid);
+}
+
 Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadline,
                                             const std::string& uid) {
   DatabaseFacts facts;
-  TRY_ASSIGN(pg::Connection * beside, Beside(stop, deadline));
-  TRY_ASSIGN(bool half_made, pg::HasProvisionalDatabase(stop, deadline, *beside, uid));
-  TRY_ASSIGN(bool roles_made, pg::HasCreatedRoles(stop, deadline, *beside, uid));
-  facts.traces = half_made || roles_made;
   TRY_ASSIGN(facts.exists, Exists(stop, deadline));
   if (!facts.exists) {
+    TRY_ASSIGN(facts.traces, HasTraces(stop, deadline, uid));
     facts.detail = "no database " + database_ + " on server " + server_name_;
     return facts;
   }
@@ -121,6 +128,10 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
   if (control) {
     facts.state = StateOf(control->state);
     facts.foreign = control->migration_uid != uid;
+  }
+  // One whose control row says that it is ours need not be asked what else is.
+  if (!facts.OursToDrop()) {
+    TRY_ASSIGN(facts.traces, HasTraces(stop, deadline, uid));
   }
   TRY_ASSIGN(pg::FenceState fence,
              pg::ObserveFence(stop, deadline, *inside, {pg::StreamNames(uid)}));

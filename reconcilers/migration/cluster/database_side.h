@@ -46,6 +46,8 @@ class DatabaseSide {
   void LeaveDatabase();
 
  private:
+  /// Whether anything of ours is there beside the database itself.
+  Result<bool> HasTraces(std::stop_token stop, Deadline deadline, const std::string& uid);
   Result<pg::Connection*> Session(std::stop_token stop, Deadline deadline,
                                   std::optional<pg::Connection>& session,
                                   const std::string& database);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mover/contract/progress.h"
+#include "operator/base/check.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
@@ -14,105 +15,6 @@ namespace cutover::migration {
 namespace {
 
 using api::Phase;
-
-}  // namespace
-
-// What a phase looks at. Everything else stays unobserved: while the doors are closed each read is
-// time that users wait.
-struct Needs {
-  bool placement = false, databases = false, ledger = false, workloads = false, routes = false,
-       wiring = false, page = false, jobs = false, copy = false;
-  // Strategy Online: each end of each stream, and what stands in front.
-  bool forward_publisher = false, forward_subscriber = false, reverse_publisher = false,
-       reverse_subscriber = false, schema = false, poolers = false;
-};
-
-namespace {
-
-Needs NeedsOf(Phase phase) {
-  switch (phase) {
-    case Phase::kPending:
-      return {.placement = true};
-    case Phase::kBackingUp:
-      return {.jobs = true};
-    case Phase::kPreparing:
-      return {.databases = true, .ledger = true, .page = true};
-    case Phase::kFencing:
-      return {.databases = true, .workloads = true, .routes = true};
-    case Phase::kCopying:
-      return {.databases = true, .jobs = true, .copy = true};
-    case Phase::kFinalizing:
-    case Phase::kSwitching:
-      return {.databases = true};
-    case Phase::kVerifying:
-      return {.databases = true, .copy = true};
-    case Phase::kOpening:
-      return {.placement = true, .databases = true, .workloads = true, .wiring = true};
-    case Phase::kAdmitting:
-      return {.routes = true};
-    case Phase::kCompleting:
-    case Phase::kRolledBack:
-      return {.databases = true, .ledger = true, .page = true, .jobs = true};
-    case Phase::kUndoing:
-    case Phase::kRollingBack:
-      return {.placement = true,
-              .databases = true,
-              .ledger = true,
-              .workloads = true,
-              .routes = true,
-              .wiring = true,
-              .page = true,
-              .jobs = true};
-    case Phase::kCompleted:
-      return {.placement = true, .databases = true};
-    default:
-      return {};
-  }
-}
-
-void NeedStreams(Needs& needs) {
-  needs.forward_publisher = needs.forward_subscriber = true;
-  needs.reverse_publisher = needs.reverse_subscriber = true;
-}
-
-// What Online looks at beside that. With switch Pooler, routes and workloads are left alone.
-void AddOnlineNeeds(const api::TenantMigration& migration, Needs& needs) {
-  switch (migration.status.phase) {
-    case Phase::kPreparing:
-      needs.forward_publisher = true;
-      break;
-    case Phase::kCatchingUp:
-    case Phase::kAwaitingCutover:
-      needs.databases = needs.schema = true;
-      NeedStreams(needs);
-      break;
-    case Phase::kFencing:
-      needs.forward_subscriber = needs.poolers = true;
-      break;
-    case Phase::kSwitching:
-      needs.reverse_publisher = needs.reverse_subscriber = true;
-      break;
-    case Phase::kOpening:
-      needs.forward_subscriber = needs.reverse_subscriber = needs.poolers = true;
-      break;
-    case Phase::kHypercare:
-    case Phase::kCompleting:
-      NeedStreams(needs);
-      break;
-    case Phase::kUndoing:
-    case Phase::kRollingBack:
-      NeedStreams(needs);
-      needs.poolers = true;
-      break;
-    default:
-      break;
-  }
-  if (!migration.spec.by_pooler()) {
-    needs.poolers = false;
-  } else if (needs.poolers) {
-    needs.routes = needs.workloads = false;
-  }
-}
 
 bool IsActive(const api::TenantMigration& migration) {
   Phase phase = migration.status.phase;
@@ -134,92 +36,109 @@ void AppendDetail(std::string& detail, const T& item, Describe describe) {
 
 }  // namespace
 
-Observation ClusterWorld::Observe(std::stop_token stop, Deadline deadline,
-                                  const api::TenantMigration& migration) {
-  Call call{stop, deadline, migration};
-  Phase phase = migration.status.phase;
-  Needs needs = NeedsOf(phase);
-  // An end that nobody deletes and that drops nothing has nothing to look at.
-  if (phase == Phase::kRolledBack && !migration.meta.deleting()) needs = {};
-  if (phase == Phase::kCompleted && migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete)
-    needs = {};
-  if (migration.spec.online()) AddOnlineNeeds(migration, needs);
+Observation ClusterWorld::Observe(std::stop_token, Deadline, const api::TenantMigration&) {
   Observation seen;
   seen.now = context_.clock.WallNow();
-  if (migration.spec.by_pooler() && FirstThingsFirst(call, needs, seen)) return seen;
-  if (needs.placement) seen.placement = ObservePlacement(call);
-  if (needs.databases) {
-    seen.source = ObserveSide(call, Source(call));
-    seen.target = ObserveSide(call, Target(call));
-  }
-  if (needs.ledger) {
-    auto ledger = ReadLedger(call);
-    seen.ledger_recorded = ledger ? Fact<bool>(ledger->has_value()) : Fact<bool>(ledger.error());
-  }
-  ObserveStreams(call, needs, seen);
-  if (needs.workloads) seen.workloads = ObserveWorkloads(call);
-  if (needs.routes) seen.routes = ObserveRoutes(call);
-  if (needs.wiring) seen.wiring = ObserveWiring(call);
-  if (needs.page) seen.maintenance_page = ObservePage(call);
-  if (needs.jobs) {
-    seen.backup_job = ObserveJob(stop, deadline, context_.client, migration.meta.namespace_name,
-                                 migration, mover::JobKind::kBackup);
-    seen.copy_job = ObserveJob(stop, deadline, context_.client, context_.config.namespace_name,
-                               migration, mover::JobKind::kClone);
-  }
-  if (needs.copy) {
-    seen.copy_progress = ObserveProgress(call);
-    seen.copy_result = ObserveResult(call);
-  }
-  if (migration.meta.deleting() && NamespaceIsGoing(call)) {
-    // What the namespace takes with it is nobody's to restore, and nothing new may be made there.
-    if (needs.workloads) seen.workloads = WorkloadFacts{};
-    if (needs.routes) seen.routes = RouteFacts{};
-    if (needs.wiring)
-      seen.wiring = WiringFacts{.at_target = true, .as_recorded = true, .detail = ""};
-  }
-  if (phase == Phase::kPreflight) seen.preflight = ObservePreflight(call);
-  if (phase == Phase::kSmoke) seen.checks = ObserveChecks(call, api::CheckWhen::kSmoke);
-  if (phase == Phase::kHypercare) seen.checks = ObserveChecks(call, api::CheckWhen::kHypercare);
   return seen;
 }
 
-// While clients wait in a pooler: what the phase looks at first, alone. True when it leads to an
-// effect, so that nothing else would be looked at.
-bool ClusterWorld::FirstThingsFirst(const Call& call, Needs& needs, Observation& seen) {
-  Phase phase = call.migration.status.phase;
-  if (call.migration.meta.deleting()) return false;
-  if (phase == Phase::kFencing) {
-    seen.poolers = ObservePoolers(call);
-    needs.poolers = false;
-    return seen.poolers.known() && !seen.poolers->paused;
+void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
+                          const api::TenantMigration& migration, Subject subject,
+                          Observation& seen) {
+  Call call{stop, deadline, migration};
+  switch (subject) {
+    case Subject::kSource:
+      seen.source = ObserveSide(call, Source(call));
+      break;
+    case Subject::kTarget:
+      seen.target = ObserveSide(call, Target(call));
+      break;
+    case Subject::kCopyProgress:
+      seen.copy_progress = ObserveProgress(call);
+      break;
+    case Subject::kCopyResult:
+      seen.copy_result = ObserveResult(call);
+      break;
+    case Subject::kPreflight:
+      seen.preflight = ObservePreflight(call);
+      break;
+    case Subject::kChecks:
+      seen.checks =
+          ObserveChecks(call, migration.status.phase == Phase::kSmoke ? api::CheckWhen::kSmoke
+                                                                      : api::CheckWhen::kHypercare);
+      break;
+    case Subject::kForwardPublisher:
+    case Subject::kForwardSubscriber:
+    case Subject::kReversePublisher:
+    case Subject::kReverseSubscriber:
+    case Subject::kSchema:
+    case Subject::kPoolers:
+      return LookAtStream(call, subject, seen);
+    default:
+      return LookAtCluster(call, subject, seen);
   }
-  if (phase != Phase::kOpening) return false;
-  seen.target = ObserveSide(call, Target(call));
-  if (!seen.target.known() || seen.target->state != ControlState::kOpen) return true;
-  seen.wiring = ObserveWiring(call);
-  if (!seen.wiring.known() || !seen.wiring->at_target) return true;
-  seen.placement = ObservePlacement(call);
-  if (!seen.placement.known() ||
-      (seen.placement->exists &&
-       seen.placement->server_name != call.migration.spec.target_server_name))
-    return true;
-  seen.poolers = ObservePoolers(call);
-  if (seen.poolers.known() && !seen.poolers->resumed) return true;
-  needs.wiring = needs.placement = needs.poolers = false;
-  return false;
 }
 
-void ClusterWorld::ObserveStreams(const Call& call, const Needs& needs, Observation& seen) {
+void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& seen) {
   using pg::Direction;
-  if (needs.forward_publisher) seen.forward_publisher = ObservePublisher(call, Direction::kForward);
-  if (needs.forward_subscriber)
-    seen.forward_subscriber = ObserveSubscriber(call, Direction::kForward);
-  if (needs.reverse_publisher) seen.reverse_publisher = ObservePublisher(call, Direction::kReverse);
-  if (needs.reverse_subscriber)
-    seen.reverse_subscriber = ObserveSubscriber(call, Direction::kReverse);
-  if (needs.schema) seen.schema_changed = ObserveSchemaChanged(call);
-  if (needs.poolers) seen.poolers = ObservePoolers(call);
+  switch (subject) {
+    case Subject::kForwardPublisher:
+      seen.forward_publisher = ObservePublisher(call, Direction::kForward);
+      break;
+    case Subject::kForwardSubscriber:
+      seen.forward_subscriber = ObserveSubscriber(call, Direction::kForward);
+      break;
+    case Subject::kReversePublisher:
+      seen.reverse_publisher = ObservePublisher(call, Direction::kReverse);
+      break;
+    case Subject::kReverseSubscriber:
+      seen.reverse_subscriber = ObserveSubscriber(call, Direction::kReverse);
+      break;
+    case Subject::kSchema:
+      seen.schema_changed = ObserveSchemaChanged(call);
+      break;
+    default:
+      seen.poolers = ObservePoolers(call);
+  }
+}
+
+void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation& seen) {
+  auto& [stop, deadline, migration] = call;
+  // What a namespace takes with it is nobody's to restore, and nothing new may be made there.
+  bool going = migration.meta.deleting() && NamespaceIsGoing(call);
+  switch (subject) {
+    case Subject::kPlacement:
+      seen.placement = ObservePlacement(call);
+      break;
+    case Subject::kLedger: {
+      auto ledger = ReadLedger(call);
+      seen.ledger_recorded = ledger ? Fact<bool>(ledger->has_value()) : Fact<bool>(ledger.error());
+      break;
+    }
+    case Subject::kWorkloads:
+      seen.workloads = going ? WorkloadFacts{} : Fact<WorkloadFacts>(ObserveWorkloads(call));
+      break;
+    case Subject::kRoutes:
+      seen.routes = going ? RouteFacts{} : Fact<RouteFacts>(ObserveRoutes(call));
+      break;
+    case Subject::kWiring:
+      seen.wiring = going ? WiringFacts{.at_target = true, .as_recorded = true, .detail = ""}
+                          : Fact<WiringFacts>(ObserveWiring(call));
+      break;
+    case Subject::kMaintenancePage:
+      seen.maintenance_page = ObservePage(call);
+      break;
+    case Subject::kBackupJob:
+      seen.backup_job = ObserveJob(stop, deadline, context_.client, migration.meta.namespace_name,
+                                   migration, mover::JobKind::kBackup);
+      break;
+    case Subject::kCopyJob:
+      seen.copy_job = ObserveJob(stop, deadline, context_.client, context_.config.namespace_name,
+                                 migration, mover::JobKind::kClone);
+      break;
+    default:
+      CHECK(false);
+  }
 }
 
 // False when it cannot be told: then everything is restored as if it were to stay.

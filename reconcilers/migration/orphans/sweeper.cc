@@ -36,6 +36,10 @@ class GhostWorld final : public World {
                       const api::TenantMigration& migration) override {
     return world_.Observe(stop, deadline, migration);
   }
+  void LookAt(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
+              Subject subject, Observation& seen) override {
+    world_.LookAt(stop, deadline, migration, subject, seen);
+  }
   Status Perform(std::stop_token stop, Deadline deadline, const api::TenantMigration& migration,
                  Intent intent) override {
     released_ |= intent == Intent::kRemoveFinalizer;
@@ -194,7 +198,10 @@ bool Sweeper::Settle(std::stop_token stop, Deadline deadline, const FoundLedger&
   const std::string source = found.ledger.migration["sourceServerName"].AsString();
   const std::string target = found.ledger.migration["targetServerName"].AsString();
   ClusterWorld world(context_);
-  Observation seen = world.Observe(stop, deadline, GhostOf(uid, found.ledger, Remedy::kReport));
+  const api::TenantMigration ghost = GhostOf(uid, found.ledger, Remedy::kReport);
+  Observation seen = world.Observe(stop, deadline, ghost);
+  world.LookAt(stop, deadline, ghost, Subject::kSource, seen);
+  world.LookAt(stop, deadline, ghost, Subject::kTarget, seen);
   const bool consent = look.Consents(source, uid) || look.Consents(target, uid);
   const Advice advice = Advise(seen.source, seen.target, consent);
   const std::string found_it =
@@ -224,7 +231,7 @@ bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
   ClusterWorld real(context_);
   GhostWorld world(real);
   for (int round = 0; round < kRoundsMax && !stop.stop_requested(); ++round) {
-    auto step = RunOnce(world, stop, deadline, ghost);
+    auto step = RunOnce(world, stop, deadline, ghost, ghost.status);
     if (!step) {
       last_words = step.error().message;
       return false;

@@ -16,6 +16,7 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
   NEED(seen.copy_job);
   if (!seen.copy_job->exists || seen.copy_job->earlier)
     return Plan::Do(Intent::kCreateCopyJob, "starting the copy");
+  ASK(seen.copy_result);
   // A Job that has given up brings no result: users need not wait for a target that is away, too.
   if (seen.copy_job->failed && !seen.copy_result.known())
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
@@ -31,6 +32,7 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                         : seen.copy_job->message);
   if (!seen.copy_job->order_current)
     return Plan::Do(Intent::kCreateCopyJob, "changing how fast is copied");
+  ASK(seen.copy_progress);
   // Offline, users wait while this runs, so the result is looked for more often than progress is
   // recorded.
   return Plan::Wait(std::chrono::milliseconds(online ? 2'000 : 500),

@@ -28,6 +28,9 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - seen.now);
     return Plan::Wait(std::min(left, std::chrono::milliseconds(3'600'000)), "");
   }
+  ASK(seen.source);
+  ASK(seen.target);
+  ASK(seen.placement);
   if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
     return Plan::Wait(kLookAgain, "");
   if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);

@@ -25,6 +25,8 @@ std::optional<Plan> JudgeChecks(const api::TenantMigration& migration, const Obs
 // the one back is watched.
 std::optional<Plan> KeepWayBack(const Observation& seen) {
   if (auto plan = TurnStream(seen)) return plan;
+  ASK(seen.reverse_publisher);
+  ASK(seen.forward_publisher);
   // A source that is away keeps its own; that is no reason not to go on watching.
   if (!seen.forward_publisher.known()) return std::nullopt;
   return RemoveForwardStream(seen);

@@ -12,9 +12,9 @@ constexpr std::chrono::minutes kReadyBound{10};
 
 /// Opening: the target becomes the tenant's database. Order: open the database, then the wiring,
 /// then the placement's record, then the workloads, so that none of them ever starts against the
-/// fenced source. The route still shows the maintenance page; with a pooler, this is where clients
-/// go on. Online, the stream turns round last: its slot stands since before the journal and keeps
-/// what is written meanwhile.
+/// fenced source. The route still shows the maintenance page; with a pooler, clients go on as soon
+/// as the wiring leads to the target, since only they wait. Online, the stream turns round last:
+/// its slot stands since before the journal and keeps what is written meanwhile.
 Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.target);
   if (seen.target->state == ControlState::kVerified)
@@ -28,12 +28,12 @@ Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen)
       return Plan::RollBack("WiringFailed", seen.wiring->detail);
     return Plan::Do(Intent::kApplyWiring, "pointing the workloads at the target");
   }
-  NEED(seen.placement);
-  if (seen.placement->exists && seen.placement->server_name != migration.spec.target_server_name)
-    return Plan::Do(Intent::kPlaceOnTarget, "recording where the tenant lives now");
   if (migration.spec.by_pooler()) {
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   }
+  NEED(seen.placement);
+  if (seen.placement->exists && seen.placement->server_name != migration.spec.target_server_name)
+    return Plan::Do(Intent::kPlaceOnTarget, "recording where the tenant lives now");
   if (migration.spec.online()) {
     if (auto plan = TurnStream(seen)) return *plan;
   }

@@ -10,7 +10,8 @@ namespace cutover::migration {
 
 // One phase, one file. Each function is pure: no client, no clock (`Observation::now` is the time).
 // Each is asked again after every effect and every change, and after every crash, so it must derive
-// what is left to do from the observation alone.
+// what is left to do from the observation alone. Facts are looked at in the order in which they are
+// asked for: what may lead to an effect first.
 
 Plan PlanPending(const api::TenantMigration& migration, const Observation& seen);
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen);

@@ -115,6 +115,7 @@ std::optional<Plan> TurnStream(const Observation& seen) {
   NEED(seen.forward_subscriber);
   if (seen.forward_subscriber->exists && seen.forward_subscriber->enabled)
     return Plan::Do(Intent::kStopForwardStream, "ending the stream to the target");
+  ASK(seen.reverse_subscriber);
   if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists &&
       !seen.reverse_subscriber->enabled)
     return Plan::Do(Intent::kStartReverseStream, "beginning the stream back to the source");
@@ -122,6 +123,7 @@ std::optional<Plan> TurnStream(const Observation& seen) {
 }
 
 std::optional<Plan> RemoveForwardStream(const Observation& seen) {
+  ASK(seen.forward_subscriber);
   if (seen.forward_subscriber.known() && seen.forward_subscriber->exists)
     return Plan::Do(Intent::kDropForwardSubscriber, "removing the target's subscription");
   NEED(seen.forward_publisher);
@@ -133,6 +135,7 @@ std::optional<Plan> RemoveForwardStream(const Observation& seen) {
 }
 
 std::optional<Plan> RemoveReverseStream(const Observation& seen) {
+  ASK(seen.reverse_subscriber);
   if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists)
     return Plan::Do(Intent::kDropReverseSubscriber, "removing the source's subscription");
   NEED(seen.reverse_publisher);
