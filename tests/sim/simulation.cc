@@ -258,6 +258,7 @@ Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Reque
                                              const std::function<kube::Response()>& serve) {
   if (replica.doomed) throw Killed{};
   clock_.Advance(kCallTakes);
+  result_.requests.emplace(request.method, request.target);
   ObeyPeople();
   if (api_back_at_) return Unreachable();
   if (!IsEffect(request)) {

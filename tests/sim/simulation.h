@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/operator_process.h"
@@ -75,6 +76,8 @@ struct RunResult {
   std::string end_state;                ///< Everything that should not depend on what failed.
   std::unordered_set<uint64_t> states;  ///< Distinct abstract states, by their hashes.
   std::vector<std::string> trace;       ///< What each effect was.
+  /// All that the API server was asked: methods and targets.
+  std::set<std::pair<kube::Method, std::string>> requests;
 };
 
 /// Thrown where a process dies; nothing of it survives, everything else does.
