@@ -25,7 +25,7 @@ kube::Store<T>& AddStore(kube::Manager& manager, const kube::Resource& resource,
                          typename kube::Store<T>::Decode decode) {
   kube::WatcherOptions watch;
   watch.resource = resource;
-  return manager.AddStore<T>(std::move(watch), std::move(decode));
+  return manager.AddStore<T>(watch, std::move(decode));
 }
 
 // Keeps the metrics of a collection equal to it. An object that can no longer be decoded keeps what
@@ -118,6 +118,7 @@ class Controllers::Impl {
   migration::OperatorConfig MigrationConfig() const {
     migration::OperatorConfig config;
     config.namespace_name = parts_.flags.namespace_name;
+    config.watch_namespaces = parts_.flags.watch_namespaces;
     config.operator_image = parts_.flags.operator_image;
     config.mover_image = parts_.flags.mover_image;
     config.image_pull_policy = parts_.flags.image_pull_policy;

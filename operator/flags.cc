@@ -18,6 +18,10 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
                  "Namespace of the lease, of servers' Secrets and of copy Jobs")
       ->envname("POD_NAMESPACE")
       ->capture_default_str();
+  app.add_option("--watch-namespaces", flags.watch_namespaces,
+                 "Namespaces whose tenants this operator works for, with commas between; else all. "
+                 "One operator a cluster: DatabaseServers are everybody's")
+      ->delimiter(',');
   app.add_option("--pod-name", flags.pod_name, "This process in events and in the lease")
       ->envname("POD_NAME")
       ->capture_default_str();
@@ -60,6 +64,17 @@ CLI::App* AddMaintenancePage(CLI::App& app, CommandLine& line) {
   return command;
 }
 
+CLI::App* AddSelfTest(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand(
+      "self-test", "Ask the API server and a running operator whether all is well");
+  command->add_option("--host", line.self_test.host, "Of a running operator; else it is not asked");
+  command->add_option("--metrics-port", line.self_test.metrics_port, "Where it serves /metrics")
+      ->capture_default_str();
+  command->add_option("--health-port", line.self_test.health_port, "Where it serves /readyz")
+      ->capture_default_str();
+  return command;
+}
+
 }  // namespace
 
 CommandLine ParseCommandLine(int argc, const char* const* argv) {
@@ -70,6 +85,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   app.require_subcommand(0, 1);
   AddOperatorFlags(app, line.flags);
   const CLI::App* page = AddMaintenancePage(app, line);
+  const CLI::App* self_test = AddSelfTest(app, line);
   const CLI::App* reference =
       app.add_subcommand("metrics-reference", "Print docs/metrics.md, which is generated");
   try {
@@ -78,6 +94,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     line.exit_code = app.exit(error) == 0 ? kExitStopped : kExitUsage;
   }
   if (page->parsed()) line.command = Command::kMaintenancePage;
+  if (self_test->parsed()) line.command = Command::kSelfTest;
+  line.self_test.namespace_name = line.flags.namespace_name;
+  line.self_test.lease_name = line.flags.lease_name;
+  line.self_test.watch_namespaces = line.flags.watch_namespaces;
   if (reference->parsed()) line.command = Command::kMetricsReference;
   return line;
 }

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "operator/maintenance_page.h"
+#include "operator/self_test.h"
 
 namespace cutover {
 
@@ -21,6 +23,7 @@ enum ExitCode : int {
 struct OperatorFlags {
   std::string kubeconfig;
   std::string namespace_name = "cutover-system";
+  std::vector<std::string> watch_namespaces{};  ///< Empty: all.
   std::string pod_name = "cutover-operator";
   std::string metrics_address = ":8080";
   std::string health_address = ":8081";
@@ -33,13 +36,14 @@ struct OperatorFlags {
   std::string image_pull_policy = "IfNotPresent";
 };
 
-enum class Command { kRun, kMaintenancePage, kMetricsReference };
+enum class Command { kRun, kMaintenancePage, kSelfTest, kMetricsReference };
 
 struct CommandLine {
   Command command = Command::kRun;
   OperatorFlags flags;
   MaintenancePage page;          ///< For kMaintenancePage, with
   uint16_t page_port = 8080;     ///< where to serve it.
+  SelfTest self_test;            ///< For kSelfTest.
   std::optional<int> exit_code;  ///< Set when there is nothing to do: --help, or a wrong line.
 };
 

@@ -13,6 +13,7 @@
 #include "operator/kube/http_transport.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/manager.h"
+#include "operator/self_test.h"
 #include "operator/signals.h"
 #include "operator/telemetry/health.h"
 #include "operator/telemetry/http_server.h"
@@ -56,6 +57,7 @@ Result<Servers> ServeTelemetry(const OperatorFlags& flags, const telemetry::Metr
 
 kube::ManagerOptions MakeManagerOptions(const OperatorFlags& flags) {
   kube::ManagerOptions options;
+  options.namespaces = flags.watch_namespaces;
   if (!flags.leader_elect) return options;
   options.election.emplace();
   options.election->lease = {flags.namespace_name, flags.lease_name};
@@ -101,6 +103,12 @@ Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
   return manager.Run(stop);
 }
 
+Status TestOperator(const CommandLine& line, std::stop_token stop) {
+  TRY_ASSIGN(const kube::Connection connection, kube::LoadConnection(line.flags.kubeconfig));
+  TRY_ASSIGN(const auto client, kube::MakeApiClient(connection));
+  return RunSelfTest(stop, *client, line.self_test, std::cout);
+}
+
 int ExitCodeOf(const Status& status) {
   if (status) {
     LogInfo("stopped");
@@ -122,6 +130,7 @@ int Main(int argc, const char* const* argv) {
   if (line.command == Command::kMaintenancePage)
     return ExitCodeOf(ServeMaintenancePage(signals.token(), line.page, {"", line.page_port}));
   kube::InitializeHttp();
+  if (line.command == Command::kSelfTest) return ExitCodeOf(TestOperator(line, signals.token()));
   return ExitCodeOf(RunOperator(line.flags, signals.token()));
 }
 

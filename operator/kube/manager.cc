@@ -26,10 +26,14 @@ Manager::Manager(Client& client, ManagerOptions options, const Clock& clock, Obs
 
 Manager::~Manager() = default;
 
-void Manager::AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink,
-                       std::function<bool()> has_synced) {
-  std::string name(options.resource.plural);
-  watches_.push_back({name, std::move(options), std::move(sink), std::move(has_synced)});
+std::vector<std::string> Manager::NamespacesOf(const WatcherOptions& watch) const {
+  const bool is_free = watch.resource.namespaced && watch.ns.empty();
+  if (is_free && !options_.namespaces.empty()) return options_.namespaces;
+  return {watch.ns};
+}
+
+void Manager::AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink) {
+  watches_.push_back({std::move(options), std::move(sink)});
 }
 
 Controller& Manager::AddController(ControllerOptions options, Reconcile reconcile) {
@@ -124,11 +128,11 @@ Status Manager::RunControllers(std::stop_token stop) {
 
 Status Manager::WaitForSync(std::stop_token stop) const {
   Deadline deadline = Deadline::After(options_.cache_sync_timeout);
-  for (const Watch& watch : watches_) {
-    while (!watch.has_synced() && !stop.stop_requested()) {
+  for (const FollowedStore& store : stores_) {
+    while (!store.has_synced() && !stop.stop_requested()) {
       if (deadline.Expired())
         return RetryError("CacheSyncTimeout",
-                          "cannot read " + watch.name +
+                          "cannot read " + store.name +
                               ": are the CRDs installed, and may this service account list them?");
       SleepUntil(stop, Deadline::After(kSyncPoll));
     }
@@ -142,8 +146,8 @@ bool Manager::IsLeader() const { return !elector_ || elector_->IsLeader(); }
 
 std::vector<std::pair<std::string, bool>> Manager::ReadinessFacts() const {
   std::vector<std::pair<std::string, bool>> facts;
-  for (const Watch& watch : watches_)
-    facts.emplace_back(watch.name + " synced", watch.has_synced());
+  for (const FollowedStore& store : stores_)
+    facts.emplace_back(store.name + " synced", store.has_synced());
   return facts;
 }
 

@@ -26,6 +26,8 @@ struct ManagerOptions {
   /// (std::_Exit) before a reconcile under way can do harm. Without it Run stops and returns.
   std::function<void()> on_lost{};
   std::chrono::seconds cache_sync_timeout{120};
+  /// Whose objects stores follow, of resources that have a namespace; empty: all.
+  std::vector<std::string> namespaces{};
 };
 
 /// Composes stores, controllers and the election into one process:
@@ -39,13 +41,22 @@ class Manager {
           Observer& observer = SilentObserver());
   ~Manager();
 
+  /// A store of `watch`: of all namespaces that this manager follows, unless it names one itself.
   template <class T>
-  Store<T>& AddStore(WatcherOptions watch, typename Store<T>::Decode decode) {
-    auto store = std::make_shared<Store<T>>(std::string(watch.resource.plural), std::move(decode));
+  Store<T>& AddStore(const WatcherOptions& watch, typename Store<T>::Decode decode) {
+    const std::vector<std::string> namespaces = NamespacesOf(watch);
+    auto store = std::make_shared<Store<T>>(std::string(watch.resource.plural), std::move(decode),
+                                            namespaces);
     writes_.Follow(watch.resource, [raw = store.get()](const Key& key, const std::string& version) {
       raw->Expect(key, version);
     });
-    AddWatch(std::move(watch), store, [raw = store.get()] { return raw->HasSynced(); });
+    for (const std::string& ns : namespaces) {
+      WatcherOptions part = watch;
+      part.ns = ns;
+      AddWatch(std::move(part), {store, &store->PartOf(ns)});
+    }
+    stores_.push_back(
+        {std::string(watch.resource.plural), [raw = store.get()] { return raw->HasSynced(); }});
     return *store;
   }
 
@@ -80,9 +91,11 @@ class Manager {
 
  private:
   struct Watch {
-    std::string name;
     WatcherOptions options;
     std::shared_ptr<WatchSink> sink;
+  };
+  struct FollowedStore {
+    std::string name;
     std::function<bool()> has_synced;
   };
   struct Service {
@@ -90,8 +103,9 @@ class Manager {
     std::function<void(std::stop_token)> run;
   };
 
-  void AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink,
-                std::function<bool()> has_synced);
+  /// Never empty: "" stands for all.
+  std::vector<std::string> NamespacesOf(const WatcherOptions& watch) const;
+  void AddWatch(WatcherOptions options, std::shared_ptr<WatchSink> sink);
   std::vector<std::jthread> StartBackground(std::stop_token stop);
   Status WaitForSync(std::stop_token stop) const;
   Status RunElected(std::stop_token stop);
@@ -104,6 +118,7 @@ class Manager {
   Observer& observer_;
   std::unique_ptr<LeaderElector> elector_;
   std::vector<Watch> watches_;
+  std::vector<FollowedStore> stores_;
   std::vector<std::unique_ptr<Controller>> controllers_;
   std::vector<Service> services_;
   std::vector<std::function<void(int64_t)>> on_elected_;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/base/check.h"
 #include "operator/base/json.h"
 #include "operator/base/log.h"
 #include "operator/base/mutex.h"
@@ -21,8 +24,9 @@ namespace cutover::kube {
 
 enum class Change { kAdded, kModified, kDeleted };
 
-/// A local copy of a collection, fed by a Watcher, decoded once per change. Objects are immutable
-/// and shared: hold one as long as you like. Thread-safe.
+/// A local copy of a collection, fed by a Watcher, decoded once per change; or of some namespaces
+/// of it, fed by a Watcher for each. Objects are immutable and shared: hold one as long as you
+/// like. Thread-safe.
 ///
 /// What is here may be behind the server. Decide by it; before acting in a way that cannot be
 /// undone, read with Client::Get.
@@ -32,12 +36,19 @@ class Store final : public WatchSink {
   using Pointer = std::shared_ptr<const T>;
   using Decode = std::function<Result<T>(const Json&)>;
   /// `before` is null for kAdded, `after` for kDeleted; either is also null when that version could
-  /// not be decoded. Called on the watching thread, in the order of changes, outside of locks; must
-  /// not block.
+  /// not be decoded. Called on the watching thread, one at a time, in the order of changes; may
+  /// read this store; must not block.
   using Handler =
       std::function<void(Change, const Key&, const Pointer& before, const Pointer& after)>;
 
-  Store(std::string name, Decode decode) : name_(std::move(name)), decode_(std::move(decode)) {}
+  /// `namespaces`: those that it is a copy of, each to be fed through PartOf; empty: all, fed
+  /// through the store itself.
+  Store(std::string name, Decode decode, const std::vector<std::string>& namespaces = {});
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// What the watch of one of the namespaces feeds.
+  WatchSink& PartOf(const std::string& ns);
 
   /// Null when there is no such object; an error when it cannot be decoded, which is not absence.
   Result<Pointer> Get(const Key& key) const;
@@ -51,8 +62,8 @@ class Store final : public WatchSink {
   /// Keys of everything, also of what could not be decoded.
   std::vector<Key> Keys(const std::string& ns = "") const;
 
-  /// True once the first complete list has been stored and handled. What handlers are told before
-  /// is what was there already.
+  /// True once the first complete list (of every part) has been stored and handled. What handlers
+  /// are told before is what was there already.
   bool HasSynced() const { return synced_; }
 
   /// This process has just written `key`, and the server gave it this version.
@@ -65,12 +76,12 @@ class Store final : public WatchSink {
   /// Before the watch starts: a handler misses what happened earlier.
   void AddHandler(Handler handler) { handlers_.push_back(std::move(handler)); }
 
-  void BeginList() override;
-  void Listed(Json object) override { Put(std::move(object)); }
-  void EndList(const std::string& version) override;
-  void Upsert(Json object) override { Put(std::move(object)); }
-  void Remove(Json object) override { Erase(KeyOf(object)); }
-  void Reached(const std::string& version) override;
+  void BeginList() override { whole().BeginList(); }
+  void Listed(Json object) override { whole().Listed(std::move(object)); }
+  void EndList(const std::string& version) override { whole().EndList(version); }
+  void Upsert(Json object) override { whole().Upsert(std::move(object)); }
+  void Remove(Json object) override { whole().Remove(std::move(object)); }
+  void Reached(const std::string& version) override { whole().Reached(version); }
 
   /// A whole list at once.
   void Replace(std::vector<Json> objects);
@@ -81,25 +92,47 @@ class Store final : public WatchSink {
     std::string resource_version;
     Pointer value;                       // Null when it could not be decoded,
     std::shared_ptr<const Error> error;  // and then this says why.
-    unsigned list = 0;                   // The last list that showed it.
+    unsigned list = 0;                   // The last list of its part that showed it.
   };
 
-  void Put(Json object);
-  bool IsKnown(const Key& key, const Json& object);
-  Entry MakeEntry(const Key& key, Json object) const;
+  // All objects, or those of one namespace.
+  class Part final : public WatchSink {
+   public:
+    Part(Store& store, std::string ns) : store_(store), ns_(std::move(ns)) {}
+    bool Covers(const Key& key) const { return ns_.empty() || ns_ == key.ns; }
+    void BeginList() override;
+    void Listed(Json object) override { Upsert(std::move(object)); }
+    void EndList(const std::string& version) override;
+    void Upsert(Json object) override;
+    void Remove(Json object) override;
+    void Reached(const std::string& version) override;
+
+   private:
+    friend class Store;
+    Store& store_;
+    const std::string ns_;
+    unsigned list_ = 0;  // Number of the list that is coming, or came last.
+    bool synced_ = false;
+    std::string reached_;  // Everything up to here is in. Under the store's mutex_.
+  };
+
+  Part& whole() { return static_cast<Part&>(PartOf("")); }
+  void Put(const Part& part, Json object);
+  bool IsKnown(const Part& part, const Key& key, const Json& object);
+  Entry MakeEntry(const Part& part, const Key& key, Json object) const;
   void Erase(const Key& key);
-  std::vector<Key> Unlisted() const;
+  std::vector<Key> Unlisted(const Part& part) const;
   void Notify(Change change, const Key& key, const Pointer& before, const Pointer& after) const;
 
   const std::string name_;
   const Decode decode_;
-  std::vector<Handler> handlers_;  // Constant once the watch has started.
+  std::vector<Handler> handlers_;             // Constant once the watch has started.
+  std::vector<std::unique_ptr<Part>> parts_;  // Constant.
   std::atomic<bool> synced_{false};
-  unsigned list_ = 0;  // Number of the list that is coming, or came last; the watching thread's.
+  Mutex feeding_;  // One part at a time; taken before mutex_.
   mutable Mutex mutex_;
   std::map<Key, Entry> entries_ GUARDED_BY(mutex_);
-  std::string reached_ GUARDED_BY(mutex_);                  // Everything up to here is in.
-  std::map<Key, std::string> expected_ GUARDED_BY(mutex_);  // All newer than reached_.
+  std::map<Key, std::string> expected_ GUARDED_BY(mutex_);  // Newer than what its part reached.
 };
 
 /// A decoder that keeps objects as they are.
@@ -109,6 +142,21 @@ inline Result<Json> AsIs(const Json& object) { return object; }
 void StripManagedFields(Json& object);
 
 // Implementation only below.
+
+template <class T>
+Store<T>::Store(std::string name, Decode decode, const std::vector<std::string>& namespaces)
+    : name_(std::move(name)), decode_(std::move(decode)) {
+  for (const std::string& ns : namespaces) parts_.push_back(std::make_unique<Part>(*this, ns));
+  if (parts_.empty()) parts_.push_back(std::make_unique<Part>(*this, ""));
+}
+
+template <class T>
+WatchSink& Store<T>::PartOf(const std::string& ns) {
+  for (const auto& part : parts_)
+    if (part->ns_ == ns) return *part;
+  CHECK(false);  // Whoever made the store named its parts.
+  std::abort();
+}
 
 template <class T>
 auto Store<T>::Get(const Key& key) const -> Result<Pointer> {
@@ -147,7 +195,8 @@ template <class T>
 void Store<T>::Expect(const Key& key, const std::string& version) {
   MutexLock lock(mutex_);
   // Versions that cannot be compared would be waited for without end.
-  if (IsOlderVersion(reached_, version)) expected_[key] = version;
+  for (const auto& part : parts_)
+    if (part->Covers(key) && IsOlderVersion(part->reached_, version)) expected_[key] = version;
 }
 
 template <class T>
@@ -157,16 +206,9 @@ bool Store<T>::IsBehind(const Key& key) const {
 }
 
 template <class T>
-void Store<T>::Reached(const std::string& version) {
-  MutexLock lock(mutex_);
-  reached_ = version;
-  std::erase_if(expected_, [&](const auto& item) { return !IsOlderVersion(version, item.second); });
-}
-
-template <class T>
-auto Store<T>::MakeEntry(const Key& key, Json object) const -> Entry {
+auto Store<T>::MakeEntry(const Part& part, const Key& key, Json object) const -> Entry {
   StripManagedFields(object);
-  Entry entry{UidOf(object), ResourceVersionOf(object), nullptr, nullptr, list_};
+  Entry entry{UidOf(object), ResourceVersionOf(object), nullptr, nullptr, part.list_};
   Result<T> value = decode_(object);
   if (value) {
     entry.value = std::make_shared<const T>(std::move(*value));
@@ -181,21 +223,21 @@ auto Store<T>::MakeEntry(const Key& key, Json object) const -> Entry {
 // True when the store has this very version already, which counts as seen in the list that is
 // coming. A relist repeats what is known: it is not even decoded, and nobody hears it again.
 template <class T>
-bool Store<T>::IsKnown(const Key& key, const Json& object) {
+bool Store<T>::IsKnown(const Part& part, const Key& key, const Json& object) {
   MutexLock lock(mutex_);
   auto found = entries_.find(key);
   if (found == entries_.end() || found->second.uid != UidOf(object) ||
       found->second.resource_version != ResourceVersionOf(object))
     return false;
-  found->second.list = list_;
+  found->second.list = part.list_;
   return true;
 }
 
 template <class T>
-void Store<T>::Put(Json object) {
+void Store<T>::Put(const Part& part, Json object) {
   const Key key = KeyOf(object);
-  if (IsKnown(key, object)) return;
-  Entry entry = MakeEntry(key, std::move(object));
+  if (IsKnown(part, key, object)) return;
+  Entry entry = MakeEntry(part, key, std::move(object));
   Pointer before, after = entry.value;
   Change change = Change::kAdded;
   {
@@ -237,30 +279,57 @@ void Store<T>::Notify(Change change, const Key& key, const Pointer& before,
 }
 
 template <class T>
-void Store<T>::BeginList() {
-  ++list_;
-}
-
-template <class T>
-std::vector<Key> Store<T>::Unlisted() const {
+std::vector<Key> Store<T>::Unlisted(const Part& part) const {
   std::vector<Key> keys;
   MutexLock lock(mutex_);
   for (const auto& [key, entry] : entries_)
-    if (entry.list != list_) keys.push_back(key);
+    if (part.Covers(key) && entry.list != part.list_) keys.push_back(key);
   return keys;
 }
 
 template <class T>
-void Store<T>::EndList(const std::string& version) {
-  for (const Key& key : Unlisted()) Erase(key);
+void Store<T>::Part::BeginList() {
+  MutexLock feeding(store_.feeding_);
+  ++list_;
+}
+
+template <class T>
+void Store<T>::Part::Upsert(Json object) {
+  MutexLock feeding(store_.feeding_);
+  store_.Put(*this, std::move(object));
+}
+
+template <class T>
+void Store<T>::Part::Remove(Json object) {
+  MutexLock feeding(store_.feeding_);
+  store_.Erase(KeyOf(object));
+}
+
+template <class T>
+void Store<T>::Part::EndList(const std::string& version) {
   {
-    MutexLock lock(mutex_);
+    MutexLock feeding(store_.feeding_);
+    for (const Key& key : store_.Unlisted(*this)) store_.Erase(key);
+    MutexLock lock(store_.mutex_);
     // A server that has gone back in time hands out its versions again: of what was written before
     // that nothing is left to wait for.
-    if (IsOlderVersion(version, reached_)) expected_.clear();
+    if (IsOlderVersion(version, reached_))
+      std::erase_if(store_.expected_, [&](const auto& item) { return Covers(item.first); });
   }
   Reached(version);
+  MutexLock feeding(store_.feeding_);
   synced_ = true;
+  store_.synced_ = std::all_of(store_.parts_.begin(), store_.parts_.end(),
+                               [](const auto& part) { return part->synced_; });
+}
+
+template <class T>
+void Store<T>::Part::Reached(const std::string& version) {
+  MutexLock lock(store_.mutex_);
+  reached_ = version;
+  std::erase_if(store_.expected_, [&](const auto& item) {
+    return Covers(item.first) && !IsOlderVersion(version, item.second);
+  });
 }
 
 template <class T>

@@ -12,6 +12,7 @@
 
 #include "operator/base/json.h"
 #include "operator/base/mutex.h"
+#include "operator/kube/error.h"
 
 namespace cutover::wiring {
 namespace {
@@ -187,8 +188,13 @@ Result<Backends> FindBackends(std::stop_token stop, Deadline deadline, const Acc
   if (IsIpLiteral(server.host)) return Backends{{server.host}, server.port};
   std::string name = server.host;
   if (const auto key = ServiceNamedBy(server.host, access.operator_namespace)) {
-    TRY_ASSIGN(const std::optional<Json> service,
-               access.client.Get(stop, deadline, kube::kService, *key));
+    auto asked = access.client.Get(stop, deadline, kube::kService, *key);
+    if (!asked && kube::IsForbidden(asked.error()))
+      return NotResolved(server.host, "the operator may not read Service " + key->ToString() +
+                                          "; add " + key->ns +
+                                          " to serverNamespaces of its chart, or give the host "
+                                          "with its whole domain if it is none");
+    TRY_ASSIGN(const std::optional<Json> service, std::move(asked));
     if (service) {
       const Json& spec = (*service)["spec"];
       const std::string cluster_ip = spec["clusterIP"].AsString();

@@ -306,7 +306,7 @@ class Permissions : public ::testing::Test {
   const std::string tenant_ = testing::MakeNamespace(*admin_, "rbac-tenant");
   const std::string servers_ = testing::MakeNamespace(*admin_, "rbac-servers");
   ChartAccount account_{
-      *admin_, home_,
+      *admin_, testing::SharedKubeconfig(), home_,
       "--set watchNamespaces={" + tenant_ + "} --set serverNamespaces={" + servers_ + "}"};
   std::set<AskedRight> asked_;
   std::unique_ptr<kube::ApiClient> client_;

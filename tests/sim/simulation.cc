@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/base/check.h"
 #include "operator/base/random.h"
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
@@ -28,6 +29,19 @@ constexpr std::chrono::minutes kLongestRun{45};
 bool IsEffect(const kube::Request& request) {
   return kube::IsWrite(request.method) && request.target.find("/leases") == std::string::npos &&
          request.target.find("/events") == std::string::npos;
+}
+
+// What somebody would keep in Git of the tenant's objects.
+std::vector<std::pair<kube::Resource, Json>> ManifestsOf(const ApiModel& api) {
+  std::vector<std::pair<kube::Resource, Json>> manifests;
+  api.ForEach([&](const kube::Resource& resource, const Json& object) {
+    if (kube::KeyOf(object).ns != kSpace) return;
+    Json manifest = kube::NewObject(resource, kube::KeyOf(object));
+    for (const char* field : {"spec", "data"})
+      if (object.Contains(field)) manifest.Set(field, object[field]);
+    manifests.emplace_back(resource, std::move(manifest));
+  });
+  return manifests;
 }
 
 tl::unexpected<Error> Unreachable() {
@@ -78,6 +92,7 @@ Simulation::Simulation(const RunPlan& plan)
     OnChange(resource, event);
   });
   surroundings_.Furnish();
+  git_ = ManifestsOf(api_);
   for (int i = 0; i < 2; ++i) replicas_.push_back(std::make_unique<Replica>());
 }
 
@@ -250,6 +265,16 @@ void Simulation::ScaleWorkload(int replicas) {
   patch.MutableAt("spec").Set("replicas", replicas);
   static_cast<void>(
       api_.MergePatch(kube::kDeployment, {kSpace, kTenant}, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::ApplyFromGit() {
+  for (const auto& [resource, manifest] : git_)
+    CHECK(api_.Apply(resource, kube::KeyOf(manifest), manifest, {.manager = "argocd-controller"})
+              .has_value());
+}
+
+int64_t Simulation::WantedReplicas() const {
+  return (*api_.Get(kube::kDeployment, {kSpace, kTenant}))->object["spec"]["replicas"].AsInt(-1);
 }
 
 // --- faults -------------------------------------------------------------------------------------

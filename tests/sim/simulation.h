@@ -99,6 +99,10 @@ class Simulation {
   void DeleteMigration();
   void PatchSpec(const Json& spec);
   void ScaleWorkload(int replicas);
+  /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first.
+  void ApplyFromGit();
+  /// Of the tenant's Deployment.
+  int64_t WantedReplicas() const;
   std::optional<api::Phase> phase() const { return phase_; }
   Surroundings& surroundings() { return surroundings_; }
   ModelServer& source() { return source_; }
@@ -161,6 +165,7 @@ class Simulation {
   ModelServer target_;
   ModelNetwork network_;
   Surroundings surroundings_;
+  std::vector<std::pair<kube::Resource, Json>> git_;  // Manifests.
   std::vector<std::unique_ptr<Replica>> replicas_;
   Replica* acting_ = nullptr;  // Whose code is running.
   int processes_ = 0;

@@ -18,3 +18,8 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
+
+{{- define "cutover.selfTestLabels" -}}
+app.kubernetes.io/name: cutover-self-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace cutover::migration {
 
@@ -11,6 +12,8 @@ namespace cutover::migration {
 struct OperatorConfig {
   std::string namespace_name =
       "cutover-system";  ///< Where servers' Secrets, ledgers, copy Jobs live.
+  /// Whose migrations are ours; empty: all. In others nothing may even be read.
+  std::vector<std::string> watch_namespaces;
   std::string operator_image;
   std::string mover_image;
   std::string image_pull_policy = "IfNotPresent";

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/orphans/sweeper.h"
 
+#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "operator/base/log.h"
 #include "operator/base/mutex.h"
-#include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
@@ -69,6 +69,15 @@ std::string HowToResolve(const std::string& server_name, const std::string& uid)
   return "kubectl annotate dbs " + server_name + " " + kResolveOrphanAnnotation + "=" + uid;
 }
 
+// As ListOptions have it.
+constexpr char kEverywhere[] = "";
+
+// Where migrations are ours.
+std::set<std::string> Places(const OperatorConfig& config) {
+  if (config.watch_namespaces.empty()) return {kEverywhere};
+  return {config.watch_namespaces.begin(), config.watch_namespaces.end()};
+}
+
 void Append(std::string& sentences, const std::string& sentence) {
   sentences += (sentences.empty() ? "" : "; ") + sentence;
 }
@@ -101,22 +110,50 @@ struct Sweeper::Look {
   }
 };
 
+// Jobs and orders are where their migration is, or at home; a maintenance page is beside it.
+Status Sweeper::FindObjects(std::stop_token stop, Deadline deadline, Look& look) {
+  const std::string& home = context_.config.namespace_name;
+  std::set<std::string> places = Places(context_.config);
+  for (const std::string& ns : places) {
+    TRY_ASSIGN(auto pages, ListLabelled(stop, deadline, context_.client,
+                                        {.resources = {kube::kService, kube::kDeployment},
+                                         .ns = ns,
+                                         .label = wiring::kMaintenanceLabel}));
+    std::move(pages.begin(), pages.end(), std::back_inserter(look.pages));
+  }
+  if (!places.contains(kEverywhere)) places.insert(home);
+  for (const std::string& ns : places) {
+    TRY_ASSIGN(auto movers, ListMoverObjects(stop, deadline, context_.client, ns));
+    std::move(movers.begin(), movers.end(), std::back_inserter(look.movers));
+  }
+  return Ok();
+}
+
+Status Sweeper::FindTheLiving(std::stop_token stop, Deadline deadline, Look& look) {
+  const std::set<std::string> places = Places(context_.config);
+  for (const std::string& ns : places) {
+    TRY_ASSIGN(auto migrations,
+               context_.client.List(stop, deadline, kube::kTenantMigration, {.ns = ns}));
+    for (const Json& migration : migrations.items) {
+      look.living.insert(kube::UidOf(migration));
+      auto phase = api::ParsePhase(migration.At({"status", "phase"}).AsString());
+      if (phase && IsEnd(*phase)) look.ended.insert(kube::UidOf(migration));
+    }
+  }
+  // A namespace that is no longer watched may hold a living one: nobody knows.
+  if (places.contains(kEverywhere)) return Ok();
+  for (const FoundLedger& found : look.ledgers)
+    if (!places.contains(found.ledger.migration["namespace"].AsString()))
+      look.living.insert(found.migration_uid);
+  return Ok();
+}
+
 // Whoever is listed last cannot have been made after what was found of him.
 Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadline) {
   Look look;
-  const std::string& home = context_.config.namespace_name;
-  TRY_ASSIGN(look.ledgers, ListLedgers(stop, deadline, context_.client, home));
-  auto movers = ListMoverObjects(stop, deadline, context_.client, /*every namespace*/ "");
-  if (!movers && kube::IsForbidden(movers.error()))  // Tenants' are not open to us as a whole.
-    movers = ListMoverObjects(stop, deadline, context_.client, home);
-  if (!movers) return tl::make_unexpected(movers.error());
-  look.movers = std::move(*movers);
-  auto pages = ListLabelled(
-      stop, deadline, context_.client,
-      {.resources = {kube::kService, kube::kDeployment}, .label = wiring::kMaintenanceLabel});
-  // Where that is not allowed a page stays until its migration is deleted, which owns it.
-  if (!pages && !kube::IsForbidden(pages.error())) return tl::make_unexpected(pages.error());
-  if (pages) look.pages = std::move(*pages);
+  TRY_ASSIGN(look.ledgers,
+             ListLedgers(stop, deadline, context_.client, context_.config.namespace_name));
+  TRY(FindObjects(stop, deadline, look));
   TRY_ASSIGN(auto servers, context_.client.List(stop, deadline, kube::kDatabaseServer, {}));
   for (const Json& object : servers.items) {
     auto server = api::DecodeDatabaseServer(object);
@@ -124,12 +161,7 @@ Result<Sweeper::Look> Sweeper::LookAround(std::stop_token stop, Deadline deadlin
     look.consents[server->meta.name] = server->meta.Annotation(kResolveOrphanAnnotation);
     FindStrangers(stop, deadline, *server, look);
   }
-  TRY_ASSIGN(auto migrations, context_.client.List(stop, deadline, kube::kTenantMigration, {}));
-  for (const Json& migration : migrations.items) {
-    look.living.insert(kube::UidOf(migration));
-    auto phase = api::ParsePhase(migration.At({"status", "phase"}).AsString());
-    if (phase && IsEnd(*phase)) look.ended.insert(kube::UidOf(migration));
-  }
+  TRY(FindTheLiving(stop, deadline, look));
   return look;
 }
 

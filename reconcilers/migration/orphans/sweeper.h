@@ -33,7 +33,8 @@ inline constexpr char kResolveOrphanAnnotation[] = "cutover.dev/resolve-orphan";
 ///
 /// *Guarantees*: nothing is done to a database without our own ledger of that migration, or a
 /// person's word: another cluster may move tenants on the same servers. Every effect checks the
-/// epoch, as always. A database that may hold the only verified copy is never dropped.
+/// epoch, as always. A database that may hold the only verified copy is never dropped. Where only
+/// some namespaces are watched, a migration of another is not missing: nothing is known of it.
 ///
 /// *Errors*: retry errors when the API server cannot be read; a server that cannot be is waited
 /// for. Sweep() by one thread at a time; FindingsOn() by any.
@@ -51,6 +52,8 @@ class Sweeper {
   struct Look;
 
   Result<Look> LookAround(std::stop_token stop, Deadline deadline);
+  Status FindObjects(std::stop_token stop, Deadline deadline, Look& look);
+  Status FindTheLiving(std::stop_token stop, Deadline deadline, Look& look);
   void FindStrangers(std::stop_token stop, Deadline deadline, const api::DatabaseServer& server,
                      Look& look);
   Status DeleteLeftovers(std::stop_token stop, Deadline deadline, const Look& look);

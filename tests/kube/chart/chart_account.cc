@@ -12,7 +12,6 @@
 #include "operator/base/random.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/metadata.h"
-#include "tests/kube/api_server.h"
 
 namespace cutover::testing {
 namespace {
@@ -41,10 +40,10 @@ std::string LastLineOf(const std::string& command) {
 }
 
 // Applies the chart's RBAC and prints a token of its account.
-std::string InstallCommand(const std::string& name, const std::string& ns,
-                           const std::string& values) {
+std::string InstallCommand(const std::string& kubeconfig, const std::string& name,
+                           const std::string& ns, const std::string& values) {
   return "set -e; PATH=$(hack/cluster binaries kubectl helm):$PATH; export KUBECONFIG='" +
-         SharedKubeconfig() + "' HELM_CACHE_HOME=/tmp/cutover-helm-cache; helm template " + name +
+         kubeconfig + "' HELM_CACHE_HOME=/tmp/cutover-helm-cache; helm template " + name +
          " charts/cutover --kube-version 1.34.4 --namespace " + ns + " " + values +
          " --show-only templates/rbac.yaml --show-only templates/serviceaccount.yaml |"
          " kubectl apply --filename - && kubectl create token " +
@@ -129,12 +128,12 @@ Json ChartRole::With(const std::vector<Right>& rights) const {
   return role;
 }
 
-ChartAccount::ChartAccount(kube::Client& admin, const std::string& release_namespace,
-                           const std::string& values)
+ChartAccount::ChartAccount(kube::Client& admin, const std::string& admin_kubeconfig,
+                           const std::string& release_namespace, const std::string& values)
     : admin_(admin), namespace_(release_namespace), name_("account-" + RandomHex(4)) {
-  token_ = LastLineOf(InstallCommand(name_, namespace_, values));
+  token_ = LastLineOf(InstallCommand(admin_kubeconfig, name_, namespace_, values));
   CHECK(token_.starts_with("ey"));  // A JSON Web Token.
-  auto connection = kube::LoadConnection(SharedKubeconfig());
+  auto connection = kube::LoadConnection(admin_kubeconfig);
   CHECK(connection.has_value());
   const auto directory = std::filesystem::temp_directory_path();
   const std::string authority = directory / (name_ + ".crt");

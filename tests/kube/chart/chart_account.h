@@ -52,8 +52,8 @@ struct ChartRole {
 class ChartAccount {
  public:
   /// `values`: arguments of helm such as "--set-json 'watchNamespaces=[\"a\"]'".
-  ChartAccount(kube::Client& admin, const std::string& release_namespace,
-               const std::string& values);
+  ChartAccount(kube::Client& admin, const std::string& admin_kubeconfig,
+               const std::string& release_namespace, const std::string& values);
   ~ChartAccount();
   ChartAccount(const ChartAccount&) = delete;
   ChartAccount& operator=(const ChartAccount&) = delete;

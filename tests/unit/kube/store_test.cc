@@ -155,5 +155,48 @@ TEST_F(StoreTest, OfWhatWasWrittenBeforeTheServerWentBackInTimeNothingIsExpected
   EXPECT_FALSE(store_.IsBehind({"ns", "a"}));
 }
 
+// Of some namespaces: each has a watch of its own.
+class StoreOfTwoNamespaces : public ::testing::Test {
+ protected:
+  static Json Object(const char* ns, const char* name, int version) {
+    Json object = NewObject(kConfigMap, {ns, name});
+    object.MutableAt("metadata").Set("resourceVersion", std::to_string(version));
+    return object;
+  }
+  static void Show(WatchSink& part, std::vector<Json> objects, const char* version) {
+    part.BeginList();
+    for (Json& object : objects) part.Listed(std::move(object));
+    part.EndList(version);
+  }
+
+  Store<Json> store_{"configmaps", AsIs, {"acme", "globex"}};
+  WatchSink& acme_ = store_.PartOf("acme");
+  WatchSink& globex_ = store_.PartOf("globex");
+};
+
+TEST_F(StoreOfTwoNamespaces, HasSyncedWhenBothHave) {
+  Show(acme_, {}, "5");
+  EXPECT_FALSE(store_.HasSynced());
+  Show(globex_, {}, "5");
+  EXPECT_TRUE(store_.HasSynced());
+}
+
+TEST_F(StoreOfTwoNamespaces, AListSaysNothingOfTheOther) {
+  Show(globex_, {Object("globex", "b", 3)}, "5");
+  Show(acme_, {Object("acme", "a", 2)}, "5");
+  Show(acme_, {}, "7");
+  EXPECT_THAT(store_.Keys(), ElementsAre(Key{"globex", "b"}));
+}
+
+TEST_F(StoreOfTwoNamespaces, AWriteIsWaitedForInItsOwn) {
+  Show(acme_, {}, "5");
+  Show(globex_, {}, "5");
+  store_.Expect({"acme", "a"}, "6");
+  globex_.Reached("9");
+  EXPECT_TRUE(store_.IsBehind({"acme", "a"}));
+  acme_.Reached("9");
+  EXPECT_FALSE(store_.IsBehind({"acme", "a"}));
+}
+
 }  // namespace
 }  // namespace cutover::kube

@@ -40,6 +40,24 @@ TEST(CommandLine, ReadsTheOperatorsFlags) {
   EXPECT_EQ(line.flags.metrics_address, "127.0.0.1:0");
 }
 
+TEST(CommandLine, TakesNamespacesWithCommasBetween) {
+  EXPECT_TRUE(Parse({}).flags.watch_namespaces.empty());
+  EXPECT_EQ(Parse({"--watch-namespaces=acme,globex"}).flags.watch_namespaces,
+            (std::vector<std::string>{"acme", "globex"}));
+}
+
+TEST(CommandLine, TestsTheOperatorThatTheSameFlagsStart) {
+  const CommandLine line = Parse({"--namespace=home", "--watch-namespaces=acme", "self-test",
+                                  "--host=cutover-metrics.home.svc", "--health-port=9"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_EQ(line.command, Command::kSelfTest);
+  EXPECT_EQ(line.self_test.namespace_name, "home");
+  EXPECT_EQ(line.self_test.lease_name, "cutover-operator");
+  EXPECT_EQ(line.self_test.watch_namespaces, std::vector<std::string>{"acme"});
+  EXPECT_EQ(line.self_test.host, "cutover-metrics.home.svc");
+  EXPECT_EQ(line.self_test.health_port, 9);
+}
+
 TEST(CommandLine, ReadsAMaintenancePageWhoseTextsBeginWithDashes) {
   const CommandLine line =
       Parse({"maintenance-page", "--port", "9000", "--title", "--- back soon", "--message",

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <ostream>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+
+namespace cutover {
+
+/// What `cutover-operator self-test` asks; the pod of `helm test` runs it.
+struct SelfTest {
+  std::string namespace_name;
+  std::string lease_name;
+  std::vector<std::string> watch_namespaces{};  ///< Empty: all.
+  std::string host{};                           ///< Of a running operator; empty: not asked.
+  uint16_t metrics_port = 8080;
+  uint16_t health_port = 8081;
+  /// Within which a leader renews its lease: it does so every 2 s.
+  std::chrono::milliseconds patience{10'000};
+};
+
+/// Asks, as the operator's own account, whether all is well: the three resources are served and may
+/// be read; somebody holds the lease and renews it while we look, whatever the clocks say; an
+/// operator at `host` says that it is ready, and serves metrics. Prints a line for each, "ok" or
+/// "FAILED" with what to do. Terminal "SelfTestFailed" when one failed; all are tried.
+Status RunSelfTest(std::stop_token stop, kube::Client& client, const SelfTest& asked,
+                   std::ostream& out);
+
+}  // namespace cutover
