@@ -16,6 +16,9 @@ using namespace std::chrono_literals;
 /// For removing what was made, whatever became of the time allowed for the attempt.
 constexpr auto kCleaningMax = 15s;
 constexpr auto kArrivalLook = 20ms;
+/// GRANT and REVOKE rewrite the database's row, and of two at once one fails ("tuple concurrently
+/// updated"). Moves that begin together share the database in which they probe: they take turns.
+constexpr const char* kTakeTurns = "SELECT pg_advisory_xact_lock(4853715210)";
 
 /// One attempt between two servers. Role, schema, publication, slot and subscription have one name.
 class Probe {
@@ -57,6 +60,7 @@ class Probe {
 
   Status Publish(const std::stop_token& stop, Deadline deadline) {
     TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, publisher_));
+    TRY(transaction.Query(stop, deadline, kTakeTurns));
     TRY(KeepOutOfLogs(stop, deadline, transaction));
     TRY_ASSIGN(Rows database, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
     TRY(transaction.Exec(stop, deadline,
@@ -125,6 +129,7 @@ class Probe {
   Status DropFromPublisher(const std::stop_token& stop, Deadline deadline) {
     TRY(RemoveSlot(stop, deadline, publisher_, name_));
     TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, publisher_));
+    TRY(transaction.Query(stop, deadline, kTakeTurns));
     TRY(transaction.Exec(stop, deadline,
                          "DROP PUBLICATION IF EXISTS " + quoted_ + "; DROP SCHEMA IF EXISTS " +
                              quoted_ + " CASCADE"));

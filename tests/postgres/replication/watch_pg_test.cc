@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -350,6 +351,27 @@ TEST(Probe, SeesARowArriveAndLeavesNothing) {
   probed = probing.Run();
   EXPECT_TRUE(probed) << probed.error().message;
   probing.ExpectNothingLeft();
+}
+
+TEST(Probe, ThoseOfMovesThatBeginTogetherDoNotDisturbEachOther) {
+  constexpr int kMoves = 4, kRounds = 3;
+  std::mutex mutex;
+  std::vector<std::string> failed;
+  {
+    std::vector<std::jthread> moves;
+    for (int i = 0; i < kMoves; ++i)
+      moves.emplace_back([&] {
+        Probing probing;
+        for (int round = 0; round < kRounds; ++round) {
+          const Status probed = probing.Run();
+          if (probed) continue;
+          const std::scoped_lock lock(mutex);
+          failed.push_back(probed.error().message);
+        }
+        probing.ExpectNothingLeft();
+      });
+  }
+  EXPECT_THAT(failed, IsEmpty());
 }
 
 TEST(ProbeTraps, Trap80_RemovesFirstWhatACrashHasLeft) {
