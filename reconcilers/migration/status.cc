@@ -204,6 +204,14 @@ bool UsersAreIn(const Change& change) {
   return back && seen.source.known() && !seen.source->closed;
 }
 
+// Before a pooler is paused, nobody waits, however long ago the phase was entered.
+void NoteDoorsStillOpen(const Change& change) {
+  if (change.migration.status.phase != Phase::kFencing || !change.migration.spec.by_pooler())
+    return;
+  if (change.seen.poolers.known() && change.seen.poolers->resumed)
+    change.status.cutover.fenced_at = change.seen.now;
+}
+
 void NoteDoorsOpen(const Change& change) {
   auto& cutover = change.status.cutover;
   if (!cutover.fenced_at || cutover.opened_at || !UsersAreIn(change)) return;
@@ -380,6 +388,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   status.observed_generation = migration.meta.generation;
   if (status.stages.empty()) OpenStage(change, status.phase);
   NoteCopy(change);
+  NoteDoorsStillOpen(change);
   NoteDoorsOpen(change);
   NoteStream(change);
   NoteWayBack(change);

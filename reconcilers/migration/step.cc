@@ -42,7 +42,7 @@ bool MayGoUnrecorded(const api::TenantMigration& migration, const Plan& plan,
   bool goes_on = (plan.effect || plan.guard) && !plan.trouble;
   return goes_on && behind_closed_doors(before.phase) && behind_closed_doors(after.phase) &&
          (after.phase != api::Phase::kSwitching || before.phase == after.phase) &&
-         after.cutover.opened_at == before.cutover.opened_at && after.handled == before.handled;
+         !after.cutover.opened_at && after.handled == before.handled;
 }
 
 // Whether both databases are looked at even when the decision needs but one: the gauge of writable

@@ -95,6 +95,7 @@ void CheckEnd(const Itinerary& itinerary, const Model& model) {
 struct Outcome {
   int effects = 0;
   std::vector<Intent> performed;
+  std::vector<Phase> recorded;
 };
 
 // Runs one itinerary with one fault at the k-th effect. After a kill a new leader, with the next
@@ -141,6 +142,7 @@ Outcome RunItinerary(const Itinerary& itinerary, Fault fault, int fault_at, Mode
                      << model.migration.status.message;
   outcome.effects = world->effects;
   outcome.performed = world->performed;
+  outcome.recorded = world->recorded;
   return outcome;
 }
 
@@ -363,6 +365,21 @@ TEST(SimulatedMigration, AConvergedMigrationCausesNoMoreWrites) {
     world.now += std::chrono::minutes(1);
   }
   EXPECT_EQ(world.effects, 0);
+}
+
+TEST(SimulatedMigration, WhileClientsWaitInAPoolerOnlyTheJournalsPhaseIsRecorded) {
+  Model model = NewModel();
+  model.migration.spec.strategy = api::Strategy::kOnline;
+  model.migration.spec.switch_mode = api::SwitchMode::kPooler;
+  Outcome outcome =
+      RunItinerary({.name = "Success", .ends = {Phase::kCompleted}}, Fault::kNone, -1, model);
+  auto& recorded = outcome.recorded;
+  auto closing = std::find(recorded.begin(), recorded.end(), Phase::kFencing);
+  ASSERT_GE(std::distance(closing, recorded.end()), 4);
+  // Opening is recorded once clients are in again: its stream turns round behind them.
+  EXPECT_EQ(
+      std::vector<Phase>(closing, closing + 4),
+      std::vector<Phase>({Phase::kFencing, Phase::kSwitching, Phase::kOpening, Phase::kSmoke}));
 }
 
 TEST(SimulatedMigration, ADeposedLeaderCannotTouchADatabase) {

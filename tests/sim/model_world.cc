@@ -186,6 +186,7 @@ Result<std::string> ModelWorld::Record(std::stop_token, Deadline,
       held.deletion_timestamp != migration.meta.deletion_timestamp)
     return RetryError("Conflict", "the object has been modified");
   TRY(WithFault([&] {
+    if (recorded.empty() || recorded.back() != status.phase) recorded.push_back(status.phase);
     model_.migration.status = status;
     return Ok();
   }));

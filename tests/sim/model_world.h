@@ -101,6 +101,7 @@ class ModelWorld final : public World {
   /// Called after every change of the model: the invariants.
   std::function<void(const Model&)> check = [](const Model&) {};
   std::vector<Intent> performed;
+  std::vector<api::Phase> recorded;  ///< Each that a record has entered, in order.
 
  private:
   Status WithFault(const std::function<Status()>& change);

@@ -53,6 +53,9 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
   auto waiting = NotYet(migration, seen);
   if (spec.online()) waiting = KeepFollowing(migration, seen, std::move(waiting));
   if (waiting) return *waiting;
+  // Poolers that cannot be asked now could not be paused; and what it takes to reach them is done
+  // before clients wait.
+  if (spec.by_pooler()) NEED(seen.poolers);
   return Plan::Go(Guard::kDoorsMayClose);
 }
 

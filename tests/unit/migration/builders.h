@@ -10,13 +10,14 @@
 namespace cutover::migration::testing {
 
 inline constexpr api::Phase kAllPhases[] = {
-    api::Phase::kPending,   api::Phase::kPreflight,       api::Phase::kBackingUp,
-    api::Phase::kPreparing, api::Phase::kAwaitingCutover, api::Phase::kFencing,
-    api::Phase::kCopying,   api::Phase::kFinalizing,      api::Phase::kVerifying,
-    api::Phase::kSwitching, api::Phase::kOpening,         api::Phase::kSmoke,
-    api::Phase::kAdmitting, api::Phase::kHypercare,       api::Phase::kCompleting,
-    api::Phase::kCompleted, api::Phase::kUndoing,         api::Phase::kAborted,
-    api::Phase::kFailed,    api::Phase::kRollingBack,     api::Phase::kRolledBack};
+    api::Phase::kPending,    api::Phase::kPreflight,  api::Phase::kBackingUp,
+    api::Phase::kPreparing,  api::Phase::kCatchingUp, api::Phase::kAwaitingCutover,
+    api::Phase::kFencing,    api::Phase::kCopying,    api::Phase::kFinalizing,
+    api::Phase::kVerifying,  api::Phase::kSwitching,  api::Phase::kOpening,
+    api::Phase::kSmoke,      api::Phase::kAdmitting,  api::Phase::kHypercare,
+    api::Phase::kCompleting, api::Phase::kCompleted,  api::Phase::kUndoing,
+    api::Phase::kAborted,    api::Phase::kFailed,     api::Phase::kRollingBack,
+    api::Phase::kRolledBack};
 
 inline WallTime Noon() { return std::chrono::system_clock::from_time_t(1'800'000'000); }
 
@@ -42,10 +43,33 @@ inline api::TenantMigration MigrationIn(api::Phase phase) {
   return migration;
 }
 
-/// Nothing was observed but the time: `seconds` after noon.
+/// Nothing was looked at yet but the time: `seconds` after noon.
 inline Observation At(int seconds) {
   Observation seen;
   seen.now = Noon() + std::chrono::seconds(seconds);
+  return seen;
+}
+
+/// Everything was looked at in vain.
+inline Observation NothingReadableAt(int seconds) {
+  Observation seen = At(seconds);
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  seen.placement = away;
+  seen.ledger_recorded = away;
+  seen.workloads = away;
+  seen.routes = away;
+  seen.wiring = away;
+  seen.maintenance_page = away;
+  seen.backup_job = seen.copy_job = away;
+  seen.copy_progress = away;
+  seen.copy_result = away;
+  seen.source = seen.target = away;
+  seen.forward_publisher = seen.reverse_publisher = away;
+  seen.forward_subscriber = seen.reverse_subscriber = away;
+  seen.schema_changed = away;
+  seen.poolers = away;
+  seen.preflight = away;
+  seen.checks = away;
   return seen;
 }
 

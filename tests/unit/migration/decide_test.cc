@@ -14,6 +14,7 @@ using testing::Database;
 using testing::kAllPhases;
 using testing::MigrationIn;
 using testing::Noon;
+using testing::NothingReadableAt;
 
 void Annotate(api::TenantMigration& migration, const char* key, const char* token) {
   migration.meta.annotations[key] = token;
@@ -25,16 +26,54 @@ Decision Aborting(Phase phase, const Observation& seen) {
   return Decide(migration, seen);
 }
 
-// --- unknown facts -------------------------------------------------------------------------------
+api::TenantMigration PooledIn(Phase phase) {
+  api::TenantMigration migration = MigrationIn(phase);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.switch_mode = api::SwitchMode::kPooler;
+  return migration;
+}
+
+// --- facts ---------------------------------------------------------------------------------------
 
 TEST(Decide, UnknownFactsAreWaitedForAndNeverActedUpon) {
   for (Phase phase : kAllPhases) {
-    api::TenantMigration migration = MigrationIn(phase);
-    migration.spec.approval = api::Approval::kManual;
-    Plan plan = Decide(migration, At(1)).plan;
-    EXPECT_FALSE(plan.effect) << Name(phase) << " does " << Name(*plan.effect);
-    EXPECT_FALSE(plan.guard) << Name(phase) << " goes on: " << Describe(*plan.guard);
+    for (const Observation& seen : {At(1), NothingReadableAt(1)}) {
+      api::TenantMigration migration = MigrationIn(phase);
+      migration.spec.approval = api::Approval::kManual;
+      Plan plan = Decide(migration, seen).plan;
+      EXPECT_FALSE(plan.effect) << Name(phase) << " does " << Name(*plan.effect);
+      EXPECT_FALSE(plan.guard) << Name(phase) << " goes on: " << Describe(*plan.guard);
+    }
   }
+}
+
+TEST(Decide, WhatCannotBeReadIsNotAskedForInTheSameRoundAgain) {
+  for (Phase phase : kAllPhases)
+    EXPECT_FALSE(Decide(PooledIn(phase), NothingReadableAt(1)).plan.look_at) << Name(phase);
+}
+
+TEST(Decide, AsksForOneFactAfterTheOtherAndForNoneThatItsEffectDoesNotRestOn) {
+  api::TenantMigration migration = PooledIn(Phase::kFencing);
+  Observation seen = At(1);
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPoolers);
+  seen.poolers = PoolerFacts{.paused = false, .resumed = true, .detail = ""};
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, std::nullopt);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kPausePoolers);
+  seen.poolers = PoolerFacts{.paused = true, .resumed = false, .detail = ""};
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kSource);
+}
+
+TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
+  api::TenantMigration migration = PooledIn(Phase::kHypercare);
+  migration.spec.suspend = true;
+  Observation seen = At(1);
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kReversePublisher);
+  seen.reverse_publisher = PublisherFacts();
+  seen.reverse_subscriber = SubscriberFacts();
+  Plan plan = Decide(migration, seen).plan;
+  EXPECT_EQ(plan.effect, Intent::kWatchReverseStream);
+  EXPECT_GT(plan.wait.count(), 0) << "a heartbeat has a pace";
+  EXPECT_EQ(plan.reason, "Suspended");
 }
 
 TEST(Decide, AnUnreadableSourceNeitherJournalsNorUndoes) {
