@@ -23,18 +23,18 @@ bool Concerns(const Json& line, const MigrationView& migration) {
 
 // "info: phase changed (from=Copying to=Finalizing)", without what every line of it would repeat.
 std::string Readable(const Json& line) {
-  std::string text, fields;
+  std::string level, text, fields;
   for (const auto& [key, value] : line.Members()) {
     const std::string shown = value.IsString() ? value.StringRef() : value.Dump();
     if (key == "level")
-      text = shown + ": " + text;
+      level = shown + ": ";
     else if (key == "message" || key == "msg")
-      text += shown;
+      text += (text.empty() || shown.empty() ? "" : ": ") + shown;
     else if (key != "time" && key != "ts" && key != "namespace" && key != "name" &&
              key != "migrationUID" && key != "reconcileID" && key != "controller")
       fields += (fields.empty() ? "" : " ") + key + "=" + shown;
   }
-  return fields.empty() ? text : text + " (" + fields + ")";
+  return level + text + (fields.empty() ? "" : " (" + fields + ")");
 }
 
 void AddLines(const LogSource& source, const MigrationView& migration,

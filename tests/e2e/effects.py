@@ -15,8 +15,8 @@ OPERATORS = "cutover-system"
 
 class Effects:
     """Within: calls `struck(effect, phase, kill)` the first time that each of the operator's
-    effects on the migration is done; `kill()` ends the process that did it. One call at a time: what is
-    done meanwhile counts as not seen yet. Only what `wanted(effect, phase)` says counts."""
+    effects on the migration is done; `kill()` ends the process that did it. One call at a time:
+    what is done meanwhile counts as not seen yet. Only what `wanted(effect, phase)` says counts."""
 
     def __init__(self, wanted, struck):
         self.wanted, self.struck = wanted, struck

@@ -51,7 +51,7 @@ def check_named_tests(files):
 
 _FAILURE_MODES = "docs/failure-modes.md"
 _FAULT_TABLE = "tests/e2e/fault_table.py"
-_SCENARIOS = "tests/e2e/scenarios.py"
+_SCENARIOS = ("tests/e2e/scenarios.py", "tests/e2e/online.py", "tests/e2e/online_faults.py")
 _E2E = re.compile(r"`e2e\.(\w+)`")
 
 
@@ -67,7 +67,8 @@ def check_failure_modes(files):
     names = {"__name__": "fault_table"}
     exec(compile(table, _FAULT_TABLE, "exec"), names)  # Data only; CMake runs it as well.
     written = {case.name for case in names["CASES"]}
-    scenarios = set(re.findall(r"^def (\w+)\(", _text(files, _SCENARIOS), re.MULTILINE))
+    scenarios = {name for path in _SCENARIOS
+                 for name in re.findall(r"^def (\w+)\(", _text(files, path), re.MULTILINE)}
     named = {}
     for number, line in enumerate(document.splitlines(), 1):
         for name in _E2E.findall(line):

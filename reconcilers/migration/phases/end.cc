@@ -20,6 +20,7 @@ bool SafeToDropSource(const api::TenantMigration& migration, const Observation& 
 
 Plan PlanRetention(const api::TenantMigration& migration, const Observation& seen) {
   constexpr std::chrono::minutes kLookAgain{5};
+  constexpr std::chrono::seconds kAskAgain{10};  // A server that is away is often back soon.
   if (migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete ||
       migration.status.conditions.IsTrue("SourceReclaimed"))
     return Plan::Wait(std::chrono::milliseconds(0), "");
@@ -32,7 +33,7 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
   ASK(seen.target);
   ASK(seen.placement);
   if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
-    return Plan::Wait(kLookAgain, "");
+    return Plan::Wait(kAskAgain, "");
   if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);
   if (!SafeToDropSource(migration, seen))
     return Plan::Wait(kLookAgain,

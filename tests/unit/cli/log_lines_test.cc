@@ -25,5 +25,16 @@ TEST(Logs, OneMigrationsLinesOfAllSourcesComeInTheOrderOfTime) {
             "2026-11-21T03:00:02.500000Z  operator-1  info: phase changed (to=Copying)\n");
 }
 
+TEST(Logs, WhatHappenedAndWhatWasSaidOfItStandApart) {
+  const MigrationView migration = ViewOf(ObjectOf(Typical(api::Phase::kCopying)));
+  const std::string line =
+      R"(2026-11-21T03:00:02Z {"level":"info","msg":"phase changed","namespace":"acme",)"
+      R"("name":"acme-to-dedicated","to":"Copying","message":"as a person asked"})"
+      "\n";
+  EXPECT_EQ(MergeLogs({{"operator-1", line, true}}, migration),
+            "2026-11-21T03:00:02.000000Z  operator-1  info: phase changed: as a person asked "
+            "(to=Copying)\n");
+}
+
 }  // namespace
 }  // namespace cutover::cli
