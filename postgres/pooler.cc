@@ -313,16 +313,20 @@ Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
 
 Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
                            const std::vector<std::string>& entries, const PoolerProof& proof,
-                           Connection& server) {
-  auto resume_and_ask = [&](Console& console) -> Status {
+                           Connection& server, const std::function<void()>& on_resumed) {
+  auto resume = [&](Console& console) -> Status {
     TRY(console.Reconnect(stop, deadline, entries));
-    TRY(console.Resume(stop, deadline, entries));
+    return console.Resume(stop, deadline, entries);
+  };
+  auto ask = [&](Console& console) -> Status {
     for (const std::string& entry : entries)
       TRY(AwaitAnswer(stop, deadline, console, entry, proof));
     return Ok();
   };
   return WithLowLoginRetry(stop, deadline, [&]() -> Status {
-    TRY(DoAtEach(resume_and_ask));
+    TRY(DoAtEach(resume));
+    if (on_resumed) on_resumed();
+    TRY(DoAtEach(ask));
     return AwaitBackends(stop, deadline, entries, server);
   });
 }

@@ -152,9 +152,11 @@ class Poolers {
   ///
   /// While it runs, PgBouncer's server_login_retry is 50 ms, so that a connection refused on the
   /// way, or before by a pooler that was restarted, costs no 15 s; then it is what it was.
+  ///
+  /// `on_resumed` is called once all are resumed, before the proof: from then on nobody waits.
   Status ResumeOnto(std::stop_token stop, Deadline deadline,
                     const std::vector<std::string>& entries, const PoolerProof& proof,
-                    Connection& server);
+                    Connection& server, const std::function<void()>& on_resumed = {});
 
  private:
   class Console;

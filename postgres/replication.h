@@ -97,6 +97,11 @@ Status DropPublication(std::stop_token stop, Deadline deadline, Connection& conn
 /// the way, with nothing left behind.
 Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                   const Claim& claim, Direction direction);
+/// Writes into the log which transactions run, so that a slot of this server that is read and moved
+/// on later need not begin before this moment again. PostgreSQL does it by itself every 15 seconds
+/// (LOG_SNAPSHOT_INTERVAL_MS of the background writer), until when each reading decodes all of that
+/// anew. Nothing before version 16, or where the role may not.
+Status NoteRunningTransactions(std::stop_token stop, Deadline deadline, Connection& connection);
 /// Everything that was committed before this call will not be sent: after it the slot of the
 /// reverse stream begins where the tenant's writes on the target begin. The slot must be idle.
 Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,

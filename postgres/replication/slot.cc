@@ -108,6 +108,15 @@ Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connectio
   return MakeSlot(stop, deadline, connection, name);
 }
 
+Status NoteRunningTransactions(std::stop_token stop, Deadline deadline, Connection& connection) {
+  if (connection.major_version() < 16) return Ok();
+  TRY(connection.Query(stop, deadline,
+                       "SELECT CASE WHEN has_function_privilege("
+                       "'pg_catalog.pg_log_standby_snapshot()', 'EXECUTE')"
+                       " THEN pg_catalog.pg_log_standby_snapshot() END"));
+  return Ok();
+}
+
 Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                    const Claim& claim, Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);

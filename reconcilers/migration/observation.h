@@ -167,6 +167,8 @@ struct SubscriberFacts {
 struct PoolerFacts {
   bool paused = true;
   bool resumed = true;
+  /// When this process paused or resumed them, whichever came last; nothing when another did.
+  std::optional<WallTime> since;
   std::string detail;
 };
 

@@ -204,20 +204,20 @@ bool UsersAreIn(const Change& change) {
   return back && seen.source.known() && !seen.source->closed;
 }
 
-// Before a pooler is paused, nobody waits, however long ago the phase was entered.
-void NoteDoorsStillOpen(const Change& change) {
-  if (change.migration.status.phase != Phase::kFencing || !change.migration.spec.by_pooler())
-    return;
-  if (change.seen.poolers.known() && change.seen.poolers->resumed)
-    change.status.cutover.fenced_at = change.seen.now;
+// Clients begin to wait when their pooler is paused, however long ago the phase was entered.
+void NoteDoorsClosed(const Change& change) {
+  const auto& poolers = change.seen.poolers;
+  if (change.migration.status.phase != Phase::kFencing || !poolers.known()) return;
+  if (poolers->paused && poolers->since) change.status.cutover.fenced_at = *poolers->since;
 }
 
 void NoteDoorsOpen(const Change& change) {
   auto& cutover = change.status.cutover;
   if (!cutover.fenced_at || cutover.opened_at || !UsersAreIn(change)) return;
-  cutover.opened_at = change.seen.now;
+  const auto& poolers = change.seen.poolers;
+  cutover.opened_at = poolers.known() && poolers->since ? *poolers->since : change.seen.now;
   cutover.write_pause_milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(change.seen.now - *cutover.fenced_at)
+      std::chrono::duration_cast<std::chrono::milliseconds>(*cutover.opened_at - *cutover.fenced_at)
           .count();
 }
 
@@ -388,7 +388,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   status.observed_generation = migration.meta.generation;
   if (status.stages.empty()) OpenStage(change, status.phase);
   NoteCopy(change);
-  NoteDoorsStillOpen(change);
+  NoteDoorsClosed(change);
   NoteDoorsOpen(change);
   NoteStream(change);
   NoteWayBack(change);

@@ -114,7 +114,7 @@ class ClusterWorld final : public World {
   Status StartForwardStream(const Call& call);
   Status LayWayBack(const Call& call);
   Status WatchStream(const Call& call);
-  Status LookForRogueWrites(const Call& call, Inside& inside);
+  Status LookForRogueWrites(const Call& call, pg::Connection& target);
   Status Drain(const Call& call, pg::Direction direction);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
@@ -124,6 +124,7 @@ class ClusterWorld final : public World {
   struct Front {
     pg::Poolers poolers;
     std::vector<std::string> entries;  ///< Every line of [databases] that leads to the tenant.
+    std::optional<WallTime> since;     ///< PoolerFacts::since.
   };
   Result<Front*> OpenFront(const Call& call);
   Status PausePoolers(const Call& call);

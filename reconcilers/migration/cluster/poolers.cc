@@ -30,7 +30,7 @@ Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   if (logins.empty())
     return RetryError("PoolerNotFound",
                       "neither server has spec.pooler, which switch Pooler needs: set it");
-  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}});
+  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}});
   TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
   std::set<std::string> entries;
   for (const pg::PoolerFacts& pooler : facts)
@@ -49,6 +49,7 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
   TRY_ASSIGN(auto seen, front->poolers.Observe(call.stop, call.deadline));
   PoolerFacts facts;
+  facts.since = front->since;
   for (const pg::PoolerFacts& pooler : seen) {
     for (const std::string& name : front->entries) {
       const pg::PoolerEntry* entry = pooler.Find(name);
@@ -63,13 +64,19 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   return facts;
 }
 
-// A miss resumes all of them, and is the end of this attempt: clients have waited long enough.
+// What was written until now is read before clients wait, so that little is left to read while they
+// do. A miss resumes all of them, and is the end of this attempt: clients have waited long enough.
 Status ClusterWorld::PausePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
+  if (call.migration.status.phase == api::Phase::kFencing) TRY(WatchStream(call));
+  const WallTime began = context_.clock.WallNow();
   pg::PauseBounds bounds;
   bounds.wait = kPauseBound;
   auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
-  if (paused) return Ok();
+  if (paused) {
+    front->since = began;
+    return Ok();
+  }
   Error error = std::move(paused).error();
   if (error.reason == "TransactionsOpen" || error.reason == "PoolerResumed")
     return TerminalError("PoolerNotPaused", error.message);
@@ -90,7 +97,8 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   proof.password = password;
   TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
   TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kPauseBound), front->entries, proof));
-  return front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside);
+  return front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
+                                   [&] { front->since = context_.clock.WallNow(); });
 }
 
 }  // namespace cutover::migration

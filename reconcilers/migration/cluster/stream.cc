@@ -4,6 +4,7 @@
 // postgres/changes.h do on one server or the other.
 #include "postgres/replication.h"
 
+#include <future>
 #include <thread>
 
 #include "operator/base/log.h"
@@ -226,8 +227,8 @@ Status ClusterWorld::LayWayBack(const Call& call) {
   return Subscribe(call, Direction::kReverse);
 }
 
-Status ClusterWorld::LookForRogueWrites(const Call& call, Inside& inside) {
-  TRY_ASSIGN(pg::RogueWrites rogue, pg::FindRogueWrites(call.stop, call.deadline, inside.target,
+Status ClusterWorld::LookForRogueWrites(const Call& call, pg::Connection& target) {
+  TRY_ASSIGN(pg::RogueWrites rogue, pg::FindRogueWrites(call.stop, call.deadline, target,
                                                         ClaimOn(call, pg::Side::kTarget)));
   if (rogue.transactions == 0) return Ok();
   return TerminalError("TargetDiverged",
@@ -241,10 +242,12 @@ Status ClusterWorld::LookForRogueWrites(const Call& call, Inside& inside) {
 Status ClusterWorld::WatchStream(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(Inside inside, BothSides(call));
+  for (pg::Connection* side : {&inside.source, &inside.target})
+    TRY(pg::NoteRunningTransactions(stop, deadline, *side));
   TRY(pg::WriteHeartbeat(stop, deadline, inside.source, ClaimOn(call, pg::Side::kSource)));
   TRY_ASSIGN(auto reverse, pg::ObservePublisher(stop, deadline, inside.target, migration.meta.uid,
                                                 Direction::kReverse));
-  if (reverse.slot_exists) TRY(LookForRogueWrites(call, inside));
+  if (reverse.slot_exists) TRY(LookForRogueWrites(call, inside.target));
   TRY(pg::CollectChanges(stop, deadline, inside.source, inside.target,
                          ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid)));
   return Ok();
@@ -282,14 +285,18 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);
 }
 
-// Under the fence, with the marker applied: the last word on whether both sides are the same.
+// Under the fence, with the marker applied: the last word on whether both sides are the same. The
+// source and the target are each asked their own question at once: clients wait.
 Status ClusterWorld::ProveStreamed(const Call& call) {
   auto& [stop, deadline, migration] = call;
-  TRY_ASSIGN(bool changed, ObserveSchemaChanged(call));
-  if (changed)
-    return TerminalError("SchemaChanged", "the structure of the source was changed meanwhile");
   TRY_ASSIGN(Inside inside, BothSides(call));
-  TRY(LookForRogueWrites(call, inside));
+  auto rogue =
+      std::async(std::launch::async, [&] { return LookForRogueWrites(call, inside.target); });
+  Result<bool> changed = ObserveSchemaChanged(call);
+  TRY(rogue.get());
+  TRY(changed);
+  if (*changed)
+    return TerminalError("SchemaChanged", "the structure of the source was changed meanwhile");
   pg::CompareTerms terms;
   terms.budget = kCompareBudget;
   TRY_ASSIGN(

@@ -56,10 +56,10 @@ TEST(Decide, AsksForOneFactAfterTheOtherAndForNoneThatItsEffectDoesNotRestOn) {
   api::TenantMigration migration = PooledIn(Phase::kFencing);
   Observation seen = At(1);
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPoolers);
-  seen.poolers = PoolerFacts{.paused = false, .resumed = true, .detail = ""};
+  seen.poolers = PoolerFacts{.paused = false, .resumed = true, .since = {}, .detail = ""};
   EXPECT_EQ(Decide(migration, seen).plan.look_at, std::nullopt);
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kPausePoolers);
-  seen.poolers = PoolerFacts{.paused = true, .resumed = false, .detail = ""};
+  seen.poolers = PoolerFacts{.paused = true, .resumed = false, .since = {}, .detail = ""};
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kSource);
 }
 

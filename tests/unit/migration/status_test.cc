@@ -131,5 +131,24 @@ TEST(Status, ThePauseRunsFromTheFirstClosedDoorToTheLastOpenOne) {
   EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 7000);
 }
 
+TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.switch_mode = api::SwitchMode::kPooler;
+  migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(10));
+  Observation seen = At(13);
+  PoolerFacts poolers{.paused = true, .resumed = false, .since = At(12).now, .detail = ""};
+  seen.poolers = poolers;
+  migration.status = After(migration, Plan::Do(Intent::kFenceSource, "fencing"), seen);
+  migration.status.phase = Phase::kOpening;
+  seen = At(20);
+  seen.target = testing::Database(ControlState::kOpen, false);
+  seen.wiring = WiringFacts{.at_target = true, .as_recorded = false, .detail = ""};
+  poolers = {.paused = false, .resumed = true, .since = At(15).now, .detail = ""};
+  seen.poolers = poolers;
+  migration.status = After(migration, Plan::Do(Intent::kPlaceOnTarget, "recording"), seen);
+  EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 3000);
+}
+
 }  // namespace
 }  // namespace cutover::migration
