@@ -8,6 +8,8 @@ namespace cutover::migration {
 namespace {
 
 using api::Phase;
+using testing::MigrationIn;
+using testing::NothingReadableAt;
 
 TEST(Completed, ASourceThatIsAwayWhenItIsToBeDroppedIsAskedAgainWithinSeconds) {
   api::TenantMigration migration = MigrationIn(Phase::kCompleted);
