@@ -169,6 +169,9 @@ struct PoolerFacts {
   bool resumed = true;
   /// When this process paused or resumed them, whichever came last; nothing when another did.
   std::optional<WallTime> since;
+  /// This process has resumed them and found all of them where it led them. One that was restarted
+  /// while it was paused is open by itself, and nobody has asked it where it leads.
+  bool proven = false;
   std::string detail;
 };
 

@@ -192,8 +192,8 @@ bool UsersAreIn(const Change& change) {
   if (change.migration.spec.by_pooler()) {
     if (!seen.poolers.known() || !seen.poolers->resumed) return false;
     if (phase == Phase::kOpening)
-      return seen.target.known() && !seen.target->closed && seen.wiring.known() &&
-             seen.wiring->at_target;
+      return seen.poolers->proven && seen.target.known() && !seen.target->closed &&
+             seen.wiring.known() && seen.wiring->at_target;
   } else {
     if (!seen.routes.known() || !seen.routes->as_recorded) return false;
     // While going back, the routes may not have been flipped at all yet, or not flipped back.

@@ -121,7 +121,7 @@ void ModelWorld::ObserveStreams(Observation& seen) {
     seen.forward_subscriber = target;
     seen.reverse_publisher = target;
   }
-  seen.poolers = PoolerFacts{model_.poolers_paused, !model_.poolers_paused, {}, ""};
+  seen.poolers = PoolerFacts{model_.poolers_paused, !model_.poolers_paused, {}, true, ""};
 }
 
 Observation ModelWorld::Observe(std::stop_token, Deadline, const api::TenantMigration&) {

@@ -124,7 +124,8 @@ class ClusterWorld final : public World {
   struct Front {
     pg::Poolers poolers;
     std::vector<std::string> entries;  ///< Every line of [databases] that leads to the tenant.
-    std::optional<WallTime> since;     ///< PoolerFacts::since.
+    std::optional<WallTime> since;     ///< As of PoolerFacts,
+    bool proven = false;               ///< and so is this.
   };
   Result<Front*> OpenFront(const Call& call);
   Status PausePoolers(const Call& call);

@@ -30,7 +30,7 @@ Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   if (logins.empty())
     return RetryError("PoolerNotFound",
                       "neither server has spec.pooler, which switch Pooler needs: set it");
-  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}});
+  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}, {}});
   TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
   std::set<std::string> entries;
   for (const pg::PoolerFacts& pooler : facts)
@@ -50,6 +50,7 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   TRY_ASSIGN(auto seen, front->poolers.Observe(call.stop, call.deadline));
   PoolerFacts facts;
   facts.since = front->since;
+  facts.proven = front->proven;
   for (const pg::PoolerFacts& pooler : seen) {
     for (const std::string& name : front->entries) {
       const pg::PoolerEntry* entry = pooler.Find(name);
@@ -75,6 +76,7 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
   if (paused) {
     front->since = began;
+    front->proven = false;
     return Ok();
   }
   Error error = std::move(paused).error();
@@ -97,8 +99,10 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   proof.password = password;
   TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
   TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kPauseBound), front->entries, proof));
-  return front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
-                                   [&] { front->since = context_.clock.WallNow(); });
+  TRY(front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
+                                [&] { front->since = context_.clock.WallNow(); }));
+  front->proven = true;
+  return Ok();
 }
 
 }  // namespace cutover::migration

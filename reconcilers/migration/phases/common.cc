@@ -37,7 +37,9 @@ std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Obse
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.spec.by_pooler()) {
     NEED(seen.poolers);
-    if (seen.poolers->resumed) return std::nullopt;
+    bool proof_needed =
+        migration.status.phase == api::Phase::kOpening && !migration.status.cutover.opened_at;
+    if (seen.poolers->resumed && (seen.poolers->proven || !proof_needed)) return std::nullopt;
     return Plan::Do(Intent::kResumePoolers, "letting clients go on");
   }
   NEED(seen.workloads);

@@ -63,6 +63,23 @@ TEST(Decide, AsksForOneFactAfterTheOtherAndForNoneThatItsEffectDoesNotRestOn) {
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kSource);
 }
 
+TEST(Decide, APoolerThatWasRestartedWhilePausedIsAskedWhereItLeadsBeforeUsersCountAsIn) {
+  api::TenantMigration migration = PooledIn(Phase::kOpening);
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.wiring = WiringFacts{.at_target = true, .as_recorded = false, .detail = ""};
+  PoolerFacts poolers{.paused = false, .resumed = true, .since = {}, .detail = ""};
+  seen.poolers = poolers;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kResumePoolers);
+  poolers.proven = true;
+  seen.poolers = poolers;
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPlacement) << "and goes on";
+  poolers.proven = false;
+  seen.poolers = poolers;
+  migration.status.cutover.opened_at = Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPlacement) << "once is enough";
+}
+
 TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
   api::TenantMigration migration = PooledIn(Phase::kHypercare);
   migration.spec.suspend = true;

@@ -144,7 +144,7 @@ TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
   seen = At(20);
   seen.target = testing::Database(ControlState::kOpen, false);
   seen.wiring = WiringFacts{.at_target = true, .as_recorded = false, .detail = ""};
-  poolers = {.paused = false, .resumed = true, .since = At(15).now, .detail = ""};
+  poolers = {.paused = false, .resumed = true, .since = At(15).now, .proven = true, .detail = ""};
   seen.poolers = poolers;
   migration.status = After(migration, Plan::Do(Intent::kPlaceOnTarget, "recording"), seen);
   EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 3000);
