@@ -227,6 +227,7 @@ TenantMigrationStatus ReadStatus(FieldReader fields) {
   status.message = fields.String("message");
   status.observed_generation = fields.Int("observedGeneration");
   status.source_server_name = fields.String("sourceServerName");
+  status.placement_generation = fields.Int("placementGeneration");
   status.attempt = fields.Int("attempt");
   status.failure_reason = fields.String("failureReason");
   status.failure_message = fields.String("failureMessage");
@@ -488,6 +489,7 @@ Json EncodeStatus(const TenantMigrationStatus& status) {
       .Text("message", status.message, kMessageLengthMax)
       .Count("observedGeneration", status.observed_generation)
       .Text("sourceServerName", status.source_server_name)
+      .Count("placementGeneration", status.placement_generation)
       .Count("attempt", status.attempt)
       .Text("failureReason", status.failure_reason, kReasonLengthMax)
       .Text("failureMessage", status.failure_message, kMessageLengthMax)

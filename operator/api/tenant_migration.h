@@ -274,7 +274,10 @@ struct TenantMigrationStatus {
   std::string message;
   int64_t observed_generation = 0;
   std::string source_server_name;  ///< Where the tenant was when the migration began.
-  int64_t attempt = 0;             ///< Counts tries from Preflight; names the Jobs.
+  /// Of the DatabasePlacement that preflight passed, and that the whole move is made with; 0
+  /// before.
+  int64_t placement_generation = 0;
+  int64_t attempt = 0;  ///< Counts tries from Preflight; names the Jobs.
   /// Why the migration is going back, set on entering Undoing or RollingBack.
   std::string failure_reason;
   std::string failure_message;

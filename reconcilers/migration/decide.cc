@@ -122,6 +122,12 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   return std::nullopt;  // Nothing to go back from; answered, so that it is not kept for later.
 }
 
+// Whether the rollback that is asked for, or was, may lose what users wrote.
+bool AcceptsLoss(const api::TenantMigration& migration) {
+  const std::string asked = migration.meta.Annotation(api::kRollbackAnnotation);
+  return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
+}
+
 std::optional<Plan> PlanDeletion(const api::TenantMigration& migration, const Observation& seen) {
   if (!migration.meta.deleting()) return std::nullopt;
   Phase phase = migration.status.phase;
@@ -204,12 +210,55 @@ Plan Choose(const api::TenantMigration& migration, const Observation& seen,
   return PlanPhase(migration, seen);
 }
 
+// Opening and Smoke go back by themselves because nobody has written on the target yet. That is so
+// only as long as the routes show the maintenance page: once somebody else has put them back, as a
+// GitOps sync does, users may be in, and Offline carries nothing back. A deletion then finishes.
+Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  Phase phase = migration.status.phase;
+  if (plan.guard != Guard::kRollBack || migration.spec.online()) return plan;
+  if (phase != Phase::kOpening && phase != Phase::kSmoke) return plan;
+  bool is_closed =
+      phase == Phase::kOpening && seen.target.known() && seen.target->state != ControlState::kOpen;
+  if (is_closed || AcceptsLoss(migration)) return plan;
+  NEED(seen.routes);
+  if (seen.routes->at_maintenance) return plan;
+  if (migration.meta.deleting()) {
+    Plan onwards = PlanPhase(migration, seen);
+    if (onwards.guard != Guard::kRollBack) return onwards;
+  }
+  Plan hold =
+      Plan::Wait(std::chrono::seconds(5),
+                 plan.message +
+                     "; and somebody has led the routes back to the workloads already, so going "
+                     "back would lose what users write on the target: mend it there, or set "
+                     "cutover.dev/rollback and cutover.dev/accept-data-loss to one new token",
+                 "RollbackNeedsConsent");
+  hold.trouble = true;
+  return hold;
+}
+
+// A spec that changes meanwhile is told to people, wherever there is nothing to do but to wait, and
+// time for it: not while the doors of an Online move are closed.
+Plan WithAnEyeOnThePlacement(const api::TenantMigration& migration, const Observation& seen,
+                             Plan plan) {
+  Phase phase = migration.status.phase;
+  bool has_time = phase == Phase::kBackingUp || phase == Phase::kCopying ||
+                  phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover ||
+                  phase == Phase::kHypercare;
+  if (has_time && plan.wait.count() > 0 && !plan.guard) ASK(seen.placement);
+  return plan;
+}
+
 }  // namespace
 
 Decision Decide(const api::TenantMigration& migration, const Observation& seen) {
   Decision decision;
   decision.handled = migration.status.handled;
-  decision.plan = Choose(migration, seen, decision.handled);
+  decision.plan = UnlessUsersAreIn(migration, seen, Choose(migration, seen, decision.handled));
+  decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
+  // What waits for consent is not answered.
+  if (decision.plan.reason == "RollbackNeedsConsent")
+    decision.handled.rollback = migration.status.handled.rollback;
   if (decision.plan.guard == Guard::kDoorsMayClose)
     decision.handled.approve = migration.meta.Annotation(api::kApproveAnnotation);
   return decision;

@@ -59,6 +59,7 @@ struct DatabaseFacts {
 
 struct PlacementFacts {
   bool exists = false;
+  int64_t generation = 0;       ///< Of its spec.
   std::string server_name;      ///< Where the tenant is now.
   std::string rival_migration;  ///< Another active migration that came first, or empty.
 };

@@ -163,6 +163,8 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.attempt += 1;
     status.source_server_name = change.seen.placement->server_name;
   }
+  if (guard == Guard::kBackupWanted || guard == Guard::kNoBackupWanted)
+    status.placement_generation = change.seen.placement->generation;
   if (guard == Guard::kDoorsMayClose) {
     status.cutover.fenced_at = change.seen.now;
     status.cutover.opened_at.reset();
@@ -325,6 +327,22 @@ void NoteWayBack(const Change& change) {
   change.Set("RollbackReady", ConditionStatus::kFalse, "StreamBroken", std::move(why));
 }
 
+// The move is made with the spec that preflight passed. What has come since waits, in sight.
+void NotePlacementChange(const Change& change) {
+  static constexpr char kType[] = "PlacementChanged";
+  const api::TenantMigration& migration = change.migration;
+  const auto& placement = change.seen.placement;
+  if (IsEnd(change.status.phase)) return change.status.conditions.Remove(kType);
+  const int64_t taken = change.status.placement_generation;
+  if (taken == 0 || !placement.known() || !placement->exists) return;
+  if (placement->generation == taken) return change.status.conditions.Remove(kType);
+  change.Set(kType, ConditionStatus::kTrue, "Queued",
+             "DatabasePlacement " + migration.spec.placement_name +
+                 " has changed since preflight passed (generation " + std::to_string(taken) +
+                 ", now " + std::to_string(placement->generation) +
+                 "): this move does not take that in, it takes effect when the move has ended");
+}
+
 // kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
 // will happen without a person. field-notes/kubernetes.md section 2 has the table.
 void SetSummary(const Change& change) {
@@ -401,6 +419,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
     status.message = decision.plan.message;
     if (!IsEnd(status.phase)) StageOf(status, status.phase).message = decision.plan.message;
   }
+  NotePlacementChange(change);
   SetSummary(change);
   return status;
 }

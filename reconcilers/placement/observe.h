@@ -29,8 +29,9 @@ struct DatabaseObservation {
 /// reason why.
 struct PlacementObservation {
   api::DatabasePlacement placement;
-  std::string migration_name;  ///< The active migration, or empty.
-  std::string server_name;     ///< Where the tenant is, or is to be adopted; empty: nobody said.
+  std::string migration_name;    ///< The active migration, or empty.
+  int64_t taken_generation = 0;  ///< Of the spec that it moves the tenant with; 0: not decided yet.
+  std::string server_name;       ///< Where the tenant is, or is to be adopted; empty: nobody said.
   std::optional<api::DatabaseServer> server;  ///< Nothing: there is none of that name.
   bool namespace_allowed = true;
   Result<std::string> password = std::string();  ///< The tenant's own.

@@ -141,6 +141,9 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
   std::vector<api::TenantMigration> migrations;
   for (const auto& migration : sources_.migrations.List(key.ns)) migrations.push_back(*migration);
   seen.migration_name = ActiveMigrationOf(key, migrations);
+  for (const api::TenantMigration& migration : migrations)
+    if (migration.meta.name == seen.migration_name)
+      seen.taken_generation = migration.status.placement_generation;
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);

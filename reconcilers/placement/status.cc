@@ -142,7 +142,20 @@ Verdict DecideDrift(const PlacementObservation& seen) {
           Progress::kSettled};
 }
 
+// What has changed since a migration took the spec down; it goes on with what that was.
+bool ChangeIsQueued(const PlacementObservation& seen) {
+  return !seen.migration_name.empty() && seen.taken_generation != 0 &&
+         seen.taken_generation != seen.placement.meta.generation;
+}
+
 Verdict DecideInSync(const PlacementObservation& seen, const Verdict& drift) {
+  if (ChangeIsQueued(seen))
+    return {ConditionStatus::kFalse, "ChangeQueued",
+            "spec has changed since TenantMigration " + seen.migration_name +
+                " took it down (generation " + std::to_string(seen.taken_generation) + ", now " +
+                std::to_string(seen.placement.meta.generation) +
+                "): the change takes effect when the migration has ended",
+            Progress::kReconciling};
   if (!seen.migration_name.empty())
     return Migrating(seen.migration_name, ConditionStatus::kUnknown);
   const std::string& pin = seen.placement.spec.server_name;

@@ -81,6 +81,12 @@ Json MigrationObject() {
   return object;
 }
 
+/// With the status that the API server gives to whatever the operator has not looked at yet.
+Json NotSeen(Json object) {
+  object.Set("status", Json::Object({{"observedGeneration", -1}}));
+  return object;
+}
+
 /// A migration that entered `phase` at noon, as the operator reads `object`.
 api::TenantMigration MigrationIn(Phase phase, const Json& object) {
   Result<api::TenantMigration> decoded = api::DecodeTenantMigration(object);
@@ -211,7 +217,7 @@ void RecordWaits(Recording& recording) {
 
 // Moments between two writes of the operator.
 void RecordMoments(Recording& recording) {
-  recording.Add("not-seen-yet", MigrationObject());
+  recording.Add("not-seen-yet", NotSeen(MigrationObject()));
   const Json copying = recording.kinds().At({"TenantMigration", "copying"});
   Json deleted = copying;
   deleted.MutableAt("metadata").Set("deletionTimestamp", "2026-11-21T12:00:01Z");
@@ -267,7 +273,7 @@ void AddServer(Recording& recording, const char* name, const Result<pg::ServerFa
 }
 
 void RecordServers(Recording& recording) {
-  recording.Add("not-seen-yet", ServerObject());
+  recording.Add("not-seen-yet", NotSeen(ServerObject()));
   AddServer(recording, "ready", HealthyServer());
   AddServer(recording, "unreachable", tl::make_unexpected(Refused()));
   AddServer(recording, "authentication-failed",
@@ -298,7 +304,7 @@ void AddPlacement(Recording& recording, const char* name,
 }
 
 void RecordPlacements(Recording& recording) {
-  recording.Add("not-seen-yet", PlacementObject());
+  recording.Add("not-seen-yet", NotSeen(PlacementObject()));
   placement::PlacementObservation seen = HealthyPlacement();
   AddPlacement(recording, "ready", seen);
   seen.migration_name = "acme-to-dedicated";

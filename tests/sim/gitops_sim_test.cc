@@ -3,6 +3,7 @@
 // A GitOps tool that knows nothing of moves and puts the tenant's objects back to what Git says, by
 // force, in the middle of one: replicas, routes, wiring. The simulation's invariants hold all the
 // while: at no time two writable sides, and no acknowledged write is lost.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <iterator>
@@ -63,6 +64,80 @@ TEST(GitSync, WhileAMoveIsUndoneLetsItBeUndone) {
   Itinerary itinerary = SyncedIn({Phase::kCopying, Phase::kUndoing});
   itinerary.given = [](Surroundings& around) { around.misfortune.copy_fails = true; };
   itinerary.ends = {Phase::kFailed};
+  EXPECT_EQ(FailuresOf(itinerary), "");
+}
+
+// Users are in as soon as the routes lead to the target, whoever led them there, and Offline
+// carries nothing back: from then on nobody goes back without somebody's word.
+TEST(GitSync, WhileTheTargetIsTriedKeepsTheMoveFromLosingWhatUsersWrite) {
+  Itinerary itinerary = SyncedIn({Phase::kSmoke});
+  itinerary.given = [](Surroundings& around) { around.misfortune.smoke_fails = true; };
+  itinerary.ends = {Phase::kRolledBack};
+  EXPECT_THAT(FailuresOf(itinerary), ::testing::HasSubstr("never came to rest: Smoke: check"));
+  itinerary.on_phase[Phase::kSmoke] = [](Simulation& run) {
+    run.ApplyFromGit();
+    run.Annotate(api::kRollbackAnnotation, "t1");
+    run.Annotate(api::kAcceptDataLossAnnotation, "t1");
+  };
+  itinerary.loss_accepted = true;
+  EXPECT_EQ(FailuresOf(itinerary), "");
+}
+
+TEST(GitSync, BeforeTheTargetOpensLosesNothingOnTheWayBack) {
+  Itinerary itinerary = SyncedIn({Phase::kCopying, Phase::kSwitching});
+  itinerary.given = [](Surroundings& around) { around.misfortune.smoke_fails = true; };
+  itinerary.ends = {Phase::kRolledBack};
+  EXPECT_EQ(FailuresOf(itinerary), "");
+}
+
+// What changes in Git while a move runs is in nobody's way: the move goes on with the spec that was
+// checked, and both objects say that something waits.
+std::string ReasonOf(const Json& object, const std::string& type) {
+  for (const Json& condition : object["status"]["conditions"].Items())
+    if (condition["type"].StringRef() == type) return condition["reason"].AsString();
+  return "";
+}
+
+TEST(PlacementChange, InAMoveIsShownOnBothObjectsAndNotMixedIn) {
+  std::string on_migration, on_placement;
+  Itinerary itinerary{.name = "PlacementChanged",
+                      .spec = *Json::Parse(R"({"hypercare":{"durationSeconds":60}})"),
+                      .ends = {Phase::kCompleted}};
+  // A workload that does not exist would fail the move, were it taken in.
+  itinerary.on_phase[Phase::kFencing] = [](Simulation& run) {
+    run.PatchPlacement(*Json::Parse(R"({"workloads":[
+        {"kind":"Deployment","name":"acme"},{"kind":"Deployment","name":"no"}]})"));
+  };
+  itinerary.on_phase[Phase::kCompleting] = [&](Simulation& run) {
+    on_migration = ReasonOf(run.Stored(kube::kTenantMigration, kMigration), "PlacementChanged");
+    on_placement = ReasonOf(run.Stored(kube::kDatabasePlacement, kTenant), "InSync");
+  };
+  EXPECT_EQ(FailuresOf(itinerary), "");
+  EXPECT_EQ(on_migration, "Queued");
+  EXPECT_EQ(on_placement, "ChangeQueued");
+}
+
+TEST(PlacementChange, BetweenPreflightAndTheLedgerEndsTheAttemptBeforeAnythingIsTouched) {
+  Itinerary itinerary{.name = "PlacementChanged", .ends = {Phase::kFailed}};
+  itinerary.on_phase[Phase::kBackingUp] = [](Simulation& run) {
+    run.PatchPlacement(*Json::Parse(R"({"routes":[]})"));
+  };
+  std::string reason;
+  itinerary.on_phase[Phase::kFailed] = [&](Simulation& run) {
+    reason = ReasonOf(run.Stored(kube::kTenantMigration, kMigration), "Succeeded");
+  };
+  EXPECT_EQ(FailuresOf(itinerary), "");
+  EXPECT_EQ(reason, "PlacementChanged");
+}
+
+TEST(PlacementChange, WhilePreflightWaitsIsTheMendThatItWaitsFor) {
+  Itinerary itinerary{.name = "PlacementMended", .ends = {Phase::kCompleted}};
+  itinerary.on_phase[Phase::kPending] = [](Simulation& run) {
+    run.PatchPlacement(*Json::Parse(R"({"workloads":[{"kind":"Deployment","name":"no"}]})"));
+  };
+  itinerary.on_phase[Phase::kPreflight] = [](Simulation& run) {
+    run.PatchPlacement(*Json::Parse(R"({"workloads":[{"kind":"Deployment","name":"acme"}]})"));
+  };
   EXPECT_EQ(FailuresOf(itinerary), "");
 }
 

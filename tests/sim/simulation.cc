@@ -260,6 +260,11 @@ void Simulation::PatchSpec(const Json& spec) {
                                     Json::Object({{"spec", spec}}), {.manager = "kubectl"}));
 }
 
+void Simulation::PatchPlacement(const Json& spec) {
+  static_cast<void>(api_.MergePatch(kube::kDatabasePlacement, {kSpace, kTenant},
+                                    Json::Object({{"spec", spec}}), {.manager = "kubectl"}));
+}
+
 void Simulation::ScaleWorkload(int replicas) {
   Json patch = Json::Object();
   patch.MutableAt("spec").Set("replicas", replicas);
@@ -273,8 +278,12 @@ void Simulation::ApplyFromGit() {
               .has_value());
 }
 
+Json Simulation::Stored(const kube::Resource& resource, const char* name) const {
+  return (*api_.Get(resource, {kSpace, name}))->object;
+}
+
 int64_t Simulation::WantedReplicas() const {
-  return (*api_.Get(kube::kDeployment, {kSpace, kTenant}))->object["spec"]["replicas"].AsInt(-1);
+  return Stored(kube::kDeployment, kTenant)["spec"]["replicas"].AsInt(-1);
 }
 
 // --- faults -------------------------------------------------------------------------------------

@@ -98,9 +98,12 @@ class Simulation {
   void Annotate(const std::string& annotation, const std::string& value);
   void DeleteMigration();
   void PatchSpec(const Json& spec);
+  void PatchPlacement(const Json& spec);
   void ScaleWorkload(int replicas);
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first.
   void ApplyFromGit();
+  /// An object of the tenant's, as it is.
+  Json Stored(const kube::Resource& resource, const char* name) const;
   /// Of the tenant's Deployment.
   int64_t WantedReplicas() const;
   std::optional<api::Phase> phase() const { return phase_; }

@@ -94,6 +94,14 @@ Status ClusterWorld::RecordLedger(const Call& call) {
   if (!object)
     return RetryError("PlacementNotFound", "DatabasePlacement " + key.ToString() + " is gone");
   TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
+  // 0: preflight passed under an operator that did not write this down.
+  const int64_t checked = migration.status.placement_generation;
+  if (checked != 0 && placement.meta.generation != checked)
+    return TerminalError(
+        "PlacementChanged",
+        "DatabasePlacement " + key.ToString() + " has changed since preflight passed (generation " +
+            std::to_string(checked) + ", now " + std::to_string(placement.meta.generation) +
+            "), so what would be moved is not what was checked");
   Ledger ledger;
   ledger.migration = Json::Object({{"namespace", migration.meta.namespace_name},
                                    {"name", migration.meta.name},

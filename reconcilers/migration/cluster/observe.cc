@@ -156,6 +156,7 @@ Result<PlacementFacts> ClusterWorld::ObservePlacement(const Call& call) {
   if (!object) return facts;
   TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
   facts.exists = true;
+  facts.generation = placement.meta.generation;
   facts.server_name = placement.status.server_name;
   if (call.migration.status.phase == Phase::kPending) {
     TRY_ASSIGN(facts.rival_migration, RivalOf(call));

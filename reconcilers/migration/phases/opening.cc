@@ -17,8 +17,15 @@ constexpr std::chrono::minutes kReadyBound{10};
 /// its slot stands since before the journal and keeps what is written meanwhile.
 Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.target);
-  if (seen.target->state == ControlState::kVerified)
+  if (seen.target->state == ControlState::kVerified) {
+    // Somebody else, a GitOps tool for one, may have put them back while users could not write.
+    if (!migration.spec.online()) {
+      NEED(seen.routes);
+      if (!seen.routes->at_maintenance)
+        return Plan::Do(Intent::kFlipRoutes, "sending users to the maintenance page again");
+    }
     return Plan::Do(Intent::kOpenTarget, "opening the target database");
+  }
   if (seen.target->state != ControlState::kOpen)
     return Plan::RollBack("TargetChanged", "the target database is not as it was verified (" +
                                                std::string(Name(seen.target->state)) + ")");

@@ -28,6 +28,7 @@ Severity Worst(const std::vector<Finding>& findings) {
 /// What a person can mend is waited for: the migration goes on by itself once it is mended. What
 /// can never be true for this immutable spec ends the migration.
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.placement);  // Before the findings: so it is known which spec they are about.
   NEED(seen.preflight);
   const std::vector<Finding>& findings = *seen.preflight;
   switch (Worst(findings)) {

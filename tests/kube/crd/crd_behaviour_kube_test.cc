@@ -12,6 +12,8 @@
 #include "operator/api/database_server.h"
 #include "operator/api/tenant_migration.h"
 #include "operator/base/random.h"
+#include "operator/kube/metadata.h"
+#include "tests/kube/api_server.h"
 #include "tests/kube/crd/crd_server.h"
 #include "tests/unit/api/crd_schema.h"
 
@@ -48,6 +50,36 @@ TEST(Crds, EverySampleIsAcceptedAndDefaultsMeanTheSameOnBothSides) {
                              api::DecodeDatabasePlacement);
   ExpectAcceptedAndDefaulted(server, kube::kTenantMigration, "tenant_migration.yaml",
                              api::DecodeTenantMigration);
+}
+
+// Tools that compare status.observedGeneration with metadata.generation must not take for current
+// what the operator has not looked at; and those that apply what is in Git must see no difference.
+TEST(Crds, AnObjectThatNobodyHasLookedAtSaysSoAndNoApplySeesADifference) {
+  CrdServer server;
+  std::unique_ptr<kube::ApiClient> git = MakeClient();
+  for (const auto& [resource, file] : {std::pair{kube::kDatabaseServer, "database_server.yaml"},
+                                       {kube::kDatabasePlacement, "database_placement.yaml"},
+                                       {kube::kTenantMigration, "tenant_migration.yaml"}}) {
+    Json manifest = Samples(file)[0];
+    manifest.MutableAt("metadata").Set("name", "not-seen-" + RandomHex(4));
+    if (resource.namespaced)
+      manifest.MutableAt("metadata").Set("namespace", server.namespace_name());
+    manifest.Remove("status");
+    const Deadline soon = Deadline::After(std::chrono::seconds(20));
+    auto first = git->Apply({}, soon, resource, manifest, "argocd-controller");
+    ASSERT_TRUE(first) << first.error().message;
+    EXPECT_EQ((*first)["status"]["observedGeneration"].AsInt(), -1) << resource.kind;
+    EXPECT_EQ((*first)["metadata"]["generation"].AsInt(), 1);
+    // Creating drops a status, also a default one: it is stored by the first write that follows.
+    auto second = git->Apply({}, soon, resource, manifest, "argocd-controller");
+    auto third = git->Apply({}, soon, resource, manifest, "argocd-controller");
+    ASSERT_TRUE(second && third);
+    EXPECT_EQ(kube::ResourceVersionOf(*third), kube::ResourceVersionOf(*second)) << resource.kind;
+    EXPECT_EQ((*third)["metadata"]["generation"].AsInt(), 1);
+    for (const Json& owner : (*third)["metadata"]["managedFields"].Items())
+      EXPECT_FALSE(owner["fieldsV1"].Contains("f:status")) << resource.kind;
+    (void)git->Delete({}, soon, resource, kube::KeyOf(*third));
+  }
 }
 
 TEST(Crds, AMigrationIsFixedOnceItExistsButForSuspend) {

@@ -40,6 +40,7 @@ TenantMigrationStatus FullMigrationStatus() {
   status.message = "The tenant is back on pg-shared-1.";
   status.observed_generation = 2;
   status.source_server_name = "pg-shared-1";
+  status.placement_generation = 3;
   status.attempt = 1;
   status.failure_reason = "SmokeFailed";
   status.failure_message = "check login-page: expected 200, got 500";

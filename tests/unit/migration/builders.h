@@ -47,6 +47,7 @@ inline api::TenantMigration MigrationIn(api::Phase phase) {
 inline Observation At(int seconds) {
   Observation seen;
   seen.now = Noon() + std::chrono::seconds(seconds);
+  seen.placement = PlacementFacts{};  // Looked at wherever there is time.
   return seen;
 }
 

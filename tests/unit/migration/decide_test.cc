@@ -153,10 +153,40 @@ TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
     api::TenantMigration migration = MigrationIn(phase);
     Annotate(migration, api::kRollbackAnnotation, "back");
-    Decision decision = Decide(migration, At(1));
+    Observation seen = At(1);
+    EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kRoutes) << Name(phase);
+    seen.routes = RouteFacts{true, false, ""};
+    Decision decision = Decide(migration, seen);
     EXPECT_EQ(decision.plan.guard, Guard::kRollBack) << Name(phase);
     EXPECT_EQ(decision.handled.rollback, "back");
   }
+}
+
+// A GitOps sync has put the routes back: users may be writing on the target.
+TEST(Rollback, NeedsConsentOnceTheRoutesAreBackWhoeverPutThemThere) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRollbackAnnotation, "back");
+    Observation seen = At(1);
+    seen.target = Database(ControlState::kOpen, false);
+    seen.routes = RouteFacts{false, true, ""};
+    Decision held = Decide(migration, seen);
+    EXPECT_FALSE(held.plan.guard) << Name(phase);
+    EXPECT_EQ(held.plan.reason, "RollbackNeedsConsent");
+    EXPECT_EQ(held.handled.rollback, "") << "what waits for consent is not answered";
+
+    Annotate(migration, api::kAcceptDataLossAnnotation, "back");
+    EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kRollBack) << Name(phase);
+  }
+}
+
+TEST(Rollback, OfATargetThatNeverOpenedNeedsNoLookAtTheRoutes) {
+  api::TenantMigration migration = MigrationIn(Phase::kOpening);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kVerified, true);
+  seen.routes = RouteFacts{false, true, ""};
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kRollBack);
 }
 
 TEST(Rollback, IsRefusedOnceUsersWriteUnlessTheLossIsAccepted) {
@@ -365,6 +395,7 @@ Plan Deleting(Phase phase) {
   seen.source = Database(ControlState::kFenced, true);
   seen.target = DatabaseFacts();
   seen.ledger_recorded = false;
+  seen.routes = RouteFacts{true, false, ""};
   return Decide(migration, seen).plan;
 }
 
@@ -419,6 +450,8 @@ TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
 // --- what the phases insist on -------------------------------------------------------------------
 
 TEST(Preflight, WaitsForWhatCanBeMendedAndEndsForWhatCannot) {
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), Observation{}).plan.look_at, Subject::kPlacement)
+      << "which spec is it that passes?";
   Observation seen = At(1);
   seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale back"},
                                         {Severity::kBlocking, "TargetExists", "drop it"},
@@ -468,11 +501,17 @@ TEST(Smoke, AFailingCheckHasItsOwnTimeBeforeTheTenantGoesBack) {
   outcome.message = "answered 502";
   outcome.timeout_seconds = 5;
   seen.checks = std::vector<CheckOutcome>{outcome};
+  seen.routes = RouteFacts{true, false, ""};
   EXPECT_FALSE(Decide(MigrationIn(Phase::kSmoke), seen).plan.guard);
   seen.now = Noon() + std::chrono::seconds(5);
   Plan plan = Decide(MigrationIn(Phase::kSmoke), seen).plan;
   EXPECT_EQ(plan.guard, Guard::kRollBack);
   EXPECT_EQ(plan.message, "check login: answered 502");
+
+  seen.routes = RouteFacts{false, true, ""};
+  plan = Decide(MigrationIn(Phase::kSmoke), seen).plan;
+  EXPECT_FALSE(plan.guard) << "somebody has let users in";
+  EXPECT_TRUE(plan.trouble);
 }
 
 TEST(Switching, NeverJournalsOverABrokenFence) {
