@@ -11,8 +11,8 @@
 BINARIES_API=(kube-apiserver etcd kubectl)
 BINARIES_ALL=("${BINARIES_API[@]}" kube-controller-manager kube-scheduler kubelet kube-proxy
   coredns local-path-provisioner helm traefik)
-# What only the chart's tests run; built when they ask for it.
-BINARIES_CHART=(helm-unittest helm-docs)
+# What only tests of the chart and of the plugin's archive run; built when they ask for it.
+BINARIES_CHART=(helm-unittest helm-docs krew)
 BINARIES_DIRECTORY=$CUTOVER_CACHE/bin
 
 # binary_row NAME: prints "module<TAB>package<TAB>ldflags".
@@ -38,6 +38,10 @@ binary_row() {
       ;;
     helm-unittest) printf 'helm-unittest\tgithub.com/helm-unittest/helm-unittest/cmd/helm-unittest\t-s -w' ;;
     helm-docs) printf 'helm-docs\tgithub.com/norwoodj/helm-docs/cmd/helm-docs\t-s -w' ;;
+    krew)
+      printf 'krew\tsigs.k8s.io/krew/cmd/krew\t-s -w -X %s.gitTag=v%s' \
+        sigs.k8s.io/krew/internal/version "$KREW_VERSION"
+      ;;
     *) die "no program named '$1' is known; known are: ${BINARIES_ALL[*]} ${BINARIES_CHART[*]}" ;;
   esac
 }
@@ -194,6 +198,7 @@ pin_modules() {
         write_module "$name" github.com/norwoodj/helm-docs/cmd/helm-docs \
           "github.com/norwoodj/helm-docs v$HELM_DOCS_VERSION"
         ;;
+      krew) write_module krew sigs.k8s.io/krew/cmd/krew "sigs.k8s.io/krew v$KREW_VERSION" ;;
       *) die "no module named '$name' is pinned here" ;;
     esac
   done
