@@ -49,6 +49,8 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
   app.add_option("--image-pull-policy", flags.image_pull_policy, "Of both")
       ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}))
       ->capture_default_str();
+  app.add_option("--prometheus-url", flags.prometheus_urls,
+                 "A Prometheus that checks of every tenant may ask; may be given again");
 }
 
 CLI::App* AddMaintenancePage(CLI::App& app, CommandLine& line) {

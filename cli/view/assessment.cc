@@ -128,7 +128,14 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.cutover.fenced_at && migration.phase != "RolledBack")
     return "work again; they were shut out for " +
            api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
-  if (migration.phase == "RolledBack") return "work on " + SourceName(migration) + " again";
+  if (migration.phase == "RolledBack") {
+    std::string text = "work on " + SourceName(migration) + " again";
+    if (migration.rollback.opened_at)
+      text +=
+          "; going back shut them out for " +
+          api::FormatPause(std::chrono::milliseconds(migration.rollback.write_pause_milliseconds));
+    return text;
+  }
   return "have not been stopped by this move";
 }
 

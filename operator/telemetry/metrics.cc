@@ -69,7 +69,7 @@ constexpr MetricDefinition kTable[] = {
      "How long a stage of a migration took, waiting for people included (AwaitingCutover).",
      "stage", kStageBuckets},
     {Metric::kWritePauseSeconds, "cutover_write_pause_seconds", kHistogram,
-     "How long tenants could not write, one observation for each migration that opened again.",
+     "How long tenants could not write, one observation for each time that they could again.",
      "", kPauseBuckets},
     {Metric::kVerificationRows, "cutover_verification_rows", kGauge,
      "Rows compared by the last verification that ended.", "namespace,name", {}},

@@ -38,9 +38,17 @@ class SampleList {
   std::vector<Sample> samples_;
 };
 
+// A rollback from hypercare stops users a second time, so its pause comes after the cutover's.
 std::optional<WallTime> PausedSince(const api::TenantMigrationStatus& status) {
-  const bool paused = status.cutover.fenced_at && !status.cutover.opened_at;
-  return paused && !HasEnded(status.phase) ? status.cutover.fenced_at : std::nullopt;
+  if (HasEnded(status.phase)) return std::nullopt;
+  if (status.rollback.fenced_at && !status.rollback.opened_at) return status.rollback.fenced_at;
+  return status.cutover.opened_at ? std::nullopt : status.cutover.fenced_at;
+}
+
+double LastPauseSeconds(const api::TenantMigrationStatus& status) {
+  const int64_t milliseconds = status.rollback.opened_at ? status.rollback.write_pause_milliseconds
+                                                         : status.cutover.write_pause_milliseconds;
+  return static_cast<double>(milliseconds) / 1000;
 }
 
 double SecondsSince1970(WallTime time) { return Seconds(time.time_since_epoch()); }
@@ -86,8 +94,7 @@ std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
   if (status.phase == Phase::kCopying)
     samples.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
   if (status.cutover.fenced_at && !PausedSince(status))
-    samples.Add(Metric::kMigrationWritePauseSeconds,
-                static_cast<double>(status.cutover.write_pause_milliseconds) / 1000);
+    samples.Add(Metric::kMigrationWritePauseSeconds, LastPauseSeconds(status));
   // Without a verification that ended there is no proof, and 0 mismatches would look like one.
   if (status.verification.finished_at) {
     samples.Add(Metric::kVerificationRows, status.verification.rows);
@@ -189,9 +196,12 @@ void ObjectMetrics::CountChanges(const api::TenantMigrationStatus& before,
   for (const api::Stage* stage : NewlyCompleted(before, after))
     metrics_.Observe(Metric::kStageDurationSeconds, {stage->name},
                      Seconds(*stage->completed_at - *stage->started_at));
-  if (after.cutover.opened_at && after.cutover.opened_at != before.cutover.opened_at)
-    metrics_.Observe(Metric::kWritePauseSeconds, {},
-                     static_cast<double>(after.cutover.write_pause_milliseconds) / 1000);
+  const bool opened =
+      after.cutover.opened_at && after.cutover.opened_at != before.cutover.opened_at;
+  const bool opened_again =
+      after.rollback.opened_at && after.rollback.opened_at != before.rollback.opened_at;
+  if (opened || opened_again)
+    metrics_.Observe(Metric::kWritePauseSeconds, {}, LastPauseSeconds(after));
   if (HasEnded(after.phase) && after.phase != before.phase)
     metrics_.Increment(Metric::kMigrationsTotal, {api::Name(after.phase)});
   if (GoesBack(after.phase) && !GoesBack(before.phase))

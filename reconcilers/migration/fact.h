@@ -20,6 +20,7 @@ enum class Subject {
   kMaintenancePage,
   kBackupJob,
   kCopyJob,
+  kCheckJobs,
   kCopyProgress,
   kCopyResult,
   kSource,
@@ -32,6 +33,7 @@ enum class Subject {
   kPoolers,
   kPreflight,
   kChecks,
+  kBaselines,
 };
 
 /// Something that was read, or the reason why it could not be. Unknown is never absent: a phase

@@ -46,6 +46,7 @@ enum class Intent {
 
   // Afterwards.
   kWatchReverseStream,  ///< A heartbeat on the target.
+  kStartCheckJobs,      ///< Those that are due; Jobs of runs before the last go.
   kDropForwardSubscriber,
   kDropForwardPublisher,  ///< Also puts the source's replica identities back.
   kDropReverseSubscriber,

@@ -39,6 +39,7 @@ constexpr std::string_view kIntentNames[] = {
     "StopForwardStream",
     "StartReverseStream",
     "WatchReverseStream",
+    "StartCheckJobs",
     "DropForwardSubscriber",
     "DropForwardPublisher",
     "DropReverseSubscriber",

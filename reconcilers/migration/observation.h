@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -135,11 +136,28 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
+/// How one run of a check went.
+enum class Verdict {
+  kFailed,
+  kPassed,
+  kUnknown,     ///< Whoever was asked does not know, or does not answer: that says nothing.
+  kNotStarted,  ///< Its Job is still to be made,
+  kRunning,     ///< or has not ended.
+};
+
 struct CheckOutcome {
   std::string name;
-  bool passed = false;
+  Verdict verdict = Verdict::kFailed;
   std::string message;
   int timeout_seconds = 60;
+  int failure_threshold = 16;
+  /// Of the answer, where that is measured; the median where there were several samples.
+  std::optional<std::chrono::milliseconds> latency{};
+  int samples = 0;
+  bool by_job = false;  ///< A Job tries again by itself: its failure is its last word.
+
+  bool Passed() const { return verdict == Verdict::kPassed; }
+  bool IsOver() const { return verdict != Verdict::kNotStarted && verdict != Verdict::kRunning; }
 };
 
 /// What the publishing side of a stream holds, on its server (postgres/replication.h).
@@ -189,6 +207,7 @@ struct Observation {
   Fact<MaintenancePageFacts> maintenance_page{Subject::kMaintenancePage};
   Fact<JobFacts> backup_job{Subject::kBackupJob};
   Fact<JobFacts> copy_job{Subject::kCopyJob};
+  Fact<JobFacts> check_jobs{Subject::kCheckJobs};  ///< All Jobs of checks together.
   Fact<std::optional<CopyProgress>> copy_progress{Subject::kCopyProgress};
   Fact<std::optional<CopyResult>> copy_result{Subject::kCopyResult};
   Fact<DatabaseFacts> source{Subject::kSource};
@@ -202,7 +221,10 @@ struct Observation {
   Fact<bool> schema_changed{Subject::kSchema};
   Fact<PoolerFacts> poolers{Subject::kPoolers};
   Fact<std::vector<Finding>> preflight{Subject::kPreflight};
+  /// Those that ran: in Hypercare, that were due.
   Fact<std::vector<CheckOutcome>> checks{Subject::kChecks};
+  /// In Preflight, those of Hypercare whose latency was measured.
+  Fact<std::vector<CheckOutcome>> baselines{Subject::kBaselines};
 };
 
 }  // namespace cutover::migration

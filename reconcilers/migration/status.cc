@@ -5,6 +5,7 @@
 
 #include "operator/base/check.h"
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/migration/tally.h"
 
 namespace cutover::migration {
 namespace {
@@ -177,6 +178,9 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   }
   if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
     status.cutover.journaled_at = change.seen.now;
+  // Users who are in are stopped a second time; those who are not wait on behind the same doors.
+  if (guard == Guard::kRollBack && from == Phase::kHypercare)
+    status.rollback.fenced_at = change.seen.now;
   if (guard == Guard::kRolledBack) {
     status.rollback.reason = status.failure_reason;
     status.rollback.completed_at = change.seen.now;
@@ -209,18 +213,29 @@ bool UsersAreIn(const Change& change) {
 // Clients begin to wait when their pooler is paused, however long ago the phase was entered.
 void NoteDoorsClosed(const Change& change) {
   const auto& poolers = change.seen.poolers;
-  if (change.migration.status.phase != Phase::kFencing || !poolers.known()) return;
-  if (poolers->paused && poolers->since) change.status.cutover.fenced_at = *poolers->since;
+  if (!poolers.known() || !poolers->paused || !poolers->since) return;
+  Phase phase = change.migration.status.phase;
+  if (phase == Phase::kFencing) change.status.cutover.fenced_at = *poolers->since;
+  auto& rollback = change.status.rollback;
+  bool going_back = phase == Phase::kRollingBack && rollback.fenced_at && !rollback.opened_at;
+  if (going_back) rollback.fenced_at = *poolers->since;
+}
+
+// A pause that has begun, and ends now that users are in again. Pause: CutoverStatus or
+// RollbackStatus.
+template <class Pause>
+void EndPause(const Change& change, Pause& pause) {
+  if (!pause.fenced_at || pause.opened_at || !UsersAreIn(change)) return;
+  const auto& poolers = change.seen.poolers;
+  pause.opened_at = poolers.known() && poolers->since ? *poolers->since : change.seen.now;
+  pause.write_pause_milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(*pause.opened_at - *pause.fenced_at)
+          .count();
 }
 
 void NoteDoorsOpen(const Change& change) {
-  auto& cutover = change.status.cutover;
-  if (!cutover.fenced_at || cutover.opened_at || !UsersAreIn(change)) return;
-  const auto& poolers = change.seen.poolers;
-  cutover.opened_at = poolers.known() && poolers->since ? *poolers->since : change.seen.now;
-  cutover.write_pause_milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(*cutover.opened_at - *cutover.fenced_at)
-          .count();
+  EndPause(change, change.status.cutover);
+  EndPause(change, change.status.rollback);
 }
 
 // Where the copy stands, at most every two seconds: each write of it is an event for every watcher.
@@ -315,16 +330,16 @@ void NoteWayBack(const Change& change) {
                       "everything that users write on the target arrives on the source");
   }
   rollback.available_until.reset();
-  std::string why = "the stream back to the source does not follow yet";
-  const Observation& seen = change.seen;
-  if (!seen.reverse_subscriber.known())
-    why = "the source cannot be asked: " + seen.reverse_subscriber.error().message;
-  else if (seen.reverse_publisher.known() && seen.reverse_publisher->slot_lost)
-    why = "the target has thrown away WAL that the way back needs";
-  else if (seen.reverse_subscriber->apply_errors > 0)
-    why = "the source cannot apply what comes from the target: " +
-          seen.reverse_subscriber->last_error;
-  change.Set("RollbackReady", ConditionStatus::kFalse, "StreamBroken", std::move(why));
+  change.Set("RollbackReady", ConditionStatus::kFalse, "StreamBroken",
+             WhyWayBackIsShut(change.seen));
+}
+
+// The runs of checks that were seen, counted.
+void NoteChecks(const Change& change) {
+  Phase phase = change.migration.status.phase;
+  if (phase == Phase::kPreflight)
+    change.status.checks = NoteBaselines(change.migration, change.seen);
+  if (phase == Phase::kHypercare) change.status.checks = CountRuns(change.migration, change.seen);
 }
 
 // The move is made with the spec that preflight passed. What has come since waits, in sight.
@@ -410,6 +425,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteDoorsOpen(change);
   NoteStream(change);
   NoteWayBack(change);
+  NoteChecks(change);
   if (decision.plan.guard) {
     auto to = Next(migration.status.phase, *decision.plan.guard);
     CHECK(to.has_value());

@@ -205,6 +205,7 @@ void RecordWaits(Recording& recording) {
   migration::CheckOutcome check;
   check.name = "login-page";
   check.message = "status 500, expected 200";
+  check.failure_threshold = 1;
   ailing.checks = std::vector{check};
   recording.AddDecided("hypercare-check-failed", Phase::kHypercare, MigrationObject(), ailing);
 

@@ -150,6 +150,7 @@ Observation ModelWorld::Observe(std::stop_token, Deadline, const api::TenantMigr
   seen.maintenance_page = MaintenancePageFacts{model_.page, model_.page};
   seen.backup_job = model_.backup_job;
   seen.copy_job = model_.copy_job;
+  seen.check_jobs = JobFacts();
   seen.copy_progress = std::optional<CopyProgress>();
   seen.copy_result = model_.target_up ? Fact<std::optional<CopyResult>>(model_.copy_result)
                                       : Fact<std::optional<CopyResult>>(Down("target"));
@@ -157,7 +158,11 @@ Observation ModelWorld::Observe(std::stop_token, Deadline, const api::TenantMigr
   seen.target = model_.target_up ? Fact<DatabaseFacts>(Facts(model_.target)) : Down("target");
   ObserveStreams(seen);
   seen.preflight = model_.findings;
-  CheckOutcome smoke{"login", !model_.smoke_fails, "status 500", 30};
+  CheckOutcome smoke{.name = "login",
+                     .verdict = model_.smoke_fails ? Verdict::kFailed : Verdict::kPassed,
+                     .message = "status 500",
+                     .timeout_seconds = 30,
+                     .failure_threshold = 1};
   seen.checks = std::vector<CheckOutcome>{smoke};
   return seen;
 }

@@ -9,6 +9,7 @@
 
 #include "operator/api/database_placement.h"
 #include "operator/api/tenant_migration.h"
+#include "operator/base/clock.h"
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
@@ -38,6 +39,9 @@ struct BuiltinCheck {
   std::function<Result<std::string>(std::stop_token stop, Deadline deadline,
                                     const CheckContext& context)>
       run;
+  // As spec.checks[] has them, with the same defaults.
+  int interval_seconds = api::Check{}.interval_seconds;
+  int failure_threshold = api::Check{}.failure_threshold;
 };
 
 /// What checks may reach. What could not be found out stays unknown: only the checks that need it
@@ -55,15 +59,30 @@ struct CheckContext {
   /// Where the routes lead when they do not show the maintenance page.
   Fact<std::vector<wiring::RouteBackend>> backends;
   HttpConnect http = PlainHttp();
-  std::vector<api::Check> checks;     ///< spec.checks
-  std::vector<BuiltinCheck> builtin;  ///< Profile::Checks()
+  /// Beside those in its own namespace, what a check may ask as a Prometheus: whoever runs the
+  /// operator says so, since the answers may be about other tenants.
+  std::vector<std::string> prometheus_urls;
+  std::vector<api::Check> checks;        ///< spec.checks
+  std::vector<BuiltinCheck> builtin;     ///< Profile::Checks()
+  std::vector<api::CheckStatus> so_far;  ///< status.checks
+  const Clock* clock = &RealClock();
 };
 
-/// Tries every check of `moment` once, the profile's first, and reports all. A check that cannot be
-/// run is a failing outcome with its reason. Unknown only when `stop` was requested. Checks share
-/// the time until the deadline, so that a slow one does not keep the others from being tried.
+/// Tries every check of `moment` once, the profile's first, and reports all; in Hypercare those
+/// that are due by `so_far`. A check that cannot be run is a failing outcome with its reason.
+/// Unknown only when `stop` was requested. Checks share the time until the deadline, so that a slow
+/// one does not keep the others from being tried. Checks by Job are left out: see
+/// cluster/check_jobs.h.
+///
+/// In Hypercare, where how long http and sql take has a bound, that is the median of
+/// kLatencySamples tries, or of as many as there is time for; the first that fails is the outcome.
 Fact<std::vector<CheckOutcome>> RunChecks(std::stop_token stop, Deadline deadline,
                                           api::CheckWhen moment, const CheckContext& context);
+
+/// Measures the checks of Hypercare whose baseline is wanted and not in `so_far` yet, in the same
+/// way. Asked before the move, when the workloads and `context.tenant` are on the source.
+Fact<std::vector<CheckOutcome>> MeasureBaselines(std::stop_token stop, Deadline deadline,
+                                                 const CheckContext& context);
 
 /// The tenant's password as spec.database.passwordSecretRef names it. Retry errors
 /// "PasswordSecretNotFound" and "PasswordKeyNotFound" say what to create.

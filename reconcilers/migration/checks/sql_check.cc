@@ -43,13 +43,18 @@ Result<std::string> QueryValue(std::stop_token stop, Deadline deadline, pg::Conn
   return rows[0].Text(0);
 }
 
-Status RunSqlCheck(std::stop_token stop, Deadline deadline, const pg::ConnectOptions& tenant,
-                   const api::SqlCheck& check) {
-  TRY_ASSIGN(pg::Connection connection, ConnectForCheck(stop, deadline, tenant));
-  TRY_ASSIGN(std::string came, QueryValue(stop, deadline, connection, check.query));
+Status AskSql(std::stop_token stop, Deadline deadline, pg::Connection& tenant,
+              const api::SqlCheck& check) {
+  TRY_ASSIGN(std::string came, QueryValue(stop, deadline, tenant, check.query));
   if (came == check.expected) return Ok();
   return RetryError("UnexpectedValue", "the query gave \"" + Excerpt(came) + "\" instead of \"" +
                                            Excerpt(check.expected) + "\"");
+}
+
+Status RunSqlCheck(std::stop_token stop, Deadline deadline, const pg::ConnectOptions& tenant,
+                   const api::SqlCheck& check) {
+  TRY_ASSIGN(pg::Connection connection, ConnectForCheck(stop, deadline, tenant));
+  return AskSql(stop, deadline, connection, check);
 }
 
 }  // namespace cutover::migration

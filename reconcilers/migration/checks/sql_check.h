@@ -22,7 +22,11 @@ Result<pg::Connection> ConnectForCheck(std::stop_token stop, Deadline deadline,
 Result<std::string> QueryValue(std::stop_token stop, Deadline deadline, pg::Connection& connection,
                                const std::string& query);
 
-/// Asks the tenant's database as the tenant; the error says what came instead.
+/// Asks in a session of ConnectForCheck; the error says what came instead.
+Status AskSql(std::stop_token stop, Deadline deadline, pg::Connection& tenant,
+              const api::SqlCheck& check);
+
+/// ConnectForCheck and AskSql.
 Status RunSqlCheck(std::stop_token stop, Deadline deadline, const pg::ConnectOptions& tenant,
                    const api::SqlCheck& check);
 

@@ -3,12 +3,21 @@
 
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/preflight/checks.h"
 #include "reconcilers/migration/preflight/facts.h"
 #include "reconcilers/migration/profiles/profile.h"
+#include "reconcilers/migration/tally.h"
 #include "reconcilers/server/admin_login.h"
 
 namespace cutover::migration {
+namespace {
+
+// Checks are tried again, until their own timeouts or at their intervals: one look at all of them
+// is bounded.
+constexpr std::chrono::seconds kChecksBound{20};
+
+}  // namespace
 
 ClusterWorld::ClusterWorld(const ClusterContext& context) : context_(context) {}
 ClusterWorld::~ClusterWorld() = default;
@@ -163,7 +172,8 @@ Result<std::vector<Finding>> ClusterWorld::ObservePreflight(const Call& call) {
             return server::AdminLogin(stop, deadline, context_.client,
                                       context_.config.namespace_name, server);
           },
-      .profile = ProfileOf(placement.spec.profile)};
+      .profile = ProfileOf(placement.spec.profile),
+      .prometheus_urls = context_.config.prometheus_urls};
   return CheckPreflight(GatherPreflight(call.stop, call.deadline, inputs));
 }
 
@@ -191,20 +201,39 @@ CheckContext ClusterWorld::MakeCheckContext(const Call& call,
     context.backends = wiring::OriginalBackends(call.stop, call.deadline, context_.client,
                                                 placement, *ledger ? (*ledger)->routes : Json());
   context.checks = call.migration.spec.checks;
+  context.so_far = call.migration.status.checks;
+  context.prometheus_urls = context_.config.prometheus_urls;
+  context.clock = &context_.clock;
   return context;
 }
 
 Result<std::vector<CheckOutcome>> ClusterWorld::ObserveChecks(const Call& call,
-                                                              api::CheckWhen moment) {
+                                                              api::CheckWhen moment, WallTime now) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   CheckContext context = MakeCheckContext(call, placement, call.migration.spec.target_server_name);
   TRY_ASSIGN(Json baseline, ReadBaseline(call));
   context.builtin = ProfileOf(placement.spec.profile).Checks(baseline);
-  // Checks are tried again until their own timeouts; one look at all of them is bounded.
-  auto outcomes =
-      RunChecks(call.stop, call.deadline.OrAfter(std::chrono::seconds(20)), moment, context);
-  if (!outcomes.known()) return tl::make_unexpected(outcomes.error());
-  return outcomes.value();
+  auto ran = RunChecks(call.stop, call.deadline.OrAfter(kChecksBound), moment, context);
+  if (!ran.known()) return tl::make_unexpected(ran.error());
+  std::vector<CheckOutcome> outcomes = *ran;
+  TRY_ASSIGN(auto jobs, ObserveCheckJobs(call.stop, call.deadline, context_.client, call.migration,
+                                         moment, now));
+  for (CheckOutcome& job : jobs) outcomes.push_back(std::move(job));
+  return outcomes;
+}
+
+// Before the move: the routes lead to workloads on the source, and so does the tenant's login.
+Result<std::vector<CheckOutcome>> ClusterWorld::ObserveBaselines(const Call& call) {
+  const api::TenantMigration& migration = call.migration;
+  bool lacking = false;
+  for (const api::Check& check : migration.spec.checks)
+    lacking |= LacksBaseline(migration.status.checks, check);
+  if (!lacking) return std::vector<CheckOutcome>();
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  CheckContext context = MakeCheckContext(call, placement, migration.status.source_server_name);
+  auto measured = MeasureBaselines(call.stop, call.deadline.OrAfter(kChecksBound), context);
+  if (!measured.known()) return tl::make_unexpected(measured.error());
+  return measured.value();
 }
 
 }  // namespace cutover::migration

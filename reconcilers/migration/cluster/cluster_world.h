@@ -81,7 +81,9 @@ class ClusterWorld final : public World {
   Result<bool> ObserveSchemaChanged(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   Result<std::vector<Finding>> ObservePreflight(const Call& call);
-  Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment);
+  Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment,
+                                                  WallTime now);
+  Result<std::vector<CheckOutcome>> ObserveBaselines(const Call& call);
 
   // Effects (effects_cluster.cc, effects_database.cc).
   Status PerformOnCluster(const Call& call, Intent intent);
@@ -92,6 +94,7 @@ class ClusterWorld final : public World {
   Status CreateBackupJob(const Call& call);
   Status CreateCopyJob(const Call& call);
   Status RaiseTargetEpoch(const Call& call, DatabaseSide& target);
+  Status StartChecks(const Call& call);
   Status DeleteJobs(const Call& call);
   Status ApplyWiring(const Call& call);
   Status PlaceOn(const Call& call, const std::string& server_name);

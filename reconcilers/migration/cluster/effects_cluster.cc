@@ -3,6 +3,7 @@
 #include "operator/kube/finalizer.h"
 #include "operator/kube/metadata.h"
 #include "postgres/control.h"
+#include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/wiring/maintenance.h"
@@ -60,6 +61,8 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
       return CreateBackupJob(call);
     case Intent::kCreateCopyJob:
       return CreateCopyJob(call);
+    case Intent::kStartCheckJobs:
+      return StartChecks(call);
     case Intent::kDeleteJobs:
       return DeleteJobs(call);
     case Intent::kPlaceOnTarget:
@@ -194,6 +197,25 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.target_ca_pem = target->admin().ca_pem;
   return CreateMoverJob(call.stop, call.deadline, context_.client, context_.config, call.migration,
                         job);
+}
+
+// Users are on the target by now, or about to be: that is the place that the Jobs ask about.
+Status ClusterWorld::StartChecks(const Call& call) {
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
+  TRY_ASSIGN(pg::ConnectOptions admin, AdminOptions(call, call.migration.spec.target_server_name));
+  TenantPlace place;
+  place.host = target.spec.endpoint.host;
+  place.port = target.spec.endpoint.port;
+  place.database = placement.spec.database_name;
+  place.user = placement.spec.owner;
+  place.ssl_mode = admin.ssl_mode;
+  place.password = {placement.spec.password_secret_ref.name,
+                    placement.spec.password_secret_ref.key};
+  auto moment = call.migration.status.phase == api::Phase::kSmoke ? api::CheckWhen::kSmoke
+                                                                  : api::CheckWhen::kHypercare;
+  return StartCheckJobs(call.stop, call.deadline, context_.client, call.migration, moment,
+                        context_.clock.WallNow(), place);
 }
 
 Status ClusterWorld::DeleteJobs(const Call& call) {

@@ -9,7 +9,6 @@
 namespace cutover::migration {
 namespace {
 
-constexpr char kKindLabel[] = "cutover.dev/job";
 // A pod that dies is replaced twice; the mover starts cleanly each time.
 constexpr int kBackoffLimit = 2;
 
@@ -20,18 +19,11 @@ std::string KindName(mover::JobKind kind) {
 Json Labels(const api::TenantMigration& migration, mover::JobKind kind) {
   return Json::Object({{api::kManagedByLabel, api::kManagedByValue},
                        {api::kMigrationUidLabel, migration.meta.uid},
-                       {kKindLabel, KindName(kind)}});
+                       {kJobKindLabel, KindName(kind)}});
 }
 
 std::string Selector(const api::TenantMigration& migration) {
   return std::string(api::kMigrationUidLabel) + "=" + migration.meta.uid;
-}
-
-Json PasswordVariable(const char* name, const PasswordReference& reference) {
-  return Json::Object(
-      {{"name", name},
-       {"valueFrom", Json::Object({{"secretKeyRef", Json::Object({{"name", reference.secret_name},
-                                                                  {"key", reference.key}})}})}});
 }
 
 Json Environment(const MoverJob& job) {
@@ -95,24 +87,6 @@ std::string Sentence(const std::string& words) {
          std::to_string((*summary)["bytes"].AsInt()) + " bytes, every one read back";
 }
 
-// What the newest pod of the Job said when it ended.
-Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
-                              const std::string& ns, const std::string& job_name) {
-  kube::ListOptions options;
-  options.ns = ns;
-  options.label_selector = "job-name=" + job_name;
-  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
-  std::string newest, words;
-  for (const Json& pod : pods.items) {
-    const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
-    if (created < newest) continue;
-    newest = created;
-    const Json& statuses = pod.At({"status", "containerStatuses"});
-    words = statuses[size_t{0}].At({"state", "terminated", "message"}).AsString();
-  }
-  return Sentence(words);
-}
-
 /// Whether a running copy was ordered to be as fast as the migration says by now. One whose order
 /// is gone, or cannot be read, shall get it again.
 Result<bool> OrderIsCurrent(std::stop_token stop, Deadline deadline, kube::Client& client,
@@ -134,6 +108,30 @@ bool HasCondition(const Json& job, std::string_view type) {
 }
 
 }  // namespace
+
+Json PasswordVariable(const char* name, const PasswordReference& reference) {
+  return Json::Object(
+      {{"name", name},
+       {"valueFrom", Json::Object({{"secretKeyRef", Json::Object({{"name", reference.secret_name},
+                                                                  {"key", reference.key}})}})}});
+}
+
+Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
+                              const std::string& ns, const std::string& job_name) {
+  kube::ListOptions options;
+  options.ns = ns;
+  options.label_selector = "job-name=" + job_name;
+  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
+  std::string newest, words;
+  for (const Json& pod : pods.items) {
+    const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
+    if (created < newest) continue;
+    newest = created;
+    const Json& statuses = pod.At({"status", "containerStatuses"});
+    words = statuses[size_t{0}].At({"state", "terminated", "message"}).AsString();
+  }
+  return words;
+}
 
 void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order) {
   order.jobs = migration.copy_jobs;
@@ -207,7 +205,7 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
                             mover::JobKind kind) {
   kube::ListOptions options;
   options.ns = ns;
-  options.label_selector = Selector(migration) + "," + kKindLabel + "=" + KindName(kind);
+  options.label_selector = Selector(migration) + "," + kJobKindLabel + "=" + KindName(kind);
   TRY_ASSIGN(kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
   JobFacts facts;
   facts.going = facts.earlier = !jobs.items.empty();
@@ -220,7 +218,8 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     facts.succeeded = HasCondition(job, "Complete");
     facts.failed = HasCondition(job, "Failed");
     if (facts.succeeded || facts.failed) {
-      TRY_ASSIGN(facts.message, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
+      TRY_ASSIGN(std::string words, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
+      facts.message = Sentence(words);
     } else if (kind == mover::JobKind::kClone) {
       TRY_ASSIGN(facts.order_current,
                  OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
@@ -236,7 +235,7 @@ Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadl
                       {.resources = {kube::kConfigMap, kube::kJob},
                        .ns = ns,
                        .migration_uid = migration_uid,
-                       .label = kKindLabel});
+                       .label = kJobKindLabel});
 }
 
 Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,

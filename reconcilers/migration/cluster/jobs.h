@@ -34,6 +34,9 @@ struct MoverJob {
   std::string claim_name;  ///< Mounted at kBackupPath; empty: none.
 };
 
+/// Which kind of a migration's Jobs, and of what belongs to them, an object is of.
+inline constexpr char kJobKindLabel[] = "cutover.dev/job";
+
 inline constexpr char kBackupPath[] = "/backup";
 inline constexpr char kOrderPath[] = "/etc/cutover";
 
@@ -68,6 +71,13 @@ Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadl
 /// somebody comes back for the rest.
 Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration);
+
+/// What the newest pod of the Job said when it ended; empty when it left no message.
+Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
+                              const std::string& ns, const std::string& job_name);
+
+/// An environment variable whose value the kubelet takes from a Secret.
+Json PasswordVariable(const char* name, const PasswordReference& reference);
 
 /// What CreateMoverJob creates. Pure.
 Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& migration,

@@ -4,6 +4,7 @@
 #include "mover/contract/progress.h"
 #include "operator/base/check.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/wiring/maintenance.h"
@@ -32,6 +33,11 @@ template <class T, class Describe>
 void AppendDetail(std::string& detail, const T& item, Describe describe) {
   if (!detail.empty()) detail += "; ";
   detail += describe(item);
+}
+
+// Only Smoke and Hypercare look at checks; what Preflight asks is among its findings.
+api::CheckWhen MomentOf(Phase phase) {
+  return phase == Phase::kSmoke ? api::CheckWhen::kSmoke : api::CheckWhen::kHypercare;
 }
 
 }  // namespace
@@ -63,9 +69,10 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       seen.preflight = ObservePreflight(call);
       break;
     case Subject::kChecks:
-      seen.checks =
-          ObserveChecks(call, migration.status.phase == Phase::kSmoke ? api::CheckWhen::kSmoke
-                                                                      : api::CheckWhen::kHypercare);
+      seen.checks = ObserveChecks(call, MomentOf(migration.status.phase), seen.now);
+      break;
+    case Subject::kBaselines:
+      seen.baselines = ObserveBaselines(call);
       break;
     case Subject::kForwardPublisher:
     case Subject::kForwardSubscriber:
@@ -135,6 +142,9 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
     case Subject::kCopyJob:
       seen.copy_job = ObserveJob(stop, deadline, context_.client, context_.config.namespace_name,
                                  migration, mover::JobKind::kClone);
+      break;
+    case Subject::kCheckJobs:
+      seen.check_jobs = ObserveAnyCheckJob(stop, deadline, context_.client, migration);
       break;
     default:
       CHECK(false);

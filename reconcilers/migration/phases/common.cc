@@ -59,12 +59,14 @@ std::optional<Plan> RemoveHelpers(const Observation& seen) {
     return Plan::Do(Intent::kDeleteMaintenancePage, "removing the maintenance page");
   NEED(seen.backup_job);
   NEED(seen.copy_job);
-  const JobFacts &backup = *seen.backup_job, &copy = *seen.copy_job;
-  if ((backup.exists && !backup.going) || (copy.exists && !copy.going))
-    return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+  NEED(seen.check_jobs);
+  bool any = false;
+  for (const JobFacts* jobs : {&*seen.backup_job, &*seen.copy_job, &*seen.check_jobs}) {
+    if (jobs->exists && !jobs->going) return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
+    any |= jobs->exists;
+  }
   // Asking again would not make their pods end any sooner.
-  if (backup.exists || copy.exists)
-    return Plan::Wait(std::chrono::milliseconds(500), "waiting for the Jobs' pods to end");
+  if (any) return Plan::Wait(std::chrono::milliseconds(500), "waiting for the Jobs' pods to end");
   return std::nullopt;
 }
 

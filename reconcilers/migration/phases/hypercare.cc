@@ -1,24 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "operator/base/clock.h"
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/migration/tally.h"
 
 namespace cutover::migration {
 namespace {
 
-// Holds with the check's words, for a person to judge, or goes back with everything that users have
-// written since: only where the spec asks for it, and only while that loses nothing.
-std::optional<Plan> JudgeChecks(const api::TenantMigration& migration, const Observation& seen) {
-  NEED(seen.checks);
-  for (const CheckOutcome& check : *seen.checks) {
-    if (check.passed) continue;
-    std::string words = "check " + check.name + ": " + check.message;
-    bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback;
-    if (go_back && WayBackIsOpen(seen)) return Plan::RollBack("HypercareCheckFailed", words);
-    Plan plan = Plan::Wait(std::chrono::seconds(5), "holding: " + words, "HypercareCheckFailed");
+using api::CheckResult;
+using api::CheckStatus;
+
+// Goes back with everything that users have written since: only where the spec asks for it, and
+// only while that loses nothing. Otherwise holds with the check's words, for a person to judge, and
+// goes on asking: a check that passes again ends that.
+Plan AnswerTo(const CheckStatus& failed, const api::TenantMigration& migration,
+              const Observation& seen) {
+  std::string words = Describe(failed);
+  bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback;
+  if (go_back && WayBackIsOpen(seen)) return Plan::RollBack("HypercareCheckFailed", words);
+  std::string waiting =
+      go_back
+          ? "going back as soon as nothing is lost by it (now: " + WhyWayBackIsShut(seen) + "): "
+          : "holding: ";
+  Plan plan = Plan::Wait(std::chrono::seconds(5), waiting + words, "HypercareCheckFailed");
+  plan.trouble = true;
+  return plan;
+}
+
+// The way back stays open until every check has passed at its last run: one that fails has not
+// failed often enough yet, one that is unknown has told nothing.
+std::optional<Plan> AwaitChecks(const std::vector<CheckStatus>& checks, const Observation& seen) {
+  auto waiting = [](std::string words) {
+    Plan plan = Plan::Wait(std::chrono::seconds(2), "the time of hypercare is over; " + words,
+                           "AwaitingChecks");
     plan.trouble = true;
     return plan;
-  }
+  };
+  for (const CheckOutcome& outcome : *seen.checks)
+    if (!outcome.IsOver()) return waiting("check " + outcome.name + ": " + outcome.message);
+  for (const CheckStatus& check : checks)
+    if (check.last_run_at && check.result != CheckResult::kPassed)
+      return waiting((check.result == CheckResult::kUnknown ? "not known, " : "") +
+                     Describe(check));
   return std::nullopt;
+}
+
+// A Job that cannot be made is tried again and again: half of the time belongs to the stream's
+// heartbeat, since without one the way back would seem broken.
+bool JobsMayStart(const api::TenantMigration& migration, const Observation& seen) {
+  constexpr std::chrono::seconds kTurn{4};
+  bool any = std::any_of(seen.checks->begin(), seen.checks->end(), [](const CheckOutcome& outcome) {
+    return outcome.verdict == Verdict::kNotStarted;
+  });
+  return any && ((seen.now - EnteredAt(migration, seen)) / kTurn) % 2 == 0;
+}
+
+// What the checks lead to, if anything.
+std::optional<Plan> JudgeChecks(const api::TenantMigration& migration, const Observation& seen,
+                                const std::vector<CheckStatus>& checks) {
+  auto failed = std::find_if(checks.begin(), checks.end(), HasFailed);
+  std::optional<Plan> answer;
+  if (failed != checks.end()) answer = AnswerTo(*failed, migration, seen);
+  if (answer && answer->guard) return answer;
+  if (!JobsMayStart(migration, seen)) return answer;
+  // Also while holding, in whose words it is done: only another run can show that it passes again.
+  if (!answer) return Plan::Do(Intent::kStartCheckJobs, "starting the Jobs of checks");
+  answer->effect = Intent::kStartCheckJobs;
+  answer->wait = std::chrono::milliseconds(0);
+  return answer;
+}
+
+// "; check login-page: answered 502 (failed 3 times in a row since …, of 16)"
+std::string Failing(const std::vector<CheckStatus>& checks) {
+  std::string text;
+  for (const CheckStatus& check : checks)
+    if (check.consecutive_failures > 0) text += "; " + Describe(check);
+  return text;
 }
 
 // Online: what is left of the stream to the target goes, since its slot would keep WAL for nothing;
@@ -32,25 +90,34 @@ std::optional<Plan> KeepWayBack(const Observation& seen) {
   return RemoveForwardStream(seen);
 }
 
+Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.checks);
+  std::vector<CheckStatus> checks = CountRuns(migration, seen);
+  if (auto plan = JudgeChecks(migration, seen, checks)) return *plan;
+  auto over = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
+  if (seen.now >= over) {
+    if (auto plan = AwaitChecks(checks, seen)) return *plan;
+    return Plan::Go(Guard::kHypercareOver);
+  }
+  std::string failing = Failing(checks);
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(over - seen.now);
+  auto pace = std::chrono::milliseconds(migration.spec.online() ? 2'000 : 5'000);
+  Plan plan = Plan::Wait(std::min(left, pace),
+                         "users are in; watching until " + FormatTime(over) + failing);
+  plan.trouble = !failing.empty();
+  return plan;
+}
+
 }  // namespace
 
-/// Hypercare: users work on the target, checks run on, and Online the way back stays open.
+/// Hypercare: users work on the target, checks run on, each at its own interval, and Online the way
+/// back stays open. What was counted is in status, so that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
-  bool online = migration.spec.online();
-  if (online) {
-    if (auto plan = KeepWayBack(seen)) return *plan;
-  }
-  if (auto plan = JudgeChecks(migration, seen)) {
-    if (online && !plan->guard) plan->effect = Intent::kWatchReverseStream;
-    return *plan;
-  }
-  auto over = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
-  if (seen.now >= over) return Plan::Go(Guard::kHypercareOver);
-  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(over - seen.now);
-  Plan plan = Plan::Wait(std::min(left, std::chrono::milliseconds(online ? 2'000 : 5'000)),
-                         "users are in; watching until " + FormatTime(over));
-  if (online) plan.effect = Intent::kWatchReverseStream;
+  if (!migration.spec.online()) return Watch(migration, seen);
+  if (auto plan = KeepWayBack(seen)) return *plan;
+  Plan plan = Watch(migration, seen);
+  if (!plan.guard && !plan.effect && !plan.look_at) plan.effect = Intent::kWatchReverseStream;
   return plan;
 }
 

@@ -56,6 +56,8 @@ bool FollowsClosely(const api::TenantMigration& migration, const Observation& se
 std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher);
 /// Whether everything that a way back without loss rests on is there and works.
 bool WayBackIsOpen(const Observation& seen);
+/// What keeps it shut, for a message; only while it is.
+std::string WhyWayBackIsShut(const Observation& seen);
 /// Whether a person has accepted to lose what users wrote on the target, for this very rollback.
 bool LossAccepted(const api::TenantMigration& migration);
 /// The reverse stream begun, the forward one having stopped; what cannot be reached now is begun

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/migration/tally.h"
 
 namespace cutover::migration {
 namespace {
@@ -22,15 +25,34 @@ Severity Worst(const std::vector<Finding>& findings) {
   return worst;
 }
 
+bool LacksAnyBaseline(const api::TenantMigration& migration) {
+  return std::any_of(
+      migration.spec.checks.begin(), migration.spec.checks.end(),
+      [&](const api::Check& check) { return LacksBaseline(migration.status.checks, check); });
+}
+
+// A baseline that cannot be taken is no reason not to move: the check's other bounds hold.
+void WarnOfMissingBaselines(const Observation& seen, std::vector<Finding>& findings) {
+  if (!seen.baselines.known()) return;
+  for (const CheckOutcome& outcome : *seen.baselines)
+    if (!outcome.Passed())
+      findings.push_back({Severity::kWarning, "NoBaseline",
+                          "check " + outcome.name +
+                              " does not pass before the move, so that its latency afterwards has "
+                              "nothing to be compared with: " +
+                              outcome.message});
+}
+
 }  // namespace
 
 /// Preflight: everything that must be true before anything is touched, all reported at once.
 /// What a person can mend is waited for: the migration goes on by itself once it is mended. What
-/// can never be true for this immutable spec ends the migration.
+/// can never be true for this immutable spec ends the migration. How long the checks of Hypercare
+/// take is measured here, while nothing but the users works on the source.
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.placement);  // Before the findings: so it is known which spec they are about.
   NEED(seen.preflight);
-  const std::vector<Finding>& findings = *seen.preflight;
+  std::vector<Finding> findings = *seen.preflight;
   switch (Worst(findings)) {
     case Severity::kHopeless: {
       Plan plan = Plan::Go(Guard::kHopeless, Report(findings, Severity::kBlocking));
@@ -46,6 +68,8 @@ Plan PlanPreflight(const api::TenantMigration& migration, const Observation& see
     case Severity::kWarning:
       break;
   }
+  if (LacksAnyBaseline(migration)) NEED(seen.baselines);
+  WarnOfMissingBaselines(seen, findings);
   bool backup = migration.spec.backup_mode == api::BackupMode::kRequired;
   return Plan::Go(backup ? Guard::kBackupWanted : Guard::kNoBackupWanted,
                   Report(findings, Severity::kWarning));

@@ -106,6 +106,19 @@ bool WayBackIsOpen(const Observation& seen) {
          source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
 }
 
+std::string WhyWayBackIsShut(const Observation& seen) {
+  if (!seen.reverse_subscriber.known())
+    return "the source cannot be asked: " + seen.reverse_subscriber.error().message;
+  if (!seen.reverse_publisher.known())
+    return "the target cannot be asked: " + seen.reverse_publisher.error().message;
+  if (seen.reverse_publisher->slot_lost)
+    return "the target has thrown away WAL that the way back needs";
+  if (seen.reverse_subscriber->apply_errors > 0)
+    return "the source cannot apply what comes from the target: " +
+           seen.reverse_subscriber->last_error;
+  return "the stream back to the source does not follow yet";
+}
+
 bool LossAccepted(const api::TenantMigration& migration) {
   const std::string& token = migration.status.handled.rollback;
   return !token.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "reconcilers/migration/checks/http_check.h"
+#include "reconcilers/migration/checks/prometheus_check.h"
 #include "reconcilers/migration/preflight/findings.h"
 
 namespace cutover::migration {
@@ -177,11 +178,35 @@ Findings ChecksStayInNamespace(const PreflightFacts& facts) {
   return findings;
 }
 
+Findings ChecksMayAskPrometheus(const PreflightFacts& facts) {
+  Findings findings;
+  for (const api::Check& check : facts.migration.spec.checks) {
+    if (!check.prometheus) continue;
+    Status allowed = MayAskPrometheus(*check.prometheus, facts.placement.meta.namespace_name,
+                                      facts.prometheus_urls);
+    if (!allowed)
+      findings.push_back({Severity::kBlocking, allowed.error().reason,
+                          "check " + check.name + ": " + allowed.error().message});
+  }
+  return findings;
+}
+
+Findings CheckJobsHaveTemplates(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.missing_cron_jobs, findings)) return findings;
+  for (const std::string& name : *facts.missing_cron_jobs)
+    findings.push_back({Severity::kBlocking, "CronJobNotFound",
+                        "CronJob " + name + " does not exist in namespace " +
+                            facts.placement.meta.namespace_name +
+                            ", and a check of this migration is made of it: create it, suspended"});
+  return findings;
+}
+
 Findings OwnChecksPass(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.checks, findings)) return findings;
   for (const CheckOutcome& outcome : *facts.checks)
-    if (!outcome.passed)
+    if (!outcome.Passed())
       findings.push_back(
           {Severity::kBlocking, "CheckFailed", "check " + outcome.name + ": " + outcome.message});
   return findings;
@@ -217,6 +242,8 @@ constexpr PreflightCheck kChecks[] = {
      WiringIsComplete},
     {"profile", "the application itself is in a state to be moved", ProfileAgrees},
     {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace},
+    {"check-prometheus", "the checks ask no Prometheus that they may not", ChecksMayAskPrometheus},
+    {"check-jobs", "every CronJob that a check is made of exists", CheckJobsHaveTemplates},
     {"checks", "the checks of spec.checks for this moment pass", OwnChecksPass},
     {"replication", "both servers can replicate logically, with room for this move",
      ServersReplicate},

@@ -263,6 +263,17 @@ Fact<std::vector<wiring::Finding>> FindTraps(const Gathering& g, const Preflight
   return wiring::FindPrecedenceTraps(g.stop, g.Part(), g.inputs.access, g.inputs.placement, sides);
 }
 
+Result<std::vector<std::string>> FindMissingCronJobs(const Gathering& g) {
+  std::vector<std::string> missing;
+  for (const api::Check& check : g.inputs.migration.spec.checks) {
+    if (!check.job) continue;
+    TRY_ASSIGN(auto found, g.client().Get(g.stop, g.Part(), kube::kCronJob,
+                                          {g.ns(), check.job->cron_job_name}));
+    if (!found) missing.push_back(check.job->cron_job_name);
+  }
+  return missing;
+}
+
 void GatherCluster(const Gathering& g, PreflightFacts& facts) {
   const api::DatabasePlacement& placement = g.inputs.placement;
   facts.namespace_labels = ReadNamespaceLabels(g);
@@ -270,6 +281,7 @@ void GatherCluster(const Gathering& g, PreflightFacts& facts) {
   facts.routes = FindRoutes(g);
   facts.autoscalers = wiring::FindAutoscalers(g.stop, g.Part(), g.client(), placement);
   facts.wiring = FindTraps(g, facts);
+  facts.missing_cron_jobs = FindMissingCronJobs(g);
   if (g.inputs.migration.spec.backup_mode == api::BackupMode::kRequired)
     facts.backup_claim = FindBackupClaim(g);
 }
@@ -292,6 +304,7 @@ PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
   context.owner = inputs.placement.spec.owner;
   context.http = inputs.http;
   context.checks = inputs.migration.spec.checks;
+  context.prometheus_urls = facts.prometheus_urls = inputs.prometheus_urls;
   GatherDatabases(g, facts, context);
   GatherCluster(g, facts);
   if (inputs.migration.spec.online())

@@ -83,7 +83,9 @@ struct PreflightFacts {
   Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.
   Fact<std::vector<Finding>> profile;
   OnlineFacts online;
-  Fact<std::vector<CheckOutcome>> checks;  ///< spec.checks with when: Preflight.
+  Fact<std::vector<CheckOutcome>> checks;            ///< spec.checks with when: Preflight.
+  Fact<std::vector<std::string>> missing_cron_jobs;  ///< That checks by Job name.
+  std::vector<std::string> prometheus_urls;          ///< As OperatorConfig has them.
 };
 
 /// Admin options of a server: its endpoint, Secret and CA, to its maintenance database.
@@ -98,6 +100,7 @@ struct PreflightInputs {
   AdminOptions admin_options;
   const Profile& profile;
   HttpConnect http = PlainHttp();
+  std::vector<std::string> prometheus_urls{};
 };
 
 /// Reads everything and changes nothing of the tenant's: what is tried (a locale, a stream) is gone

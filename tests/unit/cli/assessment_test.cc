@@ -166,6 +166,10 @@ TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
   EXPECT_EQ(Assess(Seen(copying)).users,
             "shut out for 52s; after 2m00s the source is opened again");
   EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 48.3s"));
+  api::TenantMigration back = Typical(Phase::kRolledBack);
+  back.status.rollback.opened_at = back.meta.creation_timestamp;
+  back.status.rollback.write_pause_milliseconds = 640;
+  EXPECT_THAT(Assess(Seen(back)).users, HasSubstr("going back shut them out for 0.6s"));
 }
 
 TEST(Assess, SuspendedWaitsForResume) {

@@ -61,7 +61,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.routes = away;
   seen.wiring = away;
   seen.maintenance_page = away;
-  seen.backup_job = seen.copy_job = away;
+  seen.backup_job = seen.copy_job = seen.check_jobs = away;
   seen.copy_progress = away;
   seen.copy_result = away;
   seen.source = seen.target = away;
@@ -70,7 +70,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.schema_changed = away;
   seen.poolers = away;
   seen.preflight = away;
-  seen.checks = away;
+  seen.checks = seen.baselines = away;
   return seen;
 }
 

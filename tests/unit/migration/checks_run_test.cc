@@ -47,11 +47,11 @@ TEST_F(RunChecksTest, ReportsEveryCheckOfTheMomentTheProfilesFirst) {
   ASSERT_TRUE(outcomes.known());
   ASSERT_EQ(outcomes->size(), 3u);
   EXPECT_EQ((*outcomes)[0].name, "profile/x");
-  EXPECT_TRUE((*outcomes)[0].passed);
+  EXPECT_TRUE((*outcomes)[0].Passed());
   EXPECT_EQ((*outcomes)[0].message, "seen");
-  EXPECT_TRUE((*outcomes)[1].passed);
+  EXPECT_TRUE((*outcomes)[1].Passed());
   EXPECT_EQ((*outcomes)[2].name, "gone");
-  EXPECT_FALSE((*outcomes)[2].passed);
+  EXPECT_FALSE((*outcomes)[2].Passed());
   EXPECT_EQ((*outcomes)[2].timeout_seconds, 7);
   EXPECT_NE((*outcomes)[2].message.find("answered 404"), std::string::npos);
 }
@@ -65,9 +65,9 @@ TEST_F(RunChecksTest, ACheckThatCannotBeRunFailsAloneWithItsReason) {
   context_.checks = {sql, HttpCheckOf("page", "http://odoo.acme.svc/")};
   auto outcomes = RunChecks({}, Soon(), CheckWhen::kSmoke, context_);
   ASSERT_TRUE(outcomes.known());
-  EXPECT_FALSE((*outcomes)[0].passed);
+  EXPECT_FALSE((*outcomes)[0].Passed());
   EXPECT_EQ((*outcomes)[0].message, "create Secret acme");
-  EXPECT_TRUE((*outcomes)[1].passed);
+  EXPECT_TRUE((*outcomes)[1].Passed());
 }
 
 TEST_F(RunChecksTest, NobodyOutsideTheNamespaceIsAsked) {
@@ -75,7 +75,7 @@ TEST_F(RunChecksTest, NobodyOutsideTheNamespaceIsAsked) {
   context_.checks = {HttpCheckOf("spy", "http://secrets.other.svc/")};
   auto outcomes = RunChecks({}, Soon(), CheckWhen::kSmoke, context_);
   ASSERT_TRUE(outcomes.known());
-  EXPECT_FALSE((*outcomes)[0].passed);
+  EXPECT_FALSE((*outcomes)[0].Passed());
   EXPECT_TRUE(web_.requests.empty());
 }
 
@@ -94,6 +94,85 @@ TEST_F(RunChecksTest, ASlowCheckLeavesTimeForTheOthers) {
   ASSERT_EQ(shares.size(), 2u);
   EXPECT_LE(shares[0], std::chrono::milliseconds(200));
   EXPECT_GT(shares[1], std::chrono::milliseconds(20));
+}
+
+/// A clock that moves on by the next of `steps` each time it is asked, and stands still at noon.
+class SteppingClock final : public Clock {
+ public:
+  WallTime WallNow() const override { return wall; }
+  SteadyTime SteadyNow() const override {
+    if (asked < steps.size()) now += std::chrono::milliseconds(steps[asked++]);
+    return now;
+  }
+  WallTime wall = std::chrono::system_clock::from_time_t(1'800'000'000);
+  std::vector<int> steps;
+  mutable size_t asked = 0;
+  mutable SteadyTime now;
+};
+
+TEST_F(RunChecksTest, InHypercareOnlyThoseRunThatAreDue) {
+  SteppingClock clock;
+  context_.clock = &clock;
+  context_.checks = {HttpCheckOf("page", "http://odoo.acme.svc/"),
+                     HttpCheckOf("other", "http://odoo.acme.svc/")};
+  for (api::Check& check : context_.checks) check.when = {CheckWhen::kSmoke, CheckWhen::kHypercare};
+  context_.so_far.resize(1);
+  context_.so_far[0].name = "page";
+  context_.so_far[0].last_run_at = clock.wall - std::chrono::seconds(59);
+  auto outcomes = RunChecks({}, Soon(), CheckWhen::kHypercare, context_);
+  ASSERT_TRUE(outcomes.known());
+  ASSERT_EQ(outcomes->size(), 1u);
+  EXPECT_EQ((*outcomes)[0].name, "other");
+  EXPECT_EQ(RunChecks({}, Soon(), CheckWhen::kSmoke, context_)->size(), 2u) << "users wait";
+  clock.wall += std::chrono::seconds(1);
+  EXPECT_EQ(RunChecks({}, Soon(), CheckWhen::kHypercare, context_)->size(), 2u);
+}
+
+TEST_F(RunChecksTest, ALatencyIsTheMedianOfFiveBeforeTheMoveAndAfterwards) {
+  SteppingClock clock;
+  context_.clock = &clock;
+  context_.checks = {HttpCheckOf("page", "http://odoo.acme.svc/")};
+  context_.checks[0].when = {CheckWhen::kHypercare};
+  // Each sample asks for the time twice: the first is slow, since nothing is warm yet.
+  clock.steps = {0, 900, 0, 40, 0, 38, 0, 42, 0, 39};
+  auto before = MeasureBaselines({}, Soon(), context_);
+  ASSERT_TRUE(before.known());
+  ASSERT_EQ(before->size(), 1u);
+  EXPECT_EQ((*before)[0].latency, std::chrono::milliseconds(40));
+  EXPECT_EQ((*before)[0].samples, 5);
+  clock.asked = 0;
+  auto after = RunChecks({}, Soon(), CheckWhen::kHypercare, context_);
+  EXPECT_EQ((*after)[0].latency, std::chrono::milliseconds(40));
+  EXPECT_EQ((*after)[0].samples, 5);
+  EXPECT_EQ(web_.requests.size(), 10u);
+  context_.so_far.resize(1);
+  context_.so_far[0].name = "page";
+  context_.so_far[0].baseline_milliseconds = 40;
+  EXPECT_TRUE(MeasureBaselines({}, Soon(), context_)->empty()) << "it is measured once";
+}
+
+TEST_F(RunChecksTest, WhereNoLatencyIsBoundedOneSampleIsEnough) {
+  context_.checks = {HttpCheckOf("page", "http://odoo.acme.svc/")};
+  context_.checks[0].when = {CheckWhen::kHypercare};
+  context_.checks[0].max_latency_over_baseline_percent = 0;
+  RunChecks({}, Soon(), CheckWhen::kHypercare, context_);
+  EXPECT_EQ(web_.requests.size(), 1u);
+  context_.checks[0].max_latency_milliseconds = 100;
+  RunChecks({}, Soon(), CheckWhen::kHypercare, context_);
+  EXPECT_EQ(web_.requests.size(), 6u);
+}
+
+TEST_F(RunChecksTest, AnAnswerOfPrometheusThatHasNoValueIsUnknownAndNoFailure) {
+  web_.pages["http://prometheus.acme.svc:9090/api/v1/query?query=up"] = {
+      200, {}, R"({"status":"success","data":{"resultType":"vector","result":[]}})"};
+  api::Check check;
+  check.name = "up";
+  check.prometheus = api::PrometheusCheck{"http://prometheus.acme.svc:9090", "up", 1, {}};
+  check.when = {CheckWhen::kSmoke};
+  context_.checks = {check};
+  auto outcomes = RunChecks({}, Soon(), CheckWhen::kSmoke, context_);
+  ASSERT_TRUE(outcomes.known());
+  EXPECT_EQ((*outcomes)[0].verdict, Verdict::kUnknown);
 }
 
 TEST_F(RunChecksTest, StoppingIsNoVerdict) {

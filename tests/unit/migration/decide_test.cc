@@ -547,7 +547,7 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   seen.source = Database(ControlState::kOpen, false);
   seen.ledger_recorded = true;
   seen.maintenance_page = MaintenancePageFacts{false, false};
-  seen.backup_job = seen.copy_job = JobFacts();
+  seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
   seen.routes = RouteFacts{false, true, ""};
   seen.workloads = WorkloadFacts();
   seen.wiring = WiringFacts{false, true, ""};

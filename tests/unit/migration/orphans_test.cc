@@ -77,6 +77,7 @@ TEST(Undoing, KeepsTheCopyWhenSomebodyHasDroppedTheSource) {
     seen.maintenance_page = MaintenancePageFacts{};
     seen.backup_job = JobFacts{};
     seen.copy_job = JobFacts{};
+    seen.check_jobs = JobFacts{};
     Plan plan = Decide(testing::MigrationIn(api::Phase::kUndoing), seen).plan;
     EXPECT_EQ(plan.effect == Intent::kDropTarget, dropped) << Name(state);
     EXPECT_EQ(plan.reason, dropped ? "" : "SourceGone");

@@ -90,6 +90,8 @@ PreflightFacts Good() {
   facts.backup_claim = true;
   facts.profile = std::vector<Finding>();
   facts.checks = std::vector<CheckOutcome>();
+  facts.missing_cron_jobs = std::vector<std::string>();
+  facts.prometheus_urls = {"http://prometheus.monitoring.svc:9090"};
   return facts;
 }
 
@@ -222,10 +224,25 @@ std::vector<Case> CasesOfOnline() {
   };
 }
 
+std::vector<Case> CasesOfChecks() {
+  return {
+      {"check-prometheus", "PrometheusNotAllowed", Severity::kBlocking, "--prometheus-url",
+       [](auto& f) {
+         api::Check check;
+         check.name = "spy";
+         check.prometheus = api::PrometheusCheck{"http://others.svc:9090", "up", 1, {}};
+         f.migration.spec.checks = {check};
+       }},
+      {"check-jobs", "CronJobNotFound", Severity::kBlocking, "CronJob acme-acceptance",
+       [](auto& f) { f.missing_cron_jobs = std::vector<std::string>{"acme-acceptance"}; }},
+  };
+}
+
 // What the spec orders beyond a plain move.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
+  for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
   return cases;
 }
 

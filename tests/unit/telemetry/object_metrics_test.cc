@@ -144,6 +144,26 @@ TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
   EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_count 1\n"));
 }
 
+TEST_F(ObjectMetricsTest, ARollbacksPauseGrowsAndIsObservedAsOneOfItsOwn) {
+  constexpr char kPause[] =
+      "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
+  auto migration = MigrationIn(Phase::kHypercare);
+  migration.status.cutover = {clock_.now, clock_.now, clock_.now, 400, 1, {}};
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "0.4\n"));
+  migration.status.phase = Phase::kRollingBack;
+  migration.status.rollback.fenced_at = clock_.now;
+  objects_.ObserveMigration(migration);
+  clock_.now += seconds(3);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "3\n"));
+  migration.status.rollback.opened_at = clock_.now;
+  migration.status.rollback.write_pause_milliseconds = 3'500;
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "3.5\n"));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_sum 3.5\n"))
+      << "the first was there before anybody counted";
+}
+
 TEST_F(ObjectMetricsTest, ClaimsNoMismatchesBeforeAVerificationHasEnded) {
   auto migration = MigrationIn(Phase::kVerifying);
   objects_.ObserveMigration(migration);

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Hypercare and Smoke as decisions: what checks that fail, recover, stay unknown or run as Jobs
+// lead to. Rounds go through Decide and Advance, so that counts pass through status as they do for
+// real.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using testing::At;
+using ::testing::HasSubstr;
+using testing::MigrationIn;
+using testing::Noon;
+
+constexpr int kHypercareSeconds = 3600;
+
+/// A migration in Hypercare that goes back when a check has failed, and the rounds of its life.
+class Hypercare : public ::testing::Test {
+ protected:
+  Hypercare() : migration_(MigrationIn(Phase::kHypercare)) {
+    migration_.spec.strategy = api::Strategy::kOnline;
+    migration_.spec.hypercare_seconds = kHypercareSeconds;
+    migration_.spec.on_failed_checks = api::OnFailedChecks::kRollback;
+    outcome_.name = "login-page";
+    outcome_.message = "answered 502";
+    outcome_.failure_threshold = 3;
+  }
+
+  static PublisherFacts Published() {
+    PublisherFacts facts;
+    facts.traces = facts.published = facts.slot = true;
+    return facts;
+  }
+
+  Observation See(int seconds) const {
+    Observation seen = At(seconds);
+    seen.forward_subscriber = SubscriberFacts();
+    seen.forward_publisher = PublisherFacts();
+    seen.reverse_publisher = Published();
+    SubscriberFacts source;
+    source.exists = source.enabled = source.working = true;
+    source.heartbeat_age_seconds = way_back_open_ ? 1 : 60;
+    seen.reverse_subscriber = source;
+    seen.checks = std::vector<CheckOutcome>();
+    return seen;
+  }
+
+  /// One round in which the check ran with that verdict; its plan.
+  Plan Round(int seconds, Verdict verdict) {
+    Observation seen = See(seconds);
+    CheckOutcome outcome = outcome_;
+    outcome.verdict = verdict;
+    seen.checks = std::vector<CheckOutcome>{outcome};
+    return Round(seen);
+  }
+  Plan Round(const Observation& seen) {
+    Decision decision = Decide(migration_, seen);
+    migration_.status = Advance(migration_, seen, decision);
+    return decision.plan;
+  }
+
+  api::TenantMigration migration_;
+  CheckOutcome outcome_;
+  bool way_back_open_ = true;
+};
+
+TEST_F(Hypercare, GoesBackWhenACheckHasFailedOftenEnoughInARowAndNotBefore) {
+  EXPECT_FALSE(Round(0, Verdict::kFailed).guard);
+  Plan second = Round(60, Verdict::kFailed);
+  EXPECT_FALSE(second.guard);
+  EXPECT_TRUE(second.trouble);
+  EXPECT_THAT(second.message, HasSubstr("answered 502 (failed 2 times in a row"));
+  Plan third = Round(120, Verdict::kFailed);
+  EXPECT_EQ(third.guard, Guard::kRollBack);
+  EXPECT_EQ(third.reason, "HypercareCheckFailed");
+  EXPECT_EQ(migration_.status.phase, Phase::kRollingBack);
+  EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + std::chrono::seconds(120));
+}
+
+TEST_F(Hypercare, StaysWhenACheckRecoversOneRunBeforeItHasFailed) {
+  Round(0, Verdict::kFailed);
+  Round(60, Verdict::kFailed);
+  EXPECT_FALSE(Round(120, Verdict::kPassed).trouble);
+  Round(180, Verdict::kFailed);
+  Round(240, Verdict::kFailed);
+  EXPECT_FALSE(Round(300, Verdict::kPassed).guard);
+  EXPECT_EQ(Round(kHypercareSeconds, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, RoundsBetweenTwoRunsCountNothing) {
+  Round(0, Verdict::kFailed);
+  for (int seconds = 2; seconds < 60; seconds += 2) EXPECT_FALSE(Round(See(seconds)).guard);
+  EXPECT_EQ(migration_.status.checks.at(0).consecutive_failures, 1);
+}
+
+TEST_F(Hypercare, ARunIsCountedOnceWhenItsRoundsEffectFails) {
+  Observation seen = See(0);
+  CheckOutcome outcome = outcome_;
+  seen.checks = std::vector<CheckOutcome>{outcome};
+  Round(seen);
+  // What RunOnce records when the heartbeat could not be written, over the same observation.
+  Decision again;
+  again.plan = Plan::Unknown({Disposition::kRetry, "ConnectionFailed", "the target is away"});
+  again.handled = migration_.status.handled;
+  migration_.status = Advance(migration_, seen, again);
+  EXPECT_EQ(migration_.status.checks.at(0).consecutive_failures, 1);
+}
+
+TEST_F(Hypercare, HoldsWithTheChecksWordsWhereGoingBackWasNotAskedFor) {
+  migration_.spec.on_failed_checks = api::OnFailedChecks::kHold;
+  Round(0, Verdict::kFailed);
+  Round(60, Verdict::kFailed);
+  Plan plan = Round(120, Verdict::kFailed);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_EQ(plan.reason, "HypercareCheckFailed");
+  EXPECT_THAT(plan.message, HasSubstr("holding: check login-page: answered 502"));
+  EXPECT_EQ(plan.effect, Intent::kWatchReverseStream) << "the way back is kept open meanwhile";
+  Plan long_after = Round(See(kHypercareSeconds * 2));
+  EXPECT_EQ(long_after.reason, "HypercareCheckFailed") << "a person is waited for";
+  EXPECT_EQ(Round(kHypercareSeconds * 2 + 60, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, GoesBackOnlyOnceThatLosesNothingAndSaysWhatItWaitsFor) {
+  way_back_open_ = false;
+  Round(0, Verdict::kFailed);
+  Round(60, Verdict::kFailed);
+  Plan plan = Round(120, Verdict::kFailed);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_EQ(plan.reason, "HypercareCheckFailed");
+  EXPECT_THAT(plan.message, HasSubstr("the stream back to the source does not follow"));
+  EXPECT_THAT(plan.message, HasSubstr("answered 502"));
+  Observation source_away = See(122);
+  source_away.reverse_subscriber = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  EXPECT_THAT(Round(source_away).message, HasSubstr("the source cannot be asked: no route"));
+  way_back_open_ = true;
+  EXPECT_EQ(Round(See(124)).guard, Guard::kRollBack) << "no further failure is needed";
+}
+
+TEST_F(Hypercare, DoesNotEndWhileACheckFailsThatHasNotFailedYet) {
+  Plan plan = Round(kHypercareSeconds, Verdict::kFailed);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_EQ(plan.reason, "AwaitingChecks");
+  EXPECT_EQ(Round(kHypercareSeconds + 60, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, WhatIsUnknownNeitherGoesBackNorEndsIt) {
+  for (int run = 0; run < 40; ++run)
+    EXPECT_FALSE(Round(run * 60, Verdict::kUnknown).guard)
+        << "an answer that is missing, run " << run;
+  Plan plan = Round(kHypercareSeconds, Verdict::kUnknown);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_EQ(plan.reason, "AwaitingChecks");
+  EXPECT_THAT(plan.message, HasSubstr("not known, check login-page"));
+  EXPECT_EQ(Round(kHypercareSeconds + 60, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, EndsAtItsTimeAndNotBeforeWhenEveryCheckPasses) {
+  EXPECT_FALSE(Round(0, Verdict::kPassed).guard);
+  EXPECT_FALSE(Round(See(kHypercareSeconds - 1)).guard);
+  EXPECT_EQ(Round(See(kHypercareSeconds)).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, StartsAJobThatIsDueAndWaitsForItsEnd) {
+  EXPECT_EQ(Round(0, Verdict::kNotStarted).effect, Intent::kStartCheckJobs);
+  EXPECT_EQ(Round(1, Verdict::kRunning).effect, Intent::kWatchReverseStream);
+  Plan over = Round(kHypercareSeconds, Verdict::kRunning);
+  EXPECT_FALSE(over.guard) << "its answer is not there yet";
+  EXPECT_EQ(over.reason, "AwaitingChecks");
+}
+
+TEST_F(Hypercare, AJobThatCannotBeMadeLeavesTheHeartbeatItsTurn) {
+  bool started = false, watched = false;
+  for (int seconds = 0; seconds < 10; seconds += 2) {
+    auto effect = Round(seconds, Verdict::kNotStarted).effect;
+    started |= effect == Intent::kStartCheckJobs;
+    watched |= effect == Intent::kWatchReverseStream;
+  }
+  EXPECT_TRUE(started);
+  EXPECT_TRUE(watched);
+}
+
+TEST_F(Hypercare, AFailedCheckByJobIsAskedAgainWhileItHolds) {
+  migration_.spec.on_failed_checks = api::OnFailedChecks::kHold;
+  outcome_.failure_threshold = 1;
+  Round(0, Verdict::kFailed);
+  Plan again = Round(64, Verdict::kNotStarted);
+  EXPECT_EQ(again.effect, Intent::kStartCheckJobs);
+  EXPECT_EQ(again.reason, "HypercareCheckFailed") << "conditions do not flap";
+  EXPECT_EQ(Round(kHypercareSeconds, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+TEST_F(Hypercare, ItsRollbackHasAPauseOfItsOwn) {
+  migration_.spec.switch_mode = api::SwitchMode::kPooler;
+  migration_.status.cutover.fenced_at = Noon() - std::chrono::seconds(60);
+  migration_.status.cutover.opened_at = Noon() - std::chrono::seconds(59);
+  migration_.status.cutover.write_pause_milliseconds = 1000;
+  outcome_.failure_threshold = 1;
+  Round(100, Verdict::kFailed);
+  ASSERT_EQ(migration_.status.phase, Phase::kRollingBack);
+  Observation seen = At(101);
+  PoolerFacts poolers;
+  poolers.resumed = false;
+  poolers.since = seen.now;
+  seen.poolers = poolers;
+  seen.source = testing::Database(ControlState::kReopened, false);
+  Decision decision;
+  decision.plan = Plan::Wait(std::chrono::seconds(1), "on the way");
+  migration_.status = Advance(migration_, seen, decision);
+  EXPECT_EQ(migration_.status.rollback.fenced_at, seen.now) << "when they began to wait";
+  EXPECT_FALSE(migration_.status.rollback.opened_at);
+  seen.now += std::chrono::milliseconds(1250);
+  poolers.paused = false;
+  poolers.resumed = true;
+  poolers.since = seen.now;
+  seen.poolers = poolers;
+  migration_.status = Advance(migration_, seen, decision);
+  EXPECT_EQ(migration_.status.rollback.write_pause_milliseconds, 1250);
+  EXPECT_EQ(migration_.status.cutover.write_pause_milliseconds, 1000) << "that of the way there";
+}
+
+// --- Smoke ---------------------------------------------------------------------------------------
+
+CheckOutcome ByJob(Verdict verdict) {
+  CheckOutcome job;
+  job.name = "acceptance";
+  job.verdict = verdict;
+  job.message = "its Job";
+  job.timeout_seconds = 100;
+  job.by_job = true;
+  return job;
+}
+
+Plan InSmoke(int seconds, std::vector<CheckOutcome> checks) {
+  Observation seen = At(seconds);
+  seen.checks = std::move(checks);
+  seen.routes = RouteFacts{true, false, ""};
+  return Decide(MigrationIn(Phase::kSmoke), seen).plan;
+}
+
+CheckOutcome Page(Verdict verdict) {
+  CheckOutcome page;
+  page.name = "login-page";
+  page.verdict = verdict;
+  page.message = "answered 502";
+  page.timeout_seconds = 30;
+  return page;
+}
+
+TEST(Smoke, AJobBeginsWhenAllElsePassesAndHasItsWholeTimeThen) {
+  EXPECT_FALSE(InSmoke(1, {Page(Verdict::kFailed), ByJob(Verdict::kNotStarted)}).effect);
+  EXPECT_EQ(InSmoke(29, {Page(Verdict::kPassed), ByJob(Verdict::kNotStarted)}).effect,
+            Intent::kStartCheckJobs);
+  EXPECT_FALSE(InSmoke(129, {Page(Verdict::kPassed), ByJob(Verdict::kRunning)}).guard);
+  EXPECT_EQ(InSmoke(130, {Page(Verdict::kPassed), ByJob(Verdict::kRunning)}).guard,
+            Guard::kRollBack);
+  EXPECT_EQ(InSmoke(50, {Page(Verdict::kPassed), ByJob(Verdict::kPassed)}).guard,
+            Guard::kSmokePassed);
+}
+
+TEST(Smoke, AJobThatFailedIsNotTriedAgain) {
+  EXPECT_EQ(InSmoke(1, {Page(Verdict::kPassed), ByJob(Verdict::kFailed)}).guard, Guard::kRollBack);
+}
+
+TEST(Smoke, WhatIsUnknownHasNotPassedAndGoesBackAtItsTimeout) {
+  EXPECT_FALSE(InSmoke(29, {Page(Verdict::kUnknown)}).guard);
+  EXPECT_EQ(InSmoke(30, {Page(Verdict::kUnknown)}).guard, Guard::kRollBack);
+}
+
+// --- Preflight -----------------------------------------------------------------------------------
+
+TEST(Preflight, TakesTheBaselineBeforeItGoesOnAndWarnsWhereItCannot) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  migration.spec.backup_mode = api::BackupMode::kSkip;
+  api::Check check;
+  check.name = "login-page";
+  check.http = api::HttpCheck{};
+  check.when = {api::CheckWhen::kHypercare};
+  migration.spec.checks = {check};
+  Observation seen = At(1);
+  seen.preflight = std::vector<Finding>();
+  EXPECT_FALSE(Decide(migration, seen).plan.guard) << "it has not been measured";
+  CheckOutcome measured = Page(Verdict::kPassed);
+  measured.latency = std::chrono::milliseconds(40);
+  seen.baselines = std::vector<CheckOutcome>{measured};
+  Decision decision = Decide(migration, seen);
+  EXPECT_EQ(decision.plan.guard, Guard::kNoBackupWanted);
+  EXPECT_EQ(Advance(migration, seen, decision).checks.at(0).baseline_milliseconds, 40);
+  seen.baselines = std::vector<CheckOutcome>{Page(Verdict::kFailed)};
+  decision = Decide(migration, seen);
+  EXPECT_EQ(decision.plan.guard, Guard::kNoBackupWanted);
+  EXPECT_THAT(decision.plan.message, HasSubstr("does not pass before the move"));
+}
+
+}  // namespace
+}  // namespace cutover::migration
