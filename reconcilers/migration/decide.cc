@@ -188,8 +188,9 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   if (!migration.spec.online()) return plan;
   if (phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover) {
     if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
-    if (!seen.forward_subscriber->enabled) return plan;
-    plan.effect = Intent::kWatchStream;
+    // Before it is followed, the copy's slot keeps the source's WAL already: it is looked at.
+    plan.wait = std::chrono::seconds(5);
+    if (seen.forward_subscriber->enabled) plan.effect = Intent::kWatchStream;
   } else if (phase == Phase::kHypercare) {
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);

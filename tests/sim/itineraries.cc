@@ -38,6 +38,15 @@ void AddFailures(std::vector<Itinerary>& all) {
   all.push_back({.name = "PodsNeverReady",
                  .given = With(&Misfortune::pods_never_ready_on_target),
                  .ends = {Phase::kRolledBack}});
+  all.push_back({.name = "TargetAwayWhileOpening",
+                 .on_phase = {{Phase::kOpening,
+                               [](Simulation& run) { run.TakeAway(run.target(), seconds(60)); }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "SourceAwayWhileUndoing",
+                 .given = With(&Misfortune::copy_fails),
+                 .on_phase = {{Phase::kUndoing,
+                               [](Simulation& run) { run.TakeAway(run.source(), seconds(60)); }}},
+                 .ends = {Phase::kFailed}});
   all.push_back({.name = "SessionLingers",
                  .given = With(&Misfortune::session_lingers),
                  .ends = {Phase::kCompleted}});
@@ -127,6 +136,205 @@ void AddWaits(std::vector<Itinerary>& all) {
        .has_rival = true});
 }
 
+// --- strategy Online ----------------------------------------------------------------------------
+
+constexpr int64_t kRogueRow = 9'999;
+
+Json OnlineSpec(api::SwitchMode mode, const char* rest = "{}") {
+  Json spec = Json::Object({{"strategy", "Online"}});
+  spec.Set("cutover", Json::Object({{"approval", "Automatic"}, {"switch", Name(mode)}}));
+  spec.Set("hypercare", Spec(R"({"durationSeconds":20,"onFailedChecks":"Hold"})"));
+  const Json more = Spec(rest);
+  for (const auto& [key, value] : more.Members()) spec.Set(key, value);
+  return spec;
+}
+
+// Where something can happen behind closed doors: with a pooler only these phases are recorded.
+Phase BehindDoors(api::SwitchMode mode) {
+  return mode == api::SwitchMode::kPooler ? Phase::kFencing : Phase::kFinalizing;
+}
+
+// What happens to the stream before there is no way back to the source but it.
+void AddStreamTroubles(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  all.push_back(
+      {.name = "SlotLost",
+       .on_phase = {{Phase::kCatchingUp, [](Simulation& run) { run.LoseSlots(run.source()); }}},
+       .ends = {Phase::kFailed}});
+  all.push_back(
+      {.name = "ReverseSlotLostBehindDoors",
+       .on_phase = {{BehindDoors(mode), [](Simulation& run) { run.LoseSlots(run.target()); }}},
+       .ends = {Phase::kFailed}});
+  all.push_back(
+      {.name = "RogueWriteOnTheTarget",
+       .on_phase = {{Phase::kAwaitingCutover,
+                     [](Simulation& run) { run.WriteBehindTheFence(run.target(), kRogueRow); }}},
+       .ends = {Phase::kFailed}});
+  all.push_back({.name = "StructureChangedIsCopiedAgain",
+                 .spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"onSchemaChange":"CopyAgain"}})"),
+                 .on_phase = {{Phase::kCatchingUp, [](Simulation& run) { run.ChangeStructure(); }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "StructureChangedHoldsUntilAborted",
+                 .on_phase = {{Phase::kCatchingUp,
+                               [](Simulation& run) {
+                                 run.ChangeStructure();
+                                 run.Later(seconds(20), Say(api::kAbortAnnotation));
+                               }}},
+                 .ends = {Phase::kAborted}});
+  all.push_back({.name = "SuspendedWhileCatchingUp",
+                 .on_phase = {{Phase::kCatchingUp,
+                               [](Simulation& run) {
+                                 run.PatchSpec(Json::Object({{"suspend", true}}));
+                                 run.Later(seconds(20), [](Simulation& then) {
+                                   then.PatchSpec(Json::Object({{"suspend", false}}));
+                                 });
+                               }}},
+                 .ends = {Phase::kCompleted}});
+}
+
+// Suspension holds what a person should not be surprised by; a slot is lost all the same.
+Itinerary SuspendedAndSlotLost() {
+  return {.name = "SuspendedAndSlotLost",
+          .on_phase = {{Phase::kCatchingUp,
+                        [](Simulation& run) {
+                          run.PatchSpec(Json::Object({{"suspend", true}}));
+                          run.Later(seconds(10),
+                                    [](Simulation& then) { then.LoseSlots(then.source()); });
+                        }}},
+          .ends = {Phase::kFailed}};
+}
+
+// The last write does not arrive while the doors may be closed: tried again later.
+Itinerary MarkerDoesNotArriveAtFirst(api::SwitchMode mode) {
+  Json spec = OnlineSpec(mode);
+  Json cutover = spec["cutover"];
+  cutover.Set("maxWritePauseSeconds", 3);
+  spec.Set("cutover", std::move(cutover));
+  return {.name = "MarkerDoesNotArriveAtFirst",
+          .spec = std::move(spec),
+          .on_phase = {{Phase::kFencing, [](Simulation& run) { run.target().applies = false; }},
+                       {Phase::kUndoing, [](Simulation& run) { run.target().applies = true; }}},
+          .ends = {Phase::kCompleted}};
+}
+
+// The doors stay closed for too long, or do not close: tried again later.
+Itinerary PauseExceeded(api::SwitchMode mode) {
+  const bool by_pooler = mode == api::SwitchMode::kPooler;
+  auto slow = [by_pooler](Surroundings& around, bool is_slow) {
+    (by_pooler ? around.pooler().transaction_stuck : around.misfortune.pods_stop_slowly) = is_slow;
+  };
+  Itinerary itinerary{
+      .name = "PauseExceededAndTriedLater",
+      .given = [slow](Surroundings& around) { slow(around, true); },
+      .spec = OnlineSpec(mode),
+      .on_phase = {{Phase::kUndoing, [slow](Simulation& run) { slow(run.surroundings(), false); }}},
+      .ends = {Phase::kCompleted}};
+  Json cutover = itinerary.spec["cutover"];
+  cutover.Set("maxWritePauseSeconds", 3);
+  itinerary.spec.Set("cutover", std::move(cutover));
+  return itinerary;
+}
+
+void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke, Phase::kAdmitting, Phase::kHypercare})
+    all.push_back({.name = "RollbackIn" + std::string(api::Name(phase)),
+                   .on_phase = {{phase, Say(api::kRollbackAnnotation)}},
+                   .ends = {Phase::kRolledBack}});
+  all.push_back(
+      {.name = "CheckFailsInHypercare",
+       .spec =
+           OnlineSpec(mode, R"({"hypercare":{"durationSeconds":60,"onFailedChecks":"Rollback"}})"),
+       .on_phase = {{Phase::kHypercare,
+                     [](Simulation& run) { run.surroundings().misfortune.smoke_fails = true; }}},
+       .ends = {Phase::kRolledBack}});
+  // The stream back stands still, and a person will not wait for it.
+  all.push_back({.name = "RollbackInHypercareWithConsent",
+                 .on_phase = {{Phase::kHypercare,
+                               [](Simulation& run) {
+                                 run.source().applies = false;
+                                 run.Annotate(api::kRollbackAnnotation, "t1");
+                                 run.Annotate(api::kAcceptDataLossAnnotation, "t1");
+                                 run.Later(seconds(5),
+                                           [](Simulation& then) { then.source().applies = true; });
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true});
+  all.push_back({.name = "RollbackWhileTheSourceIsAwayWaits",
+                 .on_phase = {{Phase::kHypercare, Say(api::kRollbackAnnotation)},
+                              {Phase::kRollingBack,
+                               [](Simulation& run) { run.TakeAway(run.source(), seconds(60)); }}},
+                 .ends = {Phase::kRolledBack}});
+  const Json long_hypercare =
+      OnlineSpec(mode, R"({"hypercare":{"durationSeconds":90,"onFailedChecks":"Rollback"}})");
+  all.push_back({.name = "SourceAwayInHypercare",
+                 .spec = long_hypercare,
+                 .on_phase = {{Phase::kHypercare,
+                               [](Simulation& run) { run.TakeAway(run.source(), seconds(40)); }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back(
+      {.name = "ReverseSlotLostInHypercare",
+       .spec = long_hypercare,
+       .on_phase = {{Phase::kHypercare, [](Simulation& run) { run.LoseSlots(run.target()); }}},
+       .ends = {Phase::kCompleted}});
+}
+
+std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
+  std::vector<Itinerary> all;
+  all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
+  all.push_back(
+      {.name = "CopyFails", .given = With(&Misfortune::copy_fails), .ends = {Phase::kFailed}});
+  all.push_back(
+      {.name = "CopyDiffers", .given = With(&Misfortune::copy_differs), .ends = {Phase::kFailed}});
+  all.push_back({.name = "SmokeFails",
+                 .given = With(&Misfortune::smoke_fails),
+                 .ends = {Phase::kRolledBack}});
+  for (Phase phase :
+       {Phase::kPreflight, Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp,
+        Phase::kAwaitingCutover, Phase::kFencing, Phase::kFinalizing, Phase::kVerifying,
+        Phase::kSwitching, Phase::kOpening, Phase::kHypercare, Phase::kCompleting}) {
+    const bool is_recorded = phase != Phase::kFinalizing && phase != Phase::kVerifying;
+    if (mode == api::SwitchMode::kPooler && !is_recorded) continue;
+    if (phase < Phase::kOpening)
+      all.push_back({.name = "AbortIn" + std::string(api::Name(phase)),
+                     .on_phase = {{phase, Say(api::kAbortAnnotation)}},
+                     .ends = {Phase::kAborted, Phase::kCompleted}});
+    all.push_back({.name = "DeleteIn" + std::string(api::Name(phase)),
+                   .on_phase = {{phase, Delete()}},
+                   .ends = {}});
+  }
+  AddStreamTroubles(all, mode);
+  all.push_back(SuspendedAndSlotLost());
+  all.push_back(PauseExceeded(mode));
+  all.push_back(MarkerDoesNotArriveAtFirst(mode));
+  AddWaysBack(all, mode);
+  if (mode == api::SwitchMode::kPooler)
+    all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
+                   .on_phase = {{Phase::kCatchingUp,
+                                 [](Simulation& run) {
+                                   run.surroundings().pooler().up = false;
+                                   run.Later(seconds(30), [](Simulation& then) {
+                                     then.surroundings().pooler().up = true;
+                                   });
+                                 }}},
+                   .ends = {Phase::kCompleted},
+                   .clients_see_errors = true});
+  if (mode == api::SwitchMode::kPooler)
+    all.push_back({.name = "PoolerRestartsBehindDoors",
+                   .on_phase = {{Phase::kSwitching,
+                                 [](Simulation& run) { run.surroundings().pooler().Restart(); }}},
+                   .ends = {Phase::kCompleted},
+                   .clients_see_errors = true});
+  for (Itinerary& itinerary : all) {
+    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
+    if (itinerary.spec.Empty()) itinerary.spec = OnlineSpec(mode);
+    if (mode != api::SwitchMode::kPooler) continue;
+    itinerary.given = [given = itinerary.given](Surroundings& around) {
+      around.PutPoolerInFront();
+      given(around);
+    };
+  }
+  return all;
+}
+
 }  // namespace
 
 const std::vector<Itinerary>& Itineraries() {
@@ -136,6 +344,8 @@ const std::vector<Itinerary>& Itineraries() {
     AddFailures(all);
     AddCommands(all);
     AddWaits(all);
+    for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
+      for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;
   }();
   return itineraries;

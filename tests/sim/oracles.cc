@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "operator/kube/metadata.h"
+#include "postgres/replication.h"
 #include "reconcilers/migration/transitions.h"
 #include "tests/sim/simulation.h"
 
@@ -16,6 +17,8 @@ using api::Phase;
 using std::chrono::seconds;
 
 constexpr size_t kFailuresMax = 5;
+// Until the leader, or its successor, has seen and recorded it.
+constexpr seconds kRecordedWithin{40};
 // Why a migration may end where its itinerary does not, when something was away on the way.
 constexpr std::string_view kGivenUpFor[] = {
     "BackupFailed",  "CopyFailed",         "SmokeFailed",  "WorkloadsNotReady",
@@ -63,7 +66,31 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
   return kept;
 }
 
-std::string Describe(const ModelServer& server, int64_t acknowledged) {
+bool Applies(const ModelServer& subscriber, const std::string& uid, pg::Direction direction) {
+  const DatabaseState* database = subscriber.state().Find(kTenant);
+  if (database == nullptr) return false;
+  auto found = database->subscriptions.find(pg::StreamName(uid, direction));
+  return found != database->subscriptions.end() && found->second.enabled;
+}
+
+// A stream back that carries what is written on the target: the slot keeps it, and who applies it
+// is not told to stop.
+bool HasWayBack(const ModelServer& source, const ModelServer& target, const std::string& uid) {
+  const std::string name = pg::StreamName(uid, pg::Direction::kReverse);
+  auto slot = target.state().slots.find(name);
+  const DatabaseState* database = source.state().Find(kTenant);
+  if (slot == target.state().slots.end() || slot->second.lost || database == nullptr) return false;
+  return Applies(source, uid, pg::Direction::kReverse);
+}
+
+bool SaysWayBackIsOpen(const Json& migration) {
+  for (const Json& condition : migration["status"]["conditions"].Items())
+    if (condition["type"].StringRef() == "RollbackReady")
+      return condition["status"].StringRef() == "True";
+  return false;
+}
+
+std::string Describe(const ModelServer& server, const RowSet& acknowledged) {
   std::string text;
   for (const auto& [name, role] : server.state().roles)
     text += server.name() + " role " + name + " '" + role.comment + "'\n";
@@ -113,14 +140,30 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
     Fail("illegal transition from " + std::string(api::Name(from)) + " to " +
          std::string(api::Name(to)));
   if (key.name != kMigration) return;
+  uid_ = kube::UidOf(event.after->object);
+  says_way_back_is_open_ = to == Phase::kHypercare && SaysWayBackIsOpen(event.after->object);
+  CheckWayBack();
   attempt_ = event.after->object["status"]["attempt"].AsInt();
   if (to == Phase::kCompleted && from != to && !target_verified_)
     Fail("completed without a verified target");
   phase_ = event.after->deleted ? std::nullopt : std::optional(to);
   is_deleting_ = !event.after->deleted && kube::IsDeleting(event.after->object);
+  if (from != to || !event.before) result_.phases.push_back(to);
   bool is_new = visited_.insert(to).second;
   auto command = itinerary_.on_phase.find(to);
   if (is_new && command != itinerary_.on_phase.end()) commands_.push_back(command->second);
+}
+
+// While users work on the target, RollbackReady is said only of a stream that is there.
+void Simulation::CheckWayBack() {
+  if (phase_ != Phase::kHypercare || HasWayBack(source_, target_, uid_)) {
+    no_way_back_since_.reset();
+    return;
+  }
+  if (!no_way_back_since_) no_way_back_since_ = clock_.SteadyNow();
+  if (says_way_back_is_open_ && !HasOutage() &&
+      clock_.SteadyNow() - *no_way_back_since_ > kRecordedWithin)
+    Fail("RollbackReady, and there is no stream back");
 }
 
 // Whoever has deleted something within one attempt has no reason to make it again.
@@ -149,11 +192,16 @@ void Simulation::CheckInvariants() {
   if (on_target && !target_verified_) Fail("a target that was not verified is writable");
   if (surroundings_.WiredTo() == &target_ && !target_verified_)
     Fail("wired to a target that was not verified");
-  if (on_target && target->content.rows < surroundings_.acknowledged())
+  const RowSet& acknowledged = surroundings_.acknowledged();
+  if (on_target && !target->content.rows.Includes(acknowledged))
     Fail("the target lets users write and lacks writes that were acknowledged");
   if (!itinerary_.loss_accepted && on_source &&
-      source_.state().Find(kTenant)->content.rows < surroundings_.acknowledged())
+      !source_.state().Find(kTenant)->content.rows.Includes(acknowledged))
     Fail("the source lets users write and lacks writes that were acknowledged");
+  const bool back = Applies(source_, uid_, pg::Direction::kReverse);
+  if (back && Applies(target_, uid_, pg::Direction::kForward)) Fail("changes go in a circle");
+  if (back && on_source) Fail("users write where the stream back is applied");
+  CheckWayBack();
   bool source_is_there = source_.state().Find(kTenant) != nullptr;
   if (source_was_there_ && !source_is_there && phase_ != Phase::kCompleted)
     Fail("the source was dropped before the migration completed");
@@ -170,12 +218,17 @@ void Simulation::CountState() {
     text += Surroundings::IsWritable(server) ? "w" : "c";
     text += std::to_string(server.CountSessions(kTenant) > 0);
     text += std::to_string(database->ledger.size()) + std::to_string(database->results.size());
+    for (const auto& [name, subscription] : database->subscriptions)
+      text += subscription.enabled ? "e" : "s";
+    text +=
+        std::to_string(database->publications.size()) + std::to_string(server.state().slots.size());
     return text + std::to_string(server.state().roles.size());
   };
   std::string text = phase_ ? std::string(api::Name(*phase_)) : "gone";
   text += side(source_) + side(target_);
   text += surroundings_.WiredTo() == &target_ ? "T" : "S";
   text += surroundings_.UsersReachTheTenant() ? "r" : "m";
+  text += surroundings_.pooler().paused() ? "p" : "";
   for (const kube::Resource& resource :
        {kube::kJob, kube::kDeployment, kube::kService, kube::kConfigMap, kube::kSecret, kube::kPod})
     text += std::to_string(api_.List(resource, "", {}).size()) + ",";
@@ -213,24 +266,50 @@ void Simulation::CheckEnd() {
   bool moved = (*placement)->object["status"]["serverName"].StringRef() == kTargetServer;
   if (itinerary_.has_rival && moved) end = Phase::kCompleted;  // The other one's.
   if (phase_ && moved != (end == Phase::kCompleted)) Fail("placed on the wrong server");
-  const ModelServer& home = moved ? target_ : source_;
+  CheckHome(moved ? target_ : source_);
+  CheckNothingOfAStreamIsLeft(source_);
+  CheckNothingOfAStreamIsLeft(target_);
+  if (!api_.List(kube::kJob, "", {}).empty()) Fail("a Job is left behind");
+  if (api_.Get(kube::kDeployment, {kSpace, "cutover-maintenance-move"}))
+    Fail("the maintenance page is left behind");
+  // A copy that was rolled back keeps its ledger, which says what it is.
+  const bool has_ledger =
+      api_.Get(kube::kSecret, {kOperatorSpace, "cutover-ledger-" + uid_}).has_value();
+  if (has_ledger != (phase_ == Phase::kRolledBack)) Fail("a ledger too many, or too few");
+  bool nothing_moved = end == Phase::kAborted || end == Phase::kFailed;
+  if (nothing_moved && target_.state().Find(kTenant) != nullptr)
+    Fail("a copy is left behind on the target");
+  if (nothing_moved && target_.state().roles.contains(kTenant))
+    Fail("a role is left behind on the target");
+}
+
+void Simulation::CheckHome(const ModelServer& home) {
   if (!Surroundings::IsWritable(home)) Fail("the tenant is shut out");
   if (surroundings_.WiredTo() != &home) Fail("wired to the wrong server");
   if (!surroundings_.UsersReachTheTenant()) Fail("users are left at the maintenance page");
+  if (surroundings_.pooler().paused()) Fail("clients are left waiting in the pooler");
   auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
   if ((*workload)->object["spec"]["replicas"].AsInt() != kReplicas) Fail("replicas not restored");
   const DatabaseState* database = home.state().Find(kTenant);
   if (!itinerary_.loss_accepted && database != nullptr &&
       database->content.rows != surroundings_.acknowledged())
     Fail("acknowledged writes are lost");
-  if (!api_.List(kube::kJob, "", {}).empty()) Fail("a Job is left behind");
-  if (api_.Get(kube::kDeployment, {kSpace, "cutover-maintenance-move"}))
-    Fail("the maintenance page is left behind");
-  bool nothing_moved = end == Phase::kAborted || end == Phase::kFailed;
-  if (nothing_moved && target_.state().Find(kTenant) != nullptr)
-    Fail("a copy is left behind on the target");
-  if (nothing_moved && target_.state().roles.contains(kTenant))
-    Fail("a role is left behind on the target");
+  if (!itinerary_.clients_see_errors && !HasOutage() && surroundings_.client_errors() > 0)
+    Fail("clients of the pooler saw errors: " + std::to_string(surroundings_.client_errors()));
+}
+
+void Simulation::CheckNothingOfAStreamIsLeft(const ModelServer& server) {
+  auto left = [&](const std::string& what, const std::string& name) {
+    Fail(what + " " + name + " is left behind on the " + server.name());
+  };
+  for (const auto& [name, slot] : server.state().slots) left("slot", name);
+  for (const auto& [name, role] : server.state().roles)
+    if (name.starts_with("cutover_")) left("role", name);
+  for (const auto& [title, database] : server.state().databases) {
+    for (const std::string& name : database->publications) left("publication", name);
+    for (const auto& [name, subscription] : database->subscriptions) left("subscription", name);
+    for (const auto& [name, row] : database->probes) left("the schema of a probe", name);
+  }
 }
 
 bool Simulation::HasFault(std::initializer_list<FaultKind> kinds) const {

@@ -18,11 +18,15 @@ RunPlan ParsePlan(const std::string& text);
 /// The run without a fault that others of its itinerary are held against. Computed once.
 const RunResult& ReferenceOf(const Itinerary& itinerary);
 
-/// One to three faults of any kind at any effects of any itinerary, and anything that may come in
-/// any order in the order of the seed.
 /// kSurvivedFaults, or those named in CUTOVER_SIM_FAULTS, with commas between.
 const std::vector<FaultKind>& TriedFaults();
 
+/// Whether it is tried with that itinerary unless CUTOVER_SIM_FAULTS asks for it: a second leader
+/// in a move of strategy Online finds what is still to be mended (docs/failure-modes.md).
+bool IsTried(const Itinerary& itinerary, FaultKind kind);
+
+/// One to three faults of any kind at any effects of any itinerary, and anything that may come in
+/// any order in the order of the seed.
 RunPlan RandomPlan(uint64_t seed);
 
 /// What many runs came to.
@@ -36,5 +40,10 @@ struct Tally {
 
 /// Runs every plan on two threads, or until `failures_max` have failed.
 Tally RunPlans(const std::vector<RunPlan>& plans, size_t failures_max = 3);
+
+/// The same for plans of one itinerary that have one fault each and no seed: they are alike up to
+/// that, so that one process runs the itinerary, and at each fault a child of it goes on from
+/// there, two at a time. A run that kills its process is a failure like another.
+Tally RunFromEffects(const std::vector<RunPlan>& plans, size_t failures_max = 3);
 
 }  // namespace cutover::sim

@@ -44,6 +44,10 @@ std::vector<std::pair<kube::Resource, Json>> ManifestsOf(const ApiModel& api) {
   return manifests;
 }
 
+bool IsRefused(const Fault* fault) {
+  return fault != nullptr && fault->kind == FaultKind::kRefused;
+}
+
 tl::unexpected<Error> Unreachable() {
   return RetryError(kube::reason::kUnreachable, "connection refused");
 }
@@ -58,6 +62,8 @@ std::string_view Name(FaultKind kind) {
       return "DieAfter";
     case FaultKind::kAnswerLost:
       return "AnswerLost";
+    case FaultKind::kRefused:
+      return "Refused";
     case FaultKind::kStaleReads:
       return "StaleReads";
     case FaultKind::kSecondLeader:
@@ -77,6 +83,7 @@ Simulation::Simulation(const RunPlan& plan)
       faults_(plan.faults),
       random_(plan.seed),
       shuffled_(plan.seed != 0),
+      thread_time_(clock_),
       api_(clock_),
       source_("source", 150'008, clock_),
       target_("target", 170'002, clock_),
@@ -88,6 +95,11 @@ Simulation::Simulation(const RunPlan& plan)
     server->on_commit = [this, server](const Backend& backend, const std::function<void()>& apply) {
       return OnCommit(*server, backend, apply);
     };
+  network_.Add("10.0.0.9", 6432, surroundings_.pooler());
+  surroundings_.pooler().on_command = [this](const std::string& what,
+                                             const std::function<void()>& apply) {
+    return OnPoolerCommand(what, apply);
+  };
   api_.set_on_change([this](const kube::Resource& resource, const ApiModel::Event& event) {
     OnChange(resource, event);
   });
@@ -148,6 +160,9 @@ void Simulation::ComeBack() {
 }
 
 void Simulation::ObeyPeople() {
+  for (; !later_.empty() && later_.begin()->first <= clock_.SteadyNow();
+       later_.erase(later_.begin()))
+    commands_.push_back(later_.begin()->second);
   auto commands = std::move(commands_);
   commands_.clear();
   for (const auto& command : commands) command(*this);
@@ -196,7 +211,7 @@ bool Simulation::RunUntil(const std::function<bool()>& done, seconds within) {
 
 bool Simulation::IsQuiet() const {
   return !api_back_at_ && !source_back_at_ && !target_back_at_ && commands_.empty() &&
-         clock_.SteadyNow() - last_effect_at_ >= itinerary_.settles;
+         later_.empty() && clock_.SteadyNow() - last_effect_at_ >= itinerary_.settles;
 }
 
 bool Simulation::HasEnded() const {
@@ -224,7 +239,7 @@ RunResult Simulation::Run() {
     // What something that was away has kept from being done, or a deposed leader has left behind,
     // is seen to minutes later: the sweeper comes every five.
     if (HasOutage() || HasFault({FaultKind::kSecondLeader}))
-      RunUntil([] { return false; }, seconds(400));
+      RunUntil([] { return false; }, seconds(720));
     CheckEnd();
     CheckQuietAfterwards();
   }
@@ -286,6 +301,32 @@ int64_t Simulation::WantedReplicas() const {
   return Stored(kube::kDeployment, kTenant)["spec"]["replicas"].AsInt(-1);
 }
 
+void Simulation::ChangeStructure() {
+  source_.Edit([](ServerState& state) { ++state.Edit(kTenant)->content.structure; });
+}
+
+void Simulation::LoseSlots(ModelServer& server) {
+  server.Edit([](ServerState& state) {
+    for (auto& [name, slot] : state.slots) slot.lost = true;
+  });
+}
+
+void Simulation::WriteBehindTheFence(ModelServer& server, int64_t number) {
+  server.Edit([&](ServerState& state) {
+    if (DatabaseState* database = state.Edit(kTenant))
+      WriteRow(*database, number, clock_.WallNow());
+  });
+}
+
+void Simulation::TakeAway(ModelServer& server, std::chrono::seconds lasts) {
+  server.Crash();
+  (&server == &source_ ? source_back_at_ : target_back_at_) = clock_.SteadyNow() + lasts;
+}
+
+void Simulation::Later(seconds after, std::function<void(Simulation&)> command) {
+  later_.emplace(clock_.SteadyNow() + after, std::move(command));
+}
+
 // --- faults -------------------------------------------------------------------------------------
 
 Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Request& request,
@@ -302,7 +343,7 @@ Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Reque
   }
   const Fault* fault = BeginEffect(replica, std::string(kube::Name(request.method)) + " " +
                                                 request.target.substr(0, request.target.find('?')));
-  if (api_back_at_) return Unreachable();
+  if (api_back_at_ || IsRefused(fault)) return Unreachable();
   // What a deposed leader's late request makes again is nobody's decision.
   operator_writes_ = !replica.doomed;
   kube::Response response = serve();
@@ -325,13 +366,30 @@ bool Simulation::OnCommit(ModelServer& server, const Backend& backend,
   const int pid = backend.pid;
   const Fault* fault = BeginEffect(replica, "commit on the " + server.name());
   // The server went away, or ended the session of a client that was silent for too long.
-  if (server.Find(pid) == nullptr) return false;
+  if (server.Find(pid) == nullptr || IsRefused(fault)) return false;
   apply();
   EndEffect(replica, fault);
   return fault == nullptr || fault->kind != FaultKind::kAnswerLost;
 }
 
+bool Simulation::OnPoolerCommand(const std::string& what, const std::function<void()>& apply) {
+  if (acting_->doomed) throw Killed{};
+  clock_.Advance(kCallTakes);
+  Replica& replica = *acting_;
+  const Fault* fault = BeginEffect(replica, what + " at the pooler");
+  if (IsRefused(fault)) return false;
+  apply();
+  EndEffect(replica, fault);
+  return fault == nullptr || fault->kind != FaultKind::kAnswerLost;
+}
+
+void Simulation::ChooseFault(bool stale) {
+  if (!choose_fault) return;
+  if (auto fault = choose_fault(result_.effects, stale)) faults_.push_back(*fault);
+}
+
 const Fault* Simulation::BeginEffect(Replica& replica, std::string what) {
+  ChooseFault(false);
   const int number = result_.effects++;
   ++replica.effects;
   result_.trace.push_back(replica.process->identity() + " " +
@@ -375,6 +433,7 @@ void Simulation::EndEffect(Replica& replica, const Fault* fault) {
 
 // From here to the next effect the API server shows what was before this one.
 void Simulation::PrepareStaleReads(Replica& replica) {
+  ChooseFault(true);
   for (const Fault& fault : faults_) {
     if (fault.kind != FaultKind::kStaleReads || fault.at != result_.effects) continue;
     replica.process->transport().view = api_.version() - 1 - fault.rival_effects % 4;

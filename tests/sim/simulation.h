@@ -23,6 +23,7 @@ enum class FaultKind {
   kDieBefore,     ///< The operator is killed before the effect.
   kDieAfter,      ///< … after it, before it has heard.
   kAnswerLost,    ///< It happened; the operator learns that it may have.
+  kRefused,       ///< It did not happen, and the operator hears that it failed.
   kStaleReads,    ///< What it reads before the effect is older than its own last effect.
   kSecondLeader,  ///< It is paused at the effect until another leads and acts; then goes on.
   kApiAway,       ///< The API server cannot be reached from the effect on.
@@ -30,8 +31,9 @@ enum class FaultKind {
   kTargetAway,    ///< The target server crashes there, and comes back.
 };
 inline constexpr FaultKind kAllFaults[] = {
-    FaultKind::kDieBefore,    FaultKind::kDieAfter, FaultKind::kAnswerLost, FaultKind::kStaleReads,
-    FaultKind::kSecondLeader, FaultKind::kApiAway,  FaultKind::kSourceAway, FaultKind::kTargetAway};
+    FaultKind::kDieBefore, FaultKind::kDieAfter,   FaultKind::kAnswerLost,
+    FaultKind::kRefused,   FaultKind::kStaleReads, FaultKind::kSecondLeader,
+    FaultKind::kApiAway,   FaultKind::kSourceAway, FaultKind::kTargetAway};
 std::string_view Name(FaultKind kind);
 
 /// Those that `hack/test` tries at every effect: all.
@@ -56,6 +58,7 @@ struct Itinerary {
   std::map<api::Phase, std::function<void(Simulation&)>> on_phase{};
   std::set<api::Phase> ends{};
   bool loss_accepted = false;
+  bool clients_see_errors = false;  ///< Something other than a switch breaks what they work on.
   bool has_rival = false;  ///< Another migration of the placement, which may be the one that moves.
   /// How long it must have been quiet before it counts as ended: servers and placements are looked
   /// at every 30 s, and what is seen there is reported.
@@ -76,6 +79,7 @@ struct RunResult {
   std::string end_state;                ///< Everything that should not depend on what failed.
   std::unordered_set<uint64_t> states;  ///< Distinct abstract states, by their hashes.
   std::vector<std::string> trace;       ///< What each effect was.
+  std::vector<api::Phase> phases;  ///< Those that the migration's status has entered, in order.
   /// All that the API server was asked: methods and targets.
   std::set<std::pair<kube::Method, std::string>> requests;
 };
@@ -94,6 +98,10 @@ class Simulation {
 
   RunResult Run();
 
+  /// Asked at each effect whether it gets a fault that the plan does not have: with `stale` of a
+  /// fault that begins before the effect's reads (kStaleReads), then of any other.
+  std::function<std::optional<Fault>(int number, bool stale)> choose_fault;
+
   // For itineraries.
   void Annotate(const std::string& annotation, const std::string& value);
   void DeleteMigration();
@@ -106,6 +114,12 @@ class Simulation {
   Json Stored(const kube::Resource& resource, const char* name) const;
   /// Of the tenant's Deployment.
   int64_t WantedReplicas() const;
+  void ChangeStructure();               ///< DDL on the source.
+  void LoseSlots(ModelServer& server);  ///< Their WAL is thrown away.
+  /// Row `number` is written on the server by somebody whom no fence keeps out.
+  void WriteBehindTheFence(ModelServer& server, int64_t number);
+  void TakeAway(ModelServer& server, std::chrono::seconds lasts);
+  void Later(std::chrono::seconds after, std::function<void(Simulation&)> command);
   std::optional<api::Phase> phase() const { return phase_; }
   Surroundings& surroundings() { return surroundings_; }
   ModelServer& source() { return source_; }
@@ -138,9 +152,11 @@ class Simulation {
   Result<kube::Response> OnApiCall(Replica& replica, const kube::Request& request,
                                    const std::function<kube::Response()>& serve);
   bool OnCommit(ModelServer& server, const Backend& backend, const std::function<void()>& apply);
+  bool OnPoolerCommand(const std::string& what, const std::function<void()>& apply);
   const Fault* BeginEffect(Replica& replica, std::string what);
   void EndEffect(Replica& replica, const Fault* fault);
   void RunRival(Replica& paused, const Fault& fault);
+  void ChooseFault(bool stale);
   void PrepareStaleReads(Replica& replica);
 
   // Oracles.
@@ -148,7 +164,10 @@ class Simulation {
   void CheckMigration(const ApiModel::Event& event);
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
   void CheckInvariants();
+  void CheckWayBack();
   void CheckEnd();
+  void CheckHome(const ModelServer& home);
+  void CheckNothingOfAStreamIsLeft(const ModelServer& server);
   void CheckQuietAfterwards();
   void FailUnended();
   bool IsRightEnd(api::Phase end) const;
@@ -159,10 +178,11 @@ class Simulation {
   void CountState();
 
   const Itinerary& itinerary_;
-  const std::vector<Fault> faults_;
+  std::vector<Fault> faults_;
   std::mt19937_64 random_;
   const bool shuffled_;
   VirtualClock clock_;
+  const ThreadTime thread_time_;
   ApiModel api_;
   ModelServer source_;
   ModelServer target_;
@@ -180,10 +200,14 @@ class Simulation {
   std::set<api::Phase> visited_;
   bool is_deleting_ = false;  // Somebody has deleted the migration, and it is still there.
   std::vector<std::function<void(Simulation&)>> commands_;
+  std::multimap<SteadyTime, std::function<void(Simulation&)>> later_;
   std::map<std::string, int64_t> vanished_;  // Objects that the operator has made and deleted.
   int64_t attempt_ = 0;
   bool target_verified_ = false;
   bool source_was_there_ = true;
+  std::string uid_;  // The migration's.
+  bool says_way_back_is_open_ = false;
+  std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
   bool operator_writes_ = false;
   RunResult result_;
 };

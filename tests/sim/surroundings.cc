@@ -7,7 +7,9 @@
 #include "mover/contract/job_spec.h"
 #include "operator/base/check.h"
 #include "operator/kube/metadata.h"
+#include "postgres/changes.h"
 #include "reconcilers/wiring/base64.h"
+#include "tests/sim/postgres/stream.h"
 
 namespace cutover::sim {
 namespace {
@@ -16,11 +18,18 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPodStarts{800};
 constexpr milliseconds kPodStops{700};
+constexpr milliseconds kPodStopsSlowly{6000};
 constexpr milliseconds kJobStage{1500};
+// How far behind an apply worker is, unless somebody looks.
+constexpr milliseconds kApplyLag{1200};
+constexpr int kChangesAtOnce = 50;
+constexpr int64_t kFirstRows = 100;
 constexpr milliseconds kWriteEvery{150};
 constexpr int kJobFailuresMax = 3;
 constexpr char kSourceAddress[] = "10.0.0.1";
 constexpr char kTargetAddress[] = "10.0.0.2";
+constexpr char kPoolerHost[] = "10.0.0.9";
+constexpr int kPoolerPort = 6432;
 
 const ApiModel::Write kKubelet{.manager = "kubelet"};
 const ApiModel::Write kKubeletStatus{.manager = "kubelet", .subresource = "status"};
@@ -52,7 +61,15 @@ Result<std::vector<std::string>> ModelResolver::Resolve(std::stop_token, Deadlin
 
 Surroundings::Surroundings(ApiModel& api, ModelServer& source, ModelServer& target,
                            const VirtualClock& clock)
-    : api_(api), source_(source), target_(target), clock_(clock) {
+    : api_(api),
+      source_(source),
+      target_(target),
+      clock_(clock),
+      pooler_(kTenant, kTenant, kTenantPassword, "acme-pg.acme.svc.cluster.local",
+              [this]() -> ModelServer* {
+                const ModelServer* wired = WiredTo();
+                return wired == &source_ ? &source_ : wired == &target_ ? &target_ : nullptr;
+              }) {
   for (ModelServer* server : {&source_, &target_})
     server->Edit([](ServerState& state) {
       state.roles[kAdmin] = {.superuser = true, .password = kAdminPassword};
@@ -63,10 +80,13 @@ Surroundings::Surroundings(ApiModel& api, ModelServer& source, ModelServer& targ
     state.roles[kTenant] = {.password = kTenantPassword, .comment = "of the plan Basic"};
     DatabaseState database{.access = DefaultAccess(kTenant), .comment = "ACME"};
     database.access.connection_limit = 40;
-    database.content = {100, 7, {{"orders_id_seq", {100, true}}}};
+    database.content = {.rows = RowSet::First(kFirstRows),
+                        .tables = 7,
+                        .sequences = {{"orders_id_seq", {kFirstRows, true}}}};
     state.databases[kTenant] = std::make_shared<DatabaseState>(std::move(database));
   });
-  acknowledged_ = 100;
+  acknowledged_ = RowSet::First(kFirstRows);
+  next_row_ = kFirstRows;
 }
 
 void Surroundings::Create(const kube::Resource& resource, const char* json) {
@@ -151,6 +171,23 @@ void Surroundings::CreateMigration(const std::string& name, const Json& spec_cha
   CHECK(api_.Create(kube::kTenantMigration, migration, {.manager = "kubectl"}).has_value());
 }
 
+void Surroundings::PutPoolerInFront() {
+  through_pooler_ = true;
+  for (auto& [key, pods] : pods_)
+    for (Pod& pod : pods) {
+      if (pod.server != nullptr) pod.server->End(pod.session);
+      pod.server = nullptr;
+    }
+  const Json pooler =
+      Json::Object({{"adminEndpoint", Json::Object({{"host", kPoolerHost}, {"port", kPoolerPort}})},
+                    {"adminSecretRef", Json::Object({{"name", "pg-source"}})}});
+  for (const char* server : {kSourceServer, kTargetServer})
+    CHECK(api_.MergePatch(kube::kDatabaseServer, {"", server},
+                          Json::Object({{"spec", Json::Object({{"pooler", pooler}})}}),
+                          {.manager = "kubectl"})
+              .has_value());
+}
+
 // --- what is asked of it ------------------------------------------------------------------------
 
 bool Surroundings::IsWritable(const ModelServer& server) {
@@ -159,8 +196,11 @@ bool Surroundings::IsWritable(const ModelServer& server) {
   for (const auto& [pid, backend] : server.backends())
     if (backend.database == kTenant && backend.user != kAdmin) return true;
   if (database->access.connection_limit == 0) return false;
+  // A stream's role may read the log and nothing else.
   for (const auto& [name, role] : server.state().roles)
-    if (!role.superuser && server.state().MayConnect(name, kTenant)) return true;
+    if (!role.superuser && !name.starts_with("cutover_") &&
+        server.state().MayConnect(name, kTenant))
+      return true;
   return false;
 }
 
@@ -200,6 +240,8 @@ bool Surroundings::Step() {
   changed |= StepJobs();
   changed |= StepEndpoints();
   changed |= api_.CollectGarbage();
+  for (ModelServer* server : {&source_, &target_})
+    ApplyStreams(*server, clock_.WallNow() - kApplyLag, kChangesAtOnce);
   changed |= StepUsers();
   return changed;
 }
@@ -244,7 +286,7 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
   int64_t running = 0;
   for (Pod& pod : pods) {
     if (pod.gone_at || ++running <= wanted) continue;
-    pod.gone_at = now + kPodStops;
+    pod.gone_at = now + (misfortune.pods_stop_slowly ? kPodStopsSlowly : kPodStops);
     changed = true;
   }
   for (; running < wanted; ++running) {
@@ -262,7 +304,7 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
 // A pod of the tenant's is ready while it has a session in the database that its wiring leads to;
 // one of the maintenance page, once it has started.
 bool Surroundings::Connected(const Json& deployment, Pod& pod) {
-  if (!IsApp(deployment)) return true;
+  if (!IsApp(deployment) || through_pooler_) return true;
   if (pod.server != nullptr && pod.server->Find(pod.session) != nullptr) return true;
   pod.server = nullptr;
   const ModelServer* wired = WiredTo();
@@ -406,21 +448,38 @@ void Surroundings::Copy(const Json& job, const Json& order, Run& run) {
     return;
   }
   if (!MayCopy(order)) return Finish(job, run, false, "NotAuthorized");
+  const std::string slot = order["slot"].AsString();
   if (run.stage++ == 0) {
-    target_.Edit([](ServerState& state) { state.Edit(kTenant)->content = {1, 1, {}}; });
+    if (!slot.empty()) TakeSnapshot(slot, run);
+    target_.Edit([](ServerState& state) {
+      state.Edit(kTenant)->content = {.rows = RowSet::First(1), .tables = 1};
+    });
     return;
   }
-  if (misfortune.copy_fails) return Finish(job, run, false, "the target's disk is full");
-  CopyRows(order);
+  if (misfortune.copy_fails) {
+    if (!slot.empty()) DropSlots(slot);
+    return Finish(job, run, false, "the target's disk is full");
+  }
+  CopyRows(order, slot.empty() ? source_.state().Find(kTenant)->content : *run.snapshot);
   Finish(job, run, true, "");
 }
 
-void Surroundings::CopyRows(const Json& order) {
-  Content content = source_.state().Find(kTenant)->content;
+// The stream's slot and the watch beside it begin where the snapshot is.
+void Surroundings::TakeSnapshot(const std::string& slot, Run& run) {
+  DropSlots(slot);
+  for (const std::string& name : {slot, pg::WatchSlotName(slot)}) MakeSlot(source_, kTenant, name);
+  run.snapshot = source_.state().Find(kTenant)->content;
+}
+
+void Surroundings::DropSlots(const std::string& slot) {
+  for (const std::string& name : {slot, pg::WatchSlotName(slot)}) DropSlot(source_, name);
+}
+
+void Surroundings::CopyRows(const Json& order, Content content) {
   // Sequences are set by the operator, under the fence.
   for (auto& [name, position] : content.sequences) position = {1, false};
   bool differs = misfortune.copy_differs;
-  if (differs || misfortune.copy_lies) --content.rows;
+  if (differs || misfortune.copy_lies) content.rows.RemoveLast();
   Json result = Json::Object({{"kind", mover::Name(mover::JobKind::kClone)},
                               {"migrationUid", order["migrationUid"]},
                               {"attempt", order["attempt"]},
@@ -428,8 +487,8 @@ void Surroundings::CopyRows(const Json& order) {
                               {"verdict", differs ? "Different" : "Equal"},
                               {"level", "Rows"},
                               {"tables", content.tables},
-                              {"rows", content.rows},
-                              {"bytes", content.rows * 100},
+                              {"rows", content.rows.size()},
+                              {"bytes", content.rows.size() * 100},
                               {"mismatchCount", differs ? 1 : 0},
                               {"mismatches", Json::Array()}});
   target_.Edit([&](ServerState& state) {
@@ -464,24 +523,44 @@ void Surroundings::Finish(const Json& job, Run& run, bool good, const std::strin
 
 // --- users --------------------------------------------------------------------------------------
 
-// Through the route, a pod that is ready, and its session, wherever that is; what is committed
-// there is acknowledged.
+// Through the route, a pod that is ready, and what that works on, wherever that is; what is
+// committed there is acknowledged.
 bool Surroundings::StepUsers() {
   if (!UsersReachTheTenant()) return false;
   if (next_write_ && *next_write_ > clock_.SteadyNow()) return false;
+  bool written = through_pooler_ ? WriteThroughPooler() : WriteThroughPods();
+  if (!written) return false;
+  acknowledged_.Insert(next_row_++);
+  next_write_ = clock_.SteadyNow() + kWriteEvery;
+  return false;  // Nobody needs to look again because a user wrote.
+}
+
+void Surroundings::Write(ServerState& state) const {
+  DatabaseState* database = state.Edit(kTenant);
+  CHECK(WriteRow(*database, next_row_, clock_.WallNow()));
+  database->content.sequences["orders_id_seq"] = {next_row_ + 1, true};
+}
+
+bool Surroundings::WriteThroughPods() {
   for (Pod& pod : pods_[KeyIn(kTenant)]) {
     if (!pod.announced_ready || pod.server == nullptr || pod.server->Find(pod.session) == nullptr)
       continue;
-    pod.server->Edit([](ServerState& state) {
-      Content& content = state.Edit(kTenant)->content;
-      content.rows += 1;
-      content.sequences["orders_id_seq"] = {content.rows, true};
-    });
-    ++acknowledged_;
-    next_write_ = clock_.SteadyNow() + kWriteEvery;
-    return false;  // Nobody needs to look again because a user wrote.
+    pod.server->Edit([this](ServerState& state) { Write(state); });
+    return true;
   }
   return false;
+}
+
+bool Surroundings::WriteThroughPooler() {
+  const std::vector<Pod>& pods = pods_[KeyIn(kTenant)];
+  if (std::none_of(pods.begin(), pods.end(), [](const Pod& pod) { return pod.announced_ready; }))
+    return false;
+  auto outcome = pooler_.Transact([this](ServerState& state) { Write(state); });
+  if (outcome == ModelPooler::Outcome::kError) {
+    ++client_errors_;
+    next_write_ = clock_.SteadyNow() + kWriteEvery;
+  }
+  return outcome == ModelPooler::Outcome::kDone;
 }
 
 }  // namespace cutover::sim

@@ -10,6 +10,7 @@
 
 #include "reconcilers/wiring/endpoints.h"
 #include "tests/sim/api/api_model.h"
+#include "tests/sim/postgres/model_pooler.h"
 #include "tests/sim/postgres/model_server.h"
 #include "tests/sim/virtual_clock.h"
 
@@ -37,6 +38,7 @@ struct Misfortune {
   bool pods_never_ready_on_target = false;
   bool smoke_fails = false;
   bool session_lingers = false;  ///< Somebody holds a session of the tenant's that is no pod's.
+  bool pods_stop_slowly = false;
 };
 
 /// Everything around the operator that acts by itself: controllers of the cluster (Deployments,
@@ -51,6 +53,8 @@ class Surroundings {
   /// operator comes. `placement_rest` goes over the DatabasePlacement.
   void Furnish();
   void CreateMigration(const std::string& name, const Json& spec_changes);
+  /// From here on the tenant's pods reach its database through pooler().
+  void PutPoolerInFront();
 
   /// Does what is due; whether anything changed.
   bool Step();
@@ -63,7 +67,11 @@ class Surroundings {
   const ModelServer* WiredTo() const;
   bool UsersReachTheTenant() const;
 
-  int64_t acknowledged() const { return acknowledged_; }
+  /// Rows whose writers were told that they are there.
+  const RowSet& acknowledged() const { return acknowledged_; }
+  /// Writes that failed where the tenant's pods were up and waited for the pooler.
+  int client_errors() const { return client_errors_; }
+  ModelPooler& pooler() { return pooler_; }
   Misfortune misfortune;
 
  private:
@@ -80,6 +88,7 @@ class Surroundings {
     int stage = 0;
     int failures = 0;
     bool over = false;
+    std::optional<Content> snapshot;  ///< Of the source, when a slot was made.
   };
 
   bool StepDeployments();
@@ -92,9 +101,14 @@ class Surroundings {
   void BackUp(const Json& job, Run& run);
   void Copy(const Json& job, const Json& order, Run& run);
   bool MayCopy(const Json& order) const;
-  void CopyRows(const Json& order);
+  void TakeSnapshot(const std::string& slot, Run& run);
+  void DropSlots(const std::string& slot);
+  void CopyRows(const Json& order, Content content);
   void Finish(const Json& job, Run& run, bool good, const std::string& words);
   bool StepUsers();
+  bool WriteThroughPods();
+  bool WriteThroughPooler();
+  void Write(ServerState& state) const;
   void Create(const kube::Resource& resource, const char* json);
   void Linger();
 
@@ -104,7 +118,11 @@ class Surroundings {
   const VirtualClock& clock_;
   std::map<kube::Key, std::vector<Pod>> pods_;  // By Deployment.
   std::map<std::string, Run> runs_;             // By the Job's uid.
-  int64_t acknowledged_ = 0;
+  RowSet acknowledged_;
+  int64_t next_row_ = 0;
+  int client_errors_ = 0;
+  bool through_pooler_ = false;
+  ModelPooler pooler_;
   int64_t endpoints_as_of_ = -1;  // The API server's version at which all were as they should be.
   int pod_names_ = 0;
   int lingering_session_ = 0;

@@ -23,4 +23,19 @@ class VirtualClock final : public Clock {
   SteadyTime steady_{std::chrono::hours(1)};
 };
 
+/// While it lives, this thread's std::chrono::steady_clock is the virtual one, and sleeping lets it
+/// pass: deadlines and polls of the code under test take no time of anybody's, and a run is the
+/// same on a machine that is busy. (virtual_clock.cc defines steady_clock::now() and nanosleep()
+/// for the whole program.)
+class ThreadTime {
+ public:
+  explicit ThreadTime(VirtualClock& clock);
+  ~ThreadTime();
+  ThreadTime(const ThreadTime&) = delete;
+  ThreadTime& operator=(const ThreadTime&) = delete;
+
+ private:
+  VirtualClock* const outer_;
+};
+
 }  // namespace cutover::sim

@@ -90,6 +90,7 @@ class ClusterWorld final : public World {
   Status PerformOnSource(const Call& call, Intent intent);
   Status PerformOnTarget(const Call& call, Intent intent);
   Status RecordLedger(const Call& call);
+  Status HoldPlacement(const Call& call);
   Status ForgetLedger(const Call& call);
   Status CreateBackupJob(const Call& call);
   Status CreateCopyJob(const Call& call);
@@ -121,6 +122,7 @@ class ClusterWorld final : public World {
   Status Drain(const Call& call, pg::Direction direction);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
+  Status TakeSequencesBack(const Call& call);
   Status TakeBackFromTarget(const Call& call);
 
   // The poolers in front of the tenant (poolers.cc).

@@ -115,12 +115,18 @@ Status ClusterWorld::RecordLedger(const Call& call) {
   TRY_ASSIGN(ledger.workloads, wiring::RecordWorkloads(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.routes, wiring::RecordRoutes(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.wiring, wiring::RecordWiring(stop, deadline, WiringAccess(), placement));
-  TRY(WriteLedgerOnce(stop, deadline, context_.client, context_.config.namespace_name, migration,
-                      ledger));
-  // Deleted in mid-move it would take its own Service along, and with it the way to either side.
-  // The ledger first: with it goes this, so none is left where no ledger is.
-  TRY(kube::EnsureFinalizer(stop, deadline, context_.client, kube::kDatabasePlacement, key,
-                            placement.meta.uid, PlacementFinalizer(migration)));
+  return WriteLedgerOnce(stop, deadline, context_.client, context_.config.namespace_name, migration,
+                         ledger);
+}
+
+// Deleted in mid-move it would take its own Service along, and with it the way to either side.
+// After the ledger, with which this goes, so none is left where no ledger is.
+Status ClusterWorld::HoldPlacement(const Call& call) {
+  TRY_ASSIGN(Ledger ledger, NeedLedger(call));
+  const Json& metadata = ledger.placement["metadata"];
+  TRY(kube::EnsureFinalizer(call.stop, call.deadline, context_.client, kube::kDatabasePlacement,
+                            {call.migration.meta.namespace_name, metadata["name"].AsString()},
+                            metadata["uid"].AsString(), PlacementFinalizer(call.migration)));
   return Ok();
 }
 

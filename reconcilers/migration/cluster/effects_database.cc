@@ -37,6 +37,9 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
   TRY_ASSIGN(pg::Connection * inside, source->InDatabase(stop, deadline));
   switch (intent) {
     case Intent::kClaimSource:
+      // With the claim, which is looked for: a leader that died between this and the ledger has
+      // left a placement that nobody held.
+      TRY(HoldPlacement(call));
       TRY(pg::ClaimEpoch(stop, deadline, *inside, claim));
       return Ok();
     case Intent::kFenceSource:
@@ -50,7 +53,7 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
     case Intent::kUnfenceSource:
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kOpen);
     case Intent::kReopenSource:
-      if (migration.spec.online() && !LossAccepted(migration)) TRY(TakeBackFromTarget(call));
+      if (migration.spec.online()) TRY(TakeBackFromTarget(call));
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kReopened);
     case Intent::kCleanSource:
       return pg::DropControl(stop, deadline, *inside, claim);

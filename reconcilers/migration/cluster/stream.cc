@@ -316,18 +316,27 @@ Status ClusterWorld::ProveStreamed(const Call& call) {
                                      ClaimOn(call, pg::Side::kSource), Direction::kReverse);
 }
 
-// The source takes up where the target's sequences stand, and nothing more is applied to it, before
-// anybody but us can write there.
-Status ClusterWorld::TakeBackFromTarget(const Call& call) {
+// The source takes up where the target's sequences stand.
+Status ClusterWorld::TakeSequencesBack(const Call& call) {
   auto& [stop, deadline, migration] = call;
-  pg::Claim claim = ClaimOn(call, pg::Side::kSource);
   TRY_ASSIGN(Inside inside, BothSides(call));
   TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, inside.target));
-  TRY(pg::WithEpoch(stop, deadline, inside.source, claim,
-                    [&](pg::Transaction& transaction, const pg::Control&) {
-                      return pg::SetSequences(stop, deadline, transaction, sequences);
-                    }));
-  return pg::DisableSubscription(stop, deadline, inside.source, claim, Direction::kReverse);
+  return pg::WithEpoch(stop, deadline, inside.source, ClaimOn(call, pg::Side::kSource),
+                       [&](pg::Transaction& transaction, const pg::Control&) {
+                         return pg::SetSequences(stop, deadline, transaction, sequences);
+                       });
+}
+
+// Before anybody but us can write to the source, its sequences are past whatever has arrived, and
+// nothing more is applied to it. Who accepts a loss does not wait for a target that is away.
+Status ClusterWorld::TakeBackFromTarget(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  Status taken = TakeSequencesBack(call);
+  if (!taken && !LossAccepted(migration)) return taken;
+  if (!taken) LogError("the source's sequences stay where they were", taken.error());
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  return pg::DisableSubscription(stop, deadline, *source, ClaimOn(call, pg::Side::kSource),
+                                 Direction::kReverse);
 }
 
 }  // namespace cutover::migration

@@ -34,6 +34,9 @@ Outcome DropSchema(const Statement& statement) {
     database->control.reset();
     database->ledger.clear();
     database->results.clear();
+    database->has_stream_tables = false;
+    database->heartbeats.clear();
+    database->markers.clear();
   });
 }
 

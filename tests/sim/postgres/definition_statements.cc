@@ -44,12 +44,16 @@ Outcome DropDatabase(const Statement& statement) {
   if (there == nullptr) return Table();
   if (!there->prepared_transactions.empty())
     return Fail("55006", "database \"" + name + "\" is being used by prepared transactions");
+  if (!there->subscriptions.empty())
+    return Fail("55006",
+                "database \"" + name + "\" is being used by logical replication subscription");
   return statement.Change([name, &server = statement.server](ServerState& state) {
     std::vector<int> pids;
     for (const auto& [pid, backend] : server.backends())
       if (backend.database == name) pids.push_back(pid);
     for (int pid : pids) server.End(pid);
     state.databases.erase(name);
+    std::erase_if(state.slots, [&](const auto& slot) { return slot.second.database == name; });
   });
 }
 
@@ -66,6 +70,8 @@ Outcome RenameDatabase(const Statement& statement, const std::string& from, cons
     auto node = state.databases.extract(from);
     node.key() = to;
     state.databases.insert(std::move(node));
+    for (auto& [name, slot] : state.slots)
+      if (slot.database == from) slot.database = to;
   });
 }
 
@@ -184,6 +190,15 @@ Outcome CreateRole(const Statement& statement) {
   return statement.Change([name, role](ServerState& state) { state.roles[name] = role; });
 }
 
+// "ALTER ROLE r LOGIN … PASSWORD 'v'"; its settings are no part of the model.
+Outcome AlterRole(const Statement& statement) {
+  Words words = Tokens(statement.sql);
+  auto verifier = After(words, "PASSWORD");
+  if (!verifier) return Table();
+  return statement.Change([name = words[2], password = verifier->substr(verifier->find('$') + 1)](
+                              ServerState& state) { state.roles[name].password = password; });
+}
+
 Outcome CommentOnRole(const Statement& statement) {
   Words words = Tokens(statement.sql);
   const bool none = statement.sql.ends_with(" IS NULL");
@@ -192,7 +207,7 @@ Outcome CommentOnRole(const Statement& statement) {
 }
 
 Outcome DropRole(const Statement& statement) {
-  const std::string name = Tokens(statement.sql)[4];
+  const std::string name = Tokens(statement.sql).back();
   if (!statement.seen().roles.contains(name)) return Table();
   for (const auto& [title, database] : statement.seen().databases) {
     const pg::DatabaseAccess& access = database->access;
@@ -222,11 +237,11 @@ Outcome Nothing(const Statement&) { return Table(); }
 
 const std::vector<Known>& DefinitionStatements() {
   static const std::vector<Known> statements = {
-      {"CREATE DATABASE ", CreateDatabase},   {"DROP DATABASE IF EXISTS ", DropDatabase},
-      {"ALTER DATABASE ", AlterDatabase},     {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
-      {" ON DATABASE ", GrantOnDatabase},     {"COMMENT ON ROLE ", CommentOnRole},
-      {"CREATE ROLE ", CreateRole},           {"DROP ROLE IF EXISTS ", DropRole},
-      {"CREATE COLLATION pg_temp.", Nothing},
+      {"CREATE DATABASE ", CreateDatabase}, {"DROP DATABASE IF EXISTS ", DropDatabase},
+      {"ALTER DATABASE ", AlterDatabase},   {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
+      {" ON DATABASE ", GrantOnDatabase},   {"COMMENT ON ROLE ", CommentOnRole},
+      {"CREATE ROLE ", CreateRole},         {"DROP ROLE ", DropRole},
+      {"ALTER ROLE ", AlterRole},           {"CREATE COLLATION pg_temp.", Nothing},
   };
   // COMMENT ON DATABASE before the GRANTs, which share its words; GRANTs of roles last.
   static const std::vector<Known> ordered = [] {

@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,21 @@ namespace {
 using sim::Cell;
 using sim::Table;
 
+// What PQcmdTuples() shall say of a result that has no rows. libpq lets nobody set that, so it is
+// the name of a column.
+constexpr std::string_view kAffected = "affected ";
+
 // libpq's own result, so that Row and Rows read it as they read a server's.
-PGresult* ResultOf(const Table& table) {
+PGresult* ResultOf(const Table& table, int64_t affected) {
   PGresult* result = PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK);
   CHECK(result != nullptr);
+  if (affected > 0) {
+    std::string name = std::string(kAffected) + std::to_string(affected);
+    PGresAttDesc column{};
+    column.name = name.data();
+    CHECK(table.empty() && PQsetResultAttrs(result, 1, &column) == 1);
+    return result;
+  }
   if (table.empty()) return result;
   std::vector<PGresAttDesc> columns(table.front().size());
   static char no_name[] = "";
@@ -72,6 +84,7 @@ struct Connection::Session {
     // Found dead before anything was sent.
     if (backend == nullptr) return tl::make_unexpected(Lost(LostMeans::kRetry));
     if (backend->failed) return Refused(*backend, FailedBefore());
+    backend->affected = 0;
     auto table = RunStatement(*server, *backend, sql, params);
     if (Live() == nullptr) return tl::make_unexpected(Lost(means));
     if (table) return *table;
@@ -120,7 +133,7 @@ Result<Rows> Connection::Query(std::stop_token, Deadline, const std::string& sql
     cells.push_back(param.c_str() == nullptr ? Cell() : Cell(param.c_str()));
   auto table = session_->Run(sql, cells, LostMeans::kRetry);
   if (!table) return tl::make_unexpected(table.error());
-  return Rows(ResultOf(*table));
+  return Rows(ResultOf(*table, session_->Live()->affected));
 }
 
 Status Connection::Exec(std::stop_token, Deadline, const std::string& sql) {
@@ -181,3 +194,12 @@ Status Transaction::Rollback(std::stop_token, Deadline) {
 }
 
 }  // namespace cutover::pg
+
+// In libpq's place for this program: see ResultOf().
+extern "C" char* PQcmdTuples(PGresult* result) {
+  static char none[] = "";
+  if (PQnfields(result) != 1) return none;
+  char* name = PQfname(result, 0);
+  using cutover::pg::kAffected;
+  return std::string_view(name).starts_with(kAffected) ? name + kAffected.size() : none;
+}

@@ -2,6 +2,7 @@
 #include "tests/sim/postgres/model_server.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "operator/base/check.h"
 
@@ -18,6 +19,58 @@ pg::ServerError Refuse(std::string sqlstate, std::string message) {
 }
 
 }  // namespace
+
+// --- rows and the log ---------------------------------------------------------------------------
+
+RowSet RowSet::First(int64_t count) {
+  RowSet rows;
+  for (int64_t row = 0; row < count; ++row) rows.Insert(row);
+  return rows;
+}
+
+bool RowSet::Insert(int64_t row) {
+  if (Contains(row)) return false;
+  const auto word = static_cast<size_t>(row / 64);
+  if (word >= bits_.size()) bits_.resize(word + 1);
+  bits_[word] |= uint64_t{1} << (row % 64);
+  return true;
+}
+
+void RowSet::RemoveLast() {
+  if (bits_.empty()) return;
+  bits_.back() &= ~std::bit_floor(bits_.back());
+  while (!bits_.empty() && bits_.back() == 0) bits_.pop_back();
+}
+
+bool RowSet::Contains(int64_t row) const {
+  const auto word = static_cast<size_t>(row / 64);
+  return word < bits_.size() && (bits_[word] >> (row % 64) & 1) != 0;
+}
+
+bool RowSet::Includes(const RowSet& other) const {
+  if (other.bits_.size() > bits_.size()) return false;
+  for (size_t word = 0; word < other.bits_.size(); ++word)
+    if ((other.bits_[word] & ~bits_[word]) != 0) return false;
+  return true;
+}
+
+int64_t RowSet::size() const {
+  int64_t count = 0;
+  for (uint64_t word : bits_) count += std::popcount(word);
+  return count;
+}
+
+void Log(DatabaseState& database, LogEntry entry) {
+  entry.position = EndOfLog(database) + 1;
+  entry.before = std::move(database.log);
+  database.log = std::make_shared<const LogEntry>(std::move(entry));
+}
+
+bool WriteRow(DatabaseState& database, int64_t row, WallTime now, const std::string& origin) {
+  if (!database.content.rows.Insert(row)) return false;
+  Log(database, {.kind = LogEntry::Kind::kRow, .number = row, .at = now, .origin = origin});
+  return true;
+}
 
 // --- state --------------------------------------------------------------------------------------
 
@@ -108,6 +161,8 @@ void ModelServer::Crash() {
   up_ = false;
   locks_.clear();
   backends_.clear();
+  for (auto& [name, slot] : state_.slots) slot.position = slot.durable_position;
+  ++version_;
 }
 
 int ModelServer::CountSessions(const std::string& database) const {
@@ -177,6 +232,13 @@ bool ModelServer::Change(Backend& backend, Redo redo) {
   });
 }
 
+bool ModelServer::ChangeAtOnce(Backend& backend, const Redo& redo) {
+  return CommitNow(backend, [&] {
+    redo(state_);
+    ++version_;
+  });
+}
+
 void ModelServer::Edit(const Redo& change) {
   change(state_);
   ++version_;
@@ -205,6 +267,16 @@ ModelNetwork::~ModelNetwork() { current_network = outer_; }
 
 void ModelNetwork::Add(const std::string& host, int port, ModelServer& server) {
   servers_[{host, port}] = &server;
+}
+
+void ModelNetwork::Add(const std::string& host, int port, ModelPooler& pooler) {
+  poolers_[{host, port}] = &pooler;
+}
+
+ModelPooler* ModelNetwork::FindPooler(const std::string& host, int port) {
+  if (current_network == nullptr) return nullptr;
+  auto found = current_network->poolers_.find({host, port});
+  return found == current_network->poolers_.end() ? nullptr : found->second;
 }
 
 ModelServer* ModelNetwork::Find(const std::string& host, int port) {

@@ -20,11 +20,33 @@
 
 namespace cutover::sim {
 
+/// Rows, told apart by their numbers: what has been written twice, or by nobody, is seen.
+class RowSet {
+ public:
+  RowSet() = default;
+  /// Those numbered from 0 to `count` - 1.
+  static RowSet First(int64_t count);
+
+  /// False when it is there already.
+  bool Insert(int64_t row);
+  void RemoveLast();
+  bool Contains(int64_t row) const;
+  /// Whether everything of `other` is here, too.
+  bool Includes(const RowSet& other) const;
+  int64_t size() const;
+
+  friend bool operator==(const RowSet&, const RowSet&) = default;
+
+ private:
+  std::vector<uint64_t> bits_;  // The last one is never 0.
+};
+
 /// What a tenant has in a database, as far as a copy must carry it.
 struct Content {
-  int64_t rows = 0;
+  RowSet rows{};
   int64_t tables = 0;
-  std::map<std::string, std::pair<int64_t, bool>> sequences;  ///< In schema public.
+  int64_t structure = 1;                                        ///< Another number after each DDL.
+  std::map<std::string, std::pair<int64_t, bool>> sequences{};  ///< In schema public.
 
   friend bool operator==(const Content&, const Content&) = default;
 };
@@ -37,11 +59,42 @@ struct ControlRow {
   WallTime changed_at;
 };
 
+/// A published change, as it stands in the write-ahead log: each knows the one before it, so that a
+/// log costs nothing to copy.
+struct LogEntry {
+  enum class Kind { kRow, kMarker, kHeartbeat };
+  int64_t position = 0;
+  Kind kind = Kind::kRow;
+  int64_t number = 0;    ///< Of a row or a marker.
+  std::string side{};    ///< Of a marker or a heartbeat.
+  WallTime at{};         ///< When it was written; a heartbeat's content.
+  std::string origin{};  ///< "pg_<oid>" of the subscription that it came by; empty: written here.
+  std::shared_ptr<const LogEntry> before{};
+};
+
+/// What CREATE SUBSCRIPTION says, and how far it has come.
+struct Subscription {
+  int64_t oid = 0;
+  bool enabled = false;
+  bool only_local = false;  ///< origin = none: what came to the publisher by a stream is not sent.
+  std::string host{}, database{}, user{}, password{}, slot{}, publication{};
+  int port = 0;
+  int64_t progress = 0;      ///< Of its replication origin: everything up to there is applied.
+  int64_t apply_errors = 0;  ///< Past 0 it is stuck at the change behind `progress`.
+};
+
 struct DatabaseState {
   pg::DatabaseAccess access{};
   std::string comment{};
   Content content{};
-  bool has_schema = false;  ///< cutover.control and cutover.ledger are there.
+  std::shared_ptr<const LogEntry> log{};
+  std::set<std::string> publications{};
+  std::map<std::string, Subscription> subscriptions{};
+  bool has_stream_tables = false;                ///< cutover.heartbeat and cutover.marker,
+  std::map<std::string, WallTime> heartbeats{};  ///< by side,
+  std::map<std::string, int64_t> markers{};      ///< by side.
+  std::map<std::string, bool> probes{};  ///< A probe's schema, and whether its row is there.
+  bool has_schema = false;               ///< cutover.control and cutover.ledger are there.
   std::optional<ControlRow> control{};
   std::map<std::pair<std::string, std::string>, std::string> ledger{};  ///< (kind, name) → JSON.
   /// cutover.result: (migration, attempt, kind) → JSON.
@@ -57,10 +110,21 @@ struct RoleState {
   std::set<std::string> groups{};
 };
 
+/// A logical replication slot. Its position is what a checkpoint has last put on disk, after a
+/// crash.
+struct Slot {
+  std::string database{};
+  int64_t position = 0;
+  int64_t durable_position = 0;
+  bool lost = false;
+};
+
 /// What one server holds. Cheap to copy: databases are shared until they are edited.
 struct ServerState {
   std::map<std::string, std::shared_ptr<const DatabaseState>> databases;
   std::map<std::string, RoleState> roles;
+  std::map<std::string, Slot> slots;
+  int64_t oids = 20'000;
 
   const DatabaseState* Find(const std::string& name) const;
   /// For change; nullptr when there is none.
@@ -69,6 +133,15 @@ struct ServerState {
   bool MayConnect(const std::string& role, const std::string& database) const;
   bool ActsAs(const std::string& role, const std::string& other) const;
 };
+
+inline int64_t EndOfLog(const DatabaseState& database) {
+  return database.log ? database.log->position : 0;
+}
+/// Appends to the log.
+void Log(DatabaseState& database, LogEntry entry);
+/// Writes one row, as a user does, or the apply worker of the subscription `origin`. False when it
+/// is there already.
+bool WriteRow(DatabaseState& database, int64_t row, WallTime now, const std::string& origin = "");
 
 /// What anybody has in a database that is created by CREATE DATABASE … OWNER.
 pg::DatabaseAccess DefaultAccess(const std::string& owner);
@@ -83,6 +156,7 @@ struct Backend {
   bool in_transaction = false;
   bool failed = false;      ///< The transaction can only be rolled back.
   std::string acting_as;    ///< SET LOCAL ROLE.
+  int64_t affected = 0;     ///< Rows that its last INSERT touched, where anybody asks.
   std::vector<Redo> redo;   ///< What the transaction will have done.
   ServerState working;      ///< The state as the transaction sees it,
   int64_t working_of = -1;  ///< made of that version of the server's.
@@ -123,6 +197,8 @@ class ModelServer {
   const ServerState& Seen(Backend& backend);
   /// Changes the state: with the transaction, or at once. False when the answer is lost.
   bool Change(Backend& backend, Redo redo);
+  /// Changes it at once, also within a transaction: slots know none. False when the answer is lost.
+  bool ChangeAtOnce(Backend& backend, const Redo& redo);
   /// Takes the lock `name` until the transaction ends, or, when it is named "session/…", until the
   /// session does; false when somebody else has it.
   bool Lock(Backend& backend, const std::string& name);
@@ -139,6 +215,8 @@ class ModelServer {
   const Clock& clock() const { return clock_; }
 
   OnCommit on_commit;
+  /// False: the apply workers of its subscriptions wait for a lock that somebody holds.
+  bool applies = true;
   /// Answers of `SELECT …` that the tenant's own checks ask; by the statement.
   std::map<std::string, std::string> check_answers;
 
@@ -157,8 +235,10 @@ class ModelServer {
   bool up_ = true;
 };
 
-/// The servers that a thread's pg::Connection::Open() finds, by host and port, as long as this
-/// lives.
+class ModelPooler;
+
+/// The servers that a thread's pg::Connection::Open() finds, and the poolers of its pg::Poolers, by
+/// host and port, as long as this lives.
 class ModelNetwork {
  public:
   ModelNetwork();
@@ -167,11 +247,14 @@ class ModelNetwork {
   ModelNetwork& operator=(const ModelNetwork&) = delete;
 
   void Add(const std::string& host, int port, ModelServer& server);
+  void Add(const std::string& host, int port, ModelPooler& pooler);
   /// Null when nothing listens there.
   static ModelServer* Find(const std::string& host, int port);
+  static ModelPooler* FindPooler(const std::string& host, int port);
 
  private:
   std::map<std::pair<std::string, int>, ModelServer*> servers_;
+  std::map<std::pair<std::string, int>, ModelPooler*> poolers_;
   ModelNetwork* const outer_;
 };
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/postgres/postgres_contract.h"
 
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "postgres/fence.h"
@@ -12,6 +14,7 @@ namespace cutover::sim {
 namespace {
 
 using pg::ControlState;
+constexpr pg::Direction kForward = pg::Direction::kForward;
 
 std::string ReasonOf(const Status& status) { return status ? "" : status.error().reason; }
 template <class T>
@@ -58,6 +61,45 @@ Status PostgresContract::Prepare() {
 Status PostgresContract::MoveTarget(ControlState from, ControlState to) {
   pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
   return pg::CompareAndSetState({}, Soon(), target, Target(), from, to);
+}
+
+pg::PublisherAddress PostgresContract::SourceAddress() const {
+  const pg::ConnectOptions source = place_->SourceAdmin();
+  return {source.host, source.port, place_->database(), "require"};
+}
+
+Status PostgresContract::Stream(bool enabled) {
+  TRY(Prepare());
+  pg::Connection inside = Inside();
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  TRY(pg::ClaimEpoch({}, Soon(), inside, Source()));
+  TRY(pg::EnsurePublication({}, Soon(), inside, Source(), kForward));
+  TRY(pg::EnsureSlot({}, Soon(), inside, Source(), kForward));
+  TRY(pg::EnsureReplicationRole({}, Soon(), inside, Source(), kForward, "right"));
+  TRY(pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "right"));
+  return enabled ? pg::EnableSubscription({}, Soon(), target, Target(), kForward) : Ok();
+}
+
+int64_t PostgresContract::MarkerOnTarget(int64_t awaited) {
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  int64_t seen = -1;
+  const Deadline patience = Soon();
+  while (seen < awaited && !patience.Expired()) {
+    auto facts = pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward);
+    if (!facts) throw std::runtime_error(facts.error().message);
+    seen = facts->marker;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return seen;
+}
+
+Status PostgresContract::EndStream() {
+  pg::Connection inside = Inside();
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  TRY(pg::DropSubscription({}, Soon(), target, Target(), kForward));
+  TRY(pg::DropSlot({}, Soon(), inside, Source(), kForward));
+  TRY(pg::DropPublication({}, Soon(), inside, Source(), kForward));
+  return pg::DropReplicationRole({}, Soon(), inside, Source(), kForward);
 }
 
 // --- sessions and transactions ------------------------------------------------------------------
@@ -302,6 +344,70 @@ TEST_P(PostgresContract, ASequenceIsSetWhetherTheTransactionCommitsOrNot) {
                                 });
   EXPECT_EQ(ReasonOf(undone), "Enough");
   EXPECT_EQ(*pg::ReadSequences({}, Soon(), inside), positions);
+}
+
+// --- streams ------------------------------------------------------------------------------------
+
+TEST_P(PostgresContract, AMarkerArrivesWhereTheStreamIsEnabledAndOnlyThere) {
+  Status made = Stream(false);
+  ASSERT_TRUE(made) << made.error().message;
+  pg::Connection inside = Inside();
+  ASSERT_TRUE(pg::WriteMarker({}, Soon(), inside, Source(), 7));
+  EXPECT_EQ(MarkerOnTarget(0), 0);
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  ASSERT_TRUE(pg::EnableSubscription({}, Soon(), target, Target(), kForward));
+  EXPECT_EQ(MarkerOnTarget(7), 7);
+  EXPECT_EQ(ReasonOf(pg::WriteMarker({}, Soon(), inside, Source(0), 8)), "Deposed");
+  ASSERT_TRUE(pg::DisableSubscription({}, Soon(), target, Target(), kForward));
+  auto facts = pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward);
+  ASSERT_TRUE(facts);
+  EXPECT_TRUE(facts->exists && !facts->enabled && !facts->working);
+  EXPECT_TRUE(EndStream());
+}
+
+TEST_P(PostgresContract, ASlotThatWasAdvancedSendsNothingFromBefore) {
+  Status made = Stream(false);
+  ASSERT_TRUE(made) << made.error().message;
+  pg::Connection inside = Inside();
+  ASSERT_TRUE(pg::WriteMarker({}, Soon(), inside, Source(), 7));
+  ASSERT_TRUE(pg::AdvanceSlot({}, Soon(), inside, Source(), kForward));
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  ASSERT_TRUE(pg::StartSubscriptionAtSlot({}, Soon(), inside, target, Target(), kForward));
+  ASSERT_TRUE(pg::EnableSubscription({}, Soon(), target, Target(), kForward));
+  ASSERT_TRUE(pg::WriteHeartbeat({}, Soon(), inside, Source()));
+  double age = -1;
+  for (const Deadline patience = Soon(); age < 0 && !patience.Expired();)
+    age = pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward)->heartbeat_age_seconds;
+  EXPECT_GE(age, 0);
+  EXPECT_EQ(MarkerOnTarget(0), 0);
+  EXPECT_TRUE(EndStream());
+}
+
+TEST_P(PostgresContract, ASubscriptionDialsAsItIsMadeAndIsRefusedAWrongPassword) {
+  ASSERT_TRUE(Stream(false));
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  Status again =
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "wrong");
+  EXPECT_EQ(ReasonOf(again), "PublisherUnreachable");
+  EXPECT_TRUE(
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "right"));
+  EXPECT_TRUE(EndStream());
+}
+
+TEST_P(PostgresContract, ADatabaseWithASubscriptionIsNotDroppedAndNothingIsLeftOfAnEndedStream) {
+  Status made = Stream(true);
+  ASSERT_TRUE(made) << made.error().message;
+  pg::Connection server = Connect(place_->TargetAdmin());
+  EXPECT_FALSE(server.Exec({}, Soon(),
+                           "DROP DATABASE IF EXISTS " + pg::QuoteIdentifier(place_->database())));
+  EXPECT_EQ(server.last_sqlstate(), "55006");
+  ASSERT_TRUE(EndStream());
+  ASSERT_TRUE(EndStream());
+  pg::Connection inside = Inside();
+  auto facts = pg::ObservePublisher({}, Soon(), inside, place_->uid(), kForward);
+  ASSERT_TRUE(facts);
+  EXPECT_FALSE(facts->role_exists || facts->publication_exists || facts->slot_exists);
+  EXPECT_TRUE(pg::DropDatabase({}, Soon(), place_->TargetAdmin(), place_->database(), Target()));
 }
 
 }  // namespace cutover::sim

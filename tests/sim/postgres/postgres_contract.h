@@ -11,6 +11,7 @@
 #include "postgres/connection.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
+#include "postgres/replication.h"
 
 namespace cutover::sim {
 
@@ -35,7 +36,7 @@ struct PostgresSubject {
 std::ostream& operator<<(std::ostream& out, const PostgresSubject& subject);
 
 /// What the operator relies on in PostgreSQL, said through postgres/ as the operator says it. The
-/// same cases run against the model (in sim_test) and against real servers of two majors (in
+/// same cases run against the model (in sim_model_test) and against real servers of two majors (in
 /// sim_postgres_contract_pg_test).
 class PostgresContract : public ::testing::TestWithParam<PostgresSubject> {
  protected:
@@ -53,6 +54,14 @@ class PostgresContract : public ::testing::TestWithParam<PostgresSubject> {
   /// Roles, and the database on the target, closed.
   Status Prepare();
   Status MoveTarget(pg::ControlState from, pg::ControlState to);
+  /// How the target's server reaches the tenant's database on the source.
+  pg::PublisherAddress SourceAddress() const;
+  /// The stream to the target, up to a subscription that is disabled; then enabled, or not.
+  Status Stream(bool enabled);
+  /// Waits until the target has applied a marker of that number; what it has, at the end.
+  int64_t MarkerOnTarget(int64_t awaited);
+  /// Takes everything of the stream away again.
+  Status EndStream();
 
   std::unique_ptr<PostgresPlace> place_ = GetParam().make();
 };

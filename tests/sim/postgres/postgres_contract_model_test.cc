@@ -19,7 +19,8 @@ class ModelPlace final : public PostgresPlace {
     source_.Edit([](ServerState& state) {
       state.roles["owner"] = {.password = "own"};
       DatabaseState database{.access = DefaultAccess("owner")};
-      database.content = {1, 1, {{"orders", {7, true}}}};
+      database.content = {
+          .rows = RowSet::First(1), .tables = 1, .sequences = {{"orders", {7, true}}}};
       state.databases["tenant"] = std::make_shared<DatabaseState>(std::move(database));
     });
   }

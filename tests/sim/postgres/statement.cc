@@ -11,7 +11,7 @@ namespace {
 
 Handler FindHandler(const std::string& sql) {
   for (const auto* statements :
-       {&ControlStatements(), &DefinitionStatements(), &CatalogStatements()})
+       {&StreamStatements(), &ControlStatements(), &DefinitionStatements(), &CatalogStatements()})
     for (const Known& known : *statements)
       if (sql.find(known.characteristic) != std::string::npos) return known.run;
   std::fprintf(stderr, "the model of PostgreSQL does not know this statement; teach it:\n%s\n",

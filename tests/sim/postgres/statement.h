@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,12 @@ struct Statement {
     server.Change(backend, std::move(redo));
     return Table();
   }
+  /// Changes the database that the session is in.
+  Outcome ChangeHere(std::function<void(DatabaseState&)> change) const {
+    return Change([name = backend.database, change = std::move(change)](ServerState& state) {
+      if (DatabaseState* database = state.Edit(name)) change(*database);
+    });
+  }
 };
 
 using Handler = Outcome (*)(const Statement&);
@@ -44,6 +51,8 @@ struct Known {
 const std::vector<Known>& ControlStatements();
 /// CREATE, ALTER, DROP, GRANT, REVOKE, COMMENT.
 const std::vector<Known>& DefinitionStatements();
+/// Slots, publications, subscriptions, markers, and the probe of all these.
+const std::vector<Known>& StreamStatements();
 /// What is asked of the catalogs: roles, databases, sequences, preflight.
 const std::vector<Known>& CatalogStatements();
 

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pooler, and pg::Poolers over it: in place of postgres/pooler.cc for a program that has this
+// among its own objects.
+#include "tests/sim/postgres/model_pooler.h"
+
+#include <utility>
+
+#include "postgres/pooler.h"
+#include "postgres/server_probe.h"
+
+namespace cutover::sim {
+
+ModelPooler::ModelPooler(std::string database, std::string user, std::string password,
+                         std::string host, std::function<ModelServer*()> leads_to)
+    : database_(std::move(database)),
+      user_(std::move(user)),
+      password_(std::move(password)),
+      host_(std::move(host)),
+      leads_to_(std::move(leads_to)) {}
+
+Backend* ModelPooler::Server() {
+  if (server_ != nullptr) {
+    if (Backend* backend = server_->Find(session_)) return backend;
+    server_ = nullptr;
+  }
+  ModelServer* server = leads_to_();
+  if (server == nullptr || !server->up()) return nullptr;
+  auto session = server->Connect(user_, password_, database_, "pgbouncer");
+  if (!session) return nullptr;
+  server_ = server;
+  session_ = (*session)->pid;
+  return *session;
+}
+
+void ModelPooler::CloseServer() {
+  if (server_ != nullptr) server_->End(session_);
+  server_ = nullptr;
+}
+
+ModelPooler::Outcome ModelPooler::Transact(const Redo& change) {
+  if (paused_) return Outcome::kWaits;
+  if (!up || Server() == nullptr) return Outcome::kError;
+  server_->Edit(change);
+  return Outcome::kDone;
+}
+
+void ModelPooler::Restart() {
+  paused_ = false;
+  CloseServer();
+}
+
+bool ModelPooler::Command(const std::string& what, const std::function<void()>& apply) {
+  if (on_command) return on_command(what, apply);
+  apply();
+  return true;
+}
+
+bool ModelPooler::Pause() {
+  if (paused_) return true;
+  return Command("PAUSE", [this] {
+    paused_ = true;
+    CloseServer();
+  });
+}
+
+bool ModelPooler::Resume() {
+  if (!paused_) return true;
+  return Command("RESUME", [this] { paused_ = false; });
+}
+
+}  // namespace cutover::sim
+
+namespace cutover::pg {
+
+class Poolers::Console {
+ public:
+  explicit Console(PoolerLogin login) : login_(std::move(login)) {}
+
+  Result<sim::ModelPooler*> Open() const {
+    sim::ModelPooler* pooler = sim::ModelNetwork::FindPooler(login_.host, login_.port);
+    if (pooler == nullptr || !pooler->up) return RetryError("PoolerUnreachable", login_.Describe());
+    return pooler;
+  }
+  Error NoAnswer() const {
+    return Error{Disposition::kRetry, "PoolerUnreachable", login_.Describe() + ": no answer"};
+  }
+  Result<PoolerFacts> Observe() const {
+    TRY_ASSIGN(sim::ModelPooler * pooler, Open());
+    PoolerEntry tenant{.name = pooler->database(),
+                       .host = pooler->host(),
+                       .port = 5432,
+                       .database = pooler->database(),
+                       .pool_mode = "transaction",
+                       .paused = pooler->paused()};
+    PoolerEntry other = tenant;
+    other.name = other.database = "postgres";
+    other.paused = false;
+    return PoolerFacts{login_.Describe(), "PgBouncer 1.18.0", {tenant, other}};
+  }
+
+ private:
+  PoolerLogin login_;
+};
+
+std::string PoolerLogin::Describe() const {
+  return "PgBouncer " + host + ":" + std::to_string(port);
+}
+
+const PoolerEntry* PoolerFacts::Find(std::string_view name) const {
+  for (const PoolerEntry& entry : entries)
+    if (entry.name == name) return &entry;
+  return nullptr;
+}
+
+std::vector<std::string> PoolerFacts::EntriesOf(std::string_view database) const {
+  std::vector<std::string> names;
+  for (const PoolerEntry& entry : entries)
+    if (entry.database == database) names.push_back(entry.name);
+  return names;
+}
+
+std::vector<std::string> PoolerObstacles(const PoolerFacts&, std::string_view) { return {}; }
+std::string ProbeObstacle(const PoolerFacts&, const std::vector<std::string>&) { return ""; }
+
+Poolers::Poolers(std::vector<PoolerLogin> logins) {
+  for (PoolerLogin& login : logins)
+    consoles_.push_back(std::make_unique<Console>(std::move(login)));
+}
+Poolers::Poolers(Poolers&&) noexcept = default;
+Poolers& Poolers::operator=(Poolers&&) noexcept = default;
+Poolers::~Poolers() = default;
+size_t Poolers::size() const { return consoles_.size(); }
+
+Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token, Deadline) {
+  std::vector<PoolerFacts> all;
+  for (const auto& console : consoles_) {
+    TRY_ASSIGN(PoolerFacts facts, console->Observe());
+    all.push_back(std::move(facts));
+  }
+  return all;
+}
+
+// Whoever has a transaction open keeps all of them from being paused, for longer than is waited.
+Result<PauseReport> Poolers::Pause(std::stop_token, Deadline, const std::vector<std::string>&,
+                                   const PauseBounds&) {
+  for (const auto& console : consoles_) {
+    TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
+    if (pooler->transaction_stuck)
+      return RetryError("TransactionsOpen", "a client has a transaction open");
+    if (!pooler->Pause()) return tl::unexpected(console->NoAnswer());
+  }
+  return PauseReport{};
+}
+
+Status Poolers::Resume(std::stop_token, Deadline, const std::vector<std::string>&) {
+  for (const auto& console : consoles_) {
+    TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
+    if (!pooler->Resume()) return tl::unexpected(console->NoAnswer());
+  }
+  return Ok();
+}
+
+Result<bool> Poolers::ProveBefore(std::stop_token, Deadline, const std::vector<std::string>&,
+                                  const PoolerProof& proof) {
+  for (const auto& console : consoles_) {
+    TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
+    sim::ModelServer* server = pooler->leads_to();
+    sim::Backend nobody;
+    nobody.database = "postgres";
+    bool right = server != nullptr && server->up();
+    if (right) {
+      auto answer = sim::RunStatement(*server, nobody,
+                                      "SELECT system_identifier FROM pg_control_system()", {});
+      right = answer && (*answer)[0][0] == proof.system_identifier;
+    }
+    if (!right) return RetryError("PoolerLeadsElsewhere", "another server answered, or none");
+  }
+  return true;
+}
+
+Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
+                           const std::vector<std::string>& entries, const PoolerProof& proof,
+                           Connection&, const std::function<void()>& on_resumed) {
+  TRY(Resume(stop, deadline, entries));
+  if (on_resumed) on_resumed();
+  TRY(ProveBefore(stop, deadline, entries, proof));
+  return Ok();
+}
+
+}  // namespace cutover::pg
