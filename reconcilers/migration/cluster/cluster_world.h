@@ -8,6 +8,7 @@
 #include "operator/api/database_placement.h"
 #include "operator/api/database_server.h"
 #include "operator/kube/client.h"
+#include "postgres/changes.h"
 #include "postgres/control.h"
 #include "postgres/pooler.h"
 #include "postgres/replication.h"
@@ -117,7 +118,9 @@ class ClusterWorld final : public World {
   Status Subscribe(const Call& call, pg::Direction direction);
   Status StartForwardStream(const Call& call);
   Status LayWayBack(const Call& call);
+  Result<pg::CollectedChanges> ReadStream(const Call& call);
   Status WatchStream(const Call& call);
+  Status ReadStreamToItsEnd(const Call& call);
   Status LookForRogueWrites(const Call& call, pg::Connection& target);
   Status Drain(const Call& call, pg::Direction direction);
   Status DropPublisher(const Call& call, pg::Direction direction);

@@ -14,8 +14,10 @@ namespace cutover::migration {
 namespace {
 
 // Transactions get this long to end by themselves. One that does not resumes all poolers: no client
-// is shown an error, and the cutover is tried again later.
-constexpr std::chrono::seconds kPauseBound{5};
+// is shown an error, and the cutover is tried again later. All others wait for it meanwhile.
+constexpr std::chrono::seconds kPauseBound{2};
+// For every pooler's node to learn that the Service leads elsewhere.
+constexpr std::chrono::seconds kProofBound{5};
 
 }  // namespace
 
@@ -69,7 +71,7 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
 // do. A miss resumes all of them, and is the end of this attempt: clients have waited long enough.
 Status ClusterWorld::PausePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
-  if (call.migration.status.phase == api::Phase::kFencing) TRY(WatchStream(call));
+  if (call.migration.status.phase == api::Phase::kFencing) TRY(ReadStreamToItsEnd(call));
   const WallTime began = context_.clock.WallNow();
   pg::PauseBounds bounds;
   bounds.wait = kPauseBound;
@@ -98,7 +100,7 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   proof.user = placement.spec.owner;
   proof.password = password;
   TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
-  TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kPauseBound), front->entries, proof));
+  TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kProofBound), front->entries, proof));
   TRY(front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
                                 [&] { front->since = context_.clock.WallNow(); }));
   front->proven = true;

@@ -38,7 +38,14 @@ admin_users = boss
 pool_mode = transaction
 max_client_conn = 500
 """
-USERS = f'"boss" "{ADMIN_PASSWORD}"\n"{ROLE}" "{PASSWORD}"\n'
+
+
+def users(server):
+    """The tenant's role by its verifier, as people have it: of a plain password PgBouncer would
+    work out the keys anew for each login."""
+    verifier = server.sql("postgres",
+                          f"SELECT rolpassword FROM pg_authid WHERE rolname = '{ROLE}'")
+    return f'"boss" "{ADMIN_PASSWORD}"\n"{ROLE}" "{verifier}"\n'
 
 
 def objects(server):
@@ -60,7 +67,7 @@ def objects(server):
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bench-db", **meta},
          "stringData": {"password": PASSWORD}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pgbouncer", **meta},
-         "stringData": {"pgbouncer.ini": INI, "users": USERS}},
+         "stringData": {"pgbouncer.ini": INI, "users": users(Server(server))}},
         {"apiVersion": "v1", "kind": "Secret",
          "metadata": {"name": "bench-pooler", "namespace": "cutover-system"},
          "stringData": {"username": "boss", "password": ADMIN_PASSWORD}},

@@ -21,8 +21,8 @@ struct ApiSubject {
 std::ostream& operator<<(std::ostream& out, const ApiSubject& subject);
 
 /// What the operator's reconcilers rely on in an API server. The same cases run against the model
-/// (in sim_model_test) and against the real one (in sim_api_contract_kube_test): whatever the model gets
-/// wrong fails here, and not unseen in a simulation.
+/// (in sim_model_test) and against the real one (in sim_api_contract_kube_test): whatever the model
+/// gets wrong fails here, and not unseen in a simulation.
 class ApiContract : public ::testing::TestWithParam<ApiSubject> {
  protected:
   static Deadline Soon() { return Deadline::After(std::chrono::seconds(30)); }

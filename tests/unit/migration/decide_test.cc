@@ -73,11 +73,11 @@ TEST(Decide, APoolerThatWasRestartedWhilePausedIsAskedWhereItLeadsBeforeUsersCou
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kResumePoolers);
   poolers.proven = true;
   seen.poolers = poolers;
-  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPlacement) << "and goes on";
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kForwardSubscriber) << "and goes on";
   poolers.proven = false;
   seen.poolers = poolers;
   migration.status.cutover.opened_at = Noon();
-  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPlacement) << "once is enough";
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kForwardSubscriber) << "once is enough";
 }
 
 TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
