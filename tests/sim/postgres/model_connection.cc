@@ -87,6 +87,8 @@ struct Connection::Session {
     backend->affected = 0;
     auto table = RunStatement(*server, *backend, sql, params);
     if (Live() == nullptr) return tl::make_unexpected(Lost(means));
+    // Outside of a transaction a statement's locks go with it.
+    if (!Live()->in_transaction) server->Rollback(*Live());
     if (table) return *table;
     return Refused(*Live(), table.error());
   }
