@@ -230,7 +230,9 @@ StreamEnd FaultyTransport::StreamUntil(std::stop_source& stop,
   Mangler mangler(*fault, std::move(on_bytes));
   StreamEnd end =
       inner()->Stream(stop.get_token(), idle_timeout, sent, [&](std::string_view bytes) {
-        if (!mangler.cut() && !mangler.Feed(bytes)) stop.request_stop();
+        // A broken connection lets nothing through, however long the real one takes to end.
+        if (stop.stop_requested() || mangler.cut()) return;
+        if (!mangler.Feed(bytes)) stop.request_stop();
       });
   if (mangler.cut()) {
     end.error = Broken();
