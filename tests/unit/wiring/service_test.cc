@@ -80,9 +80,19 @@ TEST_F(OwnService, HeadlessAndExternalNamesAreResolved) {
 TEST_F(OwnService, FailedReadIsNoReasonToResolveByName) {
   resolver_.names["pg.db.svc"] = {"10.96.0.9"};
   client_.fault = [](kube::FakeClient::When, const std::string&) -> std::optional<Error> {
+    return Error{Disposition::kRetry, kube::reason::kServiceUnavailable, "no"};
+  };
+  EXPECT_EQ(Find({"pg.db.svc", 5432}).error().reason, kube::reason::kServiceUnavailable);
+}
+
+TEST_F(OwnService, AServiceThatMayNotBeReadIsNamedWithWhereToAllowIt) {
+  resolver_.names["pg.db.svc"] = {"10.96.0.9"};
+  client_.fault = [](kube::FakeClient::When, const std::string&) -> std::optional<Error> {
     return Error{Disposition::kRetry, kube::reason::kForbidden, "no"};
   };
-  EXPECT_TRUE(kube::IsForbidden(Find({"pg.db.svc", 5432}).error()));
+  const Error error = Find({"pg.db.svc", 5432}).error();
+  EXPECT_EQ(error.reason, "HostNotResolved");
+  EXPECT_NE(error.message.find("add db to serverNamespaces"), std::string::npos) << error.message;
 }
 
 TEST_F(OwnService, SlicesAreSeparateByFamilyAndNameTheirServer) {
