@@ -92,6 +92,12 @@ std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Obser
   return plan;
 }
 
+// Whether the rollback that is asked for, or was, may lose what users wrote.
+bool AcceptsLoss(const api::TenantMigration& migration) {
+  const std::string asked = migration.meta.Annotation(api::kRollbackAnnotation);
+  return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
+}
+
 // Before users are in (Opening, Smoke) going back costs them nothing, and Online it never does.
 // Otherwise a person must accept the loss in so many words; until then, or until the annotation is
 // taken back, the token stays unanswered and the migration holds, rather than closing the way back
@@ -104,7 +110,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   if (phase == Phase::kAdmitting)
     return std::nullopt;  // Users are half in: asked again when all are.
   if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
-      migration.meta.Annotation(api::kAcceptDataLossAnnotation) != token)
+      !AcceptsLoss(migration))
     return Plan::Wait(std::chrono::seconds(5),
                       "rollback refused: users write on the target and the strategy Offline has no "
                       "reverse stream; to go back and lose those writes, also set cutover.dev/"
@@ -120,12 +126,6 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                               : "a person asked to go back and accepted to lose what was written "
                                 "since");
   return std::nullopt;  // Nothing to go back from; answered, so that it is not kept for later.
-}
-
-// Whether the rollback that is asked for, or was, may lose what users wrote.
-bool AcceptsLoss(const api::TenantMigration& migration) {
-  const std::string asked = migration.meta.Annotation(api::kRollbackAnnotation);
-  return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
 std::optional<Plan> PlanDeletion(const api::TenantMigration& migration, const Observation& seen) {
@@ -189,14 +189,15 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   if (phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover) {
     if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
     // Before it is followed, the copy's slot keeps the source's WAL already: it is looked at.
-    plan.wait = std::chrono::seconds(5);
     if (seen.forward_subscriber->enabled) plan.effect = Intent::kWatchStream;
   } else if (phase == Phase::kHypercare) {
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);
     plan.effect = Intent::kWatchReverseStream;
+  } else {
+    return plan;
   }
-  if (plan.effect) plan.wait = std::chrono::seconds(5);
+  plan.wait = std::chrono::seconds(5);
   return plan;
 }
 

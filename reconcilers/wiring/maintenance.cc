@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "operator/api/meta.h"
+#include "operator/api/owner_references.h"
 #include "operator/kube/metadata.h"
 
 namespace cutover::wiring {
@@ -41,11 +42,7 @@ Json NewChild(const kube::Resource& resource, const api::TenantMigration& migrat
   Json child = kube::NewObject(resource, KeyFor(migration));
   Json& metadata = child.MutableAt("metadata");
   metadata.Set("labels", LabelsOf(migration));
-  metadata.Set("ownerReferences", Json::Array({Json::Object({{"apiVersion", api::kApiVersion},
-                                                             {"kind", "TenantMigration"},
-                                                             {"name", migration.meta.name},
-                                                             {"uid", migration.meta.uid},
-                                                             {"controller", true}})}));
+  metadata.Set("ownerReferences", api::OwnerReferences("TenantMigration", migration.meta));
   return child;
 }
 

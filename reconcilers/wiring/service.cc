@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "operator/api/meta.h"
+#include "operator/api/owner_references.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/wiring/edit.h"
 #include "reconcilers/wiring/wiring.h"
@@ -21,11 +21,7 @@ bool IsIpv6(const std::string& address) { return address.find(':') != std::strin
 bool IsOurs(const Json& slice) { return kube::LabelOf(slice, kSliceManagerLabel) == kSliceManager; }
 
 Json OwnerOf(const api::DatabasePlacement& placement) {
-  return Json::Array({Json::Object({{"apiVersion", api::kApiVersion},
-                                    {"kind", "DatabasePlacement"},
-                                    {"name", placement.meta.name},
-                                    {"uid", placement.meta.uid},
-                                    {"controller", true}})});
+  return api::OwnerReferences("DatabasePlacement", placement.meta);
 }
 
 Json EndpointsOf(const std::vector<std::string>& addresses) {

@@ -25,9 +25,8 @@ std::function<void(Surroundings&)> With(bool Misfortune::*what) {
   return [what](Surroundings& around) { around.misfortune.*what = true; };
 }
 
-void AddFailures(std::vector<Itinerary>& all) {
-  all.push_back(
-      {.name = "BackupFails", .given = With(&Misfortune::backup_fails), .ends = {Phase::kFailed}});
+// Those of either strategy.
+void AddCommonFailures(std::vector<Itinerary>& all) {
   all.push_back(
       {.name = "CopyFails", .given = With(&Misfortune::copy_fails), .ends = {Phase::kFailed}});
   all.push_back(
@@ -35,6 +34,12 @@ void AddFailures(std::vector<Itinerary>& all) {
   all.push_back({.name = "SmokeFails",
                  .given = With(&Misfortune::smoke_fails),
                  .ends = {Phase::kRolledBack}});
+}
+
+void AddFailures(std::vector<Itinerary>& all) {
+  all.push_back(
+      {.name = "BackupFails", .given = With(&Misfortune::backup_fails), .ends = {Phase::kFailed}});
+  AddCommonFailures(all);
   all.push_back({.name = "PodsNeverReady",
                  .given = With(&Misfortune::pods_never_ready_on_target),
                  .ends = {Phase::kRolledBack}});
@@ -280,13 +285,7 @@ void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
-  all.push_back(
-      {.name = "CopyFails", .given = With(&Misfortune::copy_fails), .ends = {Phase::kFailed}});
-  all.push_back(
-      {.name = "CopyDiffers", .given = With(&Misfortune::copy_differs), .ends = {Phase::kFailed}});
-  all.push_back({.name = "SmokeFails",
-                 .given = With(&Misfortune::smoke_fails),
-                 .ends = {Phase::kRolledBack}});
+  AddCommonFailures(all);
   for (Phase phase :
        {Phase::kPreflight, Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp,
         Phase::kAwaitingCutover, Phase::kFencing, Phase::kFinalizing, Phase::kVerifying,

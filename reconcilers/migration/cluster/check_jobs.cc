@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "operator/api/owner_references.h"
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/migration/tally.h"
@@ -244,11 +245,7 @@ Json CheckJobObject(const api::TenantMigration& migration, const api::Check& che
   Json annotations = ObjectOr(job_template.At({"metadata", "annotations"}));
   annotations.Set(kInstantiateAnnotation, "manual");
   metadata.Set("annotations", std::move(annotations));
-  metadata.Set("ownerReferences", Json::Array({Json::Object({{"apiVersion", api::kApiVersion},
-                                                             {"kind", "TenantMigration"},
-                                                             {"name", migration.meta.name},
-                                                             {"uid", migration.meta.uid},
-                                                             {"controller", true}})}));
+  metadata.Set("ownerReferences", api::OwnerReferences("TenantMigration", migration.meta));
   object.Set("spec", JobSpecOf(check, job_template, labels, PlaceVariables(place, moment)));
   return object;
 }

@@ -34,6 +34,12 @@ struct TenantPlace {
 std::string CheckJobName(const api::TenantMigration& migration, const api::Check& check,
                          api::CheckWhen moment);
 
+/// Of a phase that looks at checks, which only Smoke and Hypercare do: what Preflight asks is among
+/// its findings.
+inline api::CheckWhen MomentOf(api::Phase phase) {
+  return phase == api::Phase::kSmoke ? api::CheckWhen::kSmoke : api::CheckWhen::kHypercare;
+}
+
 /// What becomes of the Jobs that `moment` asks for; in Hypercare, those due at `now`. One whose
 /// CronJob does not exist is unknown, with that as its reason.
 Result<std::vector<CheckOutcome>> ObserveCheckJobs(std::stop_token stop, Deadline deadline,

@@ -218,10 +218,8 @@ Status ClusterWorld::StartChecks(const Call& call) {
   place.ssl_mode = admin.ssl_mode;
   place.password = {placement.spec.password_secret_ref.name,
                     placement.spec.password_secret_ref.key};
-  auto moment = call.migration.status.phase == api::Phase::kSmoke ? api::CheckWhen::kSmoke
-                                                                  : api::CheckWhen::kHypercare;
-  return StartCheckJobs(call.stop, call.deadline, context_.client, call.migration, moment,
-                        context_.clock.WallNow(), place);
+  return StartCheckJobs(call.stop, call.deadline, context_.client, call.migration,
+                        MomentOf(call.migration.status.phase), context_.clock.WallNow(), place);
 }
 
 Status ClusterWorld::DeleteJobs(const Call& call) {

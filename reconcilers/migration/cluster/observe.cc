@@ -35,11 +35,6 @@ void AppendDetail(std::string& detail, const T& item, Describe describe) {
   detail += describe(item);
 }
 
-// Only Smoke and Hypercare look at checks; what Preflight asks is among its findings.
-api::CheckWhen MomentOf(Phase phase) {
-  return phase == Phase::kSmoke ? api::CheckWhen::kSmoke : api::CheckWhen::kHypercare;
-}
-
 }  // namespace
 
 Observation ClusterWorld::Observe(std::stop_token, Deadline, const api::TenantMigration&) {
@@ -112,7 +107,7 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
 void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation& seen) {
   auto& [stop, deadline, migration] = call;
   // What a namespace takes with it is nobody's to restore, and nothing new may be made there.
-  bool going = migration.meta.deleting() && NamespaceIsGoing(call);
+  auto going = [&] { return migration.meta.deleting() && NamespaceIsGoing(call); };
   switch (subject) {
     case Subject::kPlacement:
       seen.placement = ObservePlacement(call);
@@ -123,14 +118,14 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
       break;
     }
     case Subject::kWorkloads:
-      seen.workloads = going ? WorkloadFacts{} : Fact<WorkloadFacts>(ObserveWorkloads(call));
+      seen.workloads = going() ? WorkloadFacts{} : Fact<WorkloadFacts>(ObserveWorkloads(call));
       break;
     case Subject::kRoutes:
-      seen.routes = going ? RouteFacts{} : Fact<RouteFacts>(ObserveRoutes(call));
+      seen.routes = going() ? RouteFacts{} : Fact<RouteFacts>(ObserveRoutes(call));
       break;
     case Subject::kWiring:
-      seen.wiring = going ? WiringFacts{.at_target = true, .as_recorded = true, .detail = ""}
-                          : Fact<WiringFacts>(ObserveWiring(call));
+      seen.wiring = going() ? WiringFacts{.at_target = true, .as_recorded = true, .detail = ""}
+                            : Fact<WiringFacts>(ObserveWiring(call));
       break;
     case Subject::kMaintenancePage:
       seen.maintenance_page = ObservePage(call);
