@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The short runs of ctest: each target over its corpus and some seconds more.
+# The short runs of ctest: each target over its corpus and some thousand inputs more.
 
 include(${CMAKE_CURRENT_LIST_DIR}/targets.cmake)
 set(fuzz_build ${PROJECT_BINARY_DIR}/fuzz)
