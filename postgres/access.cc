@@ -24,32 +24,11 @@ std::string Grantee(const std::string& role) {
   return role.empty() ? "PUBLIC" : QuoteIdentifier(role);
 }
 
-Result<DatabaseAccess> AccessOf(const Rows& rows, std::string_view database) {
-  if (rows.empty())
-    return TerminalError("DatabaseNotFound",
-                         "database " + QuoteIdentifier(database) + " does not exist");
-  DatabaseAccess access;
-  access.owner = rows[0].Text(0);
-  access.connection_limit = static_cast<int>(rows[0].Int(1));
-  for (Row row : rows) {
-    if (!row.IsNull(4)) access.acl.push_back({row.Text(2), row.Text(3), row.Text(4), row.Bool(5)});
-  }
-  std::sort(access.acl.begin(), access.acl.end());
-  return access;
-}
-
-Result<DatabaseAccess> ReadInTransaction(const std::stop_token& stop, Deadline deadline,
-                                         Transaction& transaction, std::string_view database) {
-  TRY_ASSIGN(Rows rows, transaction.Query(stop, deadline, kReadAccess, {database}));
-  return AccessOf(rows, database);
-}
-
-/// `wanted` without what names roles that are gone: nobody can hold those privileges any more.
-Result<DatabaseAccess> WithoutLostRoles(const std::stop_token& stop, Deadline deadline,
-                                        Transaction& transaction, DatabaseAccess wanted) {
-  TRY_ASSIGN(Rows rows, transaction.Query(stop, deadline, "SELECT rolname FROM pg_roles"));
+/// `wanted` without what names roles that are gone (`there`: those that are not): nobody can hold
+/// those privileges any more.
+DatabaseAccess WithoutLostRoles(const Rows& there, DatabaseAccess wanted) {
   std::set<std::string> roles = {""};
-  for (Row row : rows) roles.insert(row.Text(0));
+  for (Row row : there) roles.insert(row.Text(0));
   std::erase_if(wanted.acl, [&](const AclItem& item) {
     bool lost = !roles.contains(item.grantor) || !roles.contains(item.grantee);
     if (lost)
@@ -61,32 +40,29 @@ Result<DatabaseAccess> WithoutLostRoles(const std::stop_token& stop, Deadline de
 }
 
 /// What the owner granted is revoked, and with it, by CASCADE, what others passed on.
-Status RevokeAll(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
-                 const std::string& database, const DatabaseAccess& current) {
+void RevokeAll(const std::string& database, const DatabaseAccess& current,
+               std::vector<Statement>* statements) {
   std::set<std::string> grantees;
   for (const AclItem& item : current.acl) grantees.insert(item.grantee);
-  for (const std::string& grantee : grantees) {
-    TRY(transaction.Exec(
-        stop, deadline,
-        "REVOKE ALL ON DATABASE " + database + " FROM " + Grantee(grantee) + " CASCADE"));
-  }
-  return Ok();
+  for (const std::string& grantee : grantees)
+    statements->push_back(
+        {"REVOKE ALL ON DATABASE " + database + " FROM " + Grantee(grantee) + " CASCADE", {}});
 }
 
-Status GrantOne(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
-                const std::string& database, const AclItem& item, const std::string& owner) {
-  std::string grant = "GRANT " + item.privilege + " ON DATABASE " + database + " TO " +
-                      Grantee(item.grantee) + (item.grantable ? " WITH GRANT OPTION" : "");
+void GrantOne(const std::string& database, const AclItem& item, const std::string& owner,
+              std::vector<Statement>* statements) {
   // The server records as grantor whom the statement runs as; for a superuser that is the owner.
-  if (item.grantor != owner)
-    grant =
-        "SET LOCAL ROLE " + QuoteIdentifier(item.grantor) + "; " + grant + "; SET LOCAL ROLE NONE";
-  return transaction.Exec(stop, deadline, grant);
+  const bool as_another = item.grantor != owner;
+  if (as_another) statements->push_back({"SET LOCAL ROLE " + QuoteIdentifier(item.grantor), {}});
+  statements->push_back({"GRANT " + item.privilege + " ON DATABASE " + database + " TO " +
+                             Grantee(item.grantee) + (item.grantable ? " WITH GRANT OPTION" : ""),
+                         {}});
+  if (as_another) statements->push_back({"SET LOCAL ROLE NONE", {}});
 }
 
 /// Grants in rounds: first the owner's, then those of roles which by then hold a grant option.
-Status GrantAll(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
-                const std::string& database, const DatabaseAccess& wanted) {
+Status GrantAll(const std::string& database, const DatabaseAccess& wanted,
+                std::vector<Statement>* statements) {
   std::vector<AclItem> waiting = wanted.acl;
   std::set<std::pair<std::string, std::string>> can_grant;  // role, privilege
   while (!waiting.empty()) {
@@ -94,11 +70,10 @@ Status GrantAll(const std::stop_token& stop, Deadline deadline, Transaction& tra
     for (const AclItem& item : waiting) {
       bool ready =
           item.grantor == wanted.owner || can_grant.contains({item.grantor, item.privilege});
-      if (!ready) {
+      if (ready)
+        GrantOne(database, item, wanted.owner, statements);
+      else
         later.push_back(item);
-        continue;
-      }
-      TRY(GrantOne(stop, deadline, transaction, database, item, wanted.owner));
     }
     if (later.size() == waiting.size())
       return TerminalError("AclNotRestored", "no role is left that could grant " +
@@ -111,6 +86,25 @@ Status GrantAll(const std::stop_token& stop, Deadline deadline, Transaction& tra
     waiting = std::move(later);
   }
   return Ok();
+}
+
+/// From `current` to `wanted`.
+Result<std::vector<Statement>> ChangesOfAccess(const std::string& database,
+                                               const DatabaseAccess& current,
+                                               const DatabaseAccess& wanted) {
+  std::vector<Statement> statements;
+  // The list is emptied before the owner changes, since a change of owner rewrites the list, and
+  // filled after it, since the owner is who grants.
+  RevokeAll(database, current, &statements);
+  if (current.owner != wanted.owner)
+    statements.push_back(
+        {"ALTER DATABASE " + database + " OWNER TO " + QuoteIdentifier(wanted.owner), {}});
+  TRY(GrantAll(database, wanted, &statements));
+  if (current.connection_limit != wanted.connection_limit)
+    statements.push_back({"ALTER DATABASE " + database + " CONNECTION LIMIT " +
+                              std::to_string(wanted.connection_limit),
+                          {}});
+  return statements;
 }
 
 }  // namespace
@@ -142,32 +136,41 @@ Result<DatabaseAccess> DatabaseAccessFrom(const Json& json) {
   return access;
 }
 
+Statement AccessStatement(std::string_view database) { return {kReadAccess, {database}}; }
+
+Result<DatabaseAccess> AccessFrom(const Rows& rows, std::string_view database) {
+  if (rows.empty())
+    return TerminalError("DatabaseNotFound",
+                         "database " + QuoteIdentifier(database) + " does not exist");
+  DatabaseAccess access;
+  access.owner = rows[0].Text(0);
+  access.connection_limit = static_cast<int>(rows[0].Int(1));
+  for (Row row : rows) {
+    if (!row.IsNull(4)) access.acl.push_back({row.Text(2), row.Text(3), row.Text(4), row.Bool(5)});
+  }
+  std::sort(access.acl.begin(), access.acl.end());
+  return access;
+}
+
 Result<DatabaseAccess> ReadAccess(std::stop_token stop, Deadline deadline, Connection& connection,
                                   std::string_view database) {
   TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, kReadAccess, {database}));
-  return AccessOf(rows, database);
+  return AccessFrom(rows, database);
 }
 
 Status ApplyAccess(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    std::string_view database, const DatabaseAccess& wanted) {
-  TRY_ASSIGN(DatabaseAccess possible, WithoutLostRoles(stop, deadline, transaction, wanted));
-  TRY_ASSIGN(DatabaseAccess current, ReadInTransaction(stop, deadline, transaction, database));
+  TRY_ASSIGN(auto seen, transaction.QueryEach(
+                            stop, deadline,
+                            {{"SELECT rolname FROM pg_roles", {}}, AccessStatement(database)}));
+  const DatabaseAccess possible = WithoutLostRoles(seen[0], wanted);
+  TRY_ASSIGN(DatabaseAccess current, AccessFrom(seen[1], database));
   if (current == possible) return Ok();
   const std::string name = QuoteIdentifier(database);
-  // The list is emptied before the owner changes, since a change of owner rewrites the list, and
-  // filled after it, since the owner is who grants.
-  TRY(RevokeAll(stop, deadline, transaction, name, current));
-  if (current.owner != possible.owner) {
-    TRY(transaction.Exec(
-        stop, deadline, "ALTER DATABASE " + name + " OWNER TO " + QuoteIdentifier(possible.owner)));
-  }
-  TRY(GrantAll(stop, deadline, transaction, name, possible));
-  if (current.connection_limit != possible.connection_limit) {
-    TRY(transaction.Exec(stop, deadline,
-                         "ALTER DATABASE " + name + " CONNECTION LIMIT " +
-                             std::to_string(possible.connection_limit)));
-  }
-  TRY_ASSIGN(DatabaseAccess reached, ReadInTransaction(stop, deadline, transaction, database));
+  TRY_ASSIGN(std::vector<Statement> statements, ChangesOfAccess(name, current, possible));
+  statements.push_back(AccessStatement(database));
+  TRY_ASSIGN(auto answers, transaction.QueryEach(stop, deadline, statements));
+  TRY_ASSIGN(DatabaseAccess reached, AccessFrom(answers.back(), database));
   if (reached != possible)
     return TerminalError("AclNotRestored", "the access of database " + name +
                                                " did not become what it has to be; wanted " +

@@ -42,6 +42,10 @@ Result<DatabaseAccess> DatabaseAccessFrom(const Json& json);
 Result<DatabaseAccess> ReadAccess(std::stop_token stop, Deadline deadline, Connection& connection,
                                   std::string_view database);
 
+/// What ReadAccess() asks and makes of the answer, for whoever asks it beside others.
+Statement AccessStatement(std::string_view database);
+Result<DatabaseAccess> AccessFrom(const Rows& rows, std::string_view database);
+
 /// Makes the access of `database` exactly `wanted`, grants by others than the owner included, and
 /// reads it back before saying so. Privileges of roles that no longer exist are left out, with a
 /// warning in the log. Needs a superuser, or a role that is a member of all grantors.

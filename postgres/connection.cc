@@ -312,18 +312,38 @@ Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
   return connection;
 }
 
-Result<Rows> Connection::Query(std::stop_token stop, Deadline deadline, const std::string& sql,
-                               const Params& params) {
+namespace {
+
+/// libpq's 1 for success, like all that Session::Run() sends by.
+int SendQuery(PGconn* pg, const std::string& sql, const Params& params) {
   std::vector<const char*> values;
   values.reserve(params.size());
   for (const Param& param : params) values.push_back(param.c_str());
+  return PQsendQueryParams(pg, sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(),
+                           nullptr, nullptr, 0);
+}
+
+}  // namespace
+
+Result<Rows> Connection::Query(std::stop_token stop, Deadline deadline, const std::string& sql,
+                               const Params& params) {
   const bool simple = params.empty() && IsReplication(session_->options);
   TRY_ASSIGN(auto result, session_->Run(stop, deadline, LostMeans::kRetry, [&](PGconn* pg) {
-    if (simple) return PQsendQuery(pg, sql.c_str());
-    return PQsendQueryParams(pg, sql.c_str(), static_cast<int>(values.size()), nullptr,
-                             values.data(), nullptr, nullptr, 0);
+    return simple ? PQsendQuery(pg, sql.c_str()) : SendQuery(pg, sql, params);
   }));
   return Rows(result.release());
+}
+
+Result<std::vector<Rows>> Connection::QueryEach(std::stop_token stop, Deadline deadline,
+                                                const std::vector<Statement>& statements) {
+  TRY_ASSIGN(auto results,
+             session_->RunEach(stop, deadline, statements.size(), [&](PGconn* pg, size_t at) {
+               return SendQuery(pg, statements[at].sql, statements[at].params);
+             }));
+  std::vector<Rows> each;
+  each.reserve(results.size());
+  for (auto& result : results) each.push_back(Rows(result.release()));
+  return each;
 }
 
 Status Connection::Exec(std::stop_token stop, Deadline deadline, const std::string& sql) {
@@ -358,8 +378,10 @@ Result<Transaction> Transaction::Begin(std::stop_token stop, Deadline deadline,
       break;
   }
   sql += options.read_only ? " READ ONLY" : " READ WRITE";
-  TRY(connection.Query(std::move(stop), deadline, sql));
-  return Transaction(&connection);
+  for (std::string_view setting : options.settings) sql += "; SET LOCAL " + std::string(setting);
+  Transaction transaction(&connection);
+  TRY(transaction.Exec(std::move(stop), deadline, sql));
+  return transaction;
 }
 
 Transaction::~Transaction() {

@@ -83,6 +83,12 @@ class Param {
 };
 using Params = std::vector<Param>;
 
+/// What Connection::QueryEach() asks.
+struct Statement {
+  std::string sql;
+  Params params;
+};
+
 /// One row of Rows; valid as long as those.
 class Row {
  public:
@@ -170,6 +176,13 @@ class Connection {
   /// Exactly one row, or a terminal error "UnexpectedResult".
   Result<Rows> QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
                         const Params& params = {});
+  /// The statements in their order and in one round trip (libpq, Pipeline Mode), each as if Query()
+  /// had asked it: outside of a transaction each is one of its own, and sees what others have done
+  /// since the one before. Their rows, or the error of the first that failed; those behind it have
+  /// run nevertheless, except in a transaction, which is then to be rolled back. Not for
+  /// replication sessions.
+  Result<std::vector<Rows>> QueryEach(std::stop_token stop, Deadline deadline,
+                                      const std::vector<Statement>& statements);
   /// One or several statements without parameters; their rows are thrown away.
   Status Exec(std::stop_token stop, Deadline deadline, const std::string& sql);
 
@@ -202,6 +215,8 @@ class Transaction {
   struct Options {
     Isolation isolation = Isolation::kReadCommitted;
     bool read_only = false;
+    /// Settings of this transaction alone, as SET LOCAL takes them ("lock_timeout = '5s'").
+    std::vector<std::string_view> settings = {};
   };
 
   static Result<Transaction> Begin(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -220,6 +235,8 @@ class Transaction {
                      const Params& params = {});
   Result<Rows> QueryOne(std::stop_token stop, Deadline deadline, const std::string& sql,
                         const Params& params = {});
+  Result<std::vector<Rows>> QueryEach(std::stop_token stop, Deadline deadline,
+                                      const std::vector<Statement>& statements);
   Status Exec(std::stop_token stop, Deadline deadline, const std::string& sql);
 
   /// Success only when the server said COMMIT. kInDoubt with reason "TransactionInDoubt" when the

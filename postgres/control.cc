@@ -82,8 +82,8 @@ constexpr const char* kReadRow = R"(
 constexpr const char* kSerializeClaims = "SELECT pg_advisory_xact_lock(4853715209)";
 
 // A leader that died inside its transaction must not hold the row against the next one.
-constexpr const char* kBoundTransaction =
-    "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '15s'";
+constexpr std::array<std::string_view, 2> kBounds = {"lock_timeout = '5s'",
+                                                     "idle_in_transaction_session_timeout = '15s'"};
 
 std::optional<ControlState> StateNamed(std::string_view name) {
   for (const auto& [state, state_name] : kStateNames) {
@@ -152,9 +152,9 @@ Status CheckLetIn(const Control& held) {
 
 Result<Transaction> BeginBounded(const std::stop_token& stop, Deadline deadline,
                                  Connection& connection) {
-  TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
-  TRY(transaction.Exec(stop, deadline, kBoundTransaction));
-  return transaction;
+  Transaction::Options options;
+  options.settings.assign(kBounds.begin(), kBounds.end());
+  return Transaction::Begin(stop, deadline, connection, std::move(options));
 }
 
 }  // namespace

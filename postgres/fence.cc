@@ -46,6 +46,9 @@ constexpr const char* kRolesWithConnect = R"(
      AND (has_database_privilege(r.oid, d.oid, 'CONNECT') OR pg_has_role(r.oid, d.datdba, 'MEMBER'))
    ORDER BY 1)";
 
+constexpr const char* kReadPrepared =
+    "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid";
+
 constexpr const char* kTerminate =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database() AND ";
@@ -110,26 +113,30 @@ bool FenceState::fenced() const {
 
 Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connection& connection,
                                 const FenceOptions& options) {
+  const std::string& name = connection.options().database;
+  const std::vector<std::string> ours = Ours(connection.options().user, options);
+  // Arriving sessions before all sessions: one that shows up between the two looks is then in the
+  // second. Prepared transactions last, since a session that is gone by now may have left one.
+  TRY_ASSIGN(const std::vector<Rows> seen, connection.QueryEach(stop, deadline,
+                                                                {{kReadDatabase, {}},
+                                                                 AccessStatement(name),
+                                                                 {kRolesWithConnect, {ours}},
+                                                                 {kCountArriving, {}},
+                                                                 SessionsStatement(name, ours),
+                                                                 {kReadPrepared, {}}}));
+  const Rows& database = seen[0];
+  if (database.empty())
+    return TerminalError("DatabaseNotFound", "database " + QuoteIdentifier(name) + " is gone");
   FenceState state;
-  TRY_ASSIGN(Rows database, connection.QueryOne(stop, deadline, kReadDatabase));
   state.database = database[0].Text(0);
   state.admin = database[0].Text(1);
   state.admin_is_superuser = database[0].Bool(2);
   state.owner_is_superuser = database[0].Bool(3);
-  TRY_ASSIGN(state.access, ReadAccess(stop, deadline, connection, state.database));
-  const std::vector<std::string> ours = Ours(state.admin, options);
-  TRY_ASSIGN(Rows roles, connection.Query(stop, deadline, kRolesWithConnect, {ours}));
-  for (Row row : roles) state.roles_with_connect.push_back(row.Text(0));
-  // Arriving sessions first: one that shows up between the two looks is then in the second.
-  TRY_ASSIGN(Rows arriving, connection.QueryOne(stop, deadline, kCountArriving));
-  state.arriving_sessions = static_cast<int>(arriving[0].Int(0));
-  TRY_ASSIGN(state.foreign_sessions,
-             ReadSessions(stop, deadline, connection, state.database, ours));
-  // Last, since a session that is gone by now may have left one behind.
-  TRY_ASSIGN(Rows prepared, connection.Query(stop, deadline,
-                                             "SELECT gid FROM pg_prepared_xacts "
-                                             "WHERE database = current_database() ORDER BY gid"));
-  for (Row row : prepared) state.prepared_transactions.push_back(row.Text(0));
+  TRY_ASSIGN(state.access, AccessFrom(seen[1], name));
+  for (Row row : seen[2]) state.roles_with_connect.push_back(row.Text(0));
+  state.arriving_sessions = static_cast<int>(seen[3][0].Int(0));
+  state.foreign_sessions = SessionsFrom(seen[4]);
+  for (Row row : seen[5]) state.prepared_transactions.push_back(row.Text(0));
   return state;
 }
 

@@ -3,6 +3,7 @@
 // What of a connection is made of its Query, so that another one can stand in for connection.cc.
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "operator/base/check.h"
 #include "postgres/connection.h"
@@ -31,6 +32,12 @@ Result<Rows> Transaction::QueryOne(std::stop_token stop, Deadline deadline, cons
                                    const Params& params) {
   CHECK(connection_ != nullptr);
   return connection_->QueryOne(std::move(stop), deadline, sql, params);
+}
+
+Result<std::vector<Rows>> Transaction::QueryEach(std::stop_token stop, Deadline deadline,
+                                                 const std::vector<Statement>& statements) {
+  CHECK(connection_ != nullptr);
+  return connection_->QueryEach(std::move(stop), deadline, statements);
 }
 
 }  // namespace cutover::pg

@@ -140,14 +140,18 @@ Result<Connection::Session::ResultPtr> Connection::Session::NextResult(const std
   return ResultPtr(PQgetResult(pg));
 }
 
-Result<Connection::Session::ResultPtr> Connection::Session::Run(
-    const std::stop_token& stop, Deadline deadline, LostMeans lost,
-    const std::function<int(PGconn*)>& send) {
+Status Connection::Session::Begin(const std::stop_token& stop, Deadline deadline) {
   last_sqlstate.clear();
   if (!Usable())
     return RetryError("ConnectionLost",
                       "the connection to " + options.Describe() + " is closed; open another one");
-  TRY(CheckGoOn(stop, deadline));
+  return CheckGoOn(stop, deadline);
+}
+
+Result<Connection::Session::ResultPtr> Connection::Session::Run(
+    const std::stop_token& stop, Deadline deadline, LostMeans lost,
+    const std::function<int(PGconn*)>& send) {
+  TRY(Begin(stop, deadline));
   const bool may_have_happened = lost == LostMeans::kInDoubt;
   auto unanswered = [&](Error error) {
     if (may_have_happened) error.disposition = Disposition::kInDoubt;
@@ -181,13 +185,59 @@ Result<Connection::Session::ResultPtr> Connection::Session::Run(
   return last;
 }
 
+// A synchronization point behind each makes it a transaction of its own, and what fails harms none
+// of those behind it.
+Result<std::vector<Connection::Session::ResultPtr>> Connection::Session::RunEach(
+    const std::stop_token& stop, Deadline deadline, size_t count,
+    const std::function<int(PGconn*, size_t)>& send) {
+  TRY(Begin(stop, deadline));
+  bool sent = PQenterPipelineMode(pg) == 1;
+  for (size_t at = 0; sent && at < count; ++at) sent = send(pg, at) == 1 && PQpipelineSync(pg) == 1;
+  if (!sent) {
+    Error error = LocalError();
+    Close();
+    return tl::unexpected(std::move(error));
+  }
+  std::vector<ResultPtr> results;
+  std::optional<Error> failure;
+  Status taken = Flush(stop, deadline);
+  for (size_t at = 0; taken && at < count; ++at) {
+    Result<ResultPtr> result = NextOfPipeline(stop, deadline);
+    if (!result)
+      taken = tl::unexpected(std::move(result).error());
+    else if (!IsFailure(PQresultStatus(result->get())))
+      results.push_back(std::move(*result));
+    else if (!failure)
+      failure = ErrorOf(result->get());
+  }
+  if (!taken) {
+    CancelAndClose();
+    return tl::unexpected(std::move(taken).error());
+  }
+  CHECK(PQexitPipelineMode(pg) == 1);
+  if (failure) return tl::unexpected(std::move(*failure));
+  return results;
+}
+
+// A statement's result, the nullptr that ends it, and its synchronization point.
+Result<Connection::Session::ResultPtr> Connection::Session::NextOfPipeline(
+    const std::stop_token& stop, Deadline deadline) {
+  ResultPtr answer;
+  while (true) {
+    TRY_ASSIGN(ResultPtr next, NextResult(stop, deadline));
+    if (PQresultStatus(next.get()) == PGRES_PIPELINE_SYNC && answer != nullptr) return answer;
+    if (next != nullptr) {
+      answer = std::move(next);
+    } else if (!Usable()) {
+      const bool said = answer != nullptr && IsFailure(PQresultStatus(answer.get()));
+      return tl::unexpected(said ? ErrorOf(answer.get()) : LocalError());
+    }
+  }
+}
+
 Status Connection::Session::StartCopy(const std::stop_token& stop, Deadline deadline,
                                       const std::string& statement, ExecStatusType expected) {
-  last_sqlstate.clear();
-  if (!Usable())
-    return RetryError("ConnectionLost",
-                      "the connection to " + options.Describe() + " is closed; open another one");
-  TRY(CheckGoOn(stop, deadline));
+  TRY(Begin(stop, deadline));
   if (PQsendQuery(pg, statement.c_str()) == 0) return tl::unexpected(LocalError());
   Status sent = Flush(stop, deadline);
   Result<ResultPtr> opened = sent ? NextResult(stop, deadline) : tl::unexpected(sent.error());

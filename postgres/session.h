@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
@@ -29,6 +30,8 @@ struct Connection::Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
+  /// Before a statement: an error when the connection is closed already, or it is time to end.
+  Status Begin(const std::stop_token& stop, Deadline deadline);
   /// Waits until the socket has one of poll's `events`; the error says why it did not come.
   Status Wait(const std::stop_token& stop, Deadline deadline, short events);
   /// Sends all that libpq holds, reading meanwhile so that neither side can block the other.
@@ -39,6 +42,13 @@ struct Connection::Session {
   /// statement is cancelled and the connection closed.
   Result<ResultPtr> Run(const std::stop_token& stop, Deadline deadline, LostMeans lost,
                         const std::function<int(PGconn*)>& send);
+  /// `count` statements in one go, each a query of its own; `send` is asked for one after the
+  /// other. All results, or the first error. Interrupted as Run() is.
+  Result<std::vector<ResultPtr>> RunEach(const std::stop_token& stop, Deadline deadline,
+                                         size_t count,
+                                         const std::function<int(PGconn*, size_t)>& send);
+  /// The result of the statement that is next in the pipeline.
+  Result<ResultPtr> NextOfPipeline(const std::stop_token& stop, Deadline deadline);
   /// Like Run, for `COPY`: stops at the result that opens the stream, which must be `expected`.
   Status StartCopy(const std::stop_token& stop, Deadline deadline, const std::string& statement,
                    ExecStatusType expected);

@@ -16,14 +16,25 @@ std::string ForeignSessions(std::string_view parameter) {
          names + "::text[]) END";
 }
 
+Statement SessionsStatement(std::string_view database,
+                            const std::vector<std::string>& roles_left_out) {
+  return {R"(
+      SELECT coalesce(usename, ''), application_name, backend_type, count(*)
+        FROM pg_stat_activity
+       WHERE datname = $1 AND )" +
+              ForeignSessions("$2") + " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+          {database, roles_left_out}};
+}
+
 Result<std::vector<SessionGroup>> ReadSessions(std::stop_token stop, Deadline deadline,
                                                Connection& connection, std::string_view database,
                                                const std::vector<std::string>& roles_left_out) {
-  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
-      SELECT coalesce(usename, ''), application_name, backend_type, count(*)
-        FROM pg_stat_activity
-       WHERE datname = $1 AND )" + ForeignSessions("$2") + " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-                                         {database, roles_left_out}));
+  const Statement statement = SessionsStatement(database, roles_left_out);
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, statement.sql, statement.params));
+  return SessionsFrom(rows);
+}
+
+std::vector<SessionGroup> SessionsFrom(const Rows& rows) {
   std::vector<SessionGroup> groups;
   for (Row row : rows)
     groups.push_back({row.Text(0), row.Text(1), row.Text(2), static_cast<int>(row.Int(3))});

@@ -28,6 +28,11 @@ Result<std::vector<SessionGroup>> ReadSessions(std::stop_token stop, Deadline de
                                                Connection& connection, std::string_view database,
                                                const std::vector<std::string>& roles_left_out);
 
+/// What ReadSessions() asks and makes of the answer, for whoever asks it beside others.
+Statement SessionsStatement(std::string_view database,
+                            const std::vector<std::string>& roles_left_out);
+std::vector<SessionGroup> SessionsFrom(const Rows& rows);
+
 /// The condition by which ReadSessions() and the fence choose from pg_stat_activity: `parameter`
 /// ("$2") is the array of the names that are left out.
 std::string ForeignSessions(std::string_view parameter);

@@ -154,6 +154,83 @@ TEST(Connection, StopRequestEndsAWaitAtOnce) {
   EXPECT_LT(Since(start), 5s);
 }
 
+std::vector<std::string> FirstColumns(const std::vector<Rows>& each) {
+  std::vector<std::string> values;
+  for (const Rows& rows : each) values.push_back(rows[0].Text(0));
+  return values;
+}
+
+TEST(QueryEach, AnswersInOrderEachInATransactionOfItsOwn) {
+  Connection connection = MustConnect(Servers().source);
+  const Statement number = {"SELECT pg_current_xact_id()", {}};
+  auto each = connection.QueryEach({}, Soon(), {{"SELECT $1::text", {"a"}}, number, number});
+  ASSERT_TRUE(each) << each.error().message;
+  const std::vector<std::string> values = FirstColumns(*each);
+  EXPECT_EQ(values[0], "a");
+  EXPECT_LT(std::stoll(values[1]), std::stoll(values[2]));
+  EXPECT_FALSE(connection.in_transaction());
+}
+
+TEST(QueryEach, InATransactionAllBelongToIt) {
+  Connection connection = MustConnect(Servers().source);
+  auto transaction = Transaction::Begin({}, Soon(), connection);
+  ASSERT_TRUE(transaction);
+  const Statement number = {"SELECT pg_current_xact_id()", {}};
+  auto each = transaction->QueryEach({}, Soon(), {number, number});
+  ASSERT_TRUE(each) << each.error().message;
+  EXPECT_EQ((*each)[0][0].Text(0), (*each)[1][0].Text(0));
+  EXPECT_TRUE(transaction->Commit({}, Soon()));
+}
+
+TEST(QueryEach, SaysTheFirstErrorAndRunsWhatStandsBehindIt) {
+  Connection connection = MustConnect(Servers().source);
+  auto each = connection.QueryEach({}, Soon(),
+                                   {{"CREATE TEMPORARY TABLE kept (n int)", {}},
+                                    {"SELECT 1 / 0", {}},
+                                    {"INSERT INTO pg_temp.kept VALUES (1)", {}},
+                                    {"SELECT nothing", {}}});
+  ASSERT_FALSE(each);
+  EXPECT_EQ(connection.last_sqlstate(), "22012");
+  EXPECT_NE(each.error().message.find("division by zero"), std::string::npos)
+      << each.error().message;
+  EXPECT_EQ(MustRead(connection, "SELECT count(*) FROM pg_temp.kept"),
+            std::vector<std::string>{"1"});
+}
+
+TEST(QueryEach, MoreThanAnyBufferHoldsBlocksNeitherSide) {
+  Connection connection = MustConnect(Servers().source);
+  const std::string large(200'000, 'x');
+  const std::vector<Statement> statements(200, {"SELECT $1::text", {large}});
+  auto each = connection.QueryEach({}, Soon(), statements);
+  ASSERT_TRUE(each) << each.error().message;
+  ASSERT_EQ(each->size(), statements.size());
+  for (const Rows& rows : *each) EXPECT_EQ(rows[0].Text(0).size(), large.size());
+}
+
+TEST(QueryEach, DeadlineCancelsTheStatementAtTheServer) {
+  Connection connection = MustConnect(Servers().source);
+  Connection other = MustConnect(Servers().source);
+  const std::string pid = std::to_string(connection.backend_pid());
+  auto each = connection.QueryEach({}, Deadline::After(200ms),
+                                   {{"SELECT 1", {}}, {"SELECT pg_sleep(60)", {}}});
+  ASSERT_FALSE(each);
+  EXPECT_EQ(each.error().reason, "DeadlineExceeded");
+  EXPECT_FALSE(connection.usable());
+  EXPECT_EQ(MustRead(other, "SELECT count(*) FROM pg_stat_activity WHERE pid = " + pid +
+                                " AND state = 'active'"),
+            std::vector<std::string>{"0"});
+}
+
+TEST(QueryEach, ASessionThatIsEndedBelowItIsRetried) {
+  Connection connection = MustConnect(Servers().source);
+  auto each = connection.QueryEach(
+      {}, Soon(),
+      {{"SELECT 1", {}}, {"SELECT pg_terminate_backend(pg_backend_pid())", {}}, {"SELECT 2", {}}});
+  ASSERT_FALSE(each);
+  EXPECT_EQ(each.error().disposition, Disposition::kRetry) << each.error().message;
+  EXPECT_FALSE(connection.usable());
+}
+
 TEST(Connection, LostInExecOutsideATransactionIsInDoubt) {
   Connection connection = MustConnect(Servers().source);
   Status died = connection.Exec({}, Soon(), "SELECT pg_terminate_backend(pg_backend_pid())");

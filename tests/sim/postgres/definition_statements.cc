@@ -150,20 +150,24 @@ void AddItem(pg::DatabaseAccess& access, pg::AclItem item) {
   std::sort(access.acl.begin(), access.acl.end());
 }
 
+Outcome SetRole(const Statement& statement) {
+  const std::string role = Tokens(statement.sql).back();
+  statement.backend.acting_as = role == "NONE" ? "" : role;
+  return Table();
+}
+
 // "GRANT CONNECT ON DATABASE d TO r [WITH GRANT OPTION]", by the owner, or by whom the session acts
-// as: "SET LOCAL ROLE x; GRANT …; SET LOCAL ROLE NONE".
+// as.
 Outcome GrantOnDatabase(const Statement& statement) {
   Words words = Tokens(statement.sql);
-  std::string grantor;
-  if (words[0] == "SET") grantor = words[3];
-  auto at = static_cast<size_t>(std::find(words.begin(), words.end(), "GRANT") - words.begin());
   pg::AclItem item;
-  item.privilege = words[at + 1];
-  item.grantee = GranteeNamed(words[at + 6]);
+  item.grantor = statement.backend.acting_as;
+  item.privilege = words[1];
+  item.grantee = GranteeNamed(words[6]);
   item.grantable = statement.sql.find("WITH GRANT OPTION") != std::string::npos;
-  return ChangeAccess(statement, words[at + 4], [item, grantor](pg::DatabaseAccess& access) {
+  return ChangeAccess(statement, words[4], [item](pg::DatabaseAccess& access) {
     pg::AclItem granted = item;
-    granted.grantor = grantor.empty() ? access.owner : grantor;
+    if (granted.grantor.empty()) granted.grantor = access.owner;
     AddItem(access, std::move(granted));
   });
 }
@@ -237,11 +241,17 @@ Outcome Nothing(const Statement&) { return Table(); }
 
 const std::vector<Known>& DefinitionStatements() {
   static const std::vector<Known> statements = {
-      {"CREATE DATABASE ", CreateDatabase}, {"DROP DATABASE IF EXISTS ", DropDatabase},
-      {"ALTER DATABASE ", AlterDatabase},   {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
-      {" ON DATABASE ", GrantOnDatabase},   {"COMMENT ON ROLE ", CommentOnRole},
-      {"CREATE ROLE ", CreateRole},         {"DROP ROLE ", DropRole},
-      {"ALTER ROLE ", AlterRole},           {"CREATE COLLATION pg_temp.", Nothing},
+      {"CREATE DATABASE ", CreateDatabase},
+      {"DROP DATABASE IF EXISTS ", DropDatabase},
+      {"ALTER DATABASE ", AlterDatabase},
+      {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
+      {" ON DATABASE ", GrantOnDatabase},
+      {"COMMENT ON ROLE ", CommentOnRole},
+      {"CREATE ROLE ", CreateRole},
+      {"DROP ROLE ", DropRole},
+      {"ALTER ROLE ", AlterRole},
+      {"SET LOCAL ROLE ", SetRole},
+      {"CREATE COLLATION pg_temp.", Nothing},
   };
   // COMMENT ON DATABASE before the GRANTs, which share its words; GRANTs of roles last.
   static const std::vector<Known> ordered = [] {

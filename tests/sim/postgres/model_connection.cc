@@ -138,6 +138,19 @@ Result<Rows> Connection::Query(std::stop_token, Deadline, const std::string& sql
   return Rows(ResultOf(*table, session_->Live()->affected));
 }
 
+Result<std::vector<Rows>> Connection::QueryEach(std::stop_token stop, Deadline deadline,
+                                                const std::vector<Statement>& statements) {
+  std::vector<Rows> each;
+  std::optional<Error> failure;
+  for (const Statement& statement : statements) {
+    Result<Rows> rows = Query(stop, deadline, statement.sql, statement.params);
+    if (!rows && !failure) failure = rows.error();
+    if (rows) each.push_back(std::move(*rows));
+  }
+  if (failure) return tl::make_unexpected(std::move(*failure));
+  return each;
+}
+
 Status Connection::Exec(std::stop_token, Deadline, const std::string& sql) {
   auto done = session_->Run(sql, {}, in_transaction() ? LostMeans::kRetry : LostMeans::kInDoubt);
   if (!done) return tl::make_unexpected(done.error());
