@@ -17,6 +17,7 @@ enum class Subject {
   kWorkloads,
   kRoutes,
   kWiring,
+  kWiringRestored,
   kMaintenancePage,
   kBackupJob,
   kCopyJob,

@@ -84,7 +84,6 @@ struct RouteFacts {
 /// All wiring of the placement together.
 struct WiringFacts {
   bool at_target = false;
-  bool as_recorded = false;  ///< Exactly what the ledger holds.
   std::string detail;
 };
 
@@ -204,6 +203,7 @@ struct Observation {
   Fact<WorkloadFacts> workloads{Subject::kWorkloads};
   Fact<RouteFacts> routes{Subject::kRoutes};
   Fact<WiringFacts> wiring{Subject::kWiring};
+  Fact<bool> wiring_restored{Subject::kWiringRestored};  ///< Exactly what the ledger holds.
   Fact<MaintenancePageFacts> maintenance_page{Subject::kMaintenancePage};
   Fact<JobFacts> backup_job{Subject::kBackupJob};
   Fact<JobFacts> copy_job{Subject::kCopyJob};

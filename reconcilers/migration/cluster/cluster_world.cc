@@ -118,11 +118,13 @@ Result<api::DatabasePlacement> ClusterWorld::NeedPlacement(const Call& call) {
 }
 
 Result<api::DatabaseServer> ClusterWorld::ReadServer(const Call& call, const std::string& name) {
+  if (auto known = servers_.find(name); known != servers_.end()) return known->second;
   TRY_ASSIGN(auto object,
              context_.client.Get(call.stop, call.deadline, kube::kDatabaseServer, {"", name}));
   if (!object)
     return RetryError("ServerNotFound", "DatabaseServer " + name + " does not exist: create it");
-  return api::DecodeDatabaseServer(*object);
+  TRY_ASSIGN(api::DatabaseServer server, api::DecodeDatabaseServer(*object));
+  return servers_.emplace(name, std::move(server)).first->second;
 }
 
 Result<pg::ConnectOptions> ClusterWorld::AdminOptions(const Call& call,

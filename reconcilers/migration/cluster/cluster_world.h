@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "reconcilers/migration/cluster/ledger.h"
 #include "reconcilers/migration/world.h"
 #include "reconcilers/wiring/endpoints.h"
+#include "reconcilers/wiring/wiring.h"
 
 namespace cutover::migration {
 
@@ -70,7 +72,9 @@ class ClusterWorld final : public World {
   Result<PlacementFacts> ObservePlacement(const Call& call);
   Result<WorkloadFacts> ObserveWorkloads(const Call& call);
   Result<RouteFacts> ObserveRoutes(const Call& call);
+  Result<wiring::WiringObservation> ReadWiring(const Call& call);
   Result<WiringFacts> ObserveWiring(const Call& call);
+  Result<bool> ObserveWiringRestored(const Call& call);
   Result<MaintenancePageFacts> ObservePage(const Call& call);
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
@@ -80,6 +84,7 @@ class ClusterWorld final : public World {
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
   Result<bool> ObserveSchemaChanged(const Call& call);
+  Result<bool> SchemaChangedSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   Result<std::vector<Finding>> ObservePreflight(const Call& call);
   Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment,
@@ -151,6 +156,10 @@ class ClusterWorld final : public World {
 
   const ClusterContext& context_;
   std::optional<Ledger> ledger_;  ///< Immutable once written, so it is read once.
+  /// As they were first read in this round, which its connections rest on as well.
+  std::map<std::string, api::DatabaseServer> servers_;
+  /// Of the source, when its structure was last seen to be as copied.
+  std::optional<pg::CatalogMark> as_copied_;
   std::unique_ptr<DatabaseSide> source_;
   std::unique_ptr<DatabaseSide> target_;
   std::unique_ptr<Front> front_;

@@ -124,8 +124,11 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
       seen.routes = going() ? RouteFacts{} : Fact<RouteFacts>(ObserveRoutes(call));
       break;
     case Subject::kWiring:
-      seen.wiring = going() ? WiringFacts{.at_target = true, .as_recorded = true, .detail = ""}
+      seen.wiring = going() ? WiringFacts{.at_target = true, .detail = ""}
                             : Fact<WiringFacts>(ObserveWiring(call));
+      break;
+    case Subject::kWiringRestored:
+      seen.wiring_restored = going() ? true : Fact<bool>(ObserveWiringRestored(call));
       break;
     case Subject::kMaintenancePage:
       seen.maintenance_page = ObservePage(call);
@@ -224,7 +227,7 @@ Result<RouteFacts> ClusterWorld::ObserveRoutes(const Call& call) {
   return facts;
 }
 
-Result<WiringFacts> ClusterWorld::ObserveWiring(const Call& call) {
+Result<wiring::WiringObservation> ClusterWorld::ReadWiring(const Call& call) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(api::DatabaseServer source,
              ReadServer(call, call.migration.status.source_server_name));
@@ -232,19 +235,25 @@ Result<WiringFacts> ClusterWorld::ObserveWiring(const Call& call) {
   wiring::Sides sides;
   sides.source = {source.spec.endpoint.host, source.spec.endpoint.port};
   sides.target = wiring::HostPort{target.spec.endpoint.host, target.spec.endpoint.port};
-  TRY_ASSIGN(wiring::WiringObservation observed,
-             wiring::ObserveWiring(call.stop, call.deadline, WiringAccess(), placement, sides));
-  WiringFacts facts;
-  facts.at_target = observed.AllAt(wiring::Side::kTarget);
-  facts.detail = observed.Describe(wiring::Side::kTarget);
+  return wiring::ObserveWiring(call.stop, call.deadline, WiringAccess(), placement, sides);
+}
+
+Result<WiringFacts> ClusterWorld::ObserveWiring(const Call& call) {
+  TRY_ASSIGN(wiring::WiringObservation observed, ReadWiring(call));
+  return WiringFacts{observed.AllAt(wiring::Side::kTarget),
+                     observed.Describe(wiring::Side::kTarget)};
+}
+
+Result<bool> ClusterWorld::ObserveWiringRestored(const Call& call) {
   TRY_ASSIGN(auto ledger, ReadLedger(call));
-  if (ledger) {
-    TRY_ASSIGN(bool restored, wiring::WiringIsAsRecorded(call.stop, call.deadline, WiringAccess(),
-                                                         placement, ledger->wiring));
-    // A Service follows the server it leads to, so its addresses are no part of the record.
-    facts.as_recorded = restored && observed.AllAt(wiring::Side::kSource);
-  }
-  return facts;
+  if (!ledger) return false;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(bool restored, wiring::WiringIsAsRecorded(call.stop, call.deadline, WiringAccess(),
+                                                       placement, ledger->wiring));
+  if (!restored) return false;
+  // A Service follows the server it leads to, so its addresses are no part of the record.
+  TRY_ASSIGN(wiring::WiringObservation observed, ReadWiring(call));
+  return observed.AllAt(wiring::Side::kSource);
 }
 
 Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call) {

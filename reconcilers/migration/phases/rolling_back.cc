@@ -58,8 +58,8 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
 
 std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
                                       const Observation& seen) {
-  NEED(seen.wiring);
-  if (!seen.wiring->as_recorded)
+  NEED(seen.wiring_restored);
+  if (!*seen.wiring_restored)
     return Plan::Do(Intent::kRestoreWiring, "pointing the workloads at the source again");
   NEED(seen.placement);
   if (seen.placement->exists && seen.placement->server_name != migration.status.source_server_name)

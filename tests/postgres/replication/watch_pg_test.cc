@@ -102,6 +102,18 @@ std::string Fingerprint(Connection& connection) {
   return fingerprint ? *fingerprint : "";
 }
 
+CatalogMark Mark(Connection& connection) {
+  auto mark = MarkCatalogs({}, Soon(), connection);
+  EXPECT_TRUE(mark) << mark.error().message;
+  return mark.value_or(CatalogMark{});
+}
+
+bool Touched(Connection& connection, const CatalogMark& mark) {
+  auto touched = CatalogsTouched({}, Soon(), connection, mark);
+  EXPECT_TRUE(touched) << touched.error().message;
+  return touched.value_or(false);
+}
+
 constexpr const char* kSchema[] = {
     "CREATE TABLE public.p (id serial PRIMARY KEY, name varchar(20) NOT NULL, big text)",
     "CREATE TABLE public.c (id int PRIMARY KEY, p int REFERENCES public.p, n int DEFAULT 1)",
@@ -131,7 +143,7 @@ class FingerprintTraps : public ::testing::TestWithParam<int> {
 INSTANTIATE_TEST_SUITE_P(OnMajor, FingerprintTraps, ::testing::Values(13, 15, 18),
                          [](const auto& major) { return std::to_string(major.param); });
 
-TEST_P(FingerprintTraps, Trap59_EveryKindOfDdlChangesIt) {
+TEST_P(FingerprintTraps, Trap59_EveryKindOfDdlChangesItAndTouchesTheCatalogs) {
   std::set<std::string> seen = {Fingerprint(connection_)};
   for (const std::string statement :
        {"ALTER TABLE public.p ADD COLUMN more int", "ALTER TABLE public.p DROP COLUMN more",
@@ -156,11 +168,38 @@ TEST_P(FingerprintTraps, Trap59_EveryKindOfDdlChangesIt) {
         // Looks the same afterwards, and is another table, which no publication has.
         "DROP TABLE public.keyless; CREATE TABLE public.keyless (a int, b int NOT NULL UNIQUE);"
         " ALTER TABLE public.keyless SET UNLOGGED"}) {
+    const CatalogMark before = Mark(connection_);
     MustExec(connection_, {statement});
+    EXPECT_TRUE(Touched(connection_, before)) << statement;
     // Dropping what was added gives back what was there before, but for the place of the column.
     const bool back = statement.starts_with("DROP TABLE public.new") ||
                       statement.find("DROP CONSTRAINT pos") != std::string::npos;
     EXPECT_NE(seen.insert(Fingerprint(connection_)).second, back) << statement;
+  }
+}
+
+TEST_P(FingerprintTraps, WhatUsersWriteAndWhatTidiesUpAfterThemTouchesNoCatalog) {
+  const CatalogMark before = Mark(connection_);
+  MustExec(connection_, {"INSERT INTO public.p (name, big) SELECT n, repeat('x', 5000) FROM "
+                         "generate_series(1, 500) n",
+                         "UPDATE public.p SET name = 'x'", "DELETE FROM public.p WHERE id < 100",
+                         "VACUUM FREEZE", "ANALYZE", "SELECT nextval('public.free')"});
+  EXPECT_FALSE(Touched(connection_, before));
+}
+
+TEST_P(FingerprintTraps, Trap59_DdlThatWasUnderWayWhenTheCatalogsWereMarkedTouchesThem) {
+  Connection other = MustConnect(database_.Options());
+  for (const char* statement : {"CREATE TABLE public.slow (a int)", "DROP TABLE public.keyless"}) {
+    auto transaction = Transaction::Begin({}, Soon(), other);
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(transaction->Exec({}, Soon(), statement));
+    // Younger than that one, and over before it.
+    MustExec(connection_, {"ALTER TABLE public.p ALTER COLUMN big SET NOT NULL",
+                           "ALTER TABLE public.p ALTER COLUMN big DROP NOT NULL"});
+    const CatalogMark before = Mark(connection_);
+    EXPECT_FALSE(Touched(connection_, before)) << statement;
+    ASSERT_TRUE(transaction->Commit({}, Soon()));
+    EXPECT_TRUE(Touched(connection_, before)) << statement;
   }
 }
 

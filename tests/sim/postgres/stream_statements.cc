@@ -370,6 +370,13 @@ Outcome Fingerprint(const Statement& statement) {
   return Table{{"structure-" + std::to_string(statement.here().content.structure)}};
 }
 
+// The structure of the model is one number, which also tells what of the catalogs is new.
+Outcome Mark(const Statement& statement) {
+  return Table{{std::to_string(statement.here().content.structure)}};
+}
+
+Outcome OldestTransaction(const Statement&) { return Table{{"1"}}; }
+
 // --- the probe ----------------------------------------------------------------------------------
 
 Outcome Place(const Statement& statement) {
@@ -444,6 +451,8 @@ std::vector<Known> OfStreams() {
       {"SELECT pg_replication_origin_advance($1", AdvanceOrigin},
       {"pg_current_logfile()", NoLogFile},
       {"WITH spaces AS MATERIALIZED", Fingerprint},
+      {"SELECT string_agg(concat(n, ' ', new)", Mark},
+      {"SELECT pg_snapshot_xmin(pg_current_snapshot())::xid", OldestTransaction},
   };
 }
 

@@ -67,7 +67,7 @@ TEST(Decide, APoolerThatWasRestartedWhilePausedIsAskedWhereItLeadsBeforeUsersCou
   api::TenantMigration migration = PooledIn(Phase::kOpening);
   Observation seen = At(1);
   seen.target = Database(ControlState::kOpen, false);
-  seen.wiring = WiringFacts{.at_target = true, .as_recorded = false, .detail = ""};
+  seen.wiring = WiringFacts{.at_target = true, .detail = ""};
   PoolerFacts poolers{.paused = false, .resumed = true, .since = {}, .detail = ""};
   seen.poolers = poolers;
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kResumePoolers);
@@ -550,7 +550,7 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
   seen.routes = RouteFacts{false, true, ""};
   seen.workloads = WorkloadFacts();
-  seen.wiring = WiringFacts{false, true, ""};
+  seen.wiring_restored = true;
   seen.placement = PlacementFacts{};
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }

@@ -143,7 +143,7 @@ TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
   migration.status.phase = Phase::kOpening;
   seen = At(20);
   seen.target = testing::Database(ControlState::kOpen, false);
-  seen.wiring = WiringFacts{.at_target = true, .as_recorded = false, .detail = ""};
+  seen.wiring = WiringFacts{.at_target = true, .detail = ""};
   poolers = {.paused = false, .resumed = true, .since = At(15).now, .proven = true, .detail = ""};
   seen.poolers = poolers;
   migration.status = After(migration, Plan::Do(Intent::kPlaceOnTarget, "recording"), seen);
