@@ -7,6 +7,7 @@ processes needs the cluster of hack/cluster, on this machine.
 """
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -26,6 +27,9 @@ from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_n
 
 SKIPPED = 77
 CLOSED_DOORS = {"Fencing", "Finalizing", "Verifying", "Switching", "Opening", "Smoke", "Admitting"}
+BEFORE_USERS_RETURN = {"Preflight", "BackingUp", "Preparing", "Copying", "CatchingUp",
+                       "AwaitingCutover", "Fencing", "Finalizing", "Verifying", "Switching",
+                       "Opening"}
 LONG_PAUSE = {"maxWritePauseSeconds": 1800}
 
 
@@ -303,6 +307,34 @@ def two_moves_from_one_server_at_once_lose_no_write():
         apart = {s["stages"][3]["startedAt"] for s in (shop.status(), till.status())}
         print(f"the copies began at {sorted(apart)}")
     moved(source, target)
+
+
+def git_putting_everything_back_in_mid_move_costs_no_write():
+    """A GitOps tool that nobody has told of ignoreDifferences: once in every phase that it meets
+    before the tenant lives on the target, it applies by force what it holds of the source."""
+    source = ensure()
+    target = other(source)
+    manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": shop.in_git(source)})
+    put_back = []
+
+    def users_are_on_the_target():
+        phase = shop.status().get("phase")
+        if phase not in {None, "Pending", *BEFORE_USERS_RETURN}:
+            return phase
+        if phase not in {None, "Pending", *put_back}:
+            kubectl("apply", "--server-side", "--force-conflicts", "--field-manager", "git",
+                    "--filename", "-", stdin=manifests)
+            put_back.append(phase)
+        return None
+
+    with one_side_only(source, target):
+        begin(target)
+        wait_until("users are on the target", 240, users_are_on_the_target)
+        wait_for({"Completed"})
+    expect("Copying" in put_back and CLOSED_DOORS & set(put_back),
+           f"it put back in {put_back} only, never with the doors open and closed")
+    moved(source, target)
+    print(f"put back in {', '.join(put_back)}")
 
 
 def there_and_back_ten_times_loses_no_write():

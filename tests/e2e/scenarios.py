@@ -6,6 +6,7 @@ order and again.
 """
 
 import json
+import subprocess
 import sys
 import time
 import traceback
@@ -148,6 +149,13 @@ def the_leader_killed_in_switching_costs_no_write():
 
 def a_generic_tenant_behind_a_service_moves_as_well():
     shop.moves()
+
+
+def helm_test_succeeds_on_the_running_release():
+    said = subprocess.run(["helm", "test", "cutover", "--namespace", "cutover-system"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    expect(said.returncode == 0, f"helm test: {said.stdout}{said.stderr}")
+    expect("Phase:          Succeeded" in said.stdout, f"it tested nothing: {said.stdout}")
 
 
 def main():

@@ -60,6 +60,11 @@ def _objects(server):
     ]
 
 
+def in_git(server):
+    """What a GitOps tool holds of the tenant: everything but the namespace and the files."""
+    return [o for o in _objects(server) if o["kind"] not in {"Namespace", "PersistentVolumeClaim"}]
+
+
 def placement(server):
     return {"apiVersion": "cutover.dev/v1alpha1", "kind": "DatabasePlacement",
             "metadata": {"name": "shop", "namespace": NAMESPACE},

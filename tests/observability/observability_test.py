@@ -14,31 +14,17 @@ import unittest
 
 sys.dont_write_bytecode = True
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "tests/observability"))
+sys.path[:0] = [str(REPOSITORY / "hack/lib"), str(REPOSITORY / "tests/observability")]
 
-from prometheus import Prometheus, QueryFailed, times_of  # noqa: E402
+import recording  # noqa: E402
+from prometheus import QueryFailed, dashboards, panels  # noqa: E402
 
 CHART = REPOSITORY / "charts/cutover"
 RULES = CHART / "files/alerts.yaml"
 RUNBOOKS = REPOSITORY / "docs/runbooks"
 RECORDER = ""
-# What Grafana puts in for a person who looks at everything.
-VARIABLES = {"$namespace": ".+", "$migration": ".+", "$job": ".+",
-             "$__rate_interval": "2m", "$__range": "1h"}  # fmt: skip
 METRIC = re.compile(r"\b((?:cutover|controller_runtime|workqueue|rest_client|leader_election|"
                     r"process)_[a-z_]+)\b")  # fmt: skip
-
-
-def dashboards():
-    return {path.name: json.loads(path.read_text()) for path in CHART.glob("dashboards/*.json")}
-
-
-def panels():
-    """(where, panel) for everything that asks a question."""
-    for name, dashboard in sorted(dashboards().items()):
-        for panel in dashboard["panels"]:
-            if panel["type"] != "row":
-                yield f"{name}: {panel['title']}", panel
 
 
 def alert_names():
@@ -67,16 +53,13 @@ class WithPrometheus(unittest.TestCase):
     def setUpClass(cls):
         cls.directory = tempfile.mkdtemp()
         cls.addClassCleanup(shutil.rmtree, cls.directory)
-        recording = subprocess.run([RECORDER], check=True, capture_output=True, text=True).stdout
-        cls.start, cls.end = times_of(recording)
-        cls.prometheus = Prometheus(cls.directory, recording)
+        recorded = subprocess.run([RECORDER], check=True, capture_output=True, text=True).stdout
+        cls.start, cls.end = recording.times_of(recorded)
+        cls.prometheus = recording.serve(cls.directory, recorded)
         cls.addClassCleanup(cls.prometheus.close)
 
     def numbers(self, expression):
-        for variable, value in VARIABLES.items():
-            expression = expression.replace(variable, value)
-        series = self.prometheus.query_range(expression, self.start, self.end)
-        return [value for one in series for _, value in one["values"] if value != "NaN"]
+        return self.prometheus.numbers(expression, self.start, self.end)
 
 
 class Dashboards(WithPrometheus):

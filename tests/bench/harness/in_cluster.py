@@ -11,7 +11,7 @@ from . import clients
 from .repository import REPOSITORY, say
 
 sys.path.insert(0, str(REPOSITORY / "tests/e2e"))
-from cluster import apply, get, kubectl, wait_until  # noqa: E402
+from cluster import SUPERUSER_PASSWORD, apply, get, kubectl, wait_until  # noqa: E402
 from server import Server  # noqa: E402
 
 NAMESPACE = "bench"
@@ -21,6 +21,7 @@ ADMIN_PASSWORD = "bench-console"
 HOMES = ("pg-dedicated", "pg-dedicated-2")
 POOLERS = 2
 MIGRATION = "bench-moves"
+NEIGHBOUR = "bench_neighbour"
 MOVE_SECONDS_MAX = 1800
 ENDS = ("Completed", "Failed", "Aborted", "RolledBack")
 
@@ -82,10 +83,10 @@ def objects(server):
     ]  # fmt: skip
 
 
-def migration(target):
+def migration(target, copy=None):
     spec = {"placementRef": {"name": "bench"}, "target": {"serverName": target},
             "strategy": "Online", "backup": {"mode": "Skip"}, "cutover": {"switch": "Pooler"},
-            "hypercare": {"durationSeconds": 0},
+            "hypercare": {"durationSeconds": 0}, "copy": copy or {},
             "source": {"retentionSeconds": 0, "reclaimPolicy": "Delete"}}  # fmt: skip
     return {"apiVersion": "cutover.dev/v1alpha1", "kind": "TenantMigration",
             "metadata": {"name": MIGRATION, "namespace": NAMESPACE}, "spec": spec}
@@ -145,10 +146,10 @@ def conninfo():
     return f"host={address} port=6432 dbname={DATABASE} user={ROLE} password={PASSWORD}"
 
 
-def move_to(target):
-    """One whole move: its pause as the operator says it in milliseconds, and when that began, in
-    microseconds. Asks seldom: every answer of the API server takes from the pause."""
-    apply(migration(target))
+def move(target, copy=None):
+    """One whole move; its status at the end. Asks seldom: every answer of the API server takes from
+    the pause."""
+    apply(migration(target, copy))
 
     def ended():
         status = (get("tm", MIGRATION, NAMESPACE) or {}).get("status", {})
@@ -158,7 +159,38 @@ def move_to(target):
     kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "120s")
     if status["phase"] != "Completed":
         raise RuntimeError(f"it ended as {status['phase']}: {status.get('message')}")
-    cutover = status["cutover"]
-    closed = datetime.datetime.fromisoformat(cutover["fencedAt"].replace("Z", "+00:00"))
+    return status
+
+
+def microseconds(moment):
+    """A time of the status, since 1970."""
+    return int(datetime.datetime.fromisoformat(moment.replace("Z", "+00:00")).timestamp() * 1e6)
+
+
+def move_to(target):
+    """A move's pause as the operator says it in milliseconds, and when that began, in
+    microseconds."""
+    cutover = move(target)["cutover"]
     say(f"moved to {target}: the operator says {cutover['writePauseMilliseconds']} ms")
-    return cutover["writePauseMilliseconds"], int(closed.timestamp() * 1e6)
+    return cutover["writePauseMilliseconds"], microseconds(cutover["fencedAt"])
+
+
+def copying(status):
+    """From when to when a move copied, in microseconds."""
+    stage = next(stage for stage in status["stages"] if stage["name"] == "Copying")
+    return microseconds(stage["startedAt"]), microseconds(stage["completedAt"])
+
+
+def make_neighbour():
+    """Another database on the first home, which does not move; how to reach it."""
+    home = Server(HOMES[0])
+    home.sql("postgres", f"DROP DATABASE IF EXISTS {NEIGHBOUR} WITH (FORCE)")
+    home.sql("postgres", f"CREATE DATABASE {NEIGHBOUR}")
+    home.sql(NEIGHBOUR, clients.TABLES)
+    address = get("pod", f"{HOMES[0]}-0", "databases")["status"]["podIP"]
+    return (f"host={address} dbname={NEIGHBOUR} user=postgres "
+            f"password={SUPERUSER_PASSWORD} sslmode=disable")
+
+
+def remove_neighbour():
+    Server(HOMES[0]).sql("postgres", f"DROP DATABASE IF EXISTS {NEIGHBOUR} WITH (FORCE)")
