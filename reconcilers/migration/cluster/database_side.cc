@@ -38,14 +38,14 @@ ControlState StateOf(pg::ControlState state) {
 }
 
 std::string DescribeFence(const pg::FenceState& fence, const std::string& place) {
-  std::string text = place + ":";
+  std::string text;
   for (const pg::SessionGroup& group : fence.foreign_sessions)
     text += " " + std::to_string(group.count) + " session(s) of " + group.role + " (" +
             group.application + ")";
   for (const std::string& transaction : fence.prepared_transactions)
     text += " prepared transaction " + transaction + " (COMMIT PREPARED or ROLLBACK PREPARED it)";
   if (!fence.refuses_newcomers()) text += " lets new sessions in";
-  return text;
+  return place + ":" + (text.empty() ? " closed, nobody in it" : text);
 }
 
 }  // namespace

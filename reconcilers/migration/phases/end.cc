@@ -7,15 +7,23 @@ namespace {
 
 // The last check before the one thing that nothing can undo: the source is ours, retired and still
 // fenced, and the tenant is seen to live elsewhere. (It may have moved on from our target since.)
-bool SafeToDropSource(const api::TenantMigration& migration, const Observation& seen) {
+// Why the source has to stay; empty when it may be dropped.
+std::string WhyKeepSource(const api::TenantMigration& migration, const Observation& seen) {
+  const PlacementFacts& placement = *seen.placement;
+  if (!placement.exists)
+    return "DatabasePlacement " + migration.spec.placement_name +
+           " is gone, so nothing says where the tenant lives: create it again, or drop the "
+           "database by hand";
+  if (placement.server_name.empty() || placement.server_name == migration.status.source_server_name)
+    return "the placement does not say that the tenant lives elsewhere";
   bool ours = !seen.source->foreign &&
               (seen.source->state == ControlState::kDropping ||
                (seen.source->state == ControlState::kRetired && seen.source->ProvenFenced()));
-  const std::string& home = seen.placement->server_name;
-  bool elsewhere =
-      seen.placement->exists && !home.empty() && home != migration.status.source_server_name;
-  bool still_on_target = home == migration.spec.target_server_name;
-  return ours && elsewhere && (!still_on_target || (seen.target->exists && !seen.target->closed));
+  if (!ours) return "it is not as it was retired: " + seen.source->detail;
+  bool still_on_target = placement.server_name == migration.spec.target_server_name;
+  if (still_on_target && (!seen.target->exists || seen.target->closed))
+    return "the tenant's own is not open: " + seen.target->detail;
+  return "";
 }
 
 Plan PlanRetention(const api::TenantMigration& migration, const Observation& seen) {
@@ -35,11 +43,8 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
   if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
     return Plan::Wait(kAskAgain, "");
   if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);
-  if (!SafeToDropSource(migration, seen))
-    return Plan::Wait(kLookAgain,
-                      "keeping the source database past its retention, the last check did not "
-                      "hold: " +
-                          seen.source->detail + "; " + seen.target->detail);
+  if (std::string why = WhyKeepSource(migration, seen); !why.empty())
+    return Plan::Wait(kLookAgain, "keeping the source database past its retention: " + why);
   return Plan::Do(Intent::kDropSource, "");
 }
 

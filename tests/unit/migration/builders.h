@@ -60,6 +60,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.workloads = away;
   seen.routes = away;
   seen.wiring = away;
+  seen.wiring_restored = away;
   seen.maintenance_page = away;
   seen.backup_job = seen.copy_job = seen.check_jobs = away;
   seen.copy_progress = away;
