@@ -13,6 +13,7 @@
 #include "operator/kube/http_transport.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/manager.h"
+#include "operator/memory.h"
 #include "operator/self_test.h"
 #include "operator/signals.h"
 #include "operator/telemetry/health.h"
@@ -119,6 +120,7 @@ int ExitCodeOf(const Status& status) {
 }
 
 int Main(int argc, const char* const* argv) {
+  BoundMemory();
   const CommandLine line = ParseCommandLine(argc, argv);
   if (line.exit_code) return *line.exit_code;
   if (line.command == Command::kMetricsReference) {

@@ -34,11 +34,12 @@ Controller::Controller(ControllerOptions options, Reconcile reconcile, const Clo
 }
 
 void Controller::Run(std::stop_token stop) {
-  std::vector<std::jthread> workers;
-  for (int i = 0; i < options_.workers; ++i)
-    workers.emplace_back([this, stop] {
-      while (std::optional<Key> key = queue_.Get(stop)) Process(stop, *key);
-    });
+  auto work = [this, stop] {
+    while (std::optional<Key> key = queue_.Get(stop)) Process(stop, *key);
+  };
+  std::vector<std::jthread> others;
+  for (int i = 1; i < options_.workers; ++i) others.emplace_back(work);
+  work();
 }
 
 bool Controller::ProcessNext(std::stop_token stop) {

@@ -302,5 +302,23 @@ TEST_F(ClientOnApiServer, ANameThatIsNotInTheCertificateIsNotTrusted) {
   EXPECT_TRUE(got) << got.error().message;
 }
 
+// What a smoke check of a tenant's page goes by: no authority given means the machine's.
+TEST_F(ClientOnApiServer, WithoutAnAuthorityTheMachinesOwnAreTrusted) {
+  Connection connection = SharedConnection();
+  connection.transport.ca_pem.clear();
+  Result<std::optional<Json>> stranger =
+      (*MakeApiClient(connection))->Get({}, Soon(), kConfigMap, {ns_, "a"});
+  ASSERT_FALSE(stranger);
+  EXPECT_NE(stranger.error().message.find("TLS"), std::string::npos) << stranger.error().message;
+
+  const std::filesystem::path kubeconfig = cutover::testing::SharedKubeconfig();
+  const auto machines = std::filesystem::canonical(kubeconfig).parent_path() / "ca.crt";
+  setenv("SSL_CERT_FILE", machines.c_str(), 1);
+  Result<std::optional<Json>> got =
+      (*MakeApiClient(connection))->Get({}, Soon(), kConfigMap, {ns_, "a"});
+  unsetenv("SSL_CERT_FILE");
+  EXPECT_TRUE(got) << got.error().message;
+}
+
 }  // namespace
 }  // namespace cutover::kube

@@ -23,6 +23,7 @@
 #include "operator/kube/http_transport.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/manager.h"
+#include "operator/memory.h"
 
 namespace cutover {
 namespace {
@@ -84,6 +85,7 @@ int Run(const std::string& kubeconfig, size_t expected, const std::string& lease
   sigemptyset(&signals);
   for (int number : {SIGUSR1, SIGTERM}) sigaddset(&signals, number);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  BoundMemory();
   kube::InitializeHttp();
   Result<kube::Connection> connection = kube::LoadConnection(kubeconfig);
   if (!connection) return 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/kube/http_transport.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -59,6 +60,16 @@ TEST_F(Http, AnIpv6LiteralWithoutAPortHasItsSchemesOwn) {
   auto secure = MakeHttpTransport({.url = "https://[fd00:10:96::1]"});
   ASSERT_TRUE(secure) << secure.error().message;
   EXPECT_EQ((*secure)->host(), "[fd00:10:96::1]:443");
+}
+
+// The program's own function is what the HTTP library finds under this name: OpenSSL's would read
+// the machine's authorities for every connection.
+TEST(HttpLibrary, ReadsNobodysAuthoritiesButTheGivenOnes) {
+  Dl_info found{}, program{};
+  void* function = dlsym(RTLD_DEFAULT, "SSL_CTX_set_default_verify_paths");
+  ASSERT_NE(dladdr(function, &found), 0);
+  ASSERT_NE(dladdr(reinterpret_cast<void*>(&MakeHttpTransport), &program), 0);
+  EXPECT_EQ(found.dli_fbase, program.dli_fbase) << found.dli_fname;
 }
 
 }  // namespace
