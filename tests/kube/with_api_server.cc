@@ -2,7 +2,9 @@
 //
 // The ctest fixture kube_api_server: `start DIRECTORY` leaves an API server running that all tests
 // of a run share, `stop DIRECTORY` ends it. Between the two a process of this program watches over
-// it, and ends it as well when the one that ran `start` (ctest, or a shell) is gone.
+// it, and ends it as well when the one that ran `start` (ctest, or a shell) is gone. DIRECTORY has
+// shared.kubeconfig, etcd.url and guardian.pid; SIGHUP to the latter kills the API server and
+// starts it again.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -25,10 +27,21 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 volatile sig_atomic_t stopping = 0;
+volatile sig_atomic_t restarting = 0;
+
+// True when the server runs again.
+bool Restart(ControlPlane& plane) {
+  restarting = 0;
+  plane.KillServer(0);
+  const Status restarted = plane.RestartServer(0);
+  if (!restarted) std::cerr << restarted.error().message << std::endl;
+  return restarted.has_value();
+}
 
 // The guardian's work. Returns when asked to stop or when `owner` no longer exists.
 int Guard(const std::string& directory, pid_t owner) {
   signal(SIGTERM, [](int) { stopping = 1; });
+  signal(SIGHUP, [](int) { restarting = 1; });
   Result<std::unique_ptr<ControlPlane>> plane = ControlPlane::Start(directory);
   if (!plane) {
     std::cerr << plane.error().message << std::endl;
@@ -37,8 +50,13 @@ int Guard(const std::string& directory, pid_t owner) {
   Result<std::string> kubeconfig = (*plane)->Kubeconfig();
   if (!kubeconfig) return 1;
   std::ofstream(directory + "/guardian.pid") << getpid() << std::endl;
+  std::ofstream(directory + "/etcd.url")
+      << "http://127.0.0.1:" << (*plane)->etcd_port() << std::endl;
   fs::create_symlink(*kubeconfig, directory + "/shared.kubeconfig");  // Last: it means "ready".
-  while (!stopping && kill(owner, 0) == 0) std::this_thread::sleep_for(milliseconds(100));
+  while (!stopping && kill(owner, 0) == 0) {
+    if (restarting && !Restart(**plane)) return 1;
+    std::this_thread::sleep_for(milliseconds(100));
+  }
   return 0;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two programs that reconcile the same objects of one API server, and what they take."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
@@ -9,17 +10,20 @@ import pathlib
 import platform
 import queue
 import signal
+import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 from .repository import REPOSITORY, cache_directory, say, shell
 
 PEER = REPOSITORY / "tests/bench/controllers/peer"
+KUBECTL = cache_directory().parent / "bin/kubectl"
 # Long enough for a peer on a busy machine to read ten thousand objects.
 ANSWER_SECONDS_MAX = 300
-# Both renew a lease every 2 s; the second candidate must have seen it.
-SETTLE_SECONDS = 4
+# Both renew a lease every 2 s; the second candidate must have seen it, and have filled its cache.
+SETTLE_SECONDS = 15
 
 
 def machine():
@@ -37,33 +41,72 @@ def build_peer():
     return program
 
 
+class ApiServer:
+    """A real etcd and kube-apiserver with our CRDs."""
+
+    def __init__(self, directory):
+        self.kubeconfig = f"{directory}/shared.kubeconfig"
+        self.etcd = pathlib.Path(directory, "etcd.url").read_text().strip()
+        self._guardian = int(pathlib.Path(directory, "guardian.pid").read_text())
+
+    def load(self, objects):
+        self._peer("load", self.kubeconfig, self.etcd, objects)
+
+    def change(self, objects, changes):
+        self._peer("change", self.etcd, objects, changes)
+
+    def record(self, objects, changes, path):
+        """Writes `changes` of them, and what a watch says of that to `path`. Bookmarks are off."""
+        collection = "/apis/cutover.dev/v1alpha1/tenantmigrations"
+        text = kubectl(self.kubeconfig, "get", "--raw", collection + "?limit=1")
+        version = json.loads(text)["metadata"]["resourceVersion"]
+        watch = f"{collection}?watch=1&resourceVersion={version}&timeoutSeconds=3600"
+        with open(path, "wb") as file:
+            watching = subprocess.Popen(
+                [KUBECTL, "--kubeconfig", self.kubeconfig, "get", "--raw", watch], stdout=file)
+        self.change(objects, changes)
+        deadline = time.monotonic() + ANSWER_SECONDS_MAX
+        while lines(path) < changes:
+            if watching.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"the watch has told {lines(path)} changes only")
+            time.sleep(1)
+        watching.terminate()
+        watching.wait()
+
+    def restart(self):
+        """Kills it. What it has when it runs again begins with a change that nobody has heard of,
+        so whoever watched must list again."""
+        os.kill(self._guardian, signal.SIGHUP)
+        time.sleep(1)
+        self.change(1, 1)
+
+    @staticmethod
+    def _peer(*arguments):
+        subprocess.run([cache_directory() / "peer", *map(str, arguments)], check=True)
+
+
 @contextlib.contextmanager
 def api_server(build, directory):
-    """A real etcd and kube-apiserver with our CRDs; gives the kubeconfig of its admin."""
     program = REPOSITORY / build / "tests/kube/with_api_server"
-    subprocess.run([program, "start", f"{directory}/api"], check=True, stdout=subprocess.DEVNULL)
+    directory = f"{directory}/api"
+    subprocess.run([program, "start", directory], check=True, stdout=subprocess.DEVNULL)
     try:
-        kubeconfig = f"{directory}/api/shared.kubeconfig"
-        kubectl(kubeconfig, "apply", "--server-side", "-f", REPOSITORY / "crds")
-        kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all")
-        yield kubeconfig
+        server = ApiServer(directory)
+        kubectl(server.kubeconfig, "apply", "--server-side", "-f", REPOSITORY / "crds")
+        kubectl(server.kubeconfig, "wait", "--for=condition=Established", "crd", "--all")
+        yield server
     finally:
-        subprocess.run([program, "stop", f"{directory}/api"], check=True)
+        subprocess.run([program, "stop", directory], check=True)
+
+
+def lines(path):
+    with open(path, "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 def kubectl(kubeconfig, *arguments):
-    program = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-    program = program / "cutover/bin/kubectl"
-    return subprocess.run([program, "--kubeconfig", kubeconfig, *map(str, arguments)], check=True,
+    return subprocess.run([KUBECTL, "--kubeconfig", kubeconfig, *map(str, arguments)], check=True,
                           stdout=subprocess.PIPE, text=True).stdout  # fmt: skip
-
-
-def load(kubeconfig, objects):
-    subprocess.run([cache_directory() / "peer", "load", kubeconfig, str(objects)], check=True)
-
-
-def change(kubeconfig, changes):
-    subprocess.run([cache_directory() / "peer", "change", kubeconfig, str(changes)], check=True)
 
 
 def wire_bytes_per_object(kubeconfig):
@@ -73,20 +116,75 @@ def wire_bytes_per_object(kubeconfig):
     return len(text) / len(json.loads(text)["items"])
 
 
-def idle_operator_mib(build, kubeconfig):
-    """The operator itself with no objects, once it leads and has settled."""
-    kubectl(kubeconfig, "create", "namespace", "cutover-system")
-    with subprocess.Popen(
-        [REPOSITORY / build / "bin/cutover-operator", "--kubeconfig", kubeconfig,
-         "--metrics-address", "0", "--health-address", "127.0.0.1:0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # fmt: skip
-        time.sleep(10)
-        if process.poll() is not None:
-            raise SystemExit(f"cutover-operator ended with {process.returncode}")
-        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-        process.send_signal(signal.SIGTERM)
-    kibibytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(kibibytes) / 1024
+class Operator:
+    """cutover-operator itself, leading."""
+
+    def __init__(self, build, kubeconfig):
+        self._program = REPOSITORY / build / "bin/cutover-operator"
+        self._kubeconfig = kubeconfig
+
+    @contextlib.contextmanager
+    def _running(self):
+        """Gives a function that reads its metrics."""
+        port = free_port()
+        process = subprocess.Popen(
+            [self._program, "--kubeconfig", self._kubeconfig, "--health-address", "0",
+             "--metrics-address", f"127.0.0.1:{port}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        try:
+            yield lambda: read_metrics(f"http://127.0.0.1:{port}/metrics")
+            if process.poll() is not None:
+                raise SystemExit(f"cutover-operator ended with {process.returncode}")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+    def idle_mib(self):
+        """With no objects, once it leads and has settled."""
+        with self._running() as metrics:
+            time.sleep(10)
+            return metrics()["process_resident_memory_bytes"] / 1048576
+
+    def until_reconciled(self, objects):
+        """CPU seconds, and resident MiB, until each migration has been reconciled once."""
+        with self._running() as metrics:
+            deadline = time.monotonic() + ANSWER_SECONDS_MAX
+            while True:
+                time.sleep(0.5)
+                now = metrics()
+                # The first look at each is before the second at any: what is queued is dirty once.
+                if now.get(RECONCILED, 0) >= objects:
+                    return now["process_cpu_seconds_total"], now[
+                        "process_resident_memory_bytes"] / 1048576
+                if time.monotonic() > deadline:
+                    raise SystemExit(f"cutover-operator has reconciled {now.get(RECONCILED, 0)}")
+
+
+# In the sum over results.
+RECONCILED = 'controller_runtime_reconcile_total{controller="tenantmigration"}'
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def read_metrics(url):
+    """Values by name; reconciles of a controller are added up under RECONCILED."""
+    values = {RECONCILED: 0}
+    try:
+        text = urllib.request.urlopen(url, timeout=10).read().decode()
+    except OSError:  # It is about to listen.
+        return values
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, value = line.rsplit(" ", 1)
+        values[name] = float(value)
+        if name.startswith(RECONCILED[:-1]):
+            values[RECONCILED] += float(value)
+    return values
 
 
 @dataclasses.dataclass
@@ -135,15 +233,15 @@ class Running:
 
 
 class Contender:
-    def __init__(self, name, program, kubeconfig):
+    def __init__(self, name, program, decoder, server):
         self.name = name
         self.idle = 0.0
         self._program = program
-        self._kubeconfig = kubeconfig
-        self._leases = 0
+        self._decoder = decoder
+        self._server = server
 
     def _run(self, *arguments):
-        return Running([self._program, self._kubeconfig, *arguments])
+        return Running([self._program, self._server.kubeconfig, *arguments])
 
     def idle_mib(self):
         """Of a program that caches nothing, since there is nothing."""
@@ -169,7 +267,7 @@ class Contender:
         running.hears("reconciled")
         time.sleep(2)
         before = running.stats()
-        change(self._kubeconfig, changes)
+        self._server.change(objects, changes)
         deadline = time.monotonic() + ANSWER_SECONDS_MAX
         while True:
             time.sleep(1)
@@ -182,10 +280,41 @@ class Contender:
         cpu_seconds = after["cpuSeconds"] - before["cpuSeconds"]
         return (after["changes"] - before["changes"]) / cpu_seconds
 
-    def failover(self, signal_name):
+    def decoded_per_cpu_second(self, path):
+        """Of a recorded watch, without the network."""
+        said = subprocess.run([*self._decoder, path], check=True, stdout=subprocess.PIPE).stdout
+        result = json.loads(said)
+        if result["changes"] != lines(path):
+            raise SystemExit(f"{self.name} has decoded {result['changes']} changes only")
+        return result["changes"] / result["cpuSeconds"]
+
+    def relist(self, objects):
+        """Resident memory at most while it lists everything again, by what it was before."""
+        running = self._run(objects)
+        running.hears("reconciled")
+        time.sleep(5)
+        before = running.stats()
+        # proc(5): the peak begins anew.
+        pathlib.Path(f"/proc/{running.process.pid}/clear_refs").write_text("5")
+        self._server.restart()
+        deadline = time.monotonic() + ANSWER_SECONDS_MAX
+        while running.stats()["changes"] == before["changes"]:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.name} has not listed again")
+            time.sleep(1)
+        time.sleep(5)
+        after = running.stats()
+        running.kill()
+        return after["peakRssKibibytes"] / before["rssKibibytes"]
+
+    def failovers(self, signal_name, count):
+        """The longest of so many at the same time, each of a lease of its own."""
+        with concurrent.futures.ThreadPoolExecutor(count) as threads:
+            return max(threads.map(lambda n: self._failover(signal_name, n), range(count)))
+
+    def _failover(self, signal_name, number):
         """Seconds from the signal until the other candidate leads."""
-        self._leases += 1
-        lease = f"{self.name}-{signal_name}-{self._leases}".lower()
+        lease = f"{self.name}-{signal_name}-{number}".lower()
         leader = self._run("1", lease, "first")
         leader.hears("leading")
         standby = self._run("1", lease, "second")
@@ -199,8 +328,9 @@ class Contender:
         return seconds
 
 
-def contenders(build, kubeconfig):
+def contenders(build, server):
     """Ours first."""
-    ours = REPOSITORY / build / "tests/bench/controllers/bench_controller"
-    return [Contender("cutover", ours, kubeconfig),
-            Contender("controller-runtime", build_peer(), kubeconfig)]  # fmt: skip
+    ours = REPOSITORY / build / "tests/bench/controllers"
+    peer = build_peer()
+    return [Contender("cutover", ours / "bench_controller", [ours / "bench_decode"], server),
+            Contender("controller-runtime", peer, [peer, "decode"], server)]  # fmt: skip

@@ -3,12 +3,13 @@
 // The controller of ours.cc on controller-runtime, with its defaults: it caches every
 // TenantMigration, decoded, and its reconcile looks the object up. Says the same on stdout.
 //
-// `peer load KUBECONFIG NUMBER` makes that many objects; `peer change KUBECONFIG NUMBER` writes that
-// many statuses, each of another object in turn.
+// `peer load KUBECONFIG ETCD NUMBER` makes that many objects; `peer change ETCD OBJECTS NUMBER` writes
+// that many times, each time to another of the objects. `peer decode RECORDING` is decode.cc.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -144,16 +145,19 @@ func main() {
 	words := os.Args[1:]
 	var err error
 	switch {
-	case len(words) == 3 && words[0] == "load":
-		err = load(words[1], number(words[2]))
-	case len(words) == 3 && words[0] == "change":
-		err = change(words[1], number(words[2]))
+	case len(words) == 4 && words[0] == "load":
+		err = load(words[1], words[2], number(words[3]))
+	case len(words) == 4 && words[0] == "change":
+		err = change(words[1], number(words[2]), number(words[3]))
+	case len(words) == 2 && words[0] == "decode":
+		err = decode(words[1])
 	case len(words) == 2:
 		err = run(words[0], number(words[1]), "", "")
 	case len(words) == 4:
 		err = run(words[0], number(words[1]), words[2], words[3])
 	default:
-		err = fmt.Errorf("usage: peer KUBECONFIG EXPECTED [LEASE IDENTITY] | load|change KUBECONFIG NUMBER")
+		err = errors.New("usage: peer KUBECONFIG EXPECTED [LEASE IDENTITY]" +
+			" | load KUBECONFIG ETCD NUMBER | change ETCD OBJECTS NUMBER | decode RECORDING")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
