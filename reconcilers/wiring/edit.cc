@@ -38,7 +38,10 @@ std::optional<kube::Resource> ResourceOfKind(std::string_view kind) {
 }
 
 Result<bool> EditObject(std::stop_token stop, Deadline deadline, kube::Client& client,
-                        const kube::Resource& resource, const kube::Key& key, const Edit& edit) {
+                        const kube::Resource& resource, const kube::Key& key, const Edit& edit,
+                        const std::string& manager) {
+  kube::PatchOptions options;
+  options.field_manager = manager;
   Error last;
   for (int attempt = 0; attempt < kEditAttemptsMax; ++attempt) {
     TRY_ASSIGN(const std::optional<Json> before, client.Get(stop, deadline, resource, key));
@@ -47,7 +50,7 @@ Result<bool> EditObject(std::stop_token stop, Deadline deadline, kube::Client& c
     TRY(edit(after));
     const std::optional<Json> patch = ConditionalPatch(*before, after);
     if (!patch) return true;
-    Result<Json> written = client.Patch(stop, deadline, resource, key, *patch);
+    Result<Json> written = client.Patch(stop, deadline, resource, key, *patch, options);
     if (written) return true;
     last = std::move(written).error();
     // In doubt: the next round reads, and finds nothing left to change if it did happen.

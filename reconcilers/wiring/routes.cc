@@ -135,12 +135,13 @@ Status RestoreRoutes(std::stop_token stop, Deadline deadline, kube::Client& clie
   for (const Json& entry : record.Items()) {
     const api::ObjectRef ref{entry["kind"].AsString(), entry["name"].AsString()};
     bool complete = true;
-    const Result<bool> found =
-        EditObject(stop, deadline, client, ResourceOf(ref),
-                   {placement.meta.namespace_name, ref.name}, [&](Json& route) {
-                     complete = RestoreRoute(entry, route);
-                     return Ok();
-                   });
+    const Result<bool> found = EditObject(
+        stop, deadline, client, ResourceOf(ref), {placement.meta.namespace_name, ref.name},
+        [&](Json& route) {
+          complete = RestoreRoute(entry, route);
+          return Ok();
+        },
+        kPuttingBack);
     if (!first) continue;
     if (!found)
       first = tl::make_unexpected(found.error());

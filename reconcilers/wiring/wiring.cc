@@ -25,11 +25,12 @@ Result<Objects> ReadObjects(std::stop_token stop, Deadline deadline, kube::Clien
 }
 
 Status EditLive(std::stop_token stop, Deadline deadline, kube::Client& client,
-                const std::string& ns, const ObjectName& name, const Edit& edit) {
+                const std::string& ns, const ObjectName& name, const Edit& edit,
+                const std::string& manager) {
   const std::optional<kube::Resource> resource = ResourceOfKind(name.kind);
   CHECK(resource.has_value());  // The CRD and ReadObjects admit no other kinds.
   TRY_ASSIGN(const bool found,
-             EditObject(stop, deadline, client, *resource, {ns, name.name}, edit));
+             EditObject(stop, deadline, client, *resource, {ns, name.name}, edit, manager));
   if (!found) return NotFound(Title(name));
   return Ok();
 }
@@ -146,8 +147,9 @@ Status ApplyWiring(std::stop_token stop, Deadline deadline, const Access& access
   TRY_ASSIGN(const Objects objects, ReadObjects(stop, deadline, access.client, ns, names));
   TRY(PlanWiring(placement, objects, wanted));
   for (const ObjectName& name : names)
-    TRY(EditLive(stop, deadline, access.client, ns, name,
-                 [&](Json& object) { return EditItems(placement, name, wanted, object); }));
+    TRY(EditLive(
+        stop, deadline, access.client, ns, name,
+        [&](Json& object) { return EditItems(placement, name, wanted, object); }, kChanging));
   return ApplyService(stop, deadline, access, placement, wanted.server);
 }
 
@@ -155,8 +157,9 @@ Status RestoreWiring(std::stop_token stop, Deadline deadline, const Access& acce
                      const api::DatabasePlacement& placement, const Json& record) {
   const std::string& ns = placement.meta.namespace_name;
   for (const ObjectName& name : RecordedObjects(record))
-    TRY(EditLive(stop, deadline, access.client, ns, name,
-                 [&](Json& object) { return RestoreItems(record, name, object); }));
+    TRY(EditLive(
+        stop, deadline, access.client, ns, name,
+        [&](Json& object) { return RestoreItems(record, name, object); }, kPuttingBack));
   if (!record.Contains("service")) return Ok();
   TRY_ASSIGN(const HostPort server, ParseHostPort(record["service"]["server"].StringRef()));
   return ApplyService(stop, deadline, access, placement, server);

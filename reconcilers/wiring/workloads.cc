@@ -224,12 +224,13 @@ Status RestoreWorkloads(std::stop_token stop, Deadline deadline, kube::Client& c
   for (const Json& entry : record.Items()) {
     const api::ObjectRef ref{entry["kind"].AsString(), entry["name"].AsString()};
     const int64_t replicas = entry["replicas"].AsInt();
-    const Result<bool> found =
-        EditObject(stop, deadline, client, ResourceOf(ref),
-                   {placement.meta.namespace_name, ref.name}, [&](Json& workload) {
-                     SetWantedReplicas(ref, replicas, workload);
-                     return Ok();
-                   });
+    const Result<bool> found = EditObject(
+        stop, deadline, client, ResourceOf(ref), {placement.meta.namespace_name, ref.name},
+        [&](Json& workload) {
+          SetWantedReplicas(ref, replicas, workload);
+          return Ok();
+        },
+        kPuttingBack);
     if (!first) continue;
     if (!found)
       first = tl::make_unexpected(found.error());

@@ -77,6 +77,25 @@ TEST_F(Workloads, StopAndComeBackAsTheyWere) {
   EXPECT_EQ(Record(), record);
 }
 
+// GitOps tools leave alone what `cutover` owns (docs/gitops.md), and must not do so for ever.
+TEST_F(Workloads, AreTheOperatorsWhileTheyAreStoppedAndNobodysOnceTheyAreBack) {
+  const auto owner = [this](const kube::Resource& resource, const std::string& name,
+                            const std::string& field) {
+    std::string owners;
+    const Json object = Stored(resource, name);
+    for (const Json& entry : object["metadata"]["managedFields"].Items())
+      if (entry["fieldsV1"]["f:spec"].Contains(field)) owners += entry["manager"].AsString() + " ";
+    return owners;
+  };
+  const Json record = Record();
+  Stop();
+  EXPECT_EQ(owner(kube::kDeployment, "web", "f:replicas"), "cutover ");
+  EXPECT_EQ(owner(kube::kCronJob, "cron", "f:suspend"), "cutover ");
+  ASSERT_TRUE(RestoreWorkloads({}, Soon(), *client_, placement_, record));
+  EXPECT_EQ(owner(kube::kDeployment, "web", "f:replicas"), "cutover-restore ");
+  EXPECT_EQ(owner(kube::kCronJob, "cron", "f:suspend"), "cutover-restore ");
+}
+
 TEST_F(Workloads, WhatWasStoppedBeforeStaysStopped) {
   Patch(kube::kDeployment, "web", R"({"spec":{"replicas":0}})");
   Patch(kube::kCronJob, "cron", R"({"spec":{"suspend":true}})");
