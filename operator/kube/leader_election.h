@@ -28,6 +28,8 @@ struct ElectionOptions {
 /// renewal that the server confirmed, whatever happens to the network; another process takes over
 /// only once it has seen the record unchanged for `lease_duration` of its own monotonic clock, so
 /// no clock is ever compared with another machine's. epoch() grows with every change of leader.
+/// A standby leads at most 1.2 × `retry_period` after the lease was given back, and as much plus
+/// `lease_duration` after its holder was last heard of, plus the time of its requests.
 ///
 /// *Caveat*: a process that is paused between asking IsLeader() and acting can act after another
 /// has been elected. What must not be done by two checks the epoch where it is done.
@@ -62,6 +64,7 @@ class LeaderElector {
   bool IsHealthy(std::chrono::milliseconds tolerance = std::chrono::seconds(20)) const;
 
  private:
+  std::chrono::milliseconds StandbyWait() const;
   void Acquire(std::stop_token stop);
   void Renew(std::stop_token stop);
   Result<Json> Write(std::stop_token stop, const std::optional<Json>& existing,

@@ -65,6 +65,28 @@ TEST_F(LeaderElectionTest, ASilentLeaderIsSucceededAfterALeaseDurationWithTheNex
   EXPECT_TRUE(a_.IsLost());
 }
 
+TEST_F(LeaderElectionTest, AStandbyTakesTheLeaseTheMomentItRunsOut) {
+  a_.Tick({});
+  milliseconds waited{0};
+  for (milliseconds wait = b_.Tick({}); !b_.IsLeader() && waited < seconds(60);
+       wait = b_.Tick({})) {
+    clock_.Advance(wait);
+    waited += wait;
+  }
+  EXPECT_EQ(waited, seconds(15));
+}
+
+// So that a leader that stops in order is succeeded within 3 s.
+TEST_F(LeaderElectionTest, AStandbyAsksEvery2400MillisecondsAtLeast) {
+  for (int i = 0; i < 100; ++i) {
+    a_.Tick({});
+    const milliseconds wait = b_.Tick({});
+    ASSERT_GE(wait, milliseconds(2000));
+    ASSERT_LE(wait, milliseconds(2400));
+    clock_.Advance(wait);
+  }
+}
+
 TEST_F(LeaderElectionTest, TheRemoteRenewTimeIsNotBelieved) {
   a_.Tick({});
   Json lease = Lease();
