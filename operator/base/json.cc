@@ -7,10 +7,12 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "operator/base/check.h"
 
@@ -20,7 +22,8 @@ namespace {
 // Deep enough for any Kubernetes object, shallow enough for any stack.
 constexpr size_t kDepthMax = 200;
 
-// Builds a Json tree from RapidJSON's events. `stack_` holds the containers that are still open.
+// Builds a Json tree from RapidJSON's events. What a container holds waits in `values_` until its
+// end, when their number is known, so that it is made once and in its size.
 class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> {
  public:
   bool Null() { return Put(Json()); }
@@ -44,44 +47,59 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     return Put(std::string(text, size));
   }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
-    stack_.back().key.assign(text, size);
+    key_.assign(text, size);
     return true;
   }
-  bool StartObject() { return Open(Json::Object()); }
-  bool StartArray() { return Open(Json::Array()); }
-  bool EndObject(rapidjson::SizeType) { return Close(); }
-  bool EndArray(rapidjson::SizeType) { return Close(); }
+  bool StartObject() { return Open(); }
+  bool StartArray() { return Open(); }
+  bool EndObject(rapidjson::SizeType size) {
+    const auto first = values_.end() - size;
+    Json object = Json::Object();
+    // Not const, nor are its members; member by member each would be looked for first.
+    auto& members = const_cast<Json::ObjectType&>(object.Members());
+    members.assign(std::move_iterator(first), std::move_iterator(values_.end()));
+    KeepLastOfEach(members);
+    return Close(first, std::move(object));
+  }
+  bool EndArray(rapidjson::SizeType size) {
+    const auto first = values_.end() - size;
+    Json::ArrayType items;
+    items.reserve(size);
+    for (auto value = first; value != values_.end(); ++value)
+      items.push_back(std::move(value->second));
+    return Close(first, Json::ArrayOf(std::move(items)));
+  }
 
-  Json Take() { return std::move(root_); }
+  Json Take() { return std::move(values_.front().second); }
 
  private:
-  struct Open_ {
-    Json container;
-    std::string key;
-  };
-
-  bool Open(Json container) {
-    if (stack_.size() >= kDepthMax) return false;
-    stack_.push_back({std::move(container), ""});
+  // Containers have their place before what they hold.
+  bool Open() { return ++depth_ <= kDepthMax && Put(Json()); }
+  bool Close(std::vector<Json::Member>::iterator first, Json container) {
+    --depth_;
+    values_.erase(first, values_.end());
+    values_.back().second = std::move(container);
     return true;
-  }
-  bool Close() {
-    Json done = std::move(stack_.back().container);
-    stack_.pop_back();
-    return Put(std::move(done));
   }
   bool Put(Json value) {
-    if (stack_.empty())
-      root_ = std::move(value);
-    else if (stack_.back().container.IsArray())
-      stack_.back().container.Append(std::move(value));
-    else
-      stack_.back().container.Set(stack_.back().key, std::move(value));
+    values_.emplace_back(std::move(key_), std::move(value));
+    key_.clear();  // Items of an array have none.
     return true;
   }
+  // Of members of the same name the last one counts, in the place of the first.
+  static void KeepLastOfEach(Json::ObjectType& members) {
+    for (size_t i = 1; i < members.size(); ++i) {
+      const auto same = std::find_if(members.begin(), members.begin() + static_cast<long>(i),
+                                     [&](const auto& m) { return m.first == members[i].first; });
+      if (same == members.begin() + static_cast<long>(i)) continue;
+      same->second = std::move(members[i].second);
+      members.erase(members.begin() + static_cast<long>(i--));
+    }
+  }
 
-  std::vector<Open_> stack_;
-  Json root_;
+  std::vector<Json::Member> values_;  // Of containers that are open, each with its key if any.
+  std::string key_;
+  size_t depth_ = 0;
 };
 
 template <class Writer>
