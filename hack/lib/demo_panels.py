@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""demo_panels.py DIRECTORY: scrapes the operator's pods until its standard input ends, then says how
-many panels of the chart's dashboards have had figures meanwhile, and which have had none.
+"""demo_panels.py DIRECTORY: scrapes the operator's pods until its standard input ends, then says
+how many panels of the chart's dashboards have had figures meanwhile, and which have had none.
 
 The cluster is that of KUBECONFIG; its pods must be reachable from here. DIRECTORY, empty, is
 Prometheus' own. Exits with 1 when a panel's expression fails, or when no panel has figures."""
