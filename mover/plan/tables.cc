@@ -133,6 +133,7 @@ Result<std::vector<TablePlan>> ReadTables(std::stop_token stop, Deadline deadlin
   static const std::string sql = FilledIn(kTables);
   TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, sql));
   std::vector<TablePlan> tables;
+  tables.reserve(static_cast<size_t>(rows.size()));
   for (const pg::Row row : rows) {
     TablePlan table;
     table.oid = static_cast<uint32_t>(row.Int(0));

@@ -85,6 +85,7 @@ Result<SchemaDump> SchemaArchive::Read(std::stop_token stop, Deadline deadline,
   TRY_ASSIGN(dump.script, Split(stop, deadline, programs, [&items](RestoreItem item) {
                if (!IsOfStream(item)) items.push_back(WithoutSlot(std::move(item)));
              }));
+  items.shrink_to_fit();  // They are kept to the end.
   dump.script.items = std::move(items);
   return dump;
 }

@@ -178,6 +178,8 @@ class Comparison {
     OrderForCopy(*ours);
     std::map<std::string, TablePlan*> by_name;
     for (TablePlan& table : *theirs) by_name[table.Qualified()] = &table;
+    for (std::vector<TablePlan>* side : {&pairs_.source, &pairs_.target})
+      side->reserve(ours->size());
     for (TablePlan& table : *ours) {
       auto found = by_name.find(table.Qualified());
       if (found == by_name.end()) {
