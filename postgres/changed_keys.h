@@ -8,7 +8,6 @@
 #include <set>
 #include <stop_token>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "operator/base/deadline.h"
@@ -16,14 +15,12 @@
 #include "postgres/changes.h"
 #include "postgres/connection.h"
 #include "postgres/control.h"
+#include "postgres/keyed_rows.h"
 
 namespace cutover::pg {
 
 /// What CollectChanges() keeps in schema cutover of the target, and CompareChanged() reads there.
 /// For those two alone.
-
-/// A table by schema and name.
-using TableName = std::pair<std::string, std::string>;
 
 /// What changed in one table since the last time it was kept.
 struct TableChanges {

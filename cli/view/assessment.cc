@@ -162,6 +162,9 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
   text += ready->message.empty() ? ready->reason : ready->message;
   if (const auto& until = migration.rollback.available_until)
     text += "; until " + FormatTime(*until) + " (" + FormatDistance(*until, now) + ")";
+  if (const auto& at = migration.rollback.sampled_at)
+    text += "; " + std::to_string(migration.rollback.sampled_rows) +
+            " rows compared so far, last " + FormatDistance(*at, now);
   return text;
 }
 
@@ -261,6 +264,10 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   const bool asked_for = reason == "RollbackNeedsConsent" || reason == "HypercareCheckFailed";
   if (free_of_loss && migration.phase != "Completing" && migration.phase != "Admitting")
     advice.push_back({Command(migration, "rollback"), back + " without losing a write", asked_for});
+  else if (migration.phase == "Hypercare" &&
+           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SampleDiffers")
+    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
+                      back + " with the rows there that differ as they are", asked_for});
   else if (migration.phase == "Hypercare" && migration.strategy == "Online")
     advice.push_back({Command(migration, "rollback"),
                       back + "; the way back is not open now, so it may wait for that", asked_for});

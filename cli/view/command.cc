@@ -92,7 +92,9 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (migration.phase == "Admitting")
     prospect.later = "users are half in; it is looked at again once all are";
   if (lossless) return prospect;
-  if (migration.strategy == "Online") {
+  const bool differs =
+      migration.ReasonOf("RollbackReady", api::ConditionStatus::kFalse) == "SampleDiffers";
+  if (migration.strategy == "Online" && !differs) {
     // The operator goes back with everything or not at all.
     const api::Condition* open = migration.conditions.Find("RollbackReady");
     prospect.consequences += " The way back is not open at the moment" +
@@ -103,13 +105,17 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (!accept_data_loss) {
     const api::Condition* ready = migration.conditions.Find("RollbackReady");
     prospect.refusal = Where(migration) +
-                       "going back would lose what users wrote since the switch" +
+                       (differs ? "rows of the source are not what the target has"
+                                : "going back would lose what users wrote since the switch") +
                        (ready && !ready->message.empty() ? " (" + ready->message + ")" : "") +
                        "; if that is better than staying, say so: --accept-data-loss";
     return prospect;
   }
   prospect.loses_writes = true;
-  prospect.consequences += " Everything that was written since the switch is lost.";
+  prospect.consequences +=
+      differs ? " What differs on the source stays as it is there; of those rows, what users wrote "
+                "since the switch may be lost."
+              : " Everything that was written since the switch is lost.";
   return prospect;
 }
 

@@ -301,8 +301,9 @@ Json EncodeCutover(const CutoverStatus& cutover) {
 
 Json EncodeRollback(const RollbackStatus& rollback) {
   FieldWriter fields;
-  fields.Time("availableUntil", rollback.available_until)
-      .Text("reason", rollback.reason, kMessageLengthMax)
+  fields.Time("availableUntil", rollback.available_until).Time("sampledAt", rollback.sampled_at);
+  if (rollback.sampled_at) fields.Count("sampledRows", rollback.sampled_rows);
+  fields.Text("reason", rollback.reason, kMessageLengthMax)
       .Time("completedAt", rollback.completed_at)
       .PreciseTime("fencedAt", rollback.fenced_at)
       .PreciseTime("openedAt", rollback.opened_at);
@@ -388,6 +389,8 @@ CutoverStatus ReadCutoverStatus(FieldReader fields) {
 RollbackStatus ReadRollback(FieldReader fields) {
   RollbackStatus rollback;
   rollback.available_until = fields.Time("availableUntil");
+  rollback.sampled_at = fields.Time("sampledAt");
+  rollback.sampled_rows = fields.Int("sampledRows");
   rollback.reason = fields.String("reason");
   rollback.completed_at = fields.Time("completedAt");
   rollback.fenced_at = fields.Time("fencedAt");

@@ -232,6 +232,8 @@ struct RollbackStatus {
   std::optional<WallTime> fenced_at;  ///< As in CutoverStatus, to the microsecond.
   std::optional<WallTime> opened_at;
   int64_t write_pause_milliseconds = 0;
+  std::optional<WallTime> sampled_at;  ///< When rows of both sides were last compared.
+  int64_t sampled_rows = 0;            ///< Compared since hypercare began.
 
   friend bool operator==(const RollbackStatus&, const RollbackStatus&) = default;
 };

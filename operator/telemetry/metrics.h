@@ -34,6 +34,7 @@ enum class Metric {
   kReplicationLagSeconds,
   kSlotRetainedBytes,
   kRollbackReady,
+  kRollbackSampledRows,
   kRollbackAvailableUntil,
   kWritableSides,
   kServerUp,

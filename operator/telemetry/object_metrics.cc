@@ -69,6 +69,8 @@ void AddSituation(const api::TenantMigration& migration, SampleList& samples) {
   if (migration.spec.max_write_pause_seconds > 0)
     samples.Add(Metric::kMigrationWritePauseMaxSeconds,
                 int64_t{migration.spec.max_write_pause_seconds});
+  if (status.rollback.sampled_at)
+    samples.Add(Metric::kRollbackSampledRows, status.rollback.sampled_rows);
   if (status.rollback.available_until)
     samples.Add(Metric::kRollbackAvailableUntil,
                 SecondsSince1970(*status.rollback.available_until));

@@ -98,12 +98,32 @@ bool AcceptsLoss(const api::TenantMigration& migration) {
   return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
-// Before users are in (Opening, Smoke) going back costs them nothing, and Online it never does.
-// Otherwise a person must accept the loss in so many words; until then, or until the annotation is
-// taken back, the token stays unanswered and the migration holds, rather than closing the way back
-// that somebody is asking for.
+// Online, rows of the source that are known to be wrong would be the users' again. The way back is
+// kept open meanwhile, and a row that somebody mends is seen.
+std::optional<Plan> HeldByRowsThatDiffer(const api::TenantMigration& migration,
+                                         const Observation& seen) {
+  if (AcceptsLoss(migration)) return std::nullopt;
+  ASK(seen.reverse_sample);
+  if (!seen.reverse_sample.known() || seen.reverse_sample->differences == 0) return std::nullopt;
+  Plan hold =
+      Plan::Wait(std::chrono::seconds(2),
+                 "rollback refused: rows of the source are not what the target has: " +
+                     seen.reverse_sample->words +
+                     "; mend them on the source as its admin, or, to go back to them as they "
+                     "are, also set cutover.dev/accept-data-loss to the same token; to stay, "
+                     "remove cutover.dev/rollback",
+                 "RollbackNeedsConsent");
+  hold.effect = Intent::kSettleSample;
+  hold.trouble = true;
+  return hold;
+}
+
+// Before users are in (Opening, Smoke) going back costs them nothing, and Online it does so only
+// where the source is known to differ. Otherwise a person must accept the loss in so many words;
+// until then, or until the annotation is taken back, the token stays unanswered and the migration
+// holds, rather than closing the way back that somebody is asking for.
 std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
-                                        api::HandledTokens& handled) {
+                                        const Observation& seen, api::HandledTokens& handled) {
   std::string token = migration.meta.Annotation(api::kRollbackAnnotation);
   if (!IsNew(token, handled.rollback)) return std::nullopt;
   Phase phase = migration.status.phase;
@@ -116,6 +136,9 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                       "reverse stream; to go back and lose those writes, also set cutover.dev/"
                       "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
                       "RollbackNeedsConsent");
+  if (phase == Phase::kHypercare && !migration.meta.deleting() && migration.spec.online()) {
+    if (auto plan = HeldByRowsThatDiffer(migration, seen)) return plan;
+  }
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)
     return Plan::RollBack("RollbackRequested", "a person asked to go back");
@@ -193,7 +216,8 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   } else if (phase == Phase::kHypercare) {
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);
-    plan.effect = Intent::kWatchReverseStream;
+    ASK(seen.reverse_sample);
+    plan.effect = KeepWayBackOpen(seen);
   } else {
     return plan;
   }
@@ -205,7 +229,7 @@ Plan Choose(const api::TenantMigration& migration, const Observation& seen,
             api::HandledTokens& handled) {
   if (auto plan = PlanDeletion(migration, seen)) return *plan;
   if (auto plan = PlanAbort(migration, seen, handled)) return *plan;
-  if (auto plan = PlanRollbackCommand(migration, handled)) return *plan;
+  if (auto plan = PlanRollbackCommand(migration, seen, handled)) return *plan;
   if (auto plan = PlanRetry(migration, handled)) return *plan;
   if (HeldBySuspend(migration)) return Suspended(migration, seen);
   if (auto plan = PlanBounds(migration, seen)) return *plan;

@@ -30,6 +30,7 @@ enum class Subject {
   kForwardSubscriber,
   kReversePublisher,
   kReverseSubscriber,
+  kReverseSample,
   kSchema,
   kPoolers,
   kPreflight,

@@ -46,6 +46,8 @@ enum class Intent {
 
   // Afterwards.
   kWatchReverseStream,  ///< A heartbeat on the target.
+  kTakeSample,          ///< The same, and rows of both sides compared.
+  kSettleSample,        ///< The same, and rows that differed looked at again.
   kStartCheckJobs,      ///< Those that are due; Jobs of runs before the last go.
   kDropForwardSubscriber,
   kDropForwardPublisher,  ///< Also puts the source's replica identities back.

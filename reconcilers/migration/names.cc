@@ -39,6 +39,8 @@ constexpr std::string_view kIntentNames[] = {
     "StopForwardStream",
     "StartReverseStream",
     "WatchReverseStream",
+    "TakeSample",
+    "SettleSample",
     "StartCheckJobs",
     "DropForwardSubscriber",
     "DropForwardPublisher",

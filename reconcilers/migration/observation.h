@@ -181,6 +181,15 @@ struct SubscriberFacts {
   double heartbeat_age_seconds = -1;  ///< Of the last that has arrived; -1: none has.
 };
 
+/// What is known of the rows that the stream back has carried (postgres/sample.h).
+struct SampleFacts {
+  std::optional<WallTime> taken_at;  ///< The last look; nothing before the first.
+  int64_t rows = 0;                  ///< Compared since the first.
+  int64_t undecided = 0;             ///< Differed, and may have been on their way.
+  int64_t differences = 0;           ///< Proven.
+  std::string words;                 ///< Which those are.
+};
+
 /// All poolers in front of the tenant together. Without poolers both hold.
 struct PoolerFacts {
   bool paused = true;
@@ -217,6 +226,7 @@ struct Observation {
   Fact<SubscriberFacts> forward_subscriber{Subject::kForwardSubscriber};  ///< On the target.
   Fact<PublisherFacts> reverse_publisher{Subject::kReversePublisher};     ///< On the target.
   Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
+  Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
   /// The source's structure is not the one that was copied.
   Fact<bool> schema_changed{Subject::kSchema};
   Fact<PoolerFacts> poolers{Subject::kPoolers};

@@ -321,17 +321,25 @@ void NoteStream(const Change& change) {
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
   if (migration.status.phase != Phase::kHypercare || !migration.spec.online()) return;
-  if (change.seen.reverse_publisher.unseen() || change.seen.reverse_subscriber.unseen()) return;
+  const Observation& seen = change.seen;
   auto& rollback = change.status.rollback;
-  if (WayBackIsOpen(change.seen)) {
+  if (seen.reverse_sample.known() && seen.reverse_sample->taken_at) {
+    rollback.sampled_at = std::chrono::floor<std::chrono::seconds>(*seen.reverse_sample->taken_at);
+    rollback.sampled_rows = seen.reverse_sample->rows;
+  }
+  if (seen.reverse_publisher.unseen() || seen.reverse_subscriber.unseen() ||
+      seen.reverse_sample.unseen())
+    return;
+  if (WayBackIsOpen(seen)) {
     rollback.available_until =
-        EnteredAt(migration, change.seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
+        EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
     return change.Set("RollbackReady", ConditionStatus::kTrue, "StreamFollows",
                       "everything that users write on the target arrives on the source");
   }
   rollback.available_until.reset();
-  change.Set("RollbackReady", ConditionStatus::kFalse, "StreamBroken",
-             WhyWayBackIsShut(change.seen));
+  const bool differs = FollowsBack(seen) && seen.reverse_sample.known();
+  change.Set("RollbackReady", ConditionStatus::kFalse, differs ? "SampleDiffers" : "StreamBroken",
+             WhyWayBackIsShut(seen));
 }
 
 // The runs of checks that were seen, counted.

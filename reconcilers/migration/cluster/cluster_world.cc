@@ -56,6 +56,8 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
     case Intent::kStopForwardStream:
     case Intent::kStartReverseStream:
     case Intent::kWatchReverseStream:
+    case Intent::kTakeSample:
+    case Intent::kSettleSample:
     case Intent::kDropForwardSubscriber:
     case Intent::kDropForwardPublisher:
     case Intent::kDropReverseSubscriber:

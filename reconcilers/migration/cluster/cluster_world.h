@@ -83,6 +83,7 @@ class ClusterWorld final : public World {
   void LookAtCluster(const Call& call, Subject subject, Observation& seen);
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
+  Result<SampleFacts> ObserveSample(const Call& call);
   Result<bool> ObserveSchemaChanged(const Call& call);
   Result<bool> SchemaChangedSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
@@ -128,6 +129,7 @@ class ClusterWorld final : public World {
   Status ReadStreamToItsEnd(const Call& call);
   Status LookForRogueWrites(const Call& call, pg::Connection& target);
   Status Drain(const Call& call, pg::Direction direction);
+  Status LookAtRows(const Call& call, Intent intent);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
   Status TakeSequencesBack(const Call& call);

@@ -73,6 +73,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
     case Subject::kForwardSubscriber:
     case Subject::kReversePublisher:
     case Subject::kReverseSubscriber:
+    case Subject::kReverseSample:
     case Subject::kSchema:
     case Subject::kPoolers:
       return LookAtStream(call, subject, seen);
@@ -95,6 +96,9 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
       break;
     case Subject::kReverseSubscriber:
       seen.reverse_subscriber = ObserveSubscriber(call, Direction::kReverse);
+      break;
+    case Subject::kReverseSample:
+      seen.reverse_sample = ObserveSample(call);
       break;
     case Subject::kSchema:
       seen.schema_changed = ObserveSchemaChanged(call);

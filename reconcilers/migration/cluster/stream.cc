@@ -10,6 +10,7 @@
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
+#include "postgres/sample.h"
 #include "postgres/sequences.h"
 #include "postgres/snapshot.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
@@ -112,6 +113,16 @@ Result<SubscriberFacts> ClusterWorld::ObserveSubscriber(const Call& call, pg::Di
   return FactsOf(found);
 }
 
+Result<SampleFacts> ClusterWorld::ObserveSample(const Call& call) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  TRY_ASSIGN(pg::Sample sample, pg::ReadSample(call.stop, call.deadline, *target));
+  return SampleFacts{.taken_at = sample.taken_at,
+                     .rows = sample.rows,
+                     .undecided = sample.undecided(),
+                     .differences = sample.differences(),
+                     .words = sample.DescribeDifferences()};
+}
+
 Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(auto copied,
@@ -144,6 +155,9 @@ Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
       return LayWayBack(call);
     case Intent::kWatchStream:
       return WatchStream(call);
+    case Intent::kTakeSample:
+    case Intent::kSettleSample:
+      return LookAtRows(call, intent);
     case Intent::kDrainForward:
       return Drain(call, Direction::kForward);
     case Intent::kDrainReverse:
@@ -304,6 +318,23 @@ Status ClusterWorld::Drain(const Call& call, pg::Direction direction) {
   }
   return RetryError("NotDrained",
                     "the last write has not arrived on the " + std::string(Name(to)) + " yet");
+}
+
+// The heartbeat first: whatever becomes of the rows, the way back is known to be open.
+Status ClusterWorld::LookAtRows(const Call& call, Intent intent) {
+  auto& [stop, deadline, migration] = call;
+  pg::Claim claim = ClaimOn(call, pg::Side::kTarget);
+  TRY_ASSIGN(Inside inside, BothSides(call));
+  TRY(pg::WriteHeartbeat(stop, deadline, inside.target, claim));
+  const std::string name = pg::StreamName(migration.meta.uid, Direction::kReverse);
+  const pg::SampledStream stream{name, name};
+  if (intent == Intent::kSettleSample)
+    return pg::SettleSample(stop, deadline, inside.source, inside.target, claim, stream);
+  TRY_ASSIGN(pg::SampleRound round, pg::TakeSample(stop, deadline, inside.source, inside.target,
+                                                   claim, stream, context_.clock.WallNow()));
+  if (!round.passed_over.empty())
+    LogWarn("tables that were not looked at", {{"what", round.passed_over}});
+  return Ok();
 }
 
 Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {

@@ -84,6 +84,7 @@ std::string Failing(const std::vector<CheckStatus>& checks) {
 std::optional<Plan> KeepWayBack(const Observation& seen) {
   if (auto plan = TurnStream(seen)) return plan;
   ASK(seen.reverse_publisher);
+  ASK(seen.reverse_sample);
   ASK(seen.forward_publisher);
   // A source that is away keeps its own; that is no reason not to go on watching.
   if (!seen.forward_publisher.known()) return std::nullopt;
@@ -111,13 +112,14 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
 }  // namespace
 
 /// Hypercare: users work on the target, checks run on, each at its own interval, and Online the way
-/// back stays open. What was counted is in status, so that it outlives whoever counted.
+/// back stays open, with samples of what it has carried compared. What was counted is in status, so
+/// that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   if (!migration.spec.online()) return Watch(migration, seen);
   if (auto plan = KeepWayBack(seen)) return *plan;
   Plan plan = Watch(migration, seen);
-  if (!plan.guard && !plan.effect && !plan.look_at) plan.effect = Intent::kWatchReverseStream;
+  if (!plan.guard && !plan.effect && !plan.look_at) plan.effect = KeepWayBackOpen(seen);
   return plan;
 }
 

@@ -54,10 +54,16 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration, const
 bool FollowsClosely(const api::TenantMigration& migration, const Observation& seen);
 /// "3.2 MB behind, last heartbeat 1 s ago"
 std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher);
-/// Whether everything that a way back without loss rests on is there and works.
+/// Whether what is written on the target arrives on the source.
+bool FollowsBack(const Observation& seen);
+/// Whether everything that a way back without loss rests on is there and works: the stream, and no
+/// row that is known to differ.
 bool WayBackIsOpen(const Observation& seen);
 /// What keeps it shut, for a message; only while it is.
 std::string WhyWayBackIsShut(const Observation& seen);
+/// What keeps the way back open at the moment: a heartbeat, with which rows are compared when it is
+/// time for that.
+Intent KeepWayBackOpen(const Observation& seen);
 /// Whether a person has accepted to lose what users wrote on the target, for this very rollback.
 bool LossAccepted(const api::TenantMigration& migration);
 /// The reverse stream begun, the forward one having stopped; what cannot be reached now is begun

@@ -17,11 +17,26 @@ bool MayStillOpen(const DatabaseFacts& target) {
   return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
 }
 
+// Whoever accepts a loss does not wait for what cannot come. What still can is not thrown away:
+// a stream that works is given this long for it, although rows of the source differ.
+constexpr std::chrono::minutes kPatience{5};
+
+bool MayStillArrive(const api::TenantMigration& migration, const Observation& seen) {
+  if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
+  const PublisherFacts& target = *seen.reverse_publisher;
+  return target.published && target.slot && !target.slot_lost && seen.reverse_subscriber->working &&
+         seen.now - EnteredAt(migration, seen) < kPatience;
+}
+
 // Online: the stream has been turned round, and the marker that was written on the fenced target
 // has arrived on the source; so has everything before it.
 std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
                                     const Observation& seen) {
-  if (LossAccepted(migration)) return std::nullopt;
+  if (LossAccepted(migration)) {
+    ASK(seen.reverse_publisher);
+    ASK(seen.reverse_subscriber);
+    if (!MayStillArrive(migration, seen)) return std::nullopt;
+  }
   if (auto plan = TurnStream(seen)) return plan;
   NEED(seen.reverse_subscriber);
   if (!seen.reverse_subscriber->exists)

@@ -10,6 +10,9 @@ namespace {
 constexpr double kHeartbeatSecondsMax = 10;
 // Servers that have said how much more they will keep are not driven to the last byte.
 constexpr int64_t kSafeWalBytesMin = 64 << 20;
+// From one sample of rows to the next: often enough for a person who thinks of going back, seldom
+// enough for a server that is busy with its users.
+constexpr std::chrono::seconds kSampleInterval{60};
 
 std::string Megabytes(int64_t bytes) {
   char text[32];
@@ -98,12 +101,16 @@ bool FollowsClosely(const api::TenantMigration& migration, const Observation& se
          seen.forward_publisher->lag_bytes <= migration.spec.replication_lag_bytes_max;
 }
 
-bool WayBackIsOpen(const Observation& seen) {
+bool FollowsBack(const Observation& seen) {
   if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
   const PublisherFacts& target = *seen.reverse_publisher;
   const SubscriberFacts& source = *seen.reverse_subscriber;
   return target.published && target.slot && !target.slot_lost && source.working &&
          source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
+}
+
+bool WayBackIsOpen(const Observation& seen) {
+  return FollowsBack(seen) && seen.reverse_sample.known() && seen.reverse_sample->differences == 0;
 }
 
 std::string WhyWayBackIsShut(const Observation& seen) {
@@ -113,10 +120,25 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the target cannot be asked: " + seen.reverse_publisher.error().message;
   if (seen.reverse_publisher->slot_lost)
     return "the target has thrown away WAL that the way back needs";
-  if (seen.reverse_subscriber->apply_errors > 0)
+  if (!FollowsBack(seen) && seen.reverse_subscriber->apply_errors > 0)
     return "the source cannot apply what comes from the target: " +
            seen.reverse_subscriber->last_error;
-  return "the stream back to the source does not follow yet";
+  if (!FollowsBack(seen)) return "the stream back to the source does not follow yet";
+  if (!seen.reverse_sample.known())
+    return "the target cannot be asked: " + seen.reverse_sample.error().message;
+  return "rows of the source are not what the target has, though the stream has carried them: " +
+         seen.reverse_sample->words +
+         "; find out who writes to the source, and mend them there as its admin";
+}
+
+Intent KeepWayBackOpen(const Observation& seen) {
+  if (!FollowsBack(seen) || !seen.reverse_sample.known()) return Intent::kWatchReverseStream;
+  const SampleFacts& sample = *seen.reverse_sample;
+  // A look in the future is that of a leader whose clock is ahead.
+  const bool due = !sample.taken_at || seen.now < *sample.taken_at ||
+                   seen.now - *sample.taken_at >= kSampleInterval;
+  if (due) return Intent::kTakeSample;
+  return sample.undecided > 0 ? Intent::kSettleSample : Intent::kWatchReverseStream;
 }
 
 bool LossAccepted(const api::TenantMigration& migration) {

@@ -49,7 +49,7 @@ TenantMigrationStatus FullMigrationStatus() {
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
   status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};
   status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
-  status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise, 640};
+  status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise, 640, kMorning, 1234};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
   status.checks = {
       {"login-page", CheckResult::kFailed, "answered 502", 9, kPrecise, 3, 16, kMorning, 61, 40},

@@ -116,6 +116,32 @@ TEST(Assess, ARollbackThatLosesNothingIsOfferedPlainlyAndOneThatDoesSaysSo) {
   EXPECT_THAT(assessment.way_back, HasSubstr("until 2026-11-21T03:14:05Z (in 10m00s)"));
 }
 
+TEST(Assess, ARollbackToRowsThatDifferIsOfferedWithConsentOnly) {
+  api::TenantMigration online = Typical(Phase::kHypercare);
+  online.spec.strategy = api::Strategy::kOnline;
+  online.status.conditions.Set({"RollbackReady",
+                                api::ConditionStatus::kFalse,
+                                "SampleDiffers",
+                                "public.orders (id)=(42) differs",
+                                1,
+                                {}},
+                               Night());
+  online.status.rollback.sampled_at = Night() - seconds(30);
+  online.status.rollback.sampled_rows = 5000;
+  const Assessment assessment = Assess(Seen(online));
+  EXPECT_THAT(Commands(assessment),
+              Contains("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+  EXPECT_THAT(assessment.way_back, HasSubstr("not open: public.orders (id)=(42) differs"));
+  EXPECT_THAT(assessment.way_back, HasSubstr("5000 rows compared so far, last 30s ago"));
+
+  const MigrationView view = Seen(online).migration;
+  EXPECT_THAT(Foresee(Command::kRollback, view, false).refusal,
+              HasSubstr("public.orders (id)=(42) differs"));
+  const Prospect accepted = Foresee(Command::kRollback, view, true);
+  EXPECT_EQ(accepted.refusal, "");
+  EXPECT_TRUE(accepted.loses_writes);
+}
+
 TEST(Assess, GoingBackOffersNothingToDo) {
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());

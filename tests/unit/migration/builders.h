@@ -68,6 +68,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.source = seen.target = away;
   seen.forward_publisher = seen.reverse_publisher = away;
   seen.forward_subscriber = seen.reverse_subscriber = away;
+  seen.reverse_sample = away;
   seen.schema_changed = away;
   seen.poolers = away;
   seen.preflight = away;

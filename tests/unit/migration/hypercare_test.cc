@@ -48,6 +48,9 @@ class Hypercare : public ::testing::Test {
     source.exists = source.enabled = source.working = true;
     source.heartbeat_age_seconds = way_back_open_ ? 1 : 60;
     seen.reverse_subscriber = source;
+    SampleFacts sample = sample_;
+    if (!sample.taken_at) sample.taken_at = seen.now;
+    seen.reverse_sample = sample;
     seen.checks = std::vector<CheckOutcome>();
     return seen;
   }
@@ -69,6 +72,7 @@ class Hypercare : public ::testing::Test {
   api::TenantMigration migration_;
   CheckOutcome outcome_;
   bool way_back_open_ = true;
+  SampleFacts sample_;  ///< Taken this moment, unless it says when.
 };
 
 TEST_F(Hypercare, GoesBackWhenACheckHasFailedOftenEnoughInARowAndNotBefore) {
@@ -223,6 +227,106 @@ TEST_F(Hypercare, ItsRollbackHasAPauseOfItsOwn) {
   migration_.status = Advance(migration_, seen, decision);
   EXPECT_EQ(migration_.status.rollback.write_pause_milliseconds, 1250);
   EXPECT_EQ(migration_.status.cutover.write_pause_milliseconds, 1000) << "that of the way there";
+}
+
+// --- rows of the way back ------------------------------------------------------------------------
+
+api::Condition WayBack(const api::TenantMigration& migration) {
+  const api::Condition* condition = migration.status.conditions.Find("RollbackReady");
+  return condition == nullptr ? api::Condition() : *condition;
+}
+
+TEST_F(Hypercare, ComparesRowsEveryMinuteAndThoseThatDifferAgainSooner) {
+  Observation first = See(0);
+  first.reverse_sample = SampleFacts();
+  EXPECT_EQ(Round(first).effect, Intent::kTakeSample);
+  sample_.taken_at = Noon();
+  EXPECT_EQ(Round(See(59)).effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(Round(See(60)).effect, Intent::kTakeSample);
+  sample_.undecided = 3;
+  EXPECT_EQ(Round(See(2)).effect, Intent::kSettleSample);
+  way_back_open_ = false;
+  EXPECT_EQ(Round(See(60)).effect, Intent::kWatchReverseStream) << "nothing arrives anyway";
+}
+
+TEST_F(Hypercare, RowsInFlightLeaveTheWayBackOpenAndRowsThatDifferShutIt) {
+  sample_.taken_at = Noon();
+  sample_.rows = 1000;
+  sample_.undecided = 3;
+  Round(See(2));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue);
+  EXPECT_EQ(migration_.status.rollback.sampled_at, Noon());
+  EXPECT_EQ(migration_.status.rollback.sampled_rows, 1000);
+  EXPECT_TRUE(migration_.status.rollback.available_until);
+
+  sample_.differences = 1;
+  sample_.words = "public.orders (id)=(42) differs";
+  Round(See(4));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(WayBack(migration_).reason, "SampleDiffers");
+  EXPECT_THAT(WayBack(migration_).message, HasSubstr("public.orders (id)=(42) differs"));
+  EXPECT_FALSE(migration_.status.rollback.available_until);
+
+  sample_.differences = 0;
+  Round(See(6));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue) << "somebody has mended it";
+}
+
+TEST_F(Hypercare, GoesBackToRowsThatDifferOnlyOnceAPersonAcceptsThem) {
+  sample_.differences = 1;
+  sample_.words = "public.orders (id)=(42) differs";
+  migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+  Plan held = Round(See(2));
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+  EXPECT_EQ(held.effect, Intent::kSettleSample)
+      << "the way back lives on, and a mended row is seen";
+  EXPECT_THAT(held.message, HasSubstr("public.orders (id)=(42) differs"));
+  EXPECT_EQ(migration_.status.handled.rollback, "");
+
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  EXPECT_EQ(Round(See(4)).guard, Guard::kRollBack);
+}
+
+TEST_F(Hypercare, AHeldRollbackGoesOnOnceTheRowsAreMended) {
+  sample_.differences = 1;
+  migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+  EXPECT_FALSE(Round(See(2)).guard);
+  sample_.differences = 0;
+  EXPECT_EQ(Round(See(4)).guard, Guard::kRollBack);
+}
+
+TEST_F(Hypercare, DoesNotGoBackByItselfToRowsThatDiffer) {
+  outcome_.failure_threshold = 1;
+  sample_.differences = 1;
+  sample_.words = "public.orders (id)=(42) differs";
+  Plan plan = Round(0, Verdict::kFailed);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_THAT(plan.message, HasSubstr("public.orders (id)=(42) differs"));
+}
+
+// Who accepts that a row is wrong has not accepted to lose what is still on its way.
+TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
+  migration_ = MigrationIn(Phase::kRollingBack);
+  migration_.spec.strategy = api::Strategy::kOnline;
+  migration_.spec.switch_mode = api::SwitchMode::kPooler;
+  migration_.status.handled.rollback = "back";
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  Observation seen = See(0);
+  seen.source = testing::Database(ControlState::kJournaled, true);
+  seen.target = testing::Database(ControlState::kFenced, true);
+  seen.ledger_recorded = true;
+  seen.poolers = PoolerFacts{.paused = true, .resumed = false, .since = {}, .detail = ""};
+  migration_.status.cutover.attempts = 1;
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kDrainReverse);
+  seen.reverse_subscriber = SubscriberFacts();
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kReopenSource) << "it cannot come";
+  Observation late = See(600);
+  late.source = seen.source;
+  late.target = seen.target;
+  late.ledger_recorded = true;
+  late.poolers = *seen.poolers;
+  EXPECT_EQ(Decide(migration_, late).plan.effect, Intent::kReopenSource) << "it does not come";
 }
 
 // --- Smoke ---------------------------------------------------------------------------------------

@@ -91,14 +91,19 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
                                  "reason=\"AwaitingApproval\"} 1\n"));
   EXPECT_THAT(without, Not(HasSubstr("write_pause_max_seconds{")));
   EXPECT_THAT(without, Not(HasSubstr("available_until_time_seconds{")));
+  EXPECT_THAT(without, Not(HasSubstr("cutover_rollback_sampled_rows{")));
   migration.spec.max_write_pause_seconds = 300;
   migration.status.rollback.available_until = WallTime(seconds(1200));
+  migration.status.rollback.sampled_at = WallTime(seconds(1100));
+  migration.status.rollback.sampled_rows = 5000;
   objects_.ObserveMigration(migration);
   const std::string with = Expose();
   EXPECT_THAT(with, HasSubstr("cutover_migration_write_pause_max_seconds{"
                               "namespace=\"tenant-a\",name=\"move\"} 300\n"));
   EXPECT_THAT(with, HasSubstr("cutover_rollback_available_until_time_seconds{"
                               "namespace=\"tenant-a\",name=\"move\"} 1200\n"));
+  EXPECT_THAT(with, HasSubstr("cutover_rollback_sampled_rows{"
+                              "namespace=\"tenant-a\",name=\"move\"} 5000\n"));
 }
 
 TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
