@@ -6,6 +6,7 @@
 
 #include "mover/process/parallel.h"
 #include "operator/base/mutex.h"
+#include "postgres/matviews.h"
 
 namespace cutover::mover {
 namespace {
@@ -137,27 +138,10 @@ Status ProveForeignKey(std::stop_token stop, pg::Connection& target, const Forei
 
 Result<std::vector<std::string>> ReadPopulatedMatviews(std::stop_token stop, Deadline deadline,
                                                        pg::Connection& source) {
-  // A view that reads another one, however indirectly, reads more views than that one does; so the
-  // number of views read is an order in which each finds its own filled.
-  TRY_ASSIGN(pg::Rows rows,
-             source.Query(
-                 stop, deadline,
-                 "WITH RECURSIVE reads (reader, read) AS ("
-                 " SELECT r.ev_class, d.refobjid FROM pg_catalog.pg_rewrite r"
-                 " JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass"
-                 "  AND d.objid = r.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass"
-                 "  AND d.refobjid <> r.ev_class"
-                 " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')),"
-                 " closure (reader, read) AS (SELECT reader, read FROM reads"
-                 "  UNION SELECT c.reader, r.read FROM closure c JOIN reads r ON r.reader = c.read)"
-                 " SELECT n.nspname, c.relname FROM pg_catalog.pg_class c"
-                 " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-                 " WHERE c.relkind = 'm' AND c.relispopulated AND n.nspname <> 'cutover'"
-                 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = c.oid"
-                 "  AND e.classid = 'pg_catalog.pg_class'::regclass AND e.deptype = 'e')"
-                 " ORDER BY (SELECT count(*) FROM closure WHERE reader = c.oid), c.oid"));
+  TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, source));
   std::vector<std::string> names;
-  for (const pg::Row row : rows) names.push_back(pg::QuoteQualified(row.Text(0), row.Text(1)));
+  for (const pg::Matview& view : views)
+    if (view.filled) names.push_back(view.name);
   return names;
 }
 

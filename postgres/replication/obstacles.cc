@@ -106,8 +106,9 @@ std::vector<Check> WarningChecks() {
   const std::string from = kFromTables;
   return {
       {from + "c.relkind = 'm'" + kOfTenant + kInOrder,
-       "materialized views keep on the target what they held when they were copied",
-       "refresh them after the switch"},
+       "materialized views are no part of the stream; those that are refreshed during the move are "
+       "so on the target, too, unless that takes longer than a minute",
+       "look at the migration's message after the switch, and refresh there what it names"},
       {"SELECT quote_ident(pubname) FROM pg_publication WHERE pubname !~ '^cutover_'" +
            std::string(kInOrder),
        "whoever subscribes to these publications does not move along",

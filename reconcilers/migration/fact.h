@@ -31,6 +31,7 @@ enum class Subject {
   kReversePublisher,
   kReverseSubscriber,
   kReverseSample,
+  kViews,
   kSchema,
   kPoolers,
   kPreflight,

@@ -19,6 +19,7 @@ constexpr std::string_view kIntentNames[] = {
     "PublishSource",
     "StartForwardStream",
     "LayWayBack",
+    "RefreshViews",
     "WatchStream",
     "PrepareAgain",
     "FlipRoutes",

@@ -190,6 +190,15 @@ struct SampleFacts {
   std::string words;                 ///< Which those are.
 };
 
+/// The tenant's materialized views, which no stream carries (postgres/matviews.h).
+struct ViewFacts {
+  /// Refreshed on the source since they were filled on the target; those first that others read.
+  std::vector<std::string> stale;
+  int64_t refreshed = 0;                 ///< On the target, since the copy.
+  std::optional<WallTime> refreshed_at;  ///< The last time that it was tried.
+  std::string trouble;                   ///< Those that could not be, and why.
+};
+
 /// All poolers in front of the tenant together. Without poolers both hold.
 struct PoolerFacts {
   bool paused = true;
@@ -227,6 +236,7 @@ struct Observation {
   Fact<PublisherFacts> reverse_publisher{Subject::kReversePublisher};     ///< On the target.
   Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
+  Fact<ViewFacts> views{Subject::kViews};
   /// The source's structure is not the one that was copied.
   Fact<bool> schema_changed{Subject::kSchema};
   Fact<PoolerFacts> poolers{Subject::kPoolers};

@@ -84,6 +84,7 @@ class ClusterWorld final : public World {
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
   Result<SampleFacts> ObserveSample(const Call& call);
+  Result<ViewFacts> ObserveViews(const Call& call);
   Result<bool> ObserveSchemaChanged(const Call& call);
   Result<bool> SchemaChangedSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
@@ -130,6 +131,10 @@ class ClusterWorld final : public World {
   Status LookForRogueWrites(const Call& call, pg::Connection& target);
   Status Drain(const Call& call, pg::Direction direction);
   Status LookAtRows(const Call& call, Intent intent);
+  Status AwaitApplied(const Call& call, pg::Connection& source);
+  Status RefreshViews(const Call& call);
+  Result<Status> RefreshView(const Call& call, const std::string& name,
+                             std::chrono::milliseconds bound);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
   Status TakeSequencesBack(const Call& call);

@@ -74,6 +74,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
     case Subject::kReversePublisher:
     case Subject::kReverseSubscriber:
     case Subject::kReverseSample:
+    case Subject::kViews:
     case Subject::kSchema:
     case Subject::kPoolers:
       return LookAtStream(call, subject, seen);
@@ -99,6 +100,9 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
       break;
     case Subject::kReverseSample:
       seen.reverse_sample = ObserveSample(call);
+      break;
+    case Subject::kViews:
+      seen.views = ObserveViews(call);
       break;
     case Subject::kSchema:
       seen.schema_changed = ObserveSchemaChanged(call);

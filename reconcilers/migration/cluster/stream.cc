@@ -10,6 +10,7 @@
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
+#include "postgres/matviews.h"
 #include "postgres/sample.h"
 #include "postgres/sequences.h"
 #include "postgres/snapshot.h"
@@ -153,6 +154,8 @@ Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
       return StartForwardStream(call);
     case Intent::kLayWayBack:
       return LayWayBack(call);
+    case Intent::kRefreshViews:
+      return RefreshViews(call);
     case Intent::kWatchStream:
       return WatchStream(call);
     case Intent::kTakeSample:
@@ -209,11 +212,12 @@ Status ClusterWorld::PublishSource(const Call& call) {
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
     TRY(pg::SetReplicaIdentities(stop, deadline, *inside, claim));
   TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, *inside));
+  TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, *inside));
   Status recorded = pg::WithEpoch(
       stop, deadline, *inside, claim,
       [&](pg::Transaction& transaction, const pg::Control&) -> Status {
         TRY(pg::RecordOnce(stop, deadline, transaction, kFingerprintRecord, "", Json(fingerprint)));
-        return Ok();
+        return pg::RecordMatviews(stop, deadline, transaction, views);
       });
   TRY(recorded);
   return pg::EnsurePublication(stop, deadline, *inside, claim, Direction::kForward,

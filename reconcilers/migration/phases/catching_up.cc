@@ -3,6 +3,13 @@
 #include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
+namespace {
+
+// Some refresh theirs every minute: the doors would never close. What is late is made good for when
+// they are open again.
+constexpr std::chrono::minutes kViewsPause{5};
+
+}  // namespace
 
 /// CatchingUp: users work on the source, and the target applies what they write. The way back is
 /// laid already here: making a slot waits for every transaction on a server, which would be too
@@ -24,7 +31,10 @@ Plan PlanCatchingUp(const api::TenantMigration& migration, const Observation& se
     return Plan::Do(Intent::kLayWayBack, "laying the way back: slot and subscription");
   const auto& retry_at = migration.status.cutover.retry_at;
   bool may_try = !retry_at || seen.now >= *retry_at;
-  if (may_try && FollowsClosely(migration, seen)) return Plan::Go(Guard::kCaughtUp);
+  if (may_try && FollowsClosely(migration, seen)) {
+    if (auto plan = RefreshViews(seen, kViewsPause)) return *plan;
+    return Plan::Go(Guard::kCaughtUp);
+  }
   std::string message = "following: " + DescribeLag(target, *seen.forward_publisher);
   if (!may_try) message += "; the cutover is tried again at " + FormatTime(*retry_at);
   Plan plan = Plan::Do(Intent::kWatchStream, std::move(message));

@@ -98,13 +98,13 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   auto over = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
   if (seen.now >= over) {
     if (auto plan = AwaitChecks(checks, seen)) return *plan;
-    return Plan::Go(Guard::kHypercareOver);
+    return Plan::Go(Guard::kHypercareOver, "the time of hypercare is over" + DescribeViews(seen));
   }
   std::string failing = Failing(checks);
   auto left = std::chrono::ceil<std::chrono::milliseconds>(over - seen.now);
   auto pace = std::chrono::milliseconds(migration.spec.online() ? 2'000 : 5'000);
-  Plan plan = Plan::Wait(std::min(left, pace),
-                         "users are in; watching until " + FormatTime(over) + failing);
+  Plan plan = Plan::Wait(std::min(left, pace), "users are in; watching until " + FormatTime(over) +
+                                                   DescribeViews(seen) + failing);
   plan.trouble = !failing.empty();
   return plan;
 }
@@ -118,6 +118,8 @@ Plan PlanHypercare(const api::TenantMigration& migration, const Observation& see
   if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   if (!migration.spec.online()) return Watch(migration, seen);
   if (auto plan = KeepWayBack(seen)) return *plan;
+  // The source is fenced: what was refreshed there too late for the doors is known, and final.
+  if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
   Plan plan = Watch(migration, seen);
   if (!plan.guard && !plan.effect && !plan.look_at) plan.effect = KeepWayBackOpen(seen);
   return plan;

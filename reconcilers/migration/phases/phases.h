@@ -73,6 +73,12 @@ std::optional<Plan> TurnStream(const Observation& seen);
 std::optional<Plan> RemoveForwardStream(const Observation& seen);
 std::optional<Plan> RemoveReverseStream(const Observation& seen);
 
+/// Materialized views that were refreshed on the source since the target's were filled: they are
+/// refreshed there, unless that was tried within the last `pause`.
+std::optional<Plan> RefreshViews(const Observation& seen, std::chrono::seconds pause);
+/// "; 2 materialized views …", or nothing.
+std::string DescribeViews(const Observation& seen);
+
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);
 

@@ -17,15 +17,21 @@ bool MayStillOpen(const DatabaseFacts& target) {
   return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
 }
 
-// Whoever accepts a loss does not wait for what cannot come. What still can is not thrown away:
-// a stream that works is given this long for it, although rows of the source differ.
+// Whoever accepts a loss does not wait for what cannot come. What still can is not thrown away: a
+// stream that followed when going back began, since when no heartbeat is written, is waited for
+// this long.
 constexpr std::chrono::minutes kPatience{5};
+constexpr double kHeartbeatSecondsMax = 10;
 
 bool MayStillArrive(const api::TenantMigration& migration, const Observation& seen) {
   if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
   const PublisherFacts& target = *seen.reverse_publisher;
-  return target.published && target.slot && !target.slot_lost && seen.reverse_subscriber->working &&
-         seen.now - EnteredAt(migration, seen) < kPatience;
+  const SubscriberFacts& source = *seen.reverse_subscriber;
+  const auto silent = seen.now - EnteredAt(migration, seen);
+  const double age_max = std::chrono::duration<double>(silent).count() + kHeartbeatSecondsMax;
+  return target.published && target.slot && !target.slot_lost && source.working &&
+         source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= age_max &&
+         silent < kPatience;
 }
 
 // Online: the stream has been turned round, and the marker that was written on the fenced target

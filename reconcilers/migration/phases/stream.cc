@@ -146,6 +146,29 @@ bool LossAccepted(const api::TenantMigration& migration) {
   return !token.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token;
 }
 
+std::optional<Plan> RefreshViews(const Observation& seen, std::chrono::seconds pause) {
+  ASK(seen.views);
+  if (!seen.views.known() || seen.views->stale.empty()) return std::nullopt;
+  const auto& last = seen.views->refreshed_at;
+  if (last && *last <= seen.now && seen.now - *last < pause) return std::nullopt;
+  return Plan::Do(Intent::kRefreshViews,
+                  "refreshing materialized views on the target, as they were on the source");
+}
+
+std::string DescribeViews(const Observation& seen) {
+  if (!seen.views.known()) return "";
+  std::string text;
+  if (seen.views->refreshed > 0)
+    text =
+        "; materialized views that were refreshed on the source during the move are so on the "
+        "target (" +
+        std::to_string(seen.views->refreshed) + ")";
+  if (!seen.views->trouble.empty())
+    text += "; materialized views of the target that are older than the source's were: " +
+            seen.views->trouble + "; refresh them there";
+  return text;
+}
+
 std::optional<Plan> TurnStream(const Observation& seen) {
   NEED(seen.forward_subscriber);
   if (seen.forward_subscriber->exists && seen.forward_subscriber->enabled)

@@ -51,6 +51,7 @@ class Hypercare : public ::testing::Test {
     SampleFacts sample = sample_;
     if (!sample.taken_at) sample.taken_at = seen.now;
     seen.reverse_sample = sample;
+    seen.views = views_;
     seen.checks = std::vector<CheckOutcome>();
     return seen;
   }
@@ -72,6 +73,7 @@ class Hypercare : public ::testing::Test {
   api::TenantMigration migration_;
   CheckOutcome outcome_;
   bool way_back_open_ = true;
+  ViewFacts views_;
   SampleFacts sample_;  ///< Taken this moment, unless it says when.
 };
 
@@ -319,6 +321,10 @@ TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
   seen.poolers = PoolerFacts{.paused = true, .resumed = false, .since = {}, .detail = ""};
   migration_.status.cutover.attempts = 1;
   EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kDrainReverse);
+  SubscriberFacts stuck = *seen.reverse_subscriber;
+  stuck.heartbeat_age_seconds = 60;
+  seen.reverse_subscriber = stuck;
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kReopenSource) << "it stood still before";
   seen.reverse_subscriber = SubscriberFacts();
   EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kReopenSource) << "it cannot come";
   Observation late = See(600);
@@ -327,6 +333,54 @@ TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
   late.ledger_recorded = true;
   late.poolers = *seen.poolers;
   EXPECT_EQ(Decide(migration_, late).plan.effect, Intent::kReopenSource) << "it does not come";
+}
+
+// --- materialized views --------------------------------------------------------------------------
+
+TEST_F(Hypercare, RefreshesViewsThatWereRefreshedTooLateForTheDoorsBeforeItEnds) {
+  views_.stale = {"\"public\".\"totals\""};
+  views_.refreshed_at = Noon();
+  EXPECT_EQ(Round(See(kHypercareSeconds)).effect, Intent::kRefreshViews);
+  views_.stale.clear();
+  views_.refreshed = 1;
+  views_.trouble = "\"public\".\"huge\": canceling statement due to statement timeout";
+  Plan plan = Round(See(1));
+  EXPECT_THAT(plan.message, HasSubstr("are so on the target (1)"));
+  EXPECT_THAT(plan.message, HasSubstr("\"public\".\"huge\": canceling statement"));
+  EXPECT_EQ(Round(See(kHypercareSeconds)).guard, Guard::kHypercareOver);
+  EXPECT_THAT(migration_.status.message, HasSubstr("\"public\".\"huge\"")) << "it is not lost";
+}
+
+TEST_F(Hypercare, ASourceThatCannotBeAskedForItsViewsHoldsUpNothing) {
+  Observation seen = See(kHypercareSeconds);
+  seen.views = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  EXPECT_EQ(Round(seen).guard, Guard::kHypercareOver);
+}
+
+TEST(CatchingUp, RefreshesViewsBeforeTheDoorsCloseButNotAgainAndAgain) {
+  api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
+  migration.spec.strategy = api::Strategy::kOnline;
+  Observation seen = At(1000);
+  PublisherFacts published;
+  published.traces = published.published = published.slot = true;
+  seen.forward_publisher = seen.reverse_publisher = published;
+  SubscriberFacts working;
+  working.exists = working.enabled = working.working = true;
+  working.heartbeat_age_seconds = 1;
+  seen.forward_subscriber = working;
+  seen.reverse_subscriber = working;
+  seen.schema_changed = false;
+  seen.target = testing::Database(ControlState::kPreparing, true);
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kViews);
+  ViewFacts views;
+  seen.views = views;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kCaughtUp);
+  views.stale = {"\"public\".\"totals\""};
+  seen.views = views;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRefreshViews);
+  views.refreshed_at = seen.now - std::chrono::minutes(4);
+  seen.views = views;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kCaughtUp) << "the rest comes afterwards";
 }
 
 // --- Smoke ---------------------------------------------------------------------------------------
