@@ -97,5 +97,11 @@ TEST(Json, NumbersAreReadWhateverTheirForm) {
     EXPECT_FALSE(Json::Parse(none)) << none;
 }
 
+TEST(Json, OfMembersOfTheSameNameTheLastCountsInThePlaceOfTheFirst) {
+  Result<Json> parsed = Json::Parse(R"({"a":1,"b":{"c":[]},"a":2,"b":{"c":[3,{}]},"d":4,"a":5})");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(parsed->Dump(), R"({"a":5,"b":{"c":[3,{}]},"d":4})");
+}
+
 }  // namespace
 }  // namespace cutover
