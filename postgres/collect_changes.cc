@@ -120,8 +120,8 @@ class Collector {
     }
     return TerminalError("WatchLost", "replication slot " + watch_.slot +
                                           (rows.empty() ? " is gone" : " has lost its log") +
-                                          ", so nobody knows which rows changed since the copy; "
-                                          "copy again");
+                                          ", so nobody knows which rows changed since the "
+                                          "copy: only another one can be proven equal");
   }
 
   Status ReadSlice() {

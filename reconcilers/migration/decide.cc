@@ -92,6 +92,11 @@ std::optional<Plan> PlanAbort(const api::TenantMigration& migration, const Obser
   return plan;
 }
 
+Plan AwaitingConsent(Plan plan) {
+  plan.awaits_consent = true;
+  return plan;
+}
+
 // Whether the rollback that is asked for, or was, may lose what users wrote.
 bool AcceptsLoss(const api::TenantMigration& migration) {
   const std::string asked = migration.meta.Annotation(api::kRollbackAnnotation);
@@ -131,11 +136,12 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
     return std::nullopt;  // Users are half in: asked again when all are.
   if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
       !AcceptsLoss(migration))
-    return Plan::Wait(std::chrono::seconds(5),
-                      "rollback refused: users write on the target and the strategy Offline has no "
-                      "reverse stream; to go back and lose those writes, also set cutover.dev/"
-                      "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
-                      "RollbackNeedsConsent");
+    return AwaitingConsent(
+        Plan::Wait(std::chrono::seconds(5),
+                   "rollback refused: users write on the target and the strategy Offline has no "
+                   "reverse stream; to go back and lose those writes, also set cutover.dev/"
+                   "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
+                   "RollbackNeedsConsent"));
   if (phase == Phase::kHypercare && !migration.meta.deleting() && migration.spec.online()) {
     if (auto plan = HeldByRowsThatDiffer(migration, seen)) return plan;
   }
@@ -252,13 +258,12 @@ Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& 
     Plan onwards = PlanPhase(migration, seen);
     if (onwards.guard != Guard::kRollBack) return onwards;
   }
-  Plan hold =
-      Plan::Wait(std::chrono::seconds(5),
-                 plan.message +
-                     "; and somebody has led the routes back to the workloads already, so going "
+  Plan hold = AwaitingConsent(Plan::Wait(
+      std::chrono::seconds(5),
+      plan.message + "; and somebody has led the routes back to the workloads already, so going "
                      "back would lose what users write on the target: mend it there, or set "
                      "cutover.dev/rollback and cutover.dev/accept-data-loss to one new token",
-                 "RollbackNeedsConsent");
+      "RollbackNeedsConsent"));
   hold.trouble = true;
   return hold;
 }
@@ -282,9 +287,7 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   decision.handled = migration.status.handled;
   decision.plan = UnlessUsersAreIn(migration, seen, Choose(migration, seen, decision.handled));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
-  // What waits for consent is not answered.
-  if (decision.plan.reason == "RollbackNeedsConsent")
-    decision.handled.rollback = migration.status.handled.rollback;
+  if (decision.plan.awaits_consent) decision.handled.rollback = migration.status.handled.rollback;
   if (decision.plan.guard == Guard::kDoorsMayClose)
     decision.handled.approve = migration.meta.Annotation(api::kApproveAnnotation);
   return decision;

@@ -25,6 +25,9 @@ struct Plan {
   std::string message;   ///< What is being done or waited for; goes into status.
   std::string reason;    ///< Condition reason; empty: the phase's name.
   bool trouble = false;  ///< Something is wrong, and is being tried again.
+  /// A rollback is asked for that would lose writes: its token stays unanswered until a person
+  /// accepts that, or takes it back.
+  bool awaits_consent = false;
 
   static Plan Do(Intent intent, std::string message) {
     Plan plan;

@@ -51,7 +51,7 @@ void CloseStage(const Change& change, Phase phase, bool good) {
   api::Stage& stage = StageOf(change.status, phase);
   stage.state = good ? "Succeeded" : "Failed";
   stage.completed_at = change.seen.now;
-  if (!change.plan.message.empty()) stage.message = change.plan.message;
+  stage.message = change.plan.message;  // How it ended, and no longer how far it had come.
 }
 
 // What was true of these is so no longer.
@@ -366,38 +366,6 @@ void NotePlacementChange(const Change& change) {
                  "): this move does not take that in, it takes effect when the move has ended");
 }
 
-// kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
-// will happen without a person. field-notes/kubernetes.md section 2 has the table.
-void SetSummary(const Change& change) {
-  api::TenantMigrationStatus& status = change.status;
-  const Plan& plan = change.plan;
-  Phase phase = status.phase;
-  std::string phase_name(Name(phase));
-  if (phase == Phase::kCompleted) {
-    change.Set("Ready", ConditionStatus::kTrue, "Completed", status.message);
-    change.Set("Succeeded", ConditionStatus::kTrue, "Completed", status.message);
-    status.conditions.Remove("Reconciling");
-    status.conditions.Remove("Stalled");
-    return;
-  }
-  if (IsEnd(phase)) {
-    std::string reason = status.failure_reason.empty() ? phase_name : status.failure_reason;
-    change.Set("Ready", ConditionStatus::kFalse, phase_name, status.message);
-    change.Set("Succeeded", ConditionStatus::kFalse, reason, status.message);
-    change.Set("Stalled", ConditionStatus::kTrue, phase_name, status.message);
-    status.conditions.Remove("Reconciling");
-    return;
-  }
-  std::string reason = plan.reason.empty() || plan.guard ? phase_name : plan.reason;
-  change.Set("Ready", ConditionStatus::kFalse, reason, status.message);
-  change.Set("Succeeded", ConditionStatus::kUnknown, "Running", status.message);
-  change.Set("Reconciling", ConditionStatus::kTrue,
-             plan.trouble ? "ProgressingWithRetry" : "Progressing", status.message);
-  status.conditions.Remove("Stalled");
-  if (phase == Phase::kPreflight && plan.reason == "PreflightFailed")
-    change.Set("PreflightPassed", ConditionStatus::kFalse, "PreflightFailed", plan.message);
-}
-
 std::string EndMessage(const api::TenantMigrationStatus& status) {
   switch (status.phase) {
     case Phase::kCompleted:
@@ -417,6 +385,47 @@ std::string EndMessage(const api::TenantMigrationStatus& status) {
     default:
       return "";
   }
+}
+
+// What keeps the source after its retention is no part of how the move ended.
+void NoteRetention(const Change& change) {
+  const Plan& plan = change.plan;
+  if (plan.guard || plan.message.empty() || change.migration.meta.deleting()) return;
+  change.Set("SourceReclaimed", ConditionStatus::kFalse, plan.reason.empty() ? "Kept" : plan.reason,
+             plan.message);
+}
+
+// kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
+// will happen without a person. field-notes/kubernetes.md section 2 has the table.
+void SetSummary(const Change& change) {
+  api::TenantMigrationStatus& status = change.status;
+  const Plan& plan = change.plan;
+  Phase phase = status.phase;
+  std::string phase_name(Name(phase));
+  if (phase == Phase::kCompleted) {
+    change.Set("Ready", ConditionStatus::kTrue, "Completed", EndMessage(status));
+    change.Set("Succeeded", ConditionStatus::kTrue, "Completed", EndMessage(status));
+    NoteRetention(change);
+    status.conditions.Remove("Reconciling");
+    status.conditions.Remove("Stalled");
+    return;
+  }
+  if (IsEnd(phase)) {
+    std::string reason = status.failure_reason.empty() ? phase_name : status.failure_reason;
+    change.Set("Ready", ConditionStatus::kFalse, phase_name, EndMessage(status));
+    change.Set("Succeeded", ConditionStatus::kFalse, reason, EndMessage(status));
+    change.Set("Stalled", ConditionStatus::kTrue, phase_name, EndMessage(status));
+    status.conditions.Remove("Reconciling");
+    return;
+  }
+  std::string reason = plan.reason.empty() || plan.guard ? phase_name : plan.reason;
+  change.Set("Ready", ConditionStatus::kFalse, reason, status.message);
+  change.Set("Succeeded", ConditionStatus::kUnknown, "Running", status.message);
+  change.Set("Reconciling", ConditionStatus::kTrue,
+             plan.trouble ? "ProgressingWithRetry" : "Progressing", status.message);
+  status.conditions.Remove("Stalled");
+  if (phase == Phase::kPreflight && plan.reason == "PreflightFailed")
+    change.Set("PreflightPassed", ConditionStatus::kFalse, "PreflightFailed", plan.message);
 }
 
 }  // namespace

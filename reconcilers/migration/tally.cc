@@ -129,8 +129,10 @@ std::vector<CheckStatus> CountRuns(const api::TenantMigration& migration, const 
 std::string Describe(const CheckStatus& check) {
   std::string text = "check " + check.name + ": " + check.message;
   if (check.consecutive_failures == 0) return text;
-  text += " (failed " + std::to_string(check.consecutive_failures) + " times in a row";
-  if (check.failing_since) text += " since " + FormatTime(*check.failing_since);
+  const bool once = check.consecutive_failures == 1;
+  text += once ? " (failed once"
+               : " (failed " + std::to_string(check.consecutive_failures) + " times in a row";
+  if (check.failing_since) text += (once ? ", at " : " since ") + FormatTime(*check.failing_since);
   return text + ", of " + std::to_string(check.failure_threshold) + ")";
 }
 

@@ -2,12 +2,14 @@
 """docs/runbooks/conditions.md: every reason that the reconcilers give, with their own words.
 
 The reasons are read from the code: wherever one is given, its message stands beside it, and says
-what to do. What the code computes is shown as an ellipsis.
+what to do. What the code computes is shown as an ellipsis. A word of the code that may be a reason,
+and is found neither as one nor in NO_REASONS, is an error, so that none is forgotten.
 """
 
 import dataclasses
 import pathlib
 import re
+import sys
 
 # How a reason is given → what follows from it.
 CALLS = [
@@ -20,18 +22,54 @@ CALLS = [
     (re.compile(r"Progress::kStalled,\s*"), "Stays until a person acts"),
     (re.compile(r"\bWaiting\(\s*"), "May pass by itself"),
     (re.compile(r"\bRetryError\(\s*"), "Tried again"),
-    (re.compile(r"Error\{Disposition::kRetry,\s*"), "Tried again"),
+    (re.compile(r"Error\{\s*Disposition::kRetry,\s*"), "Tried again"),
     (re.compile(r"\bTerminalError\(\s*"), "Needs a person; where the migration can undo, it does"),
-    (re.compile(r"Error\{Disposition::kTerminal,\s*"), "Needs a person"),
+    (re.compile(r"Error\{\s*Disposition::kTerminal,\s*"), "Needs a person"),
+    (re.compile(r"Error\{\s*Disposition::kInDoubt,\s*"), "Looks whether it has happened"),
+    (re.compile(r"\bHold\(\s*"), "Holds until it is mended"),
+    (re.compile(r"\bwarn\(\s*"), "Preflight warns, and goes on"),
+    (re.compile(r"\{ConditionStatus::kTrue,\s*"), "Says that a condition is True"),
+    (re.compile(r"\{ConditionStatus::kFalse,\s*"), "Says why a condition is False"),
+    (re.compile(r"\{ConditionStatus::kUnknown,\s*"), "Says why a condition is Unknown"),
+    (re.compile(r"\{status,\s*"), "Says how a condition stands"),
 ]
-NAME = re.compile(r'"([A-Z][a-z]+[A-Za-z]*)"\s*,')
+# Where the condition's type stands before the reason.
+CONDITIONS = [
+    (re.compile(r'\byes\(\s*"(?P<type>\w+)",\s*'), "True"),
+    (re.compile(r'\bno\(\s*"(?P<type>\w+)",\s*'), "False"),
+    (re.compile(r'[({]\s*(?:"(?P<type>\w+)"|\w+),\s*'
+                r"(?:api::)?ConditionStatus::k(?P<status>\w+),\s*"), ""),  # fmt: skip
+]
+WAIVABLE = re.compile(r'\bAddWaivable\(\w+,\s*"(\w+)",')
+NAMED_LATER = re.compile(r"Plan::(?:Go|Wait)\((?:[^;]*);\s*(?:\w+\.\w+ = true;\s*)?"
+                         r'plan\.reason = "(\w+)";')  # fmt: skip
+ERROR_NAMED_LATER = re.compile(r'\berror\.reason = "(\w+)";')
+NAME = re.compile(r'"([A-Z][a-z]+[A-Za-z0-9]*)"\s*,')
 WAIT = re.compile(r"Plan::Wait\(")
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+MAY_BE_REASON = re.compile(r'"([A-Z][a-z]+(?:[A-Z][a-z0-9]*)*)"')
+# Words of the code that may be reasons by their form, and are something else.
+NO_REASONS = set(
+    # Types of conditions, and Kubernetes' own of Jobs and Pods.
+    """Ready Reconciling Stalled Succeeded InSync PreflightPassed BackedUp Copied Fenced Verified
+    Switched RollbackReady RolledBack SourceReclaimed LogicalReplicationReady OrphansFound
+    WiringDrifted PlacementChanged Complete Failed Lost True"""
+    # Kinds, and values of fields.
+    """ Secret ConfigMap Deployment StatefulSet CronJob Ingress Service Job File TenantMigration
+    DatabasePlacement ExternalName None Exists DoesNotExist In NotIn Never IfNotPresent
+    RuntimeDefault PreferDualStack FallbackToLogsOnError OdooConf Host Location"""
+    # Actions and reasons of Events.
+    """ Abort Approve Retry Rollback CommandHandled PhaseChanged"""
+    # Verdicts of the mover, and what the orphans' remedy gives to a migration that is gone.
+    """ Equal Unproven"""
+    # Settings of PostgreSQL.
+    """ DateStyle IntervalStyle TimeZone""".split()
+)
 # What a person waits for, or is waited for: its message comes before its reason.
 WAITS = "Waits; the message says for what"
 HEAD = """# Condition reasons
 
-Made by `hack/gen-docs` from `reconcilers/`; do not edit.
+Made by `hack/gen-docs` from `reconcilers/` and `postgres/`; do not edit.
 
 Every condition has a reason and a message. The reason is an API: it does not change its meaning.
 The message says what is wrong, with the object, and what to do; here it is as the code has it, with
@@ -106,6 +144,55 @@ def reasons_in(text):
             yield Reason(name.group(1), WAITS, words_of(parts[1]))
 
 
+def conditions_in(text):
+    """Reasons behind the type of their condition."""
+    for call, status in CONDITIONS:
+        for found in call.finditer(text):
+            said = arguments(text, found.end())
+            if len(said) < 2:
+                continue
+            words = words_of(said[1])
+            subject = f"`{found['type']}`" if found["type"] else "A condition"
+            for name in MAY_BE_REASON.findall(said[0]):
+                yield Reason(name, f"{subject} is {status or found['status']}", words)
+
+
+def others_in(text):
+    for found in WAIVABLE.finditer(text):
+        said = arguments(text, found.end())
+        words = words_of(said[1]) + ": " + words_of(said[2])
+        yield Reason(found.group(1), "Preflight waits until this is repaired, or accepted", words)
+    for found in NAMED_LATER.finditer(text):
+        call = found.group(0)
+        said = arguments(call, call.index("(") + 1)
+        yield Reason(found.group(1), WAITS if call.startswith("Plan::Wait") else "Ends the attempt",
+                     words_of(said[1]))  # fmt: skip
+    for found in ERROR_NAMED_LATER.finditer(text):
+        yield Reason(found.group(1), "Tried again", "…")
+
+
+def failures_of_statements(text):
+    """The table of postgres/sqlstate.cc. The same reason for several codes is one."""
+    consequences = {"Retry": "Tried again", "InDoubt": "Looks whether it has happened",
+                    "Terminal": "Needs a person; where the migration can undo, it does"}  # fmt: skip
+    codes = {}
+    for code, disposition, name in re.findall(
+        r'SqlstateRule\{"(\w*)", k(\w+),\s*"(\w+)"\}', text
+    ):
+        codes.setdefault((name, disposition), []).append(code or "any other")
+    for (name, disposition), known in codes.items():
+        yield Reason(name, consequences[disposition],
+                     f"what PostgreSQL says (SQLSTATE {', '.join(known)})")  # fmt: skip
+
+
+def answers_of_the_api(root):
+    """The reasons of operator/kube/error.h, which are Kubernetes' own and a few more."""
+    text = pathlib.Path(root, "operator/kube/error.h").read_text()
+    for name in re.findall(r'constexpr char k\w+\[\] = "(\w+)";', text):
+        yield Reason(name, "The API server's answer, or none; tried again where that may help",
+                     "what the API server says")  # fmt: skip
+
+
 def failures_of_servers(text):
     """The table of operator-visible failures in reconcilers/server/status.cc."""
     row = re.compile(r'Failure\{"\w+", "(\w+)", Progress::k(\w+),\s*("[^}]*"|\w+)\}')
@@ -117,18 +204,56 @@ def failures_of_servers(text):
         yield Reason(name, consequence, ("…: " + words) if words else "…")
 
 
+def sources(root):
+    """What decides and what speaks with PostgreSQL; without the table of names that are none."""
+    for folder in ("reconcilers", "postgres"):
+        for path in sorted(pathlib.Path(root, folder).rglob("*.cc")):
+            if path.name != "names.cc":
+                yield path
+
+
 def all_reasons(root):
-    found = set()
-    for path in sorted(pathlib.Path(root, "reconcilers").rglob("*.cc")):
-        text = path.read_text()
-        found.update(reasons_in(text))
+    found = set(answers_of_the_api(root))
+    for path in sources(root):
+        text = without_comments(path.read_text())
+        for reasons in (reasons_in, conditions_in, others_in):
+            found.update(reasons(text))
         if path.parts[-2:] == ("server", "status.cc"):
             found.update(failures_of_servers(text))
+        if path.name == "sqlstate.cc":
+            found.update(failures_of_statements(text))
     return found
 
 
+def forgotten(root, found):
+    """Words that may be reasons and are not known, each as "file: word"."""
+    known = {reason.name for reason in found} | NO_REASONS
+    for path in sources(root):
+        for word in MAY_BE_REASON.findall(without_comments(path.read_text())):
+            if word not in known:
+                yield f"{path.relative_to(root)}: {word}"
+
+
+def said_twice(found):
+    """What ends an attempt is told with the remedy by EndMessage() of migration/status.cc."""
+    for reason in found:
+        ends = reason.consequence.startswith(("Given up", "Needs a person"))
+        if ends and "cutover.dev/retry" in reason.words:
+            yield f"{reason.name}: {reason.words}"
+
+
+def refuse(what, findings):
+    if findings:
+        sys.exit(what + ":\n" + "\n".join(sorted(set(findings))))
+
+
 def render(root):
+    found = all_reasons(root)
+    refuse("these may be reasons, which hack/lib/docs/reasons.py does not find; teach it how they "
+           "are given, or add them to NO_REASONS", list(forgotten(root, found)))  # fmt: skip
+    refuse("these say how to try again, which the end of an attempt says already",
+           list(said_twice(found)))  # fmt: skip
     lines = [HEAD, "| reason | what follows | message |\n|---|---|---|\n"]
-    for reason in sorted(all_reasons(root)):
+    for reason in sorted(found):
         lines.append(f"| `{reason.name}` | {reason.consequence} | {reason.words or '…'} |\n")
     return "".join(lines)

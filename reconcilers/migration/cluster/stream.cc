@@ -268,8 +268,7 @@ Status ClusterWorld::LookForRogueWrites(const Call& call, pg::Connection& target
                        std::to_string(rogue.transactions) +
                            " transactions wrote to the target that did not come from the source, " +
                            "one of them to " + rogue.first_table +
-                           ": find out who can write there as a superuser, then set a new "
-                           "cutover.dev/retry token");
+                           ": find out who can write there as a superuser");
 }
 
 Result<pg::CollectedChanges> ClusterWorld::ReadStream(const Call& call) {

@@ -20,7 +20,7 @@ Plan PlanBackingUp(const api::TenantMigration& migration, const Observation& see
   if (job.message.empty())
     return Plan::Undo("BackupUnproven",
                       "the backup Job ended without proof that its files were read back: see its "
-                      "pod's log, then set a new cutover.dev/retry token");
+                      "pod's log");
   return Plan::Go(Guard::kBackupProven, job.message);
 }
 

@@ -34,8 +34,7 @@ std::optional<Plan> SlotTrouble(const api::TenantMigration& migration, const Pub
   if (side.slot_lost || !side.slot)
     return Plan::Undo("SlotLost", "server " + server +
                                       " has thrown away WAL that the move needed: raise "
-                                      "max_slot_wal_keep_size there, then set a new "
-                                      "cutover.dev/retry token");
+                                      "max_slot_wal_keep_size there");
   bool out_of_room = side.safe_wal_bytes >= 0 && side.safe_wal_bytes < kSafeWalBytesMin;
   if (side.retained_bytes > migration.spec.retained_wal_bytes_max || out_of_room)
     return Plan::Undo("WalRetentionExceeded",

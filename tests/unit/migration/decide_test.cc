@@ -174,6 +174,7 @@ TEST(Rollback, NeedsConsentOnceTheRoutesAreBackWhoeverPutThemThere) {
     Decision held = Decide(migration, seen);
     EXPECT_FALSE(held.plan.guard) << Name(phase);
     EXPECT_EQ(held.plan.reason, "RollbackNeedsConsent");
+    EXPECT_TRUE(held.plan.awaits_consent);
     EXPECT_EQ(held.handled.rollback, "") << "what waits for consent is not answered";
 
     Annotate(migration, api::kAcceptDataLossAnnotation, "back");
@@ -193,9 +194,11 @@ TEST(Rollback, OfATargetThatNeverOpenedNeedsNoLookAtTheRoutes) {
 TEST(Rollback, IsRefusedOnceUsersWriteUnlessTheLossIsAccepted) {
   api::TenantMigration migration = MigrationIn(Phase::kHypercare);
   Annotate(migration, api::kRollbackAnnotation, "back");
-  Plan refused = Decide(migration, At(1)).plan;
-  EXPECT_FALSE(refused.guard);
-  EXPECT_EQ(refused.reason, "RollbackNeedsConsent");
+  const Decision refused = Decide(migration, At(1));
+  EXPECT_FALSE(refused.plan.guard);
+  EXPECT_EQ(refused.plan.reason, "RollbackNeedsConsent");
+  EXPECT_TRUE(refused.plan.awaits_consent);
+  EXPECT_EQ(refused.handled.rollback, "");
 
   Annotate(migration, api::kAcceptDataLossAnnotation, "another token");
   EXPECT_FALSE(Decide(migration, At(1)).plan.guard);

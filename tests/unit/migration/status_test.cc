@@ -104,6 +104,75 @@ TEST(Status, ARetryLeavesNothingOfTheFailureBehind) {
   EXPECT_EQ(status.handled.abort, "then") << "an answered command stays answered";
 }
 
+const api::Stage* StageOf(const api::TenantMigrationStatus& status, Phase phase) {
+  for (const api::Stage& stage : status.stages)
+    if (stage.name == Name(phase)) return &stage;
+  return nullptr;
+}
+
+TEST(Status, AFinishedStageSaysHowItEndedAndNoLongerHowFarItHadCome) {
+  struct Row {
+    Phase phase;
+    Plan end;
+    const char* message;
+    const char* reason;
+  };
+  for (const Row& row :
+       {Row{Phase::kCopying, Plan::Go(Guard::kCopyProven), "", "a step that says nothing"},
+        Row{Phase::kBackingUp, Plan::Go(Guard::kBackupProven, "read back"), "read back",
+            "a step that tells its result"},
+        Row{Phase::kCopying, Plan::Undo("CopyFailed", "disk full"), "disk full", "a failure"}}) {
+    api::TenantMigration migration = MigrationIn(row.phase);
+    migration.status = After(migration, Plan::Wait(std::chrono::seconds(2), "half of it is done"));
+    EXPECT_EQ(StageOf(migration.status, row.phase)->message, "half of it is done");
+    migration.status = After(migration, row.end);
+    EXPECT_NE(migration.status.phase, row.phase);
+    EXPECT_EQ(StageOf(migration.status, row.phase)->message, row.message) << row.reason;
+  }
+}
+
+// The source's server may be away when its retention ends; the move has succeeded all the same.
+TEST(Status, WhatFailsAfterTheEndLeavesTheWordsOfTheEnd) {
+  api::TenantMigration migration = MigrationIn(Phase::kCompleting);
+  migration.status = After(migration, Plan::Go(Guard::kCleanedUp));
+  const std::string words = migration.status.conditions.Find("Succeeded")->message;
+  EXPECT_EQ(Seen(migration.status, "SourceReclaimed"), "-");
+
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  migration.status = After(migration, Plan::Unknown(away), At(2));
+  EXPECT_EQ(migration.status.message, "no route to host");
+  EXPECT_EQ(migration.status.conditions.Find("Succeeded")->message, words);
+  EXPECT_EQ(migration.status.conditions.Find("Ready")->message, words);
+  EXPECT_EQ(Seen(migration.status, "SourceReclaimed"), "False/ConnectionFailed");
+
+  migration.status = After(migration, Plan::Go(Guard::kSourceGone), At(3));
+  EXPECT_EQ(migration.status.message, words);
+  EXPECT_EQ(Seen(migration.status, "SourceReclaimed"), "True/Dropped");
+  EXPECT_EQ(Seen(migration.status, "Succeeded"), "True/Completed");
+}
+
+TEST(Status, AFinalizerThatCannotBeRemovedSaysNothingOfTheSource) {
+  api::TenantMigration migration = MigrationIn(Phase::kCompleted);
+  migration.meta.deletion_timestamp = testing::Noon();
+  const Error refused{Disposition::kRetry, "Forbidden", "not for you"};
+  EXPECT_EQ(Seen(After(migration, Plan::Unknown(refused)), "SourceReclaimed"), "-");
+}
+
+TEST(Status, AFailureNamesTheWayToTryAgainOnce) {
+  api::TenantMigration migration = MigrationIn(Phase::kBackingUp);
+  Observation seen = At(1);
+  JobFacts job;
+  job.exists = job.succeeded = true;
+  seen.backup_job = job;
+  migration.status = Advance(migration, seen, Decide(migration, seen));
+  EXPECT_EQ(migration.status.failure_reason, "BackupUnproven");
+  migration.status = After(migration, Plan::Go(Guard::kUndoneAfterFailure));
+  const std::string& message = migration.status.message;
+  const size_t at = message.find("cutover.dev/retry");
+  ASSERT_NE(at, std::string::npos) << message;
+  EXPECT_EQ(message.find("cutover.dev/retry", at + 1), std::string::npos) << message;
+}
+
 TEST(Status, WhatChangesNothingWritesNothing) {
   for (Phase phase : testing::kAllPhases) {
     api::TenantMigration migration = MigrationIn(phase);

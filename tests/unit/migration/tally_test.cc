@@ -168,7 +168,7 @@ TEST(Tally, SaysWhatItHasComparedWithWhat) {
   migration.status.checks[0].baseline_milliseconds = 40;
   EXPECT_EQ(Describe(CountRun(migration, 0, Outcome(Verdict::kPassed, 61))),
             "check login-page: as expected in 61 ms, median of 5, and in 40 ms before the move: "
-            "slower by more than 50 % (failed 1 times in a row since " +
+            "slower by more than 50 % (failed once, at " +
                 FormatTime(Noon()) + ", of 16)");
 }
 
