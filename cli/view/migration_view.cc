@@ -24,7 +24,9 @@ void ReadSpec(FieldReader spec, MigrationView& view) {
   view.window_start = window.Time("start");
   view.window_end = window.Time("end");
   view.max_write_pause_seconds = cutover.Int("maxWritePauseSeconds");
-  view.hypercare_seconds = spec.Object("hypercare").Int("durationSeconds");
+  FieldReader hypercare = spec.Object("hypercare");
+  view.hypercare_seconds = hypercare.Int("durationSeconds");
+  view.on_failed_checks = hypercare.String("onFailedChecks", "Hold");
   FieldReader source = spec.Object("source");
   view.retention_seconds = source.Int("retentionSeconds");
   view.reclaim_policy = source.String("reclaimPolicy", "Retain");
@@ -61,6 +63,7 @@ void ReadStatus(FieldReader status, MigrationView& view) {
   view.cutover = api::ReadCutoverStatus(status.Object("cutover"));
   view.rollback = api::ReadRollback(status.Object("rollback"));
   view.verification = api::ReadVerification(status.Object("verification"));
+  view.checks = api::ReadCheckStatuses(status);
   view.handled = api::ReadHandled(status.Object("handled"));
 }
 

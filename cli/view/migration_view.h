@@ -30,6 +30,7 @@ struct MigrationView {
   std::optional<WallTime> window_start, window_end;
   int64_t max_write_pause_seconds = 0;  ///< 0: no bound.
   int64_t hypercare_seconds = 0;
+  std::string on_failed_checks;
   int64_t retention_seconds = 0;
   std::string reclaim_policy;
   bool suspend = false;
@@ -46,6 +47,7 @@ struct MigrationView {
   api::CutoverStatus cutover;
   api::RollbackStatus rollback;
   api::VerificationStatus verification;
+  std::vector<api::CheckStatus> checks;  ///< Of Hypercare.
   api::HandledTokens handled;
 
   /// Empty, or the first thing in the object that this plugin could not read.

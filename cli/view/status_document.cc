@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/view/status_document.h"
 
+#include "cli/view/checks.h"
 #include "cli/view/stages.h"
 #include "operator/api/field_writer.h"
 
@@ -38,6 +39,26 @@ Json Stages(const MigrationView& migration, WallTime now) {
     stages.Append(fields.Take());
   }
   return stages;
+}
+
+// With what the operator has counted, as its status has it.
+Json Checks(const MigrationView& migration, WallTime now) {
+  Json checks = Json::Array();
+  if (ChecksOf(migration, now).empty()) return checks;
+  for (const api::CheckStatus& check : migration.checks) {
+    api::FieldWriter fields;
+    fields.Text("name", check.name).Text("result", api::Name(check.result));
+    fields.Text("message", check.message).Time("lastRunAt", check.last_run_at);
+    fields.Count("consecutiveFailures", check.consecutive_failures)
+        .Count("failureThreshold", check.failure_threshold)
+        .Time("failingSince", check.failing_since);
+    if (check.latency_milliseconds)
+      fields.Count("latencyMilliseconds", *check.latency_milliseconds);
+    if (check.baseline_milliseconds)
+      fields.Count("baselineMilliseconds", *check.baseline_milliseconds);
+    checks.Append(fields.Take());
+  }
+  return checks;
 }
 
 Json Progress(const MigrationView& migration) {
@@ -95,6 +116,7 @@ Json StatusDocument(const Snapshot& seen) {
       .Text("strategy", migration.strategy)
       .Value("progress", Progress(migration))
       .Value("stages", Stages(migration, seen.now))
+      .Value("checks", Checks(migration, seen.now))
       .Time("asOf", seen.now);
   return fields.Take();
 }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/view/assessment.h"
+#include "cli/view/checks.h"
 #include "cli/view/phases.h"
 #include "cli/view/stages.h"
 #include "cli/view/words.h"
@@ -17,6 +18,7 @@ constexpr size_t kIndent = 2;
 constexpr size_t kLabelWidth = 10;
 constexpr size_t kStageNameWidth = 17;
 constexpr size_t kDurationWidth = 8;
+constexpr size_t kCheckNameWidthMax = 24;
 constexpr int kBarWidth = 20;
 constexpr size_t kMessageWidthMax = 60;
 
@@ -177,6 +179,42 @@ void RenderStages(const Snapshot& seen, Page& page) {
   page.Line();
 }
 
+std::string_view Mark(CheckState state, const Page& page) {
+  switch (state) {
+    case CheckState::kPassed:
+      return page.Glyph("✔", "+");
+    case CheckState::kUnknown:
+      return "?";
+    case CheckState::kFailing:
+    case CheckState::kFailed:
+      return page.Glyph("✖", "x");
+    case CheckState::kNotRun:
+      return page.Glyph("·", ".");
+  }
+  return " ";
+}
+
+Tone ToneOf(CheckState state) {
+  if (state == CheckState::kFailed) return Tone::kBad;
+  if (state == CheckState::kFailing || state == CheckState::kUnknown) return Tone::kWarning;
+  return Tone::kDim;
+}
+
+void RenderChecks(const Snapshot& seen, Page& page) {
+  const std::vector<CheckLine> lines = ChecksOf(seen.migration, seen.now);
+  if (lines.empty()) return;
+  page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "Checks"));
+  size_t width = 0;
+  for (const CheckLine& line : lines) width = std::max(width, Columns(line.name));
+  width = std::min(width, kCheckNameWidthMax) + 2;
+  for (const CheckLine& line : lines)
+    page.Field(kIndent + 2, std::string(Mark(line.state, page)) + " " + line.name, width + 2,
+               line.text, ToneOf(line.state));
+  const std::string follows = WhatChecksLeadTo(seen.migration);
+  if (!follows.empty()) page.Field(kIndent + 2, "", 0, follows);
+  page.Line();
+}
+
 void RenderResults(const MigrationView& migration, Page& page) {
   const api::VerificationStatus& proof = migration.verification;
   if (!proof.finished_at) return;
@@ -236,6 +274,7 @@ std::string RenderStatus(const Snapshot& seen, const Style& style) {
   RenderAnswers(seen.migration, assessment, page);
   RenderParts(seen, page);
   RenderStages(seen, page);
+  RenderChecks(seen, page);
   RenderResults(seen.migration, page);
   RenderAdvice(assessment, page);
   return page.Take();

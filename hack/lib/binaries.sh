@@ -12,7 +12,7 @@ BINARIES_API=(kube-apiserver etcd kubectl)
 BINARIES_ALL=("${BINARIES_API[@]}" kube-controller-manager kube-scheduler kubelet kube-proxy
   coredns local-path-provisioner helm traefik)
 # What only tests of the chart and of the plugin's archive run; built when they ask for it.
-BINARIES_CHART=(helm-unittest helm-docs krew)
+BINARIES_CHART=(helm-unittest helm-docs krew validate-krew-manifest)
 BINARIES_DIRECTORY=$CUTOVER_CACHE/bin
 
 # binary_row NAME: prints "module<TAB>package<TAB>ldflags".
@@ -42,6 +42,7 @@ binary_row() {
       printf 'krew\tsigs.k8s.io/krew/cmd/krew\t-s -w -X %s.gitTag=v%s' \
         sigs.k8s.io/krew/internal/version "$KREW_VERSION"
       ;;
+    validate-krew-manifest) printf 'krew\tsigs.k8s.io/krew/cmd/validate-krew-manifest\t-s -w' ;;
     *) die "no program named '$1' is known; known are: ${BINARIES_ALL[*]} ${BINARIES_CHART[*]}" ;;
   esac
 }

@@ -7,4 +7,5 @@ package tools
 
 import (
 	_ "sigs.k8s.io/krew/cmd/krew"
+	_ "sigs.k8s.io/krew/cmd/validate-krew-manifest"
 )

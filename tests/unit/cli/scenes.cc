@@ -225,6 +225,9 @@ Json ObjectOf(const api::TenantMigration& migration) {
   if (spec.window_start)
     cutover.Set("window", Json::Object({{"start", FormatTime(*spec.window_start)},
                                         {"end", FormatTime(*spec.window_end)}}));
+  Json hypercare = Json::Object({{"durationSeconds", spec.hypercare_seconds}});
+  if (spec.on_failed_checks == api::OnFailedChecks::kRollback)
+    hypercare.Set("onFailedChecks", "Rollback");
   return Json::Object(
       {{"apiVersion", api::kApiVersion},
        {"kind", "TenantMigration"},
@@ -236,7 +239,7 @@ Json ObjectOf(const api::TenantMigration& migration) {
                       {"backup", Json::Object({{"mode", Name(spec.backup_mode)}})},
                       {"verification", Json::Object({{"level", Name(spec.verification_level)}})},
                       {"cutover", cutover},
-                      {"hypercare", Json::Object({{"durationSeconds", spec.hypercare_seconds}})},
+                      {"hypercare", hypercare},
                       {"source", Json::Object({{"retentionSeconds", spec.retention_seconds},
                                                {"reclaimPolicy", Name(spec.reclaim_policy)}})},
                       {"suspend", spec.suspend}})},
@@ -303,6 +306,20 @@ api::TenantMigration Typical(Phase phase) {
       GoOn(migration, std::string(Name(phase)), MessageOf(phase));
   }
   return migration;
+}
+
+api::CheckStatus CheckThat(const std::string& name, api::CheckResult result, int64_t failures,
+                           const std::string& message) {
+  api::CheckStatus check;
+  check.name = name;
+  check.result = result;
+  check.message = message;
+  check.runs = 40;
+  check.last_run_at = Night() - seconds(12);
+  check.failure_threshold = 16;
+  check.consecutive_failures = failures;
+  if (failures > 0) check.failing_since = Night() - seconds(12 + 60 * (failures - 1));
+  return check;
 }
 
 std::vector<Phase> AllPhases() {

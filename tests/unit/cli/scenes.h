@@ -30,6 +30,10 @@ Snapshot Seen(const api::TenantMigration& migration);
 /// A migration in `phase` with what its status then holds: progress, proof, moments, conditions.
 api::TenantMigration Typical(api::Phase phase);
 
+/// A check of Hypercare whose last run was twelve seconds ago, and one is due each minute.
+api::CheckStatus CheckThat(const std::string& name, api::CheckResult result, int64_t failures,
+                           const std::string& message);
+
 /// Every phase that there is.
 std::vector<api::Phase> AllPhases();
 

@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cli/view/status_document.h"
 #include "tests/unit/cli/golden.h"
 #include "tests/unit/cli/scenes.h"
 
 namespace cutover::cli {
 namespace {
 
+using api::CheckResult;
 using api::Phase;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -78,6 +80,89 @@ TEST(StatusPage, APhaseOfANewerOperatorIsShownWithAllTheRest) {
 TEST(StatusPage, ShowsHowFarTheTargetIsBehind) {
   const std::string page = RenderStatus(Seen(Typical(Phase::kCatchingUp)), Style{});
   EXPECT_THAT(page, HasSubstr("12.4 MB, 3s behind"));
+}
+
+constexpr char kFast[] = "as expected in 3 ms, median of 5, and in 2 ms before the move";
+
+api::TenantMigration Watched(std::vector<api::CheckStatus> checks) {
+  api::TenantMigration migration = Typical(Phase::kHypercare);
+  migration.status.checks = std::move(checks);
+  return migration;
+}
+
+// In lines that are not broken.
+std::string PageOf(const api::TenantMigration& migration) {
+  return RenderStatus(Seen(migration), Style{false, true, 1000});
+}
+
+TEST(StatusPage, ListsEveryCheckWithItsCountItsTimeAndItsWords) {
+  api::CheckStatus waiting;
+  waiting.name = "acceptance";
+  api::TenantMigration migration = Watched(
+      {CheckThat("login-page", CheckResult::kFailed, 3, "answered 502, expected 200"),
+       CheckThat("companies", CheckResult::kPassed, 0, kFast),
+       CheckThat("errors", CheckResult::kUnknown, 0, "Prometheus could not be reached"), waiting});
+  GoOn(
+      migration, "Hypercare",
+      "users are in; watching until 2026-11-21T03:13:23Z; check login-page: answered 502, expected "
+      "200 (failed 3 times in a row since 2026-11-21T03:01:53Z, of 16)",
+      true);
+  EXPECT_EQ(CompareWithGolden("status-checks.txt", RenderStatus(Seen(migration), Style{})), "");
+}
+
+TEST(StatusPage, SaysThatAFailedCheckHoldsTheMigrationOrTakesItBackAsTheSpecHasIt) {
+  api::TenantMigration migration =
+      Watched({CheckThat("login-page", CheckResult::kFailed, 16, "answered 502")});
+  EXPECT_THAT(PageOf(migration), HasSubstr("login-page has failed. The migration holds for you."));
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.on_failed_checks = api::OnFailedChecks::kRollback;
+  EXPECT_THAT(PageOf(migration), HasSubstr("login-page has failed. The tenant goes back"));
+}
+
+TEST(StatusPage, CountsTheRunsThatAreLeftUntilACheckHasFailed) {
+  const api::TenantMigration migration =
+      Watched({CheckThat("login-page", CheckResult::kFailed, 14, "answered 502"),
+               CheckThat("companies", CheckResult::kFailed, 15, "f")});
+  EXPECT_THAT(PageOf(migration), HasSubstr("login-page and 1 more fail."));
+  EXPECT_THAT(PageOf(migration), HasSubstr("after 1 more failure of companies in a row"));
+}
+
+TEST(StatusPage, ACheckThatBecameUnknownStillHasItsFailures) {
+  const std::string page =
+      PageOf(Watched({CheckThat("errors", CheckResult::kUnknown, 15, "no answer")}));
+  EXPECT_THAT(page, HasSubstr("? errors  unknown 12s ago, 15 of 16 failures in a row"));
+  EXPECT_THAT(page, HasSubstr("after 1 more failure of errors in a row"));
+}
+
+TEST(StatusPage, NothingFollowsFromChecksThatPassOrThatAreHistory) {
+  api::TenantMigration migration =
+      Watched({CheckThat("companies", CheckResult::kPassed, 0, kFast)});
+  EXPECT_THAT(PageOf(migration), Not(HasSubstr("companies found")));
+  EXPECT_THAT(PageOf(migration), Not(HasSubstr(" fail")));
+  migration = Typical(Phase::kRolledBack);
+  migration.status.checks = {CheckThat("login-page", CheckResult::kFailed, 16, "answered 502")};
+  EXPECT_THAT(PageOf(migration), HasSubstr("16 of 16 failures in a row"));
+  EXPECT_THAT(PageOf(migration), Not(HasSubstr("has failed.")));
+}
+
+TEST(StatusPage, BaselinesAloneAreNoChecksYet) {
+  api::CheckStatus measured;
+  measured.name = "login-page";
+  measured.baseline_milliseconds = 40;
+  EXPECT_THAT(PageOf(Watched({measured})), Not(HasSubstr("Checks")));
+  EXPECT_THAT(PageOf(Watched({measured, CheckThat("b", CheckResult::kPassed, 0, kFast)})),
+              HasSubstr("login-page  not run yet; 40 ms before the move"));
+}
+
+TEST(StatusDocument, HasTheChecksForPrograms) {
+  const Json document = StatusDocument(
+      Seen(Watched({CheckThat("login-page", CheckResult::kFailed, 3, "answered 502")})));
+  const Json& check = document["checks"][size_t{0}];
+  EXPECT_EQ(check["name"].AsString(), "login-page");
+  EXPECT_EQ(check["result"].AsString(), "Failed");
+  EXPECT_EQ(check["consecutiveFailures"].AsInt(), 3);
+  EXPECT_EQ(check["message"].AsString(), "answered 502");
+  EXPECT_EQ(check["lastRunAt"].AsString(), "2026-11-21T03:03:53Z");
 }
 
 TEST(StatusList, PutsWhatNeedsSomebodyFirst) {
