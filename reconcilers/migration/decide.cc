@@ -119,6 +119,7 @@ std::optional<Plan> HeldByRowsThatDiffer(const api::TenantMigration& migration,
                      "remove cutover.dev/rollback",
                  "RollbackNeedsConsent");
   hold.effect = Intent::kSettleSample;
+  hold.awaits_consent = true;
   hold.trouble = true;
   return hold;
 }
