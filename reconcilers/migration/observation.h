@@ -62,7 +62,9 @@ struct PlacementFacts {
   bool exists = false;
   int64_t generation = 0;       ///< Of its spec.
   std::string server_name;      ///< Where the tenant is now.
-  std::string rival_migration;  ///< Another active migration that came first, or empty.
+  /// Another active migration that came first, or empty; looked for before the migration begins,
+  /// and when it has ended and may have left a pooler paused.
+  std::string rival_migration;
 };
 
 /// All workloads of the placement together. Without workloads everything holds.

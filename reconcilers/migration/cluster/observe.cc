@@ -7,6 +7,7 @@
 #include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
+#include "reconcilers/migration/transitions.h"
 #include "reconcilers/wiring/maintenance.h"
 #include "reconcilers/wiring/routes.h"
 #include "reconcilers/wiring/wiring.h"
@@ -174,7 +175,8 @@ Result<PlacementFacts> ClusterWorld::ObservePlacement(const Call& call) {
   facts.exists = true;
   facts.generation = placement.meta.generation;
   facts.server_name = placement.status.server_name;
-  if (call.migration.status.phase == Phase::kPending) {
+  const Phase phase = call.migration.status.phase;
+  if (phase == Phase::kPending || (IsEnd(phase) && call.migration.spec.by_pooler())) {
     TRY_ASSIGN(facts.rival_migration, RivalOf(call));
   }
   return facts;

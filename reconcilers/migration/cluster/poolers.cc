@@ -92,7 +92,8 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(Front * front, OpenFront(call));
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
-  bool onto_target = migration.status.phase == api::Phase::kOpening;
+  const api::Phase phase = migration.status.phase;
+  bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kCompleted;
   TRY_ASSIGN(DatabaseSide * side, onto_target ? Target(call) : Source(call));
   TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));
   TRY_ASSIGN(std::string password, ReadTenantPassword(stop, deadline, context_.client, placement));
