@@ -7,6 +7,7 @@
 
 #include "operator/base/check.h"
 #include "postgres/event_triggers.h"
+#include "postgres/idle_transaction.h"
 
 namespace cutover::pg {
 namespace {
@@ -82,8 +83,7 @@ constexpr const char* kReadRow = R"(
 constexpr const char* kSerializeClaims = "SELECT pg_advisory_xact_lock(4853715209)";
 
 // A leader that died inside its transaction must not hold the row against the next one.
-constexpr std::array<std::string_view, 2> kBounds = {"lock_timeout = '5s'",
-                                                     "idle_in_transaction_session_timeout = '15s'"};
+constexpr std::array<std::string_view, 2> kBounds = {"lock_timeout = '5s'", kEndIfSilent};
 
 std::optional<ControlState> StateNamed(std::string_view name) {
   for (const auto& [state, state_name] : kStateNames) {

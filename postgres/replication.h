@@ -221,7 +221,7 @@ struct OnlineObstacles {
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
                                             Connection& connection, bool may_set_full_identity);
 
-/// The one name of all that ProbeStream() makes, on either server: for sweepers.
+/// The one name of all that ProbeStream() makes, on either server.
 std::string ProbeName(std::string_view migration_uid, Direction direction);
 /// Tries a stream from `publisher`'s server to `subscriber`'s, in their maintenance databases:
 /// role, publication, slot and subscription are made, a row is seen applied, and all is dropped
@@ -235,5 +235,19 @@ std::string ProbeName(std::string_view migration_uid, Direction direction);
 Status ProbeStream(std::stop_token stop, Deadline deadline, Connection& publisher,
                    Connection& subscriber, const PublisherAddress& publisher_address,
                    std::string_view migration_uid, Direction direction);
+
+/// One of the things that a probe has made, or is at work with.
+struct ProbeTrace {
+  std::string kind;      ///< "role", "schema", "publication", "subscription", "slot"
+  std::string name;      ///< A ProbeName().
+  std::string identity;  ///< Another one when a later probe makes the same thing again.
+};
+/// Those of this server that are seen from the database of `connection`: a maintenance database.
+/// Whoever died in a probe, or was frozen for long, has left them: a slot keeps the log for ever.
+Result<std::vector<ProbeTrace>> FindProbes(std::stop_token stop, Deadline deadline,
+                                           Connection& connection);
+/// Removes all that is called `name` from there. Nothing to remove is no error.
+Status RemoveProbe(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const std::string& name);
 
 }  // namespace cutover::pg

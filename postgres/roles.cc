@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "postgres/idle_transaction.h"
 #include "postgres/secrets.h"
 
 namespace cutover::pg {
@@ -410,6 +411,22 @@ Result<bool> HasCreatedRoles(std::stop_token stop, Deadline deadline, Connection
   return !names.empty();
 }
 
+namespace {
+
+// False when something depends on it by now. In a transaction, so that the DROP of a leader who was
+// frozen before it does not arrive when another attempt has made the role again.
+Result<bool> DropUnused(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                        const std::string& role) {
+  TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, connection));
+  Status dropped = transaction.Exec(stop, deadline, "DROP ROLE IF EXISTS " + QuoteIdentifier(role));
+  if (!dropped && connection.last_sqlstate() == "2BP01") return false;
+  TRY(dropped);
+  TRY(transaction.Commit(stop, deadline));
+  return true;
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
                                                   Connection& connection,
                                                   std::string_view migration_uid) {
@@ -419,12 +436,8 @@ Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline
   std::vector<std::string> left;
   for (bool again = true; again; names = std::exchange(left, {})) {
     for (const std::string& name : names) {
-      Status dropped =
-          connection.Exec(stop, deadline, "DROP ROLE IF EXISTS " + QuoteIdentifier(name));
-      if (dropped) continue;
-      // 2BP01: something depends on it by now. Anything else is no reason to go on.
-      if (connection.last_sqlstate() != "2BP01") return tl::unexpected(std::move(dropped).error());
-      left.push_back(name);
+      TRY_ASSIGN(const bool dropped, DropUnused(stop, deadline, connection, name));
+      if (!dropped) left.push_back(name);
     }
     again = !left.empty() && left.size() < names.size();
   }
@@ -435,15 +448,17 @@ Status KeepCreatedRoles(std::stop_token stop, Deadline deadline, Connection& con
                         const RoleSet& source, std::string_view migration_uid) {
   TRY_ASSIGN(std::vector<std::string> names,
              MarkedRoles(stop, deadline, connection, migration_uid));
+  if (names.empty()) return Ok();
+  TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, connection));
   for (const std::string& name : names) {
     auto role = std::find_if(source.roles.begin(), source.roles.end(),
                              [&](const Role& candidate) { return candidate.name == name; });
     bool has_comment = role != source.roles.end() && !role->comment.empty();
-    TRY(connection.Exec(stop, deadline,
-                        "COMMENT ON ROLE " + QuoteIdentifier(name) + " IS " +
-                            (has_comment ? QuoteLiteral(role->comment) : "NULL")));
+    TRY(transaction.Exec(stop, deadline,
+                         "COMMENT ON ROLE " + QuoteIdentifier(name) + " IS " +
+                             (has_comment ? QuoteLiteral(role->comment) : "NULL")));
   }
-  return Ok();
+  return transaction.Commit(stop, deadline);
 }
 
 }  // namespace cutover::pg

@@ -4,6 +4,7 @@
 
 #include "operator/base/log.h"
 #include "operator/base/random.h"
+#include "postgres/idle_transaction.h"
 #include "postgres/replication/apply_error.h"
 #include "postgres/replication/stream.h"
 #include "postgres/secrets.h"
@@ -59,7 +60,7 @@ class Probe {
   }
 
   Status Publish(const std::stop_token& stop, Deadline deadline) {
-    TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, publisher_));
+    TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, publisher_));
     TRY(transaction.Query(stop, deadline, kTakeTurns));
     TRY(KeepOutOfLogs(stop, deadline, transaction));
     TRY_ASSIGN(Rows database, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
@@ -74,7 +75,7 @@ class Probe {
   }
 
   Status Subscribe(const std::stop_token& stop, Deadline deadline, bool apart) {
-    TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, subscriber_));
+    TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, subscriber_));
     TRY(KeepOutOfLogs(stop, deadline, transaction));
     if (apart)
       TRY(transaction.Exec(
@@ -117,7 +118,7 @@ class Probe {
                                             " WHERE d.datname = current_database()"
                                             " AND s.subname = $1",
                                             {name_}));
-    TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, subscriber_));
+    TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, subscriber_));
     if (!rows.empty())
       TRY(transaction.Exec(stop, deadline,
                            "ALTER SUBSCRIPTION " + quoted_ + " DISABLE; ALTER SUBSCRIPTION " +
@@ -128,7 +129,7 @@ class Probe {
 
   Status DropFromPublisher(const std::stop_token& stop, Deadline deadline) {
     TRY(RemoveSlot(stop, deadline, publisher_, name_));
-    TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, publisher_));
+    TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, publisher_));
     TRY(transaction.Query(stop, deadline, kTakeTurns));
     TRY(transaction.Exec(stop, deadline,
                          "DROP PUBLICATION IF EXISTS " + quoted_ + "; DROP SCHEMA IF EXISTS " +
@@ -150,6 +151,18 @@ class Probe {
   std::string quoted_;
   std::string password_ = RandomHex(16);
 };
+
+constexpr const char* kFindProbes = R"(
+  SELECT * FROM (
+    SELECT 'role' AS kind, rolname::text AS name, oid::text FROM pg_roles
+    UNION ALL SELECT 'schema', nspname, oid::text FROM pg_namespace
+    UNION ALL SELECT 'publication', pubname, oid::text FROM pg_publication
+    UNION ALL SELECT 'subscription', s.subname, s.oid::text
+                FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid
+               WHERE d.datname = current_database()
+    UNION ALL SELECT 'slot', slot_name, coalesce(restart_lsn::text, '')
+                FROM pg_replication_slots) made
+   WHERE name LIKE 'cutover\_probe\_%' ORDER BY kind, name)";
 
 std::string Describe(const Connection& connection) {
   const ConnectOptions& options = connection.options();
@@ -182,6 +195,19 @@ Status ProbeStream(std::stop_token stop, Deadline deadline, Connection& publishe
   if (!tried) return tl::unexpected(WithContext(std::move(tried).error(), doing));
   if (!cleaned) return tl::unexpected(WithContext(std::move(cleaned).error(), doing));
   return Ok();
+}
+
+Result<std::vector<ProbeTrace>> FindProbes(std::stop_token stop, Deadline deadline,
+                                           Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, kFindProbes));
+  std::vector<ProbeTrace> traces;
+  for (Row row : rows) traces.push_back({row.Text(0), row.Text(1), row.Text(2)});
+  return traces;
+}
+
+Status RemoveProbe(std::stop_token stop, Deadline deadline, Connection& connection,
+                   const std::string& name) {
+  return Probe(connection, connection, {}, name).CleanUp(stop, deadline);
 }
 
 }  // namespace cutover::pg

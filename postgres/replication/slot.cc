@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <thread>
 
+#include "postgres/idle_transaction.h"
 #include "postgres/replication/stream.h"
 
 namespace cutover::pg {
@@ -47,7 +48,7 @@ Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection
 
 Status CreateNow(const std::stop_token& stop, Deadline deadline, Connection& connection,
                  const std::string& name) {
-  TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop, deadline, connection));
+  TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, connection));
   TRY(EndStatementsBefore(stop, deadline, transaction));
   TRY(transaction.Query(stop, deadline, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
                         {name}));

@@ -60,8 +60,8 @@ struct DatabaseFacts {
 
 struct PlacementFacts {
   bool exists = false;
-  int64_t generation = 0;       ///< Of its spec.
-  std::string server_name;      ///< Where the tenant is now.
+  int64_t generation = 0;   ///< Of its spec.
+  std::string server_name;  ///< Where the tenant is now.
   /// Another active migration that came first, or empty; looked for before the migration begins,
   /// and when it has ended and may have left a pooler paused.
   std::string rival_migration;

@@ -10,8 +10,10 @@
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/wiring/base64.h"
 #include "reconcilers/wiring/maintenance.h"
+#include "tests/postgres/own_server.h"
 #include "tests/postgres/servers.h"
 #include "tests/unit/kube/fake_client.h"
+#include "tests/unit/kube/fake_clock.h"
 
 namespace cutover::migration {
 namespace {
@@ -30,41 +32,43 @@ class NobodyResolves final : public wiring::Resolver {
   }
 };
 
+constexpr char kHome[] = "cutover-system";
+
+Json Named(const char* api_version, const char* kind, const std::string& ns,
+           const std::string& name) {
+  Json metadata = Json::Object({{"name", name}});
+  if (!ns.empty()) metadata.Set("namespace", ns);
+  return Json::Object({{"apiVersion", api_version}, {"kind", kind}, {"metadata", metadata}});
+}
+
+void Create(kube::Client& client, const kube::Resource& resource, const Json& object) {
+  auto created = client.Create({}, Soon(), resource, object);
+  ASSERT_TRUE(created) << created.error().message;
+}
+
+void AddServer(kube::Client& client, const std::string& name, const pg::ConnectOptions& where) {
+  Json secret = Named("v1", "Secret", kHome, name);
+  secret.Set("data", Json::Object({{"username", wiring::EncodeBase64(where.user)},
+                                   {"password", wiring::EncodeBase64(where.password)}}));
+  Create(client, kube::kSecret, secret);
+  Json server = Named("cutover.dev/v1alpha1", "DatabaseServer", "", name);
+  Json endpoint =
+      Json::Object({{"host", where.host}, {"port", int64_t{where.port}}, {"sslMode", "require"}});
+  server.Set("spec", Json::Object({{"class", "Shared"},
+                                   {"endpoint", endpoint},
+                                   {"adminSecretRef", Json::Object({{"name", name}})}}));
+  Create(client, kube::kDatabaseServer, server);
+}
+
 /// A tenant's database on the source, fenced by a migration; real servers, an API server in memory.
 class SweepingOrphans : public ::testing::Test {
  protected:
   void SetUp() override {
-    AddServer("pg-source", Servers().source);
-    AddServer("pg-target", Servers().target);
+    AddServer(client_, "pg-source", Servers().source);
+    AddServer(client_, "pg-target", Servers().target);
     ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), inside_, claim_));
     before_ = *pg::ReadAccess({}, Soon(), inside_, database_.name());
     ASSERT_TRUE(pg::Fence({}, Soon(), inside_, claim_));
-  }
-
-  void Create(const kube::Resource& resource, Json object) {
-    auto created = client_.Create({}, Soon(), resource, object);
-    ASSERT_TRUE(created) << created.error().message;
-  }
-
-  static Json Named(const char* api_version, const char* kind, const std::string& ns,
-                    const std::string& name) {
-    Json metadata = Json::Object({{"name", name}});
-    if (!ns.empty()) metadata.Set("namespace", ns);
-    return Json::Object({{"apiVersion", api_version}, {"kind", kind}, {"metadata", metadata}});
-  }
-
-  void AddServer(const std::string& name, const pg::ConnectOptions& where) {
-    Json secret = Named("v1", "Secret", kHome, name);
-    secret.Set("data", Json::Object({{"username", wiring::EncodeBase64(where.user)},
-                                     {"password", wiring::EncodeBase64(where.password)}}));
-    Create(kube::kSecret, secret);
-    Json server = Named("cutover.dev/v1alpha1", "DatabaseServer", "", name);
-    Json endpoint =
-        Json::Object({{"host", where.host}, {"port", int64_t{where.port}}, {"sslMode", "require"}});
-    server.Set("spec", Json::Object({{"class", "Shared"},
-                                     {"endpoint", endpoint},
-                                     {"adminSecretRef", Json::Object({{"name", name}})}}));
-    Create(kube::kDatabaseServer, server);
   }
 
   void WriteLedger() {
@@ -90,7 +94,7 @@ class SweepingOrphans : public ::testing::Test {
   }
 
   void LetTheMigrationLive() {
-    Create(kube::kTenantMigration,
+    Create(client_, kube::kTenantMigration,
            Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move"));
     SetPhase(api::Phase::kCopying);
   }
@@ -122,7 +126,6 @@ class SweepingOrphans : public ::testing::Test {
   }
   bool IsFenced() { return pg::ObserveFence({}, Soon(), inside_)->refuses_newcomers(); }
 
-  static constexpr char kHome[] = "cutover-system";
   TestRole owner_{Servers().source};
   TestDatabase database_{Servers().source, owner_.name()};
   pg::Connection inside_ = MustConnect(database_.Options());
@@ -245,6 +248,34 @@ TEST_F(SweepingOrphans, WhatElseCameAfterTheEndOfItsMigrationGoesAsWell) {
   EXPECT_FALSE(is_there());
 }
 
+TEST_F(SweepingOrphans, ALedgerThatCameAfterTheEndOfItsMigrationGoesUnlessACopyIsKept) {
+  LetTheMigrationLive();
+  WriteLedger();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(ListLedgers({}, Soon(), client_, kHome)->size(), 1u) << "it is under way";
+  SetPhase(api::Phase::kRolledBack);
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(ListLedgers({}, Soon(), client_, kHome)->size(), 1u) << "it says what the copy is";
+  LetTheMigrationEnd();
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
+}
+
+TEST_F(SweepingOrphans, ALedgerOfAnEarlierAttemptIsNotTakenForThisOnes) {
+  WriteLedger();
+  api::TenantMigration migration;
+  migration.meta.uid = claim_.migration_uid;
+  migration.status.attempt = 1;
+  EXPECT_TRUE(ReadLedger({}, Soon(), client_, kHome, migration)->has_value());
+  migration.status.attempt = 2;
+  EXPECT_FALSE(ReadLedger({}, Soon(), client_, kHome, migration)->has_value());
+  Ledger second{Json::Object({{"attempt", 2}}), Json(), Json("three replicas"), Json(), Json()};
+  ASSERT_TRUE(WriteLedgerOnce({}, Soon(), client_, kHome, migration, second));
+  auto read = ReadLedger({}, Soon(), client_, kHome, migration);
+  ASSERT_TRUE(read && read->has_value());
+  EXPECT_EQ((*read)->workloads, second.workloads);
+}
+
 TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
   WriteLedger();
   int lists = 0;
@@ -256,6 +287,51 @@ TEST_F(SweepingOrphans, AnUnreadableListOfMigrationsLeavesEverythingAsItIs) {
   };
   EXPECT_FALSE(SweepOnce());
   EXPECT_TRUE(IsFenced());
+}
+
+/// On a server of its own: what other tests are at work with is not to be taken for old.
+class SweepingStrays : public ::testing::Test {
+ protected:
+  void SetUp() override { AddServer(client_, "pg-own", server_.Options()); }
+  void SweepOnce() {
+    auto step = sweeper_.Sweep({}, Soon());
+    ASSERT_TRUE(step) << step.error().message;
+  }
+
+  const pg::testing::OwnServer server_{17};
+  pg::Connection connection_ = MustConnect(server_.Options());
+  kube::FakeClient client_;
+  kube::FakeClock clock_;
+  NobodyResolves resolver_;
+  ClusterContext context_{client_, resolver_, clock_, {}};
+  Sweeper sweeper_{context_};
+};
+
+TEST_F(SweepingStrays, WhatADeadProbeHasLeftGoesOnceNoProbeCouldBeThatOld) {
+  const std::string name = pg::ProbeName("uid", pg::Direction::kForward);
+  pg::testing::MustExec(
+      connection_,
+      {"CREATE ROLE " + name, "CREATE SCHEMA " + name, "CREATE PUBLICATION " + name,
+       "SELECT pg_create_logical_replication_slot('" + name + "', 'pgoutput')",
+       "CREATE SUBSCRIPTION " + name +
+           " CONNECTION 'host=127.0.0.1 port=1' PUBLICATION x WITH (connect = false)"});
+  auto left = [&] { return pg::FindProbes({}, Soon(), connection_)->size(); };
+  ASSERT_EQ(left(), 5u);
+  SweepOnce();
+  EXPECT_EQ(left(), 5u) << "it may be at work";
+  clock_.Advance(std::chrono::minutes(3));
+  SweepOnce();
+  EXPECT_EQ(left(), 0u);
+}
+
+TEST_F(SweepingStrays, AHalfMadeDatabaseOfAnUnknownMigrationGoesOnceItsMakerHadTimeToClaimIt) {
+  pg::testing::MustExec(connection_, {"CREATE DATABASE cutover_new_gone"});
+  auto is_there = [&] { return *pg::HasProvisionalDatabase({}, Soon(), connection_, "gone"); };
+  SweepOnce();
+  EXPECT_TRUE(is_there());
+  clock_.Advance(std::chrono::minutes(3));
+  SweepOnce();
+  EXPECT_FALSE(is_there());
 }
 
 }  // namespace

@@ -300,6 +300,13 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
                    .on_phase = {{phase, Delete()}},
                    .ends = {}});
   }
+  // When the leader has died while it tried a stream, nobody tries again. What it had made is gone
+  // once the sweeper has come twice.
+  all.push_back(
+      {.name = "DeletedWhileStreamsAreTried",
+       .on_phase = {{Phase::kPreflight, [](Simulation& run) { run.Later(seconds(1), Delete()); }}},
+       .ends = {},
+       .settles = seconds(150)});
   AddStreamTroubles(all, mode);
   all.push_back(SuspendedAndSlotLost());
   all.push_back(PauseExceeded(mode));

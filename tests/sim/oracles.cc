@@ -48,6 +48,10 @@ void ReplaceAll(std::string& text, const std::string& what, const std::string& w
     text.replace(at, what.size(), with);
 }
 
+std::string NameOf(const kube::Resource& resource, const ApiModel::Event& event) {
+  return std::string(resource.kind) + " " + kube::KeyOf(event.after->object).ToString();
+}
+
 // An object without what differs from run to run: versions, times, uids, words about what happened.
 Json Timeless(const kube::Resource& resource, const Json& object) {
   Json kept = object;
@@ -119,6 +123,7 @@ void Simulation::Fail(const std::string& what) {
 void Simulation::OnChange(const kube::Resource& resource, const ApiModel::Event& event) {
   if (resource == kube::kTenantMigration) CheckMigration(event);
   if (operator_writes_) CheckNotRecreated(resource, event);
+  if (deposed_writes_ && !event.before) strays_.insert(NameOf(resource, event));
   if (resource == kube::kSecret) return;
   for (const char* password : {kAdminPassword, kTenantPassword})
     if (event.after->text.find(password) != std::string::npos)
@@ -166,10 +171,11 @@ void Simulation::CheckWayBack() {
     Fail("RollbackReady, and there is no stream back");
 }
 
-// Whoever has deleted something within one attempt has no reason to make it again.
+// Whoever has deleted something within one attempt has no reason to make it again, unless it was
+// something that should not have come.
 void Simulation::CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event) {
-  const std::string name =
-      std::string(resource.kind) + " " + kube::KeyOf(event.after->object).ToString();
+  const std::string name = NameOf(resource, event);
+  if (event.after->deleted && strays_.erase(name) > 0) return;
   if (event.after->deleted) {
     vanished_[name] = attempt_;
   } else if (!event.before) {

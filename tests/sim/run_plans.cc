@@ -129,13 +129,6 @@ const std::vector<FaultKind>& TriedFaults() {
   return tried;
 }
 
-bool IsTried(const Itinerary& itinerary, FaultKind kind) {
-  const bool online = itinerary.name.starts_with("Online");
-  const bool left_out =
-      kind == FaultKind::kSecondLeader && (online || itinerary.name == "Approval");
-  return !left_out || std::getenv("CUTOVER_SIM_FAULTS") != nullptr;
-}
-
 RunPlan RandomPlan(uint64_t seed) {
   std::mt19937_64 random(seed);
   RunPlan plan;
@@ -145,7 +138,6 @@ RunPlan RandomPlan(uint64_t seed) {
   for (uint64_t left = 1 + random() % 3; left > 0; --left) {
     Fault fault;
     fault.kind = TriedFaults()[random() % TriedFaults().size()];
-    if (!IsTried(*plan.itinerary, fault.kind)) fault.kind = FaultKind::kDieAfter;
     fault.at = static_cast<int>(random() % static_cast<uint64_t>(effects + 5));
     fault.lasts = milliseconds(1'000 + random() % 120'000);
     fault.rival_effects = static_cast<int>(random() % 30);
@@ -163,7 +155,9 @@ Tally RunPlans(const std::vector<RunPlan>& plans, size_t failures_max) {
     Tally own;
     for (size_t at = next++; at < plans.size(); at = next++) {
       const RunPlan& plan = plans[at];
-      RunResult result = Simulation(plan).Run();
+      Simulation simulation(plan);
+      simulation.reference = &ReferenceOf(*plan.itinerary);
+      RunResult result = simulation.Run();
       ++own.runs;
       own.effects += result.effects;
       own.states.merge(result.states);
@@ -227,6 +221,7 @@ class Trunk {
   /// Returns in this process only.
   Tally Run(const Itinerary& itinerary) {
     Simulation simulation({&itinerary, {}, 0});
+    simulation.reference = &ReferenceOf(itinerary);
     simulation.choose_fault = [this](int number, bool stale) { return Branch(number, stale); };
     RunResult result = simulation.Run();
     if (branch_ != nullptr) {

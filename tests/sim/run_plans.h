@@ -21,10 +21,6 @@ const RunResult& ReferenceOf(const Itinerary& itinerary);
 /// kSurvivedFaults, or those named in CUTOVER_SIM_FAULTS, with commas between.
 const std::vector<FaultKind>& TriedFaults();
 
-/// Whether it is tried with that itinerary unless CUTOVER_SIM_FAULTS asks for it: a second leader
-/// in a move of strategy Online finds what is still to be mended (docs/failure-modes.md).
-bool IsTried(const Itinerary& itinerary, FaultKind kind);
-
 /// One to three faults of any kind at any effects of any itinerary, and anything that may come in
 /// any order in the order of the seed.
 RunPlan RandomPlan(uint64_t seed);

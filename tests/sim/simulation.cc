@@ -25,6 +25,8 @@ constexpr seconds kPauseOfADeposedLeader{21};
 constexpr int kStaleReadsMax = 30;
 constexpr size_t kFailuresMax = 5;
 constexpr std::chrono::minutes kLongestRun{45};
+// Beyond what is tried again, twice as late each time, while something is away.
+constexpr seconds kComesToRestWithin{60};
 
 bool IsEffect(const kube::Request& request) {
   return kube::IsWrite(request.method) && request.target.find("/leases") == std::string::npos &&
@@ -219,6 +221,20 @@ bool Simulation::HasEnded() const {
   return at_end && !is_deleting_ && IsQuiet();
 }
 
+// Whether all is as it should be at the end; looked at now and then, while nothing happens.
+bool Simulation::HasSettled() {
+  std::chrono::nanoseconds patience = kComesToRestWithin;
+  for (const Fault& fault : faults_)
+    patience = std::max(patience, kComesToRestWithin + fault.lasts);
+  const SteadyTime since = std::max(last_effect_at_, looked_at_end_);
+  if (reference == nullptr || clock_.SteadyNow() - since < patience) return false;
+  looked_at_end_ = clock_.SteadyNow();
+  CheckEnd();
+  const bool good = result_.failures.empty();
+  result_.failures.clear();
+  return good && phase_ == reference->end && EndState() == reference->end_state;
+}
+
 RunResult Simulation::Run() {
   auto adopted = [this] {
     auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
@@ -238,8 +254,9 @@ RunResult Simulation::Run() {
   if (result_.failures.empty()) {
     // What something that was away has kept from being done, or a deposed leader has left behind,
     // is seen to minutes later: the sweeper comes every five.
+    looked_at_end_ = clock_.SteadyNow();
     if (HasOutage() || HasFault({FaultKind::kSecondLeader}))
-      RunUntil([] { return false; }, seconds(720));
+      RunUntil([this] { return HasSettled(); }, seconds(720));
     CheckEnd();
     CheckQuietAfterwards();
   }
@@ -346,8 +363,9 @@ Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Reque
   if (api_back_at_ || IsRefused(fault)) return Unreachable();
   // What a deposed leader's late request makes again is nobody's decision.
   operator_writes_ = !replica.doomed;
+  deposed_writes_ = replica.doomed;
   kube::Response response = serve();
-  operator_writes_ = false;
+  operator_writes_ = deposed_writes_ = false;
   EndEffect(replica, fault);
   if (fault != nullptr && fault->kind == FaultKind::kAnswerLost)
     return InDoubtError(kube::reason::kUnreachable, "connection reset before the answer");
@@ -360,13 +378,23 @@ bool Simulation::OnCommit(ModelServer& server, const Backend& backend,
     apply();
     return true;
   }
-  if (acting_->doomed) throw Killed{};
-  clock_.Advance(kCallTakes);
   Replica& replica = *acting_;
+  if (backend.late) {
+    apply();
+    EndEffect(replica, nullptr);
+    return true;
+  }
+  if (replica.doomed) throw Killed{};
+  if (backend.in_transaction && !backend.bounded)
+    Fail("a transaction that outlives a leader who falls silent in it: " + backend.changed_by);
+  clock_.Advance(kCallTakes);
   const int pid = backend.pid;
-  const Fault* fault = BeginEffect(replica, "commit on the " + server.name());
+  const bool alone = !backend.in_transaction;
+  const Fault* fault =
+      BeginEffect(replica, "commit on the " + server.name() + ": " + backend.changed_by);
   // The server went away, or ended the session of a client that was silent for too long.
   if (server.Find(pid) == nullptr || IsRefused(fault)) return false;
+  if (replica.doomed && alone) throw Late{};
   apply();
   EndEffect(replica, fault);
   return fault == nullptr || fault->kind != FaultKind::kAnswerLost;
@@ -443,16 +471,12 @@ void Simulation::PrepareStaleReads(Replica& replica) {
 
 // A process that the machine has forgotten for a while: its request is under way, its lease is
 // taken by another, which acts; then the request arrives, and after it the process finds out. A
-// transaction that it left open is over by then (idle_in_transaction_session_timeout).
+// transaction that it left open is over by then (idle_in_transaction_session_timeout); a statement
+// outside of one is judged by what it finds.
 void Simulation::RunRival(Replica& paused, const Fault& fault) {
   if (in_rival_) return;
   in_rival_ = true;
-  for (ModelServer* server : {&source_, &target_}) {
-    std::vector<int> idle;
-    for (const auto& [pid, backend] : server->backends())
-      if (backend.in_transaction) idle.push_back(pid);
-    for (int pid : idle) server->End(pid);
-  }
+  for (ModelServer* server : {&source_, &target_}) server->EndSilentTransactions();
   paused.paused = true;
   int before = result_.effects;
   const SteadyTime least = clock_.SteadyNow() + kPauseOfADeposedLeader;

@@ -101,6 +101,9 @@ class Simulation {
   /// Asked at each effect whether it gets a fault that the plan does not have: with `stale` of a
   /// fault that begins before the effect's reads (kStaleReads), then of any other.
   std::function<std::optional<Fault>(int number, bool stale)> choose_fault;
+  /// The same without a fault: who has come to the same end needs not wait for what comes minutes
+  /// later. Null: waits.
+  const RunResult* reference = nullptr;
 
   // For itineraries.
   void Annotate(const std::string& annotation, const std::string& value);
@@ -146,6 +149,7 @@ class Simulation {
   void ObeyPeople();
   bool RunUntil(const std::function<bool()>& done, std::chrono::seconds within);
   bool HasEnded() const;
+  bool HasSettled();
   bool IsQuiet() const;
 
   // Faults.
@@ -193,7 +197,7 @@ class Simulation {
   Replica* acting_ = nullptr;  // Whose code is running.
   int processes_ = 0;
   std::optional<SteadyTime> api_back_at_, source_back_at_, target_back_at_;
-  SteadyTime last_effect_at_{};
+  SteadyTime last_effect_at_{}, looked_at_end_{};
   bool in_rival_ = false;
 
   std::optional<api::Phase> phase_;
@@ -202,13 +206,14 @@ class Simulation {
   std::vector<std::function<void(Simulation&)>> commands_;
   std::multimap<SteadyTime, std::function<void(Simulation&)>> later_;
   std::map<std::string, int64_t> vanished_;  // Objects that the operator has made and deleted.
+  std::set<std::string> strays_;             // Made by a leader that was deposed already.
   int64_t attempt_ = 0;
   bool target_verified_ = false;
   bool source_was_there_ = true;
   std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
-  bool operator_writes_ = false;
+  bool operator_writes_ = false, deposed_writes_ = false;
   RunResult result_;
 };
 

@@ -343,7 +343,8 @@ bool Surroundings::StepEndpoints() {
   bool changed = false;
   for (const VersionPointer& service : api_.List(kube::kService, kSpace, {})) {
     const Json& selector = service->object["spec"]["selector"];
-    if (selector.Empty()) continue;
+    // None is made for a Service that is going, as the endpoint slice controller has it.
+    if (selector.Empty() || kube::IsDeleting(service->object)) continue;
     bool ready = false;
     for (const VersionPointer& deployment : api_.List(kube::kDeployment, kSpace, {})) {
       const Json& labels = deployment->object.At({"spec", "template", "metadata", "labels"});

@@ -5,6 +5,7 @@
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
+#include "postgres/idle_transaction.h"
 #include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "postgres/sequences.h"
@@ -107,7 +108,7 @@ Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, Dat
   if (!properties)
     return TerminalError("DatabaseNotFound", "database " + source->database() + " is gone");
   TRY_ASSIGN(pg::Connection * beside, target.Beside(stop, deadline));
-  TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, deadline, *beside));
+  TRY_ASSIGN(pg::Transaction transaction, pg::BeginEndedIfSilent(stop, deadline, *beside));
   // One that was accepted to be another is used as it is there.
   std::erase_if(roles.roles, [&](const pg::Role& role) {
     const std::vector<std::string>& accept = migration.spec.copy_accept;

@@ -17,6 +17,24 @@ Result<Ledger> Decode(const Json& secret) {
                 json["wiring"]};
 }
 
+// Those of older versions do not say whose they are.
+bool IsOfThisAttempt(const Ledger& ledger, const api::TenantMigration& migration) {
+  const int64_t now = migration.status.attempt;
+  return ledger.migration["attempt"].AsInt(now) >= now;
+}
+
+// What is there under the ledger's name, if it is of an earlier attempt.
+Status DeleteEarlier(const std::stop_token& stop, Deadline deadline, kube::Client& client,
+                     const kube::Key& key, const api::TenantMigration& migration) {
+  TRY_ASSIGN(auto secret, client.Get(stop, deadline, kube::kSecret, key));
+  if (!secret) return Ok();
+  TRY_ASSIGN(Ledger ledger, Decode(*secret));
+  if (IsOfThisAttempt(ledger, migration)) return Ok();
+  kube::DeleteOptions how;
+  how.uid = kube::UidOf(*secret);
+  return client.Delete(stop, deadline, kube::kSecret, key, how);
+}
+
 }  // namespace
 
 std::string LedgerName(const api::TenantMigration& migration) {
@@ -29,6 +47,7 @@ Result<std::optional<Ledger>> ReadLedger(std::stop_token stop, Deadline deadline
   TRY_ASSIGN(auto secret, client.Get(stop, deadline, kube::kSecret, {ns, LedgerName(migration)}));
   if (!secret) return std::optional<Ledger>();
   TRY_ASSIGN(Ledger ledger, Decode(*secret));
+  if (!IsOfThisAttempt(ledger, migration)) return std::optional<Ledger>();
   return std::optional<Ledger>(std::move(ledger));
 }
 
@@ -43,7 +62,8 @@ Result<std::vector<FoundLedger>> ListLedgers(std::stop_token stop, Deadline dead
     auto ledger = Decode(secret);
     if (!ledger) continue;  // Some other Secret that carries our label.
     std::string uid = secret.At({"metadata", "labels", api::kMigrationUidLabel}).AsString();
-    found.push_back({std::move(uid), std::move(*ledger)});
+    LabelledObject object{kube::kSecret, kube::KeyOf(secret), kube::UidOf(secret), uid};
+    found.push_back({std::move(uid), std::move(object), std::move(*ledger)});
   }
   return found;
 }
@@ -62,6 +82,7 @@ Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& cl
                                    {api::kMigrationUidLabel, migration.meta.uid}}));
   secret.Set("immutable", true);
   secret.Set("data", Json::Object({{kKey, wiring::EncodeBase64(json.Dump())}}));
+  TRY(DeleteEarlier(stop, deadline, client, kube::KeyOf(secret), migration));
   auto created = client.Create(stop, deadline, kube::kSecret, secret);
   if (created || kube::IsAlreadyExists(created.error())) return Ok();
   return tl::make_unexpected(created.error());

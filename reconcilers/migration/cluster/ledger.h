@@ -11,6 +11,7 @@
 #include "operator/base/json.h"
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
+#include "reconcilers/migration/cluster/labelled.h"
 
 namespace cutover::migration {
 
@@ -32,13 +33,15 @@ struct Ledger {
 /// "cutover-ledger-<uid>".
 std::string LedgerName(const api::TenantMigration& migration);
 
-/// The ledger, or nothing when none was written yet.
+/// The ledger, or nothing when none was written yet. One of an earlier attempt counts for nothing:
+/// a deposed leader had asked for it, and it came when that attempt was over.
 Result<std::optional<Ledger>> ReadLedger(std::stop_token stop, Deadline deadline,
                                          kube::Client& client, const std::string& ns,
                                          const api::TenantMigration& migration);
 
 struct FoundLedger {
   std::string migration_uid;
+  LabelledObject secret;
   Ledger ledger;
 };
 
@@ -46,8 +49,8 @@ struct FoundLedger {
 Result<std::vector<FoundLedger>> ListLedgers(std::stop_token stop, Deadline deadline,
                                              kube::Client& client, const std::string& ns);
 
-/// Writes the ledger unless there is one: the first record of what was there wins, because a later
-/// look may already see our own changes.
+/// Writes the ledger unless this attempt has one: the first record of what was there wins, because
+/// a later look may already see our own changes.
 Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration,
                        const Ledger& ledger);

@@ -4,9 +4,9 @@
 // postgres/changes.h do on one server or the other.
 #include "postgres/replication.h"
 
-#include <future>
 #include <thread>
 
+#include "operator/base/beside.h"
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
@@ -358,8 +358,7 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
 Status ClusterWorld::ProveStreamed(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(Inside inside, BothSides(call));
-  auto rogue =
-      std::async(std::launch::async, [&] { return LookForRogueWrites(call, inside.target); });
+  auto rogue = Beside([&] { return LookForRogueWrites(call, inside.target); });
   Result<bool> changed = SchemaChangedSinceMark(call);
   TRY(rogue.get());
   TRY(changed);

@@ -11,6 +11,7 @@
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
+#include "postgres/replication.h"
 #include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/step.h"
 #include "reconcilers/migration/transitions.h"
@@ -25,6 +26,9 @@ constexpr std::chrono::minutes kInterval{5};
 // A server that was away, or a workload that is not ready yet.
 constexpr std::chrono::seconds kUnsettledInterval{10};
 constexpr std::chrono::seconds kServerBound{10};  // So that a dead server holds up little.
+// A probe tries for 15 seconds at most, and cleans up for as long; a database that is made is
+// claimed at once. What is older is nobody's any more, in whichever cluster he was.
+constexpr std::chrono::minutes kNobodysAfter{2};
 constexpr int kRoundsMax = 200;  // Of one remedy in one sweep; a whole rollback takes about 20.
 
 // A ghost has no object, so its status is written nowhere but into the ghost itself.
@@ -95,12 +99,21 @@ struct Sweeper::Look {
     pg::ConnectOptions admin;
   };
 
+  /// What a probe has made in a server's maintenance database.
+  struct Probe {
+    std::string server_name;
+    pg::ConnectOptions admin;
+    pg::ProbeTrace trace;
+  };
+
   std::vector<FoundLedger> ledgers;
   std::vector<LabelledObject> movers;  ///< Jobs and their orders.
   std::vector<LabelledObject> pages;
   std::vector<Stranger> strangers;
+  std::vector<Probe> probes;
   std::set<std::string> living;
-  std::set<std::string> ended;  ///< Of the living: what they had is removed already.
+  std::set<std::string> ended;        ///< Of the living: what they had is removed already.
+  std::set<std::string> rolled_back;  ///< Of those: they keep a copy, and the ledger that says so.
   std::map<std::string, std::string> consents;  ///< Server → the uid that somebody named there.
   std::map<std::string, std::string> findings;
 
@@ -138,6 +151,7 @@ Status Sweeper::FindTheLiving(std::stop_token stop, Deadline deadline, Look& loo
       look.living.insert(kube::UidOf(migration));
       auto phase = api::ParsePhase(migration.At({"status", "phase"}).AsString());
       if (phase && IsEnd(*phase)) look.ended.insert(kube::UidOf(migration));
+      if (phase == api::Phase::kRolledBack) look.rolled_back.insert(kube::UidOf(migration));
     }
   }
   // A namespace that is no longer watched may hold a living one: nobody knows.
@@ -175,6 +189,9 @@ void Sweeper::FindStrangers(std::stop_token stop, Deadline deadline,
   if (!admin) return;
   auto beside = pg::Connection::Open(stop, deadline, *admin);
   if (!beside) return;
+  if (auto traces = pg::FindProbes(stop, deadline, *beside))
+    for (pg::ProbeTrace& trace : *traces)
+      look.probes.push_back({server.meta.name, *admin, std::move(trace)});
   auto rows = beside->Query(stop, deadline,
                             "SELECT datname, coalesce(substring(datname"
                             " FROM '^cutover_new_(.*)$'), '') FROM pg_catalog.pg_database"
@@ -202,6 +219,10 @@ Status Sweeper::DeleteLeftovers(std::stop_token stop, Deadline deadline, const L
   // A page belongs to its migration: when that is missing, it goes by itself.
   for (const LabelledObject& object : look.pages)
     if (look.ended.contains(object.migration_uid)) nobodys.push_back(object);
+  // Another attempt does not take a ledger for its own that is older than itself.
+  for (const FoundLedger& found : look.ledgers)
+    if (look.ended.contains(found.migration_uid) && !look.rolled_back.contains(found.migration_uid))
+      nobodys.push_back(found.secret);
   for (const LabelledObject& object : nobodys)
     LogWarn("deleting what a migration that is over has left",
             {{"migrationUID", object.migration_uid},
@@ -210,17 +231,57 @@ Status Sweeper::DeleteLeftovers(std::stop_token stop, Deadline deadline, const L
   return DeleteLabelled(stop, deadline, context_.client, nobodys);
 }
 
-// A CREATE DATABASE that arrived when its migration had ended: never entered, and known by its
-// name.
-void Sweeper::DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look) {
+// True unless there are some that may yet turn out to be nobody's.
+bool Sweeper::RemoveOldProbes(std::stop_token stop, Deadline deadline, const Look& look) {
+  const SteadyTime now = context_.clock.SteadyNow();
+  std::map<std::string, SteadyTime> seen;
+  std::set<std::pair<std::string, std::string>> removed;
+  bool young = false;
+  for (const Look::Probe& probe : look.probes) {
+    const auto& [kind, name, identity] = probe.trace;
+    const std::string what = probe.server_name + " " + kind + " " + name + " " + identity;
+    auto before = probes_.find(what);
+    const SteadyTime since = before == probes_.end() ? now : before->second;
+    seen[what] = since;
+    young |= now - since < kNobodysAfter;
+    if (now - since < kNobodysAfter || !removed.insert({probe.server_name, name}).second) continue;
+    LogWarn("removing what a probe of replication has left",
+            {{"server", probe.server_name}, {"kind", kind}, {"name", name}});
+    Deadline bound = deadline.OrAfter(kServerBound);
+    auto beside = pg::Connection::Open(stop, bound, probe.admin);
+    Status gone = beside ? pg::RemoveProbe(stop, bound, *beside, name)
+                         : Status(tl::make_unexpected(beside.error()));
+    if (!gone) LogError("cannot remove what a probe of replication has left", gone.error());
+  }
+  probes_ = std::move(seen);
+  return !young;
+}
+
+// A CREATE DATABASE that arrived when its migration had ended, or was gone: never entered, and
+// known by its name. True unless there are some that another cluster may yet claim.
+bool Sweeper::DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look) {
+  const SteadyTime now = context_.clock.SteadyNow();
+  std::map<std::string, SteadyTime> seen;
+  bool young = false;
   for (const Look::Stranger& stranger : look.strangers) {
-    if (stranger.control || !look.ended.contains(stranger.migration_uid)) continue;
+    const bool ended = look.ended.contains(stranger.migration_uid);
+    if (stranger.control || (look.living.contains(stranger.migration_uid) && !ended)) continue;
+    const std::string what = stranger.server_name + " " + stranger.database;
+    auto before = half_made_.find(what);
+    const SteadyTime since = before == half_made_.end() ? now : before->second;
+    seen[what] = since;
+    if (!ended && now - since < kNobodysAfter) {
+      young = true;
+      continue;
+    }
     LogWarn("dropping a database that a migration that is over has left half made",
             {{"migrationUID", stranger.migration_uid}, {"database", stranger.database}});
     const pg::Claim claim{stranger.migration_uid, context_.config.epoch(), pg::Side::kTarget};
     Status dropped = pg::DropDatabase(stop, deadline, stranger.admin, stranger.database, claim);
     if (!dropped) LogError("cannot drop a database that is half made", dropped.error());
   }
+  half_made_ = std::move(seen);
+  return !young;
 }
 
 // True when nothing more is to be done without a person.
@@ -322,7 +383,8 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
   if (context_.config.epoch() == 0) return kube::Step::Done();
   TRY_ASSIGN(Look look, LookAround(stop, deadline));
   TRY(DeleteLeftovers(stop, deadline, look));
-  DropHalfMade(stop, deadline, look);
+  bool nothing_young = DropHalfMade(stop, deadline, look);
+  nothing_young &= RemoveOldProbes(stop, deadline, look);
   bool settled = true;
   for (const FoundLedger& found : look.ledgers) {
     // Without these names it was written by an older version; a living migration needs neither.
@@ -336,7 +398,7 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
     findings_ = std::move(look.findings);
   }
   if (!settled) return kube::Step::After(kUnsettledInterval);
-  return kube::Step::After(kInterval);
+  return kube::Step::After(nothing_young ? kInterval : kNobodysAfter);
 }
 
 std::string Sweeper::FindingsOn(const std::string& server_name) const {

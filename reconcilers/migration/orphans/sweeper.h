@@ -26,10 +26,11 @@ inline constexpr char kResolveOrphanAnnotation[] = "cutover.dev/resolve-orphan";
 /// *Expected flow*: read every ledger, and every labelled Job and order; look at the servers'
 /// databases that nobody may enter; only then list the TenantMigrations, so that whoever is missing
 /// there is gone and not new. Jobs and orders of the missing go, and those of a migration that has
-/// come to its end, with its maintenance page and a target database that was only half made:
+/// come to its end, with its maintenance page, ledger and a target database only half made:
 /// neither Kubernetes objects nor CREATE DATABASE know epochs, so a request of a deposed leader may
-/// still arrive when nobody expects it any more. A ledger of the missing tells the rest: Advise()
-/// decides, and the phases of a living migration do it.
+/// still arrive when nobody expects it any more. What a probe of replication has made goes once it
+/// is older than any probe can be, whoever's it was. A ledger of the missing tells the rest:
+/// Advise() decides, and the phases of a living migration do it.
 ///
 /// *Guarantees*: nothing is done to a database without our own ledger of that migration, or a
 /// person's word: another cluster may move tenants on the same servers. Every effect checks the
@@ -57,13 +58,17 @@ class Sweeper {
   void FindStrangers(std::stop_token stop, Deadline deadline, const api::DatabaseServer& server,
                      Look& look);
   Status DeleteLeftovers(std::stop_token stop, Deadline deadline, const Look& look);
-  void DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look);
+  bool RemoveOldProbes(std::stop_token stop, Deadline deadline, const Look& look);
+  bool DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look);
   bool Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found, Look& look);
   bool Pursue(std::stop_token stop, Deadline deadline, Remedy remedy, api::TenantMigration ghost,
               std::string& last_words);
   void ReportStrangers(std::stop_token stop, Deadline deadline, Look& look);
 
   const ClusterContext& context_;
+  /// By what it is: when a thing of a probe's, or a database half made, was first seen, by the
+  /// thread that sweeps. Forgotten with the process, and so seen a little later.
+  std::map<std::string, SteadyTime> probes_, half_made_;
   mutable Mutex mutex_;
   std::map<std::string, std::string> findings_ GUARDED_BY(mutex_);  // By server.
 };

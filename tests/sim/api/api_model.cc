@@ -263,6 +263,10 @@ VersionPointer ApiModel::Append(Kind& kind, Entry& entry, Json object, bool dele
   version->object = std::move(object);
   version->deleted = deleted;
   Event event{entry.Present() == nullptr ? nullptr : entry.history.back(), version};
+  // What an owner that has been there for long owns is made, or an object goes: else none arises.
+  may_be_garbage_ |= deleted || !event.before || kube::IsDeleting(version->object) ||
+                     !(event.before->object["metadata"]["ownerReferences"] ==
+                       version->object["metadata"]["ownerReferences"]);
   entry.history.push_back(version);
   if (deleted) entry.ownership = FieldOwnership();
   kind.log.push_back(event);
@@ -426,7 +430,7 @@ bool ApiModel::IsAlive(const std::string& uid) const {
 }
 
 bool ApiModel::CollectGarbage() {
-  if (collected_ == version_) return false;  // Nothing was left then, and nothing has changed.
+  if (!may_be_garbage_) return false;
   struct Found {
     kube::Resource resource;
     kube::Key key;
@@ -462,7 +466,7 @@ bool ApiModel::CollectGarbage() {
     object.MutableAt("metadata").Set("finalizers", std::move(left));
     static_cast<void>(Update(item.resource, object, {.manager = "garbage-collector"}));
   }
-  if (found.empty()) collected_ = version_;
+  if (found.empty()) may_be_garbage_ = false;
   return !found.empty();
 }
 

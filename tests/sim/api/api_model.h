@@ -149,7 +149,7 @@ class ApiModel {
   std::deque<Kind> kinds_;  // References to kinds stay good.
   int64_t version_ = 1000;
   int64_t compacted_ = 0;
-  int64_t collected_ = -1;  // The version at which there was no garbage.
+  bool may_be_garbage_ = false;  // Since the last look at all objects.
   int64_t uids_ = 0;
   OnChange on_change_;
 };

@@ -242,9 +242,6 @@ const std::vector<Known>& ControlStatements() {
       {"WHERE r.rolcanlogin AND NOT r.rolsuper", RolesWithConnect},
       {"l.mode = 'RowExclusiveLock'", NobodyArrives},
       {"SELECT coalesce(usename, ''), application_name", ReadSessions},
-      // Which session drops is none of this model's: here none freezes between two statements.
-      {"pg_terminate_backend(pid) FROM pg_locks", Nothing},
-      {"SELECT pg_advisory_lock(", Nothing},
       {"SELECT pg_terminate_backend(pid) FROM pg_locks", EndOtherDropping},
       {"SELECT pg_advisory_lock(", LockDropping},
       {"pg_terminate_backend", Terminate},

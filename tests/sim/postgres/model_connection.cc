@@ -5,6 +5,7 @@
 // postgres/ as it is: fence, control row, access, roles.
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "operator/base/check.h"
 #include "postgres/connection.h"
+#include "postgres/idle_transaction.h"
 #include "postgres/sqlstate.h"
 #include "tests/sim/postgres/model_server.h"
 
@@ -84,8 +86,7 @@ struct Connection::Session {
     // Found dead before anything was sent.
     if (backend == nullptr) return tl::make_unexpected(Lost(LostMeans::kRetry));
     if (backend->failed) return Refused(*backend, FailedBefore());
-    backend->affected = 0;
-    auto table = RunStatement(*server, *backend, sql, params);
+    auto table = Evaluate(sql, params);
     if (Live() == nullptr) return tl::make_unexpected(Lost(means));
     // Outside of a transaction a statement's locks go with it.
     if (!Live()->in_transaction) server->Rollback(*Live());
@@ -94,6 +95,21 @@ struct Connection::Session {
   }
 
  private:
+  tl::expected<Table, ServerError> Evaluate(const std::string& sql,
+                                            const std::vector<Cell>& params) {
+    sim::Backend& backend = *Live();
+    try {
+      backend.statement = sql;
+      backend.affected = 0;
+      backend.late = false;
+      return RunStatement(*server, backend, sql, params);
+    } catch (const sim::Late&) {
+      CHECK(!backend.in_transaction && !backend.late);
+      backend.affected = 0;
+      backend.late = true;
+      return RunStatement(*server, backend, sql, params);
+    }
+  }
   static ServerError FailedBefore() {
     ServerError error;
     error.sqlstate = "25P02";
@@ -164,12 +180,15 @@ int Connection::backend_pid() const { return session_->pid; }
 const ConnectOptions& Connection::options() const { return session_->options; }
 const std::string& Connection::last_sqlstate() const { return session_->last_sqlstate; }
 
-Result<Transaction> Transaction::Begin(std::stop_token, Deadline, Connection& connection, Options) {
+Result<Transaction> Transaction::Begin(std::stop_token, Deadline, Connection& connection,
+                                       Options options) {
   CHECK(!connection.in_transaction());
   sim::Backend* backend = connection.session_->Live();
   if (backend == nullptr)
     return tl::make_unexpected(connection.session_->Lost(Connection::LostMeans::kRetry));
   connection.session_->server->Begin(*backend);
+  backend->bounded = std::find(options.settings.begin(), options.settings.end(), kEndIfSilent) !=
+                     options.settings.end();
   return Transaction(&connection);
 }
 

@@ -11,6 +11,9 @@ namespace {
 
 thread_local ModelNetwork* current_network = nullptr;
 
+// Of a statement, in a trace.
+constexpr size_t kStatementShown = 48;
+
 pg::ServerError Refuse(std::string sqlstate, std::string message) {
   pg::ServerError error;
   error.sqlstate = std::move(sqlstate);
@@ -157,6 +160,15 @@ void ModelServer::End(int pid) {
   backends_.erase(pid);
 }
 
+void ModelServer::EndSilentTransactions() {
+  std::erase_if(backends_, [this](const auto& session) {
+    const Backend& backend = session.second;
+    const bool ends = backend.in_transaction && backend.bounded;
+    if (ends || !backend.in_transaction) Unlock(backend.pid, ends);
+    return ends;
+  });
+}
+
 void ModelServer::Crash() {
   up_ = false;
   locks_.clear();
@@ -175,7 +187,7 @@ int ModelServer::CountSessions(const std::string& database) const {
 
 void ModelServer::Begin(Backend& backend) {
   backend.in_transaction = true;
-  backend.failed = false;
+  backend.failed = backend.bounded = false;
   backend.working_of = -1;
 }
 
@@ -220,6 +232,7 @@ const ServerState& ModelServer::Seen(Backend& backend) {
 }
 
 bool ModelServer::Change(Backend& backend, Redo redo) {
+  backend.changed_by = backend.statement.substr(0, kStatementShown);
   if (backend.in_transaction) {
     Seen(backend);
     redo(backend.working);
@@ -233,6 +246,7 @@ bool ModelServer::Change(Backend& backend, Redo redo) {
 }
 
 bool ModelServer::ChangeAtOnce(Backend& backend, const Redo& redo) {
+  backend.changed_by = backend.statement.substr(0, kStatementShown);
   return CommitNow(backend, [&] {
     redo(state_);
     ++version_;

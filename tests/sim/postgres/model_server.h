@@ -154,16 +154,24 @@ struct Backend {
   std::string database, user, application;
   bool alive = true;
   bool in_transaction = false;
-  bool failed = false;      ///< The transaction can only be rolled back.
-  std::string acting_as;    ///< SET LOCAL ROLE.
-  int64_t affected = 0;     ///< Rows that its last INSERT touched, where anybody asks.
-  std::vector<Redo> redo;   ///< What the transaction will have done.
-  ServerState working;      ///< The state as the transaction sees it,
-  int64_t working_of = -1;  ///< made of that version of the server's.
+  bool failed = false;         ///< The transaction can only be rolled back.
+  bool bounded = false;        ///< The server ends the transaction once its client is silent.
+  bool late = false;           ///< Its statement arrives after what its client did not see (Late).
+  std::string acting_as;       ///< SET LOCAL ROLE.
+  int64_t affected = 0;        ///< Rows that its last INSERT touched, where anybody asks.
+  std::string_view statement;  ///< That runs.
+  std::string changed_by;      ///< The beginning of the last statement that changed something.
+  std::vector<Redo> redo;      ///< What the transaction will have done.
+  ServerState working;         ///< The state as the transaction sees it,
+  int64_t working_of = -1;     ///< made of that version of the server's.
 };
 
+/// Thrown by OnCommit out of a statement that is in no transaction: it is on its way still, other
+/// things have happened, and it is judged by what it finds when it arrives.
+struct Late {};
+
 /// What stands between a commit and its answer. Calls `apply` once or not at all; true when the
-/// client hears of it. Throws where the client dies.
+/// client hears of it. Throws where the client dies, and Late.
 using OnCommit = std::function<bool(const Backend&, const std::function<void()>& apply)>;
 
 /// A PostgreSQL server: roles, databases with their access, sessions, transactions that see their
@@ -182,6 +190,10 @@ class ModelServer {
   /// Ends a session; what it has not committed is undone.
   void End(int pid);
   Backend* Find(int pid);
+
+  /// No client has been heard of for long: those transactions end that are to end then. What was
+  /// sent outside of one has not arrived, and holds no lock.
+  void EndSilentTransactions();
 
   /// Every session ends, and none begins until Start().
   void Crash();

@@ -410,4 +410,27 @@ TEST_P(PostgresContract, ADatabaseWithASubscriptionIsNotDroppedAndNothingIsLeftO
   EXPECT_TRUE(pg::DropDatabase({}, Soon(), place_->TargetAdmin(), place_->database(), Target()));
 }
 
+TEST_P(PostgresContract, WhatAProbeHasLeftIsFoundUntilItIsRemoved) {
+  pg::Connection server = Connect(place_->SourceAdmin());
+  const std::string name = pg::ProbeName(place_->uid(), kForward);
+  auto left = [&] {
+    auto all = pg::FindProbes({}, Soon(), server);
+    if (!all) throw std::runtime_error(all.error().message);
+    std::string kinds;
+    for (const pg::ProbeTrace& trace : *all)
+      if (trace.name == name) kinds += trace.kind + " ";
+    return kinds;
+  };
+  ASSERT_TRUE(server.Exec({}, Soon(), "CREATE SCHEMA " + pg::QuoteIdentifier(name)));
+  ASSERT_TRUE(server.Query({}, Soon(), "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
+                           {name}));
+  EXPECT_EQ(left(), "schema slot ");
+  ASSERT_TRUE(pg::RemoveProbe({}, Soon(), server, name));
+  EXPECT_EQ(left(), "");
+  ASSERT_TRUE(pg::RemoveProbe({}, Soon(), server, name));
+  EXPECT_FALSE(
+      server.Exec({}, Soon(), "INSERT INTO " + pg::QuoteIdentifier(name) + ".probe VALUES (1)"));
+  EXPECT_EQ(server.last_sqlstate(), "42P01");
+}
+
 }  // namespace cutover::sim

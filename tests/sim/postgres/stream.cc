@@ -69,7 +69,9 @@ bool ApplyOne(ModelServer& subscriber, const std::string& database, const std::s
   ModelServer* publisher = PublisherOf(before);
   if (publisher == nullptr) return false;
   std::vector<const LogEntry*> pending = Pending(*publisher, before);
-  std::erase_if(pending, [&](const LogEntry* entry) { return entry->at > made_until; });
+  pending.erase(std::find_if(pending.begin(), pending.end(),
+                             [&](const LogEntry* entry) { return entry->at > made_until; }),
+                pending.end());
   if (pending.empty()) return false;
   if (pending.size() > static_cast<size_t>(changes_max))
     pending.resize(static_cast<size_t>(changes_max));

@@ -396,8 +396,10 @@ Outcome DropProbeSchema(const Statement& statement) {
 }
 
 Outcome WriteProbe(const Statement& statement) {
-  return statement.ChangeHere(
-      [name = Tokens(statement.sql)[2]](DatabaseState& database) { database.probes[name] = true; });
+  const std::string name = Tokens(statement.sql)[2];
+  if (!statement.here().probes.contains(name))
+    return Fail("42P01", "relation \"" + name + ".probe\" does not exist");
+  return statement.ChangeHere([name](DatabaseState& database) { database.probes[name] = true; });
 }
 
 Outcome ReadProbe(const Statement& statement) {
@@ -407,6 +409,23 @@ Outcome ReadProbe(const Statement& statement) {
   const auto& probes = publisher->state().Find(found->database)->probes;
   auto row = probes.find(found->publication);
   return row != probes.end() && row->second ? Table{{"1"}} : Table();
+}
+
+// kind, name, identity
+Outcome FindProbes(const Statement& statement) {
+  constexpr std::string_view kPrefix = "cutover_probe_";
+  const ServerState& state = statement.seen();
+  Table table;
+  auto add = [&](const char* kind, const std::string& name, const std::string& identity) {
+    if (name.starts_with(kPrefix)) table.push_back({kind, name, identity});
+  };
+  for (const std::string& name : statement.here().publications) add("publication", name, "");
+  for (const auto& [name, role] : state.roles) add("role", name, role.password);
+  for (const auto& [name, row] : statement.here().probes) add("schema", name, "");
+  for (const auto& [name, slot] : state.slots) add("slot", name, Position(slot.position));
+  for (const auto& [name, subscription] : statement.here().subscriptions)
+    add("subscription", name, std::to_string(subscription.oid));
+  return table;
 }
 
 Outcome ProbeSubscription(const Statement& statement) {
@@ -474,6 +493,7 @@ constexpr std::string_view kObstacles[] = {
 const std::vector<Known>& StreamStatements() {
   static const std::vector<Known> ordered = [] {
     std::vector<Known> all = {
+        {"LIKE 'cutover\\_probe\\_%'", FindProbes},
         {"; CREATE TABLE ", Each},
         {" DISABLE; ALTER SUBSCRIPTION ", Each},
         {"; DROP SCHEMA IF EXISTS ", Each},
