@@ -223,9 +223,9 @@ bool Simulation::HasEnded() const {
 
 // Whether all is as it should be at the end; looked at now and then, while nothing happens.
 bool Simulation::HasSettled() {
-  std::chrono::nanoseconds patience = kComesToRestWithin;
+  milliseconds patience = kComesToRestWithin;
   for (const Fault& fault : faults_)
-    patience = std::max(patience, kComesToRestWithin + fault.lasts);
+    patience = std::max<milliseconds>(patience, kComesToRestWithin + fault.lasts);
   const SteadyTime since = std::max(last_effect_at_, looked_at_end_);
   if (reference == nullptr || clock_.SteadyNow() - since < patience) return false;
   looked_at_end_ = clock_.SteadyNow();
