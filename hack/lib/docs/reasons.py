@@ -173,8 +173,11 @@ def others_in(text):
 
 def failures_of_statements(text):
     """The table of postgres/sqlstate.cc. The same reason for several codes is one."""
-    consequences = {"Retry": "Tried again", "InDoubt": "Looks whether it has happened",
-                    "Terminal": "Needs a person; where the migration can undo, it does"}  # fmt: skip
+    consequences = {
+        "Retry": "Tried again",
+        "InDoubt": "Looks whether it has happened",
+        "Terminal": "Needs a person; where the migration can undo, it does",
+    }
     codes = {}
     for code, disposition, name in re.findall(
         r'SqlstateRule\{"(\w*)", k(\w+),\s*"(\w+)"\}', text
