@@ -6,8 +6,9 @@ how many panels of the chart's dashboards have had figures meanwhile, and which 
 The cluster is that of KUBECONFIG; its pods must be reachable from here. DIRECTORY, empty, is
 Prometheus' own. Exits with 1 when a panel's expression fails, or when no panel has figures."""
 
-import os
+import json
 import pathlib
+import subprocess
 import sys
 import time
 
@@ -16,24 +17,30 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from prometheus import Prometheus, QueryFailed, panels  # noqa: E402
 
-# The labels that the chart's PodMonitor makes (honorLabels: the metrics' own stay).
+NAMESPACE = "cutover-system"
+
+# The labels that the chart's PodMonitor makes (honorLabels: the metrics' own stay). Debian's
+# Prometheus looks for no pods by itself; the demo's live as long as it does.
 CONFIGURATION = """\
 global: {{scrape_interval: 5s, scrape_timeout: 4s}}
 scrape_configs:
-- job_name: cutover-metrics
-  honor_labels: true
-  kubernetes_sd_configs:
-  - {{role: pod, kubeconfig_file: {kubeconfig}, namespaces: {{names: [cutover-system]}}}}
-  relabel_configs:
-  - {{action: keep, source_labels: [__meta_kubernetes_pod_container_port_name], regex: metrics}}
-  - {{source_labels: [__meta_kubernetes_pod_name], target_label: pod}}
-  - {{source_labels: [__meta_kubernetes_namespace], target_label: namespace}}
+- {{job_name: cutover-metrics, honor_labels: true, static_configs: {targets}}}
 """
+
+
+def targets():
+    found = json.loads(subprocess.run(
+        ["kubectl", "--namespace", NAMESPACE, "get", "pods", "--output", "json", "--selector",
+         "app.kubernetes.io/name=cutover,app.kubernetes.io/component=operator"],
+        check=True, capture_output=True, text=True).stdout)  # fmt: skip
+    return [{"targets": [f"{pod['status']['podIP']}:8080"],
+             "labels": {"pod": pod["metadata"]["name"], "namespace": NAMESPACE}}
+            for pod in found["items"]]  # fmt: skip
 
 
 def main(directory):
     began = time.time()
-    prometheus = Prometheus(directory, CONFIGURATION.format(kubeconfig=os.environ["KUBECONFIG"]))
+    prometheus = Prometheus(directory, CONFIGURATION.format(targets=json.dumps(targets())))
     try:
         sys.stdin.read()
         # The last scrape, and a range of the seconds before it.
