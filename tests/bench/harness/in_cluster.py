@@ -5,6 +5,7 @@ pg-dedicated-2 (one major, so that it can go there and back)."""
 
 import datetime
 import json
+import subprocess
 import sys
 
 from . import clients
@@ -129,6 +130,13 @@ def make_tenant(megabytes=0, tables=0):
     wait_until("the placement is ready", 90, lambda: any(
         condition["type"] == "Ready" and condition["status"] == "True"
         for condition in get("dbp", "bench", NAMESPACE).get("status", {}).get("conditions", [])))
+    # A Service that is new leads to each of its pods a moment later on the node.
+    wait_until("clients reach the poolers", 30, lambda: all(answers() for _ in range(10)))
+
+
+def answers():
+    return subprocess.run(["psql", "-XAtq", "-c", "SELECT 1", f"{conninfo()} connect_timeout=2"],
+                          capture_output=True, check=False).returncode == 0  # fmt: skip
 
 
 def remove_tenant():
