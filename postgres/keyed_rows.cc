@@ -4,6 +4,7 @@
 #include <future>
 
 #include "operator/base/json.h"
+#include "postgres/authors_path.h"
 
 namespace cutover::pg {
 namespace {
@@ -59,11 +60,6 @@ std::string Join(const std::vector<std::string>& items, const char* between) {
   std::string text;
   for (const std::string& item : items) text += (text.empty() ? "" : between) + item;
   return text;
-}
-
-/// A function that is called within an index or a domain may need the path that its author had.
-bool FailedByName(const Error& error) {
-  return error.reason == "UndefinedObject" || error.reason == "InvalidStatement";
 }
 
 }  // namespace
@@ -140,12 +136,8 @@ Result<Rows> ReadSide::Ask(std::stop_token stop, Deadline deadline,
                            const Params& params) {
   TRY(connection_.Exec(stop, deadline,
                        "SET statement_timeout = " + std::to_string(statement_max.count())));
-  Result<Rows> answer = connection_.Query(stop, deadline, sql, params);
-  if (answer || !connection_.usable() || !FailedByName(answer.error())) return answer;
-  TRY(connection_.Exec(stop, deadline, "SET search_path = \"$user\", public"));
-  answer = connection_.Query(stop, deadline, sql, params);
-  TRY(connection_.Exec(stop, deadline, "RESET search_path"));
-  return answer;
+  return WithAuthorsPath(stop, deadline, connection_,
+                         [&] { return connection_.Query(stop, deadline, sql, params); });
 }
 
 BothAnswers AskBoth(std::stop_token stop, Deadline deadline,

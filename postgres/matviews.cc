@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "postgres/authors_path.h"
+
 namespace cutover::pg {
 namespace {
 
@@ -38,12 +40,8 @@ constexpr char kMayConcurrently[] =
 constexpr char kRecord[] = "materialized-view";
 
 constexpr char kLockTimeout[] = "SET lock_timeout = '5s'";
-constexpr char kReset[] = "RESET statement_timeout; RESET lock_timeout; RESET search_path";
+constexpr char kReset[] = "RESET statement_timeout; RESET lock_timeout";
 constexpr auto kResetTimeout = std::chrono::seconds(5);
-
-bool FailedByName(const Error& error) {
-  return error.reason == "UndefinedObject" || error.reason == "InvalidStatement";
-}
 
 }  // namespace
 
@@ -64,12 +62,8 @@ Status RefreshMatview(std::stop_token stop, Deadline deadline, Connection& conne
   TRY(connection.Exec(
       stop, deadline,
       std::string(kLockTimeout) + "; SET statement_timeout = " + std::to_string(bound.count())));
-  Status done = connection.Exec(stop, deadline, refresh);
-  // A function that it calls may need the path that its author had.
-  if (!done && connection.usable() && FailedByName(done.error())) {
-    TRY(connection.Exec(stop, deadline, "SET search_path = \"$user\", public"));
-    done = connection.Exec(stop, deadline, refresh);
-  }
+  Status done = WithAuthorsPath(stop, deadline, connection,
+                                [&] { return connection.Exec(stop, deadline, refresh); });
   if (connection.usable()) TRY(connection.Exec({}, Deadline::After(kResetTimeout), kReset));
   return done;
 }

@@ -2,8 +2,7 @@
 //
 // Materialized views: no stream carries them, so those that are refreshed on the source during the
 // move are refreshed on the target, too.
-#include <future>
-
+#include "operator/base/beside.h"
 #include "operator/base/log.h"
 #include "postgres/matviews.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
@@ -63,8 +62,7 @@ Result<Status> ClusterWorld::RefreshView(const Call& call, const std::string& na
   Status beat = pg::WriteHeartbeat(stop, deadline, beating, ClaimOn(call, publisher));
   TRY(beat);
   TRY_ASSIGN(pg::Connection worker, pg::Connection::Open(stop, deadline, inside.target.options()));
-  auto refreshing = std::async(
-      std::launch::async, [&] { return pg::RefreshMatview(stop, deadline, worker, name, bound); });
+  auto refreshing = Beside([&] { return pg::RefreshMatview(stop, deadline, worker, name, bound); });
   while (refreshing.wait_for(kHeartbeatPace) != std::future_status::ready && beat)
     beat = pg::WriteHeartbeat(stop, deadline, beating, ClaimOn(call, publisher));
   Status done = refreshing.get();
