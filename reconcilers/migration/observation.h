@@ -120,6 +120,8 @@ struct CopyResult {
   std::string level;
   int64_t tables = 0, rows = 0, bytes = 0, mismatches = 0;
   std::string report;
+
+  bool Proven() const { return equal && mismatches == 0; }
 };
 
 enum class Severity {

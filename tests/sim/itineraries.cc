@@ -29,8 +29,10 @@ std::function<void(Surroundings&)> With(bool Misfortune::*what) {
 void AddCommonFailures(std::vector<Itinerary>& all) {
   all.push_back(
       {.name = "CopyFails", .given = With(&Misfortune::copy_fails), .ends = {Phase::kFailed}});
-  all.push_back(
-      {.name = "CopyDiffers", .given = With(&Misfortune::copy_differs), .ends = {Phase::kFailed}});
+  all.push_back({.name = "CopyDiffers",
+                 .given = With(&Misfortune::copy_differs),
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "VerificationFailed"});
   all.push_back({.name = "SmokeFails",
                  .given = With(&Misfortune::smoke_fails),
                  .ends = {Phase::kRolledBack}});

@@ -252,10 +252,11 @@ void Simulation::CountState() {
 
 // With something away for a while, giving up is right as well, if that is what it is given up for.
 bool Simulation::IsRightEnd(Phase end) const {
-  if (itinerary_.ends.contains(end)) return true;
-  if (!HasOutage() || (end != Phase::kFailed && end != Phase::kRolledBack)) return false;
   auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
   const std::string& reason = (*migration)->object["status"]["failureReason"].StringRef();
+  const std::string& right = itinerary_.given_up_for;
+  if (itinerary_.ends.contains(end) && (right.empty() || reason == right)) return true;
+  if (!HasOutage() || (end != Phase::kFailed && end != Phase::kRolledBack)) return false;
   return std::find(std::begin(kGivenUpFor), std::end(kGivenUpFor), reason) != std::end(kGivenUpFor);
 }
 

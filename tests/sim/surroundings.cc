@@ -462,7 +462,9 @@ void Surroundings::Copy(const Json& job, const Json& order, Run& run) {
     return Finish(job, run, false, "the target's disk is full");
   }
   CopyRows(order, slot.empty() ? source_.state().Find(kTenant)->content : *run.snapshot);
-  Finish(job, run, true, "");
+  // Slots stay only for a copy that is proven (mover/supervisor.cc).
+  if (misfortune.copy_differs && !slot.empty()) DropSlots(slot);
+  Finish(job, run, !misfortune.copy_differs, "");
 }
 
 // The stream's slot and the watch beside it begin where the snapshot is.

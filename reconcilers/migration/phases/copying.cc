@@ -6,7 +6,8 @@ namespace cutover::migration {
 /// Copying: a mover Job copies and compares what arrived: Offline under the fence, Online under the
 /// snapshot at which the stream's slot begins, while users work. Leaves on the result that
 /// the mover committed into the target for this very attempt; the Job's exit code only tells when
-/// to give up, never that it went well.
+/// to give up, never that it went well. A result that says "different" undoes right here: such a
+/// Job leaves no slots, so nothing could be followed, and what is wrong would be taken for those.
 Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   bool online = migration.spec.online();
@@ -24,8 +25,10 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                         : seen.copy_job->message);
   NEED(seen.copy_result);
   const auto& result = *seen.copy_result;
-  if (result && result->attempt == migration.status.attempt)
+  if (result && result->attempt == migration.status.attempt) {
+    if (!result->Proven()) return Plan::Undo("VerificationFailed", result->report);
     return Plan::Go(online ? Guard::kSnapshotCopied : Guard::kCopyProven);
+  }
   if (seen.copy_job->failed || seen.copy_job->succeeded)
     return Plan::Undo("CopyFailed", seen.copy_job->message.empty()
                                         ? "the copy Job ended without a result: see its pod's log"

@@ -11,8 +11,7 @@ Plan PlanVerifying(const api::TenantMigration& migration, const Observation& see
   if (!result || result->attempt != migration.status.attempt)
     return Plan::Undo("VerificationMissing",
                       "the target database holds no verification result of this attempt");
-  if (!result->equal || result->mismatches != 0)
-    return Plan::Undo("VerificationFailed", result->report);
+  if (!result->Proven()) return Plan::Undo("VerificationFailed", result->report);
   NEED(seen.target);
   if (seen.target->state == ControlState::kCopied)
     return Plan::Do(Intent::kMarkVerified, "both sides are equal");

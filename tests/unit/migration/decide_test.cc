@@ -390,6 +390,39 @@ TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
   EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.effect);
 }
 
+TEST(Copying, ACopyThatDiffersIsGivenUpForThatAndNotForTheSlotsThatItDropped) {
+  CopyResult result;
+  result.attempt = 1;
+  result.report = "table t differs";
+  JobFacts job;
+  job.exists = job.failed = true;
+  job.message = "exit code 1";
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_job = job;
+  for (api::Strategy strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+    api::TenantMigration migration = MigrationIn(Phase::kCopying);
+    migration.spec.strategy = strategy;
+    for (int64_t mismatches : {0, 1}) {
+      result.equal = mismatches != 0;
+      result.mismatches = mismatches;
+      seen.copy_result = std::optional<CopyResult>(result);
+      Plan plan = Decide(migration, seen).plan;
+      EXPECT_EQ(plan.reason, "VerificationFailed");
+      EXPECT_EQ(plan.message, "table t differs");
+    }
+    result.equal = true;
+    result.mismatches = 0;
+    seen.copy_result = std::optional<CopyResult>(result);
+    EXPECT_EQ(Decide(migration, seen).plan.guard,
+              migration.spec.online() ? Guard::kSnapshotCopied : Guard::kCopyProven);
+    result.attempt = 7;
+    seen.copy_result = std::optional<CopyResult>(result);
+    EXPECT_EQ(Decide(migration, seen).plan.reason, "CopyFailed") << "of another attempt";
+    result.attempt = 1;
+  }
+}
+
 // --- deletion ------------------------------------------------------------------------------------
 
 Plan Deleting(Phase phase) {
