@@ -135,7 +135,10 @@ class Alerts(unittest.TestCase):
         rules = RULES.read_text()
         for ours, wrong in [("cutover_writable_sides > 1", "cutover_writable_sides > 0"),
                             ("for: 5m", "for: 0m"), ("< 900", "< 1800"), ("> 0.5", "> 0.01"),
-                            ('reason="Suspended"', 'reason="Suspendd"')]:  # fmt: skip
+                            ('reason="Suspended"', 'reason="Suspendd"'),
+                            ("bytes_expected == 0", "bytes_expected < 0"),
+                            ("> 21600", "> 1800"), ("SchemaChanged", "SchemaChangd"),
+                            ('phase="RollingBack"', 'phase!=""')]:  # fmt: skip
             with self.subTest(wrong):
                 self.assertIn(ours, rules)
                 good, _ = self.promtool(rules.replace(ours, wrong), TESTS.read_text())
