@@ -241,6 +241,27 @@ Itinerary PauseExceeded(api::SwitchMode mode) {
   return itinerary;
 }
 
+// The finalizer is taken away with the object: what it had made is undone by the sweeper, which
+// comes at once, and once more when what is half made is nobody's for certain.
+Itinerary VanishesIn(Phase phase) {
+  return {.name = "VanishesIn" + std::string(api::Name(phase)),
+          .on_phase = {{phase, [](Simulation& run) { run.VanishMigration(); }}},
+          .ends = {},
+          .settles = seconds(150)};
+}
+
+// The target is open, so it is reported, and finished when a person has said so.
+Itinerary VanishesAndIsFinished() {
+  return {.name = "VanishesInHypercareAndIsFinished",
+          .on_phase = {{Phase::kHypercare,
+                        [](Simulation& run) {
+                          run.VanishMigration();
+                          run.Later(seconds(20), [](Simulation& then) { then.ResolveOrphan(); });
+                        }}},
+          .ends = {},
+          .settles = seconds(310)};
+}
+
 void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke, Phase::kAdmitting, Phase::kHypercare})
     all.push_back({.name = "RollbackIn" + std::string(api::Name(phase)),
@@ -309,6 +330,12 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
        .on_phase = {{Phase::kPreflight, [](Simulation& run) { run.Later(seconds(1), Delete()); }}},
        .ends = {},
        .settles = seconds(150)});
+  for (Phase phase : {Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp,
+                      Phase::kAwaitingCutover, Phase::kFencing})
+    all.push_back(VanishesIn(phase));
+  // By pooler it depends on the very moment whether the target has been opened.
+  if (mode != api::SwitchMode::kPooler) all.push_back(VanishesIn(Phase::kSwitching));
+  all.push_back(VanishesAndIsFinished());
   AddStreamTroubles(all, mode);
   all.push_back(SuspendedAndSlotLost());
   all.push_back(PauseExceeded(mode));

@@ -272,6 +272,7 @@ void Simulation::CheckEnd() {
   auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
   bool moved = (*placement)->object["status"]["serverName"].StringRef() == kTargetServer;
   if (itinerary_.has_rival && moved) end = Phase::kCompleted;  // The other one's.
+  if (!phase_ && moved) end = Phase::kCompleted;               // Finished without its object.
   if (phase_ && moved != (end == Phase::kCompleted)) Fail("placed on the wrong server");
   CheckHome(moved ? target_ : source_);
   CheckNothingOfAStreamIsLeft(source_);

@@ -8,6 +8,7 @@
 #include "operator/base/random.h"
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/transitions.h"
 
 namespace cutover::sim {
@@ -285,6 +286,22 @@ void Simulation::Annotate(const std::string& annotation, const std::string& valu
 
 void Simulation::DeleteMigration() {
   static_cast<void>(api_.Delete(kube::kTenantMigration, {kSpace, kMigration}, {}));
+}
+
+void Simulation::VanishMigration() {
+  Json patch = Json::Object();
+  patch.MutableAt("metadata").Set("finalizers", Json::Array());
+  static_cast<void>(
+      api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch, {.manager = "kubectl"}));
+  DeleteMigration();
+}
+
+void Simulation::ResolveOrphan() {
+  Json patch = Json::Object();
+  patch.MutableAt("metadata").MutableAt("annotations").Set(migration::kResolveOrphanAnnotation,
+                                                           uid_);
+  static_cast<void>(
+      api_.MergePatch(kube::kDatabaseServer, {"", kTargetServer}, patch, {.manager = "kubectl"}));
 }
 
 void Simulation::PatchSpec(const Json& spec) {

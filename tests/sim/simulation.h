@@ -109,6 +109,10 @@ class Simulation {
   // For itineraries.
   void Annotate(const std::string& annotation, const std::string& value);
   void DeleteMigration();
+  /// Without its finalizer, as somebody in a hurry does: nobody but the sweeper undoes it.
+  void VanishMigration();
+  /// A person's word for what the sweeper has reported of the target.
+  void ResolveOrphan();
   void PatchSpec(const Json& spec);
   void PatchPlacement(const Json& spec);
   void ScaleWorkload(int replicas);

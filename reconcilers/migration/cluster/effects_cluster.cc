@@ -110,7 +110,9 @@ Status ClusterWorld::RecordLedger(const Call& call) {
                                    {"name", migration.meta.name},
                                    {"attempt", migration.status.attempt},
                                    {"sourceServerName", migration.status.source_server_name},
-                                   {"targetServerName", migration.spec.target_server_name}});
+                                   {"targetServerName", migration.spec.target_server_name},
+                                   {"online", migration.spec.online()},
+                                   {"byPooler", migration.spec.by_pooler()}});
   ledger.placement = std::move(*object);
   TRY_ASSIGN(ledger.workloads, wiring::RecordWorkloads(stop, deadline, context_.client, placement));
   TRY_ASSIGN(ledger.routes, wiring::RecordRoutes(stop, deadline, context_.client, placement));

@@ -21,7 +21,8 @@ namespace cutover::migration {
 /// not be able to lose it. (What the databases were is recorded in the source database, beside what
 /// it describes: postgres/control.h.)
 struct Ledger {
-  Json migration;  ///< namespace, name, attempt, sourceServerName, targetServerName.
+  Json migration;  ///< namespace, name, attempt, sourceServerName, targetServerName, online,
+                   ///< byPooler. An older operator's ledger lacks the last two: see GhostOf().
   Json placement;  ///< The DatabasePlacement itself: later changes of its spec do not mix in.
   Json workloads;
   Json routes;

@@ -20,6 +20,9 @@ Advice AdviseAfterJournal(const DatabaseFacts& source, const Fact<DatabaseFacts>
     if (consent) return {Remedy::kFinish, "finishing the move, as a person has decided"};
     return {Remedy::kReport, "the move was switched: the target is open, the source fenced"};
   }
+  // Its row on the target goes last but for the ledger.
+  if (ours && source.state == ControlState::kRetired && target->state == ControlState::kNone)
+    return {Remedy::kTidyUp, "the move was over but for its ledger"};
   if (source.state != ControlState::kJournaled)
     return {Remedy::kReport,
             "the source is " + std::string(Name(source.state)) +
@@ -77,6 +80,9 @@ api::TenantMigration GhostOf(const std::string& uid, const Ledger& ledger, Remed
   ghost.meta.finalizers = {api::kFinalizer};
   ghost.spec.placement_name = ledger.placement.At({"metadata", "name"}).AsString();
   ghost.spec.target_server_name = ledger.migration["targetServerName"].AsString();
+  // What it had made besides the copy, and how its doors were closed, go by these.
+  if (ledger.migration["online"].AsBool()) ghost.spec.strategy = api::Strategy::kOnline;
+  if (ledger.migration["byPooler"].AsBool()) ghost.spec.switch_mode = api::SwitchMode::kPooler;
   ghost.spec.reclaim_policy = api::ReclaimPolicy::kRetain;
   ghost.status.source_server_name = ledger.migration["sourceServerName"].AsString();
   ghost.status.attempt = ledger.migration["attempt"].AsInt(1);

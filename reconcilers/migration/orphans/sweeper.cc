@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/orphans/sweeper.h"
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <utility>
 
 #include "operator/base/log.h"
-#include "operator/base/mutex.h"
 #include "operator/kube/metadata.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
@@ -25,6 +25,8 @@ namespace {
 constexpr std::chrono::minutes kInterval{5};
 // A server that was away, or a workload that is not ready yet.
 constexpr std::chrono::seconds kUnsettledInterval{10};
+// What a remedy waits for may be there earlier; a sweep asks every server, so not at once.
+constexpr std::chrono::seconds kSoonest{1};
 constexpr std::chrono::seconds kServerBound{10};  // So that a dead server holds up little.
 // A probe tries for 15 seconds at most, and cleans up for as long; a database that is made is
 // claimed at once. What is older is nobody's any more, in whichever cluster he was.
@@ -116,6 +118,8 @@ struct Sweeper::Look {
   std::set<std::string> rolled_back;  ///< Of those: they keep a copy, and the ledger that says so.
   std::map<std::string, std::string> consents;  ///< Server → the uid that somebody named there.
   std::map<std::string, std::string> findings;
+  /// When to look again if something is not settled.
+  std::chrono::milliseconds again = kUnsettledInterval;
 
   bool Consents(const std::string& server_name, const std::string& uid) const {
     auto found = consents.find(server_name);
@@ -312,7 +316,8 @@ bool Sweeper::Settle(std::stop_token stop, Deadline deadline, const FoundLedger&
   LogWarn("settling what a vanished migration left", {{"migrationUID", uid}, {"why", found_it}});
   std::string last_words = advice.message;
   if (advice.remedy != Remedy::kWait &&
-      Pursue(stop, deadline, advice.remedy, GhostOf(uid, found.ledger, advice.remedy), last_words))
+      Pursue(stop, deadline, advice.remedy, GhostOf(uid, found.ledger, advice.remedy), look,
+             last_words))
     return true;
   Append(look.findings[source], found_it + "; being settled: " + last_words);
   return false;
@@ -320,7 +325,7 @@ bool Sweeper::Settle(std::stop_token stop, Deadline deadline, const FoundLedger&
 
 // Goes on as the migration itself would have; true when that is done.
 bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
-                     api::TenantMigration ghost, std::string& last_words) {
+                     api::TenantMigration ghost, Look& look, std::string& last_words) {
   ClusterWorld real(context_);
   GhostWorld world(real);
   for (int round = 0; round < kRoundsMax && !stop.stop_requested(); ++round) {
@@ -338,8 +343,8 @@ bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
     if (world.released()) return true;
     last_words = ghost.status.message;
     if (step->moved) continue;
-    if (step->wait > std::chrono::seconds(1) || deadline.Expired()) return false;
-    SleepUntil(stop, Deadline::After(step->wait));
+    look.again = std::min(look.again, std::max<std::chrono::milliseconds>(step->wait, kSoonest));
+    return false;
   }
   return false;
 }
@@ -397,7 +402,7 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
     MutexLock lock(mutex_);
     findings_ = std::move(look.findings);
   }
-  if (!settled) return kube::Step::After(kUnsettledInterval);
+  if (!settled) return kube::Step::After(look.again);
   return kube::Step::After(nothing_young ? kInterval : kNobodysAfter);
 }
 

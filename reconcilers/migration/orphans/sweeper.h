@@ -62,7 +62,7 @@ class Sweeper {
   bool DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look);
   bool Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found, Look& look);
   bool Pursue(std::stop_token stop, Deadline deadline, Remedy remedy, api::TenantMigration ghost,
-              std::string& last_words);
+              Look& look, std::string& last_words);
   void ReportStrangers(std::stop_token stop, Deadline deadline, Look& look);
 
   const ClusterContext& context_;

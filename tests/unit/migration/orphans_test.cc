@@ -55,6 +55,8 @@ TEST(Orphans, AnOpenTargetIsFinishedOnlyOnAPersonsWord) {
   EXPECT_EQ(RemedyFor(journaled, Open(ControlState::kOpen)), Remedy::kReport);
   EXPECT_EQ(RemedyFor(journaled, Open(ControlState::kOpen), /*consent=*/true), Remedy::kFinish);
   EXPECT_EQ(RemedyFor(Closed(ControlState::kRetired), Open(ControlState::kOpen)), Remedy::kTidyUp);
+  EXPECT_EQ(RemedyFor(Closed(ControlState::kRetired), Open(ControlState::kNone)), Remedy::kTidyUp);
+  EXPECT_EQ(RemedyFor(Closed(ControlState::kRetired), DatabaseFacts{}), Remedy::kReport);
 }
 
 TEST(Orphans, NothingIsTouchedWhenTheSourceIsGone) {
@@ -123,6 +125,17 @@ TEST(Orphans, AGhostKnowsWhatTheLedgerKnowsAndNeverDropsItsSource) {
     EXPECT_EQ(ghost.status.attempt, 2);
     EXPECT_EQ(ghost.spec.reclaim_policy, api::ReclaimPolicy::kRetain);
   }
+}
+
+TEST(Orphans, AGhostUndoesWhatItsOwnStrategyAndSwitchHadMade) {
+  Ledger ledger = LedgerOfAMove();
+  EXPECT_FALSE(GhostOf("uid-1", ledger, Remedy::kUndo).spec.online());
+  EXPECT_FALSE(GhostOf("uid-1", ledger, Remedy::kUndo).spec.by_pooler());
+  ledger.migration.Set("online", true);
+  EXPECT_TRUE(GhostOf("uid-1", ledger, Remedy::kUndo).spec.online());
+  EXPECT_FALSE(GhostOf("uid-1", ledger, Remedy::kUndo).spec.by_pooler());
+  ledger.migration.Set("byPooler", true);
+  EXPECT_TRUE(GhostOf("uid-1", ledger, Remedy::kUndo).spec.by_pooler());
 }
 
 TEST(Orphans, AnUndoThatMeetsTheJournalStopsThere) {
