@@ -122,6 +122,7 @@ class Controllers::Impl {
     config.operator_image = parts_.flags.operator_image;
     config.mover_image = parts_.flags.mover_image;
     config.image_pull_policy = parts_.flags.image_pull_policy;
+    config.image_pull_secrets = parts_.flags.image_pull_secrets;
     config.prometheus_urls = parts_.flags.prometheus_urls;
     config.epoch = [&manager = parts_.manager] { return manager.IsLeader() ? manager.epoch() : 0; };
     return config;

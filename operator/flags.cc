@@ -49,6 +49,11 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
   app.add_option("--image-pull-policy", flags.image_pull_policy, "Of both")
       ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}))
       ->capture_default_str();
+  app.add_option(
+         "--image-pull-secrets", flags.image_pull_secrets,
+         "Secrets that Jobs in the operator's own namespace pull with, with commas between; "
+         "pods in a tenant's namespace pull as its ServiceAccount default does")
+      ->delimiter(',');
   app.add_option("--prometheus-url", flags.prometheus_urls,
                  "A Prometheus that checks of every tenant may ask; may be given again");
 }

@@ -34,6 +34,7 @@ struct OperatorFlags {
   std::string operator_image = "cutover.local/operator:dev";
   std::string mover_image = "cutover.local/mover:dev";
   std::string image_pull_policy = "IfNotPresent";
+  std::vector<std::string> image_pull_secrets{};
   std::vector<std::string> prometheus_urls{};
 };
 

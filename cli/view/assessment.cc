@@ -27,7 +27,7 @@ struct Awaited {
   std::string_view reason;
   std::string_view what;
 };
-constexpr std::array<Awaited, 10> kAwaited{{
+constexpr std::array<Awaited, 11> kAwaited{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -41,6 +41,7 @@ constexpr std::array<Awaited, 10> kAwaited{{
     {"SchemaChanged", "take the change of the source's structure back, or abort and retry"},
     {"ApplyFails", "the target cannot apply what comes; mend what it says, or abort"},
     {"SourceGone", "somebody dropped the source database; save the copy first"},
+    {"PodCannotStart", "mend what keeps the Job's pod from starting"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
 }};
@@ -69,10 +70,15 @@ bool Unseen(const MigrationView& migration, WallTime now) {
          now - *migration.meta.creation_timestamp > kUnseenMax;
 }
 
-std::optional<seconds> SilenceOfCopy(const MigrationView& migration, WallTime now) {
-  if (migration.phase != "Copying" || !migration.progress.updated_at) return std::nullopt;
-  auto silence = std::chrono::duration_cast<seconds>(now - *migration.progress.updated_at);
-  return silence > kSilenceMax ? std::optional(silence) : std::nullopt;
+// How the copy is not heard of, if so: since its last word, or at all. Else an empty string.
+std::string SilenceOfCopy(const MigrationView& migration, WallTime now) {
+  if (migration.phase != "Copying") return "";
+  const std::optional<WallTime>& heard = migration.progress.updated_at;
+  const std::optional<WallTime> since = heard ? heard : migration.PhaseSince();
+  if (!since || now - *since <= kSilenceMax) return "";
+  const std::string span = FormatSpan(now - *since);
+  return heard ? "the copy was last heard of " + span + " ago"
+               : "nothing has been heard of the copy since it was ordered " + span + " ago";
 }
 
 // Why nobody may be working on it, by the operator's lease; empty when somebody leads or the lease
@@ -218,9 +224,8 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
                 " since it was created. Does one run, and does it watch this namespace?"};
   if (OperatorRetries(migration))
     return {Health::kTrouble, "Perhaps: something is wrong, and is tried again by itself."};
-  if (auto silence = SilenceOfCopy(migration, now))
-    return {Health::kTrouble,
-            "Perhaps: the copy was last heard of " + FormatSpan(*silence) + " ago."};
+  if (std::string silence = SilenceOfCopy(migration, now); !silence.empty())
+    return {Health::kTrouble, "Perhaps: " + silence + "."};
   if (ReadyReason(migration) == "AwaitingWindow" && migration.window_start)
     return {Health::kGood, "No: it waits for its window, which starts at " +
                                FormatTime(*migration.window_start) + " (" +

@@ -95,6 +95,12 @@ struct MaintenancePageFacts {
   bool half = false;  ///< Made in part, by somebody who was cut short.
 };
 
+/// Why no pod of a Job runs that should.
+struct PodHindrance {
+  std::string words;  ///< With the object, and what to do; the same as long as it is so.
+  WallTime since;     ///< When the pod was made, or the Job where there is none.
+};
+
 struct JobFacts {
   bool exists = false;
   bool going = false;  ///< Deleted, with pods that have not ended yet.
@@ -105,6 +111,7 @@ struct JobFacts {
   std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.
   /// A running copy was ordered to be as fast as the migration's spec says by now.
   bool order_current = true;
+  std::optional<PodHindrance> hindrance{};  ///< It has not ended, and has no pod that runs.
 };
 
 struct CopyProgress {

@@ -58,6 +58,10 @@ NO_REASONS = set(
     """ Secret ConfigMap Deployment StatefulSet CronJob Ingress Service Job File TenantMigration
     DatabasePlacement ExternalName None Exists DoesNotExist In NotIn Never IfNotPresent
     RuntimeDefault PreferDualStack FallbackToLogsOnError OdooConf Host Location"""
+    # Why Kubernetes' own pods do not start (cluster/pod_start.cc), which is told as PodCannotStart.
+    """ ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError
+    RegistryUnavailable SignatureValidationFailed CreateContainerConfigError CreateContainerError
+    RunContainerError PodScheduled Unschedulable Pending False"""
     # Actions and reasons of Events.
     """ Abort Approve Retry Rollback CommandHandled PhaseChanged"""
     # Verdicts of the mover, and what the orphans' remedy gives to a migration that is gone.
@@ -69,7 +73,7 @@ NO_REASONS = set(
 WAITS = "Waits; the message says for what"
 HEAD = """# Condition reasons
 
-Made by `hack/gen-docs` from `reconcilers/` and `postgres/`; do not edit.
+Made by `hack/gen-docs` from `reconcilers/`, `postgres/` and `operator/api`; do not edit.
 
 Every condition has a reason and a message. The reason is an API: it does not change its meaning.
 The message says what is wrong, with the object, and what to do; here it is as the code has it, with
@@ -208,7 +212,9 @@ def failures_of_servers(text):
 
 
 def sources(root):
-    """What decides and what speaks with PostgreSQL; without the table of names that are none."""
+    """What reads objects, what decides and what speaks with PostgreSQL; without the table of names
+    that are none."""
+    yield pathlib.Path(root, "operator/api/field_reader.cc")
     for folder in ("reconcilers", "postgres"):
         for path in sorted(pathlib.Path(root, folder).rglob("*.cc")):
             if path.name != "names.cc":

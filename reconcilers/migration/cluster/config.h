@@ -17,6 +17,8 @@ struct OperatorConfig {
   std::string operator_image;
   std::string mover_image;
   std::string image_pull_policy = "IfNotPresent";
+  /// Secrets of the operator's namespace that Jobs there pull with.
+  std::vector<std::string> image_pull_secrets{};
   /// What checks may ask as a Prometheus beside those in the tenant's own namespace.
   std::vector<std::string> prometheus_urls{};
   /// The lease's epoch, which fences the databases; 0 while not leading.

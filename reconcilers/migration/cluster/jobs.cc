@@ -5,6 +5,7 @@
 
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/pod_start.h"
 
 namespace cutover::migration {
 namespace {
@@ -68,6 +69,13 @@ Json Volumes(const std::string& order_name, const MoverJob& job) {
   return volumes;
 }
 
+Json PullSecrets(const OperatorConfig& config) {
+  Json secrets = Json::Array();
+  for (const std::string& name : config.image_pull_secrets)
+    secrets.Append(Json::Object({{"name", name}}));
+  return secrets;
+}
+
 Json Metadata(const api::TenantMigration& migration, const MoverJob& job) {
   return Json::Object({{"name", JobName(migration, job.spec.kind)},
                        {"namespace", job.namespace_name},
@@ -100,6 +108,14 @@ Result<bool> OrderIsCurrent(std::stop_token stop, Deadline deadline, kube::Clien
   return wanted == *order;
 }
 
+Result<kube::ObjectList> PodsOf(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                const kube::Key& job) {
+  kube::ListOptions options;
+  options.ns = job.ns;
+  options.label_selector = "job-name=" + job.name;
+  return client.List(stop, deadline, kube::kPod, options);
+}
+
 bool HasCondition(const Json& job, std::string_view type) {
   for (const Json& condition : job.At({"status", "conditions"}).Items())
     if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
@@ -118,10 +134,7 @@ Json PasswordVariable(const char* name, const PasswordReference& reference) {
 
 Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
                               const std::string& ns, const std::string& job_name) {
-  kube::ListOptions options;
-  options.ns = ns;
-  options.label_selector = "job-name=" + job_name;
-  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
+  TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, {ns, job_name}));
   std::string newest, words;
   for (const Json& pod : pods.items) {
     const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
@@ -179,6 +192,9 @@ Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& mi
                       {"seccompProfile", Json::Object({{"type", "RuntimeDefault"}})}})},
        {"containers", Json::Array({Container(config, job)})},
        {"volumes", Volumes(name, job)}});
+  // A Secret is of one namespace. In a tenant's, its ServiceAccount says what to pull with.
+  if (job.namespace_name == config.namespace_name && !config.image_pull_secrets.empty())
+    pod_spec.Set("imagePullSecrets", PullSecrets(config));
   Json object = Json::Object({{"apiVersion", "batch/v1"}, {"kind", "Job"}});
   object.Set("metadata", Metadata(migration, job));
   object.Set(
@@ -202,7 +218,7 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
 
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                             const std::string& ns, const api::TenantMigration& migration,
-                            mover::JobKind kind) {
+                            mover::JobKind kind, WallTime now) {
   kube::ListOptions options;
   options.ns = ns;
   options.label_selector = Selector(migration) + "," + kJobKindLabel + "=" + KindName(kind);
@@ -220,9 +236,15 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     if (facts.succeeded || facts.failed) {
       TRY_ASSIGN(std::string words, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
       facts.message = Sentence(words);
-    } else if (kind == mover::JobKind::kClone) {
+      continue;
+    }
+    if (kind == mover::JobKind::kClone) {
       TRY_ASSIGN(facts.order_current,
                  OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
+    }
+    if (MayBeHindered(job, now)) {
+      TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, kube::KeyOf(job)));
+      facts.hindrance = FindHindrance(job, pods.items, now);
     }
   }
   return facts;

@@ -55,11 +55,11 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
                       const MoverJob& job);
 
 /// The Jobs of this kind that belong to the migration, whatever their attempt; what became of it,
-/// and its pod's last words, of the present attempt's alone. A Job that is being deleted still
-/// exists until its pods are gone.
+/// its pod's last words, and what keeps its pod from starting, of the present attempt's alone. A
+/// Job that is being deleted still exists until its pods are gone.
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                             const std::string& ns, const api::TenantMigration& migration,
-                            mover::JobKind kind);
+                            mover::JobKind kind, WallTime now);
 
 /// Every order and then every Job of the migration, or of any when `migration_uid` is empty; in
 /// `ns`, or everywhere when that is. Without those that have been asked to go already.

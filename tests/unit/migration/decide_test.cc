@@ -423,6 +423,39 @@ TEST(Copying, ACopyThatDiffersIsGivenUpForThatAndNotForTheSlotsThatItDropped) {
   }
 }
 
+// A mover that never begins copies nothing: users are let in again, and Online they are in anyway.
+TEST(Copying, APodThatCannotStartIsSaidAndUsersAreNotKeptOutForIt) {
+  JobFacts job;
+  job.exists = true;
+  job.hindrance = PodHindrance{"its image cannot be pulled", Noon()};
+  for (bool online : {false, true}) {
+    api::TenantMigration migration = MigrationIn(Phase::kCopying);
+    if (online) migration.spec.strategy = api::Strategy::kOnline;
+    for (int after : {30, 599, 601}) {
+      Observation seen = At(after);
+      seen.source = Database(ControlState::kFenced, true);
+      seen.copy_result = std::optional<CopyResult>();
+      seen.copy_job = job;
+      Plan plan = Decide(migration, seen).plan;
+      EXPECT_EQ(plan.reason, "PodCannotStart");
+      EXPECT_EQ(plan.message, "its image cannot be pulled");
+      EXPECT_EQ(plan.guard == Guard::kUndo, !online && after > 600);
+      EXPECT_EQ(plan.trouble, !plan.guard);
+    }
+  }
+}
+
+TEST(BackingUp, APodThatCannotStartIsSaid) {
+  Observation seen = At(3600);
+  JobFacts job;
+  job.exists = true;
+  job.hindrance = PodHindrance{"its image cannot be pulled", Noon()};
+  seen.backup_job = job;
+  Plan plan = Decide(MigrationIn(Phase::kBackingUp), seen).plan;
+  EXPECT_EQ(plan.reason, "PodCannotStart");
+  EXPECT_FALSE(plan.guard) << "users work";
+}
+
 // --- deletion ------------------------------------------------------------------------------------
 
 Plan Deleting(Phase phase) {

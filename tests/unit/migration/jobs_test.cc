@@ -11,6 +11,7 @@ namespace cutover::migration {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(CopyOrder, SaysWhatTheMigrationSaysOfTheCopy) {
   api::TenantMigrationSpec migration;
@@ -41,6 +42,26 @@ TEST(CopyOrder, AcceptsThatRowsOfExcludedTablesStayBehindAndSaysItOnce) {
   EXPECT_EQ(again, order) << "an order that is current must be recognized as such";
 }
 
+MoverJob JobIn(const std::string& ns) {
+  MoverJob job;
+  job.namespace_name = ns;
+  return job;
+}
+
+TEST(MoverJob, PullsWithTheOperatorsSecretsInItsOwnNamespaceOnly) {
+  OperatorConfig config;
+  config.namespace_name = "cutover-system";
+  config.image_pull_secrets = {"registry", "mirror"};
+  const std::initializer_list<std::string_view> path = {"spec", "template", "spec",
+                                                        "imagePullSecrets"};
+  EXPECT_EQ(MoverJobObject(config, {}, JobIn("cutover-system")).At(path).Dump(),
+            R"([{"name":"registry"},{"name":"mirror"}])");
+  // A Secret of that name in the tenant's namespace would be somebody else's.
+  EXPECT_FALSE(MoverJobObject(config, {}, JobIn("acme")).At(path).IsArray());
+  config.image_pull_secrets.clear();
+  EXPECT_FALSE(MoverJobObject(config, {}, JobIn("cutover-system")).At(path).IsArray());
+}
+
 // Jobs and orders of a migration, in an API server in memory.
 class MoverJobs : public ::testing::Test {
  protected:
@@ -61,7 +82,8 @@ class MoverJobs : public ::testing::Test {
     return client_.List({}, Deadline::Never(), resource, {})->items.size();
   }
   JobFacts Observe() {
-    return *ObserveJob({}, Deadline::Never(), client_, "acme", migration_, mover::JobKind::kBackup);
+    return *ObserveJob({}, Deadline::Never(), client_, "acme", migration_, mover::JobKind::kBackup,
+                       std::chrono::system_clock::now());
   }
 
   kube::FakeClient client_;
@@ -104,6 +126,27 @@ TEST_F(MoverJobs, OfAnEarlierAttemptAreNotTakenForThisOnes) {
   EXPECT_TRUE(Observe().earlier);
   Start(2);
   EXPECT_FALSE(Observe().earlier);
+}
+
+TEST_F(MoverJobs, SayWhatKeepsTheirPodFromStarting) {
+  Start(2);
+  const kube::Key key{"acme", JobName(migration_, mover::JobKind::kBackup)};
+  auto made = [&](int seconds_ago) {
+    const WallTime at = std::chrono::system_clock::now() - std::chrono::seconds(seconds_ago);
+    return Json::Object({{"metadata", Json::Object({{"creationTimestamp", FormatTime(at)}})}});
+  };
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kJob, key, made(30), {}));
+  EXPECT_FALSE(Observe().hindrance) << "a pod may still be on its way";
+  Json pod = kube::NewObject(kube::kPod, {"acme", "pod"});
+  pod.Set("status", *Json::Parse(R"({"phase":"Pending","containerStatuses":[
+      {"image":"registry/mover:1","state":{"waiting":{"reason":"ErrImagePull"}}}]})"));
+  ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod, pod));
+  ASSERT_TRUE(Observe().hindrance);
+  EXPECT_THAT(Observe().hindrance->words, HasSubstr("its image registry/mover:1 cannot be pulled"));
+  // A pod that runs says so in its Job, and is not looked at.
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kJob, key,
+                            *Json::Parse(R"({"status":{"ready":1}})"), {}));
+  EXPECT_FALSE(Observe().hindrance);
 }
 
 }  // namespace

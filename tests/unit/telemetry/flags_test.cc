@@ -46,6 +46,12 @@ TEST(CommandLine, TakesNamespacesWithCommasBetween) {
             (std::vector<std::string>{"acme", "globex"}));
 }
 
+TEST(CommandLine, TakesPullSecretsWithCommasBetween) {
+  EXPECT_TRUE(Parse({}).flags.image_pull_secrets.empty());
+  EXPECT_EQ(Parse({"--image-pull-secrets=registry,mirror"}).flags.image_pull_secrets,
+            (std::vector<std::string>{"registry", "mirror"}));
+}
+
 TEST(CommandLine, TestsTheOperatorThatTheSameFlagsStart) {
   const CommandLine line = Parse({"--namespace=home", "--watch-namespaces=acme", "self-test",
                                   "--host=cutover-metrics.home.svc", "--health-port=9"});

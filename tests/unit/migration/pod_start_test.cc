@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/cluster/pod_start.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/kube/metadata.h"
+
+namespace cutover::migration {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+WallTime Noon() { return std::chrono::system_clock::from_time_t(1'800'000'000); }
+
+Json Made(const kube::Resource& resource, const char* name, seconds after_noon,
+          const char* status = "{}") {
+  Json object = kube::NewObject(resource, {"acme", name});
+  object.MutableAt("metadata").Set("creationTimestamp", FormatTime(Noon() + after_noon));
+  object.Set("status", *Json::Parse(status));
+  return object;
+}
+
+Json Job(const char* status = "{}") { return Made(kube::kJob, "copy", seconds(0), status); }
+
+Json Waiting(const std::string& reason, const std::string& message = "") {
+  Json pod = Made(kube::kPod, "copy-x", seconds(1));
+  pod.Set("status",
+          *Json::Parse(R"({"phase":"Pending","containerStatuses":[{"image":"r/mover:1","state":)"
+                       R"({"waiting":{"reason":")" +
+                       reason + R"(","message":")" + message + R"("}}}]})"));
+  return pod;
+}
+
+std::string Words(const std::vector<Json>& pods, seconds after_noon) {
+  auto hindrance = FindHindrance(Job(), pods, Noon() + after_noon);
+  return hindrance ? hindrance->words : "";
+}
+
+TEST(PodStart, APodThatRunsIsNotLookedAt) {
+  EXPECT_FALSE(MayBeHindered(Job(R"({"active":1,"ready":1})"), Noon() + seconds(3600)));
+  EXPECT_TRUE(MayBeHindered(Job(R"({"active":1,"ready":0})"), Noon() + seconds(11)));
+  EXPECT_TRUE(MayBeHindered(Job(), Noon() + seconds(11))) << "no pod yet";
+  EXPECT_FALSE(MayBeHindered(Job(), Noon() + seconds(9)));
+}
+
+TEST(PodStart, AnImageThatCannotBePulledIsSaidInTheSameWordsHoweverOftenItIsTried) {
+  const std::string words = Words({Waiting("ErrImagePull", "429")}, seconds(11));
+  EXPECT_THAT(words, HasSubstr("Pod acme/copy-x cannot start: its image r/mover:1"));
+  EXPECT_THAT(words, HasSubstr("images.pullSecrets"));
+  EXPECT_EQ(Words({Waiting("ImagePullBackOff", "Back-off")}, seconds(50)), words);
+}
+
+TEST(PodStart, AConfigurationErrorIsSaidInTheKubeletsWords) {
+  EXPECT_THAT(Words({Waiting("CreateContainerConfigError", "secret pg not found")}, seconds(11)),
+              HasSubstr("CreateContainerConfigError: secret pg not found"));
+}
+
+TEST(PodStart, WhatMayPassByItselfIsGivenAMinute) {
+  const Json slow = Waiting("ContainerCreating");
+  EXPECT_EQ(Words({slow}, seconds(59)), "");
+  EXPECT_THAT(Words({slow}, seconds(62)), HasSubstr("does not start (ContainerCreating)"));
+  const Json homeless = Made(kube::kPod, "copy-x", seconds(1), R"({"phase":"Pending","conditions":[
+      {"type":"PodScheduled","status":"False","reason":"Unschedulable",
+       "message":"0/3 nodes are available"}]})");
+  EXPECT_EQ(Words({homeless}, seconds(59)), "");
+  EXPECT_THAT(Words({homeless}, seconds(62)), HasSubstr("has no node: 0/3 nodes are available"));
+  EXPECT_EQ(Words({}, seconds(59)), "");
+  EXPECT_THAT(Words({}, seconds(61)), HasSubstr("Job acme/copy has made no pod"));
+}
+
+TEST(PodStart, TheNewestPodCountsAndItsWaitBeginsWithItself) {
+  const Json ended = Made(kube::kPod, "copy-a", seconds(1), R"({"phase":"Failed"})");
+  const Json runs = Made(kube::kPod, "copy-b", seconds(100), R"({"phase":"Running"})");
+  EXPECT_EQ(Words({ended}, seconds(3600)), "");
+  EXPECT_EQ(Words({runs, Waiting("ErrImagePull")}, seconds(3600)), "");
+  EXPECT_EQ(FindHindrance(Job(), {ended, Waiting("ErrImagePull")}, Noon() + seconds(20))->since,
+            Noon() + seconds(1));
+}
+
+}  // namespace
+}  // namespace cutover::migration
