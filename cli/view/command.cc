@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/view/command.h"
 
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
 #include "cli/view/phases.h"
 #include "operator/base/check.h"
 
@@ -19,13 +23,22 @@ std::string Where(const MigrationView& migration) {
          (migration.phase.empty() ? "no phase yet" : migration.phase) + ": ";
 }
 
+// Whether users are stopped already. By the phase: an Online cutover that was undone leaves in
+// status.cutover when it had stopped them, and is tried again, with another approval.
+bool HasStoppedUsers(const MigrationView& migration) {
+  const std::vector<std::string_view> phases = Pipeline(migration.strategy);
+  const auto here = std::find(phases.begin(), phases.end(), migration.phase);
+  if (here == phases.end()) return migration.DoorsClosed();
+  return here > std::find(phases.begin(), phases.end(), "AwaitingCutover");
+}
+
 bool ReadyToStopUsers(const MigrationView& migration) {
   return migration.phase == "AwaitingCutover";
 }
 
 Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch) {
   Prospect prospect;
-  const bool past = stretch != Stretch::kBeforeJournal || migration.cutover.fenced_at.has_value();
+  const bool past = stretch != Stretch::kBeforeJournal || HasStoppedUsers(migration);
   if (migration.approval != "Manual")
     prospect.refusal = migration.FullName() + " needs no approval (spec.cutover.approval is " +
                        migration.approval + ")";

@@ -70,6 +70,25 @@ TEST(Assess, ACopyWithoutAWordForAMinuteMayBeStuck) {
   EXPECT_EQ(Assess(Seen(migration)).health, Health::kTrouble);
 }
 
+TEST(Assess, ACopyThatIsNeverHeardOfMayBeStuck) {
+  api::TenantMigration migration = Typical(Phase::kCopying);
+  migration.status.progress.updated_at.reset();
+  EXPECT_EQ(Assess(Seen(migration)).health, Health::kGood) << "it was ordered 42 seconds ago";
+  migration.status.stages.back().started_at = Night() - seconds(90);
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kTrouble);
+  EXPECT_THAT(assessment.stuck, HasSubstr("nothing has been heard of the copy"));
+}
+
+TEST(Assess, APodThatCannotStartWaitsForSomebodyToMendIt) {
+  api::TenantMigration migration = Typical(Phase::kCopying);
+  GoOn(migration, "PodCannotStart", "Pod cutover-system/copy cannot start: its image", true);
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kAsksYou);
+  EXPECT_THAT(assessment.stuck, HasSubstr("mend what keeps the Job's pod from starting"));
+  EXPECT_EQ(assessment.words, "Pod cutover-system/copy cannot start: its image");
+}
+
 TEST(Assess, WithoutALeadingOperatorNothingGoesOn) {
   Snapshot seen = Seen(Typical(Phase::kCopying));
   (*seen.lease)->renewed_at = Night() - seconds(26);
@@ -175,6 +194,38 @@ TEST(Foresee, ConsentToALossIsGivenWithTheTokenThatStands) {
   EXPECT_EQ(prospect.standing_token, "t1");
   EXPECT_TRUE(prospect.loses_writes);
   EXPECT_NE(Foresee(Command::kRollback, view, false).refusal, "");
+}
+
+TEST(Foresee, AnApprovalIsTakenUntilUsersAreStoppedAndNoLonger) {
+  for (Phase phase : AllPhases()) {
+    const bool copies_before = phase == Phase::kCopying;
+    for (api::Strategy strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+      if (phase == Phase::kCatchingUp && strategy == api::Strategy::kOffline) continue;
+      api::TenantMigration migration = Typical(phase);
+      migration.spec.approval = api::Approval::kManual;
+      migration.spec.strategy = strategy;
+      const bool before = phase == Phase::kPending || phase == Phase::kPreflight ||
+                          phase == Phase::kBackingUp || phase == Phase::kPreparing ||
+                          phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover ||
+                          (copies_before && strategy == api::Strategy::kOnline);
+      const std::string refusal =
+          Foresee(Command::kApprove, Seen(migration).migration, false).refusal;
+      EXPECT_EQ(refusal.empty(), before) << Name(phase) << ", " << Name(strategy);
+    }
+  }
+}
+
+// Users were stopped, and let in again: the moments of that stay in the status.
+TEST(Foresee, AnOnlineCutoverThatWasUndoneCanBeApprovedAgain) {
+  api::TenantMigration migration = Typical(Phase::kAwaitingCutover);
+  migration.spec.approval = api::Approval::kManual;
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.status.cutover.fenced_at = Night() - seconds(300);
+  migration.status.cutover.opened_at = Night() - seconds(240);
+  migration.status.handled.approve = "t1";
+  const Prospect prospect = Foresee(Command::kApprove, Seen(migration).migration, false);
+  EXPECT_EQ(prospect.refusal, "");
+  EXPECT_THAT(prospect.consequences, HasSubstr("will be stopped now"));
 }
 
 TEST(Assess, ACommandIsOpenUntilItsTokenIsAnswered) {
