@@ -63,7 +63,8 @@ constexpr MetricDefinition kTable[] = {
      "How long the tenant could not write; grows while the doors are closed.",
      "namespace,name", {}},
     {Metric::kMigrationWritePauseMaxSeconds, "cutover_migration_write_pause_max_seconds", kGauge,
-     "How long the doors may be closed before the migration gives up; only where it says so.",
+     "How long the doors may be closed before the migration gives up: what it says, else 60 for "
+     "Online, and none for Offline.",
      "namespace,name", {}},
     {Metric::kStageDurationSeconds, "cutover_stage_duration_seconds", kHistogram,
      "How long a stage of a migration took, waiting for people included (AwaitingCutover).",

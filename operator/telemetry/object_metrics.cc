@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "operator/api/write_pause.h"
+
 namespace cutover::telemetry {
 namespace {
 
@@ -66,9 +68,8 @@ void AddSituation(const api::TenantMigration& migration, SampleList& samples) {
     samples.Add(Metric::kMigrationPhaseStartTime, SecondsSince1970(*entered));
   if (const api::Condition* ready = status.conditions.Find("Ready"))
     samples.Add(Metric::kMigrationReason, 1.0, {ready->reason});
-  if (migration.spec.max_write_pause_seconds > 0)
-    samples.Add(Metric::kMigrationWritePauseMaxSeconds,
-                int64_t{migration.spec.max_write_pause_seconds});
+  if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
+    samples.Add(Metric::kMigrationWritePauseMaxSeconds, int64_t{*bound});
   if (status.rollback.sampled_at)
     samples.Add(Metric::kRollbackSampledRows, status.rollback.sampled_rows);
   if (status.rollback.available_until)

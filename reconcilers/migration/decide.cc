@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/decide.h"
 
+#include "operator/api/write_pause.h"
 #include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
@@ -9,11 +10,8 @@ namespace {
 using api::Phase;
 
 // A phase behind closed doors that does not come to its end within this is given up: users wait.
-// Copying has no bound of its own (it depends on the size); spec.cutover.maxWritePauseSeconds
-// bounds all. Online promises a short pause, so there it has a bound even where the spec names
-// none.
+// Copying has no bound of its own (it depends on the size); api::WritePauseSecondsMax() bounds all.
 constexpr std::chrono::minutes kClosedPhaseBound{10};
-constexpr int kOnlineWritePauseSecondsMax = 60;
 
 bool IsNew(const std::string& token, const std::string& handled) {
   return !token.empty() && token != handled;
@@ -185,14 +183,13 @@ std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Obse
   Phase phase = migration.status.phase;
   if (!DoorsClosed(phase, migration.spec.strategy) || !CanUndo(phase)) return std::nullopt;
   const auto& closed_at = migration.status.cutover.fenced_at;
-  int bound = migration.spec.max_write_pause_seconds;
-  if (bound == 0 && migration.spec.online()) bound = kOnlineWritePauseSecondsMax;
-  if (bound > 0 && closed_at && seen.now - *closed_at > std::chrono::seconds(bound))
+  const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec);
+  if (bound && closed_at && seen.now - *closed_at > std::chrono::seconds(*bound))
     return UndoUnlessJournaled(migration, seen,
                                Plan::Undo("WritePauseExceeded",
                                           "the doors have been closed for longer than "
                                           "spec.cutover.maxWritePauseSeconds (" +
-                                              std::to_string(bound) + " s)"));
+                                              std::to_string(*bound) + " s)"));
   if (phase != Phase::kCopying && seen.now - EnteredAt(migration, seen) > kClosedPhaseBound)
     return UndoUnlessJournaled(
         migration, seen,

@@ -68,6 +68,21 @@ TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
     EXPECT_THAT(text, HasSubstr(line));
 }
 
+// Without the series nobody is told that users are kept out beyond what holds by default.
+TEST_F(ObjectMetricsTest, ShowsTheBoundOfThePauseThatHoldsWhetherTheSpecNamesItOrNot) {
+  auto migration = MigrationIn(Phase::kFencing);
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("write_pause_max_seconds{")));
+  migration.spec.strategy = api::Strategy::kOnline;
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), HasSubstr("write_pause_max_seconds{namespace=\"tenant-a\",name=\"move\"} "
+                                  "60\n"));
+  migration.spec.max_write_pause_seconds = 7;
+  objects_.ObserveMigration(migration);
+  EXPECT_THAT(Expose(), HasSubstr("write_pause_max_seconds{namespace=\"tenant-a\",name=\"move\"} "
+                                  "7\n"));
+}
+
 TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
   objects_.ObserveMigration(MigrationIn(Phase::kVerifying));
   EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
