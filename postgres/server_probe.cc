@@ -26,7 +26,10 @@ constexpr const char* kProbe = R"(
          current_setting('max_replication_slots')::integer,
          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'),
          current_setting('max_wal_senders')::integer,
-         current_setting('max_logical_replication_workers')::integer)";
+         current_setting('max_logical_replication_workers')::integer,
+         (SELECT count(*) FROM pg_stat_activity
+           WHERE backend_type LIKE 'logical replication % worker'
+              OR backend_type = 'logical replication worker'))";
 
 constexpr const char* kPrivileges = R"(
   SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
@@ -67,6 +70,10 @@ void ListReplicationObstacles(ServerFacts* facts) {
        "all " + std::to_string(facts->wal_senders_max) +
            " WAL senders are taken; raise max_wal_senders");
   note(facts->replication_workers_max == 0, "max_logical_replication_workers is 0; raise it");
+  note(facts->replication_workers_max > 0 &&
+           facts->replication_workers_used >= facts->replication_workers_max,
+       "all " + std::to_string(facts->replication_workers_max) +
+           " logical replication workers are busy; raise max_logical_replication_workers");
 }
 
 }  // namespace
@@ -90,6 +97,7 @@ Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connect
   facts.wal_senders_used = static_cast<int>(row.Int(10));
   facts.wal_senders_max = static_cast<int>(row.Int(11));
   facts.replication_workers_max = static_cast<int>(row.Int(12));
+  facts.replication_workers_used = static_cast<int>(row.Int(13));
   TRY_ASSIGN(Rows tenants, connection.Query(stop, deadline, R"(
       SELECT datname FROM pg_database
        WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres'

@@ -37,6 +37,7 @@ struct ServerFacts {
   int slots_max = 0;
   int wal_senders_used = 0;
   int wal_senders_max = 0;
+  int replication_workers_used = 0;
   int replication_workers_max = 0;
   /// A sentence for each thing that stands in the way of logical replication; empty means ready.
   std::vector<std::string> replication_obstacles;

@@ -133,6 +133,7 @@ TEST(ServerProbe, ReportsTheServerAsItIs) {
     EXPECT_FALSE(facts->system_identifier.empty());
     EXPECT_EQ(facts->timeline, 1);
     EXPECT_EQ(facts->wal_level, "logical");
+    EXPECT_GT(facts->replication_workers_max, facts->replication_workers_used);
     EXPECT_GT(facts->size_bytes, 7'000'000);
     EXPECT_GT(facts->connections_used, 0);
     EXPECT_EQ(facts->connections_max, 197);

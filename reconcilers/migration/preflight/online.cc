@@ -17,6 +17,10 @@ namespace {
 // within this; one that takes longer says who is in the way.
 constexpr std::chrono::seconds kProbeBound{15};
 
+// The stream's, and the watch beside it (postgres/changes.h). The target needs one, for the way
+// back.
+constexpr int kSlotsOnSource = 2;
+
 // The maintenance databases: the tenant's own is not touched before Preparing.
 Result<bool> TryStream(std::stop_token stop, Deadline deadline, const std::string& uid,
                        const Fact<std::optional<api::DatabaseServer>>& published,
@@ -133,7 +137,19 @@ Findings ServersReplicate(const PreflightFacts& facts) {
           {Severity::kBlocking, "ReplicationNotReady",
            "DatabaseServer " + name + ": " + obstacle + "; or choose strategy Offline"});
   };
-  if (Have(facts.source, findings)) add(facts.source_server_name, facts.source->server);
+  if (Have(facts.source, findings)) {
+    const pg::ServerFacts& source = facts.source->server;
+    add(facts.source_server_name, source);
+    // Where none is free, that is said already.
+    const int free = source.slots_max - source.slots_used;
+    if (free > 0 && free < kSlotsOnSource)
+      findings.push_back({Severity::kBlocking, "ReplicationNotReady",
+                          "DatabaseServer " + facts.source_server_name + ": " +
+                              std::to_string(free) + " of " + std::to_string(source.slots_max) +
+                              " replication slots is free, and the move needs " +
+                              std::to_string(kSlotsOnSource) +
+                              " there: raise max_replication_slots, or choose strategy Offline"});
+  }
   if (Have(facts.target, findings))
     add(facts.migration.spec.target_server_name, facts.target->server);
   return findings;

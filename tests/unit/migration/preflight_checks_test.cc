@@ -186,6 +186,14 @@ std::vector<Case> CasesOfCopy() {
 void GoOnline(PreflightFacts& facts) {
   facts.migration.spec.strategy = api::Strategy::kOnline;
   facts.migration.spec.switch_mode = api::SwitchMode::kPooler;
+  ChangeSource(facts, [](SourceFacts& s) {
+    s.server.slots_max = 10;
+    s.server.slots_used = 8;
+  });
+  ChangeTarget(facts, [](TargetFacts& t) {
+    t.server.slots_max = 10;
+    t.server.slots_used = 9;
+  });
   facts.online.obstacles = pg::OnlineObstacles{};
   facts.online.forward_path = facts.online.reverse_path = true;
   facts.online.pooler_obstacles = std::vector<std::string>();
@@ -198,6 +206,15 @@ std::vector<Case> CasesOfOnline() {
          GoOnline(f);
          ChangeTarget(f, [](TargetFacts& t) {
            t.server.replication_obstacles = {"wal_level is replica: set it to logical"};
+         });
+       }},
+      {"replication", "ReplicationNotReady", Severity::kBlocking,
+       "1 of 10 replication slots is free, and the move needs 2",
+       [](auto& f) {
+         GoOnline(f);
+         ChangeSource(f, [](SourceFacts& s) {
+           s.server.slots_max = 10;
+           s.server.slots_used = 9;
          });
        }},
       {"followable", "NotFollowable", Severity::kBlocking, "3 large objects",
