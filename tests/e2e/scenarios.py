@@ -77,6 +77,44 @@ def an_abort_before_the_journal_leaves_everything_as_it_was():
     delete_migration("aborted")
 
 
+def mover_image():
+    pod = get("deploy", "cutover", "cutover-system")["spec"]["template"]["spec"]
+    variables = pod["containers"][0]["env"]
+    return {item["name"]: item.get("value") for item in variables}["CUTOVER_MOVER_IMAGE"]
+
+
+def set_mover_image(image):
+    kubectl("--namespace", "cutover-system", "set", "env", "deploy/cutover",
+            f"CUTOVER_MOVER_IMAGE={image}")
+    kubectl("--namespace", "cutover-system", "rollout", "status", "deploy/cutover", "--timeout",
+            "120s")
+
+
+def a_copy_whose_image_cannot_be_pulled_says_so_and_lets_users_in_again():
+    source = server_of_tenant()
+    before = fingerprint(source)
+    image, nowhere = mover_image(), "cutover.local/mover:nowhere"
+    set_mover_image(nowhere)
+    try:
+        apply(new_migration("unpullable", others(source)[0]))
+        wait_for_phase("unpullable", {"Copying"})
+        closed = time.monotonic()
+        status = wait_until("the message names the image", 60, lambda: next(
+            (status for status in [status_of("unpullable")]
+             if f"its image {nowhere} cannot be pulled" in status["message"]), None))
+        print(f"said after {time.monotonic() - closed:.1f} s: {status['message']}")
+        ready = [c for c in status["conditions"] if c["type"] == "Ready"]
+        expect(ready[0]["reason"] == "PodCannotStart", f"the reason: {ready}")
+        annotate("unpullable", "abort", "stop")
+        wait_for_phase("unpullable", {"Aborted"})
+    finally:
+        set_mover_image(image)
+    expect_open_on(source)
+    expect(fingerprint(source) == before, "as it was")
+    nothing_left_behind(source)
+    delete_migration("unpullable")
+
+
 def a_second_migration_of_the_same_placement_is_refused():
     source = server_of_tenant()
     target = others(source)[0]
