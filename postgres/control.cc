@@ -29,7 +29,7 @@ constexpr std::array kMoves = {
     Move{Side::kTarget, kVerified, kOpen},     Move{Side::kTarget, kOpen, kFenced},
     Move{Side::kTarget, kVerified, kFenced},   Move{Side::kTarget, kPreparing, kDropping},
     Move{Side::kTarget, kCopied, kDropping},   Move{Side::kTarget, kVerified, kDropping},
-    Move{Side::kTarget, kFenced, kDropping},
+    Move{Side::kTarget, kFenced, kDropping},   Move{Side::kTarget, kFenced, kOpen},
 };
 
 constexpr std::array<std::pair<ControlState, std::string_view>, 9> kStateNames = {{
@@ -240,6 +240,17 @@ Status CompareAndSetState(std::stop_token stop, Deadline deadline, Connection& c
                    [&](Transaction& transaction, const Control& held) {
                      return MoveState(stop, deadline, transaction, held, from, to);
                    });
+}
+
+Status HoldState(std::stop_token stop, Deadline deadline, Connection& connection,
+                 const Claim& claim, ControlState state) {
+  return WithEpoch(
+      stop, deadline, connection, claim, [&](Transaction&, const Control& held) -> Status {
+        if (held.state == state) return Ok();
+        return RetryError("StateMismatch", "the " + std::string(Name(held.side)) + " database is " +
+                                               std::string(Name(held.state)) + " and no longer " +
+                                               std::string(Name(state)));
+      });
 }
 
 Status DropControl(std::stop_token stop, Deadline deadline, Connection& connection,

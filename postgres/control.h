@@ -34,6 +34,7 @@ namespace cutover::pg {
 ///           verified    open        the tenant's access granted
 ///           open        fenced      rollback …
 ///           verified    fenced      … also before it opened, so that nobody can open it any more
+///           fenced      open        … given up, before the source was opened: HoldState()
 ///           preparing, copied, verified, fenced → dropping     just before DROP DATABASE
 ///
 /// `dropping` stands where one might expect `dropped`, because a dropped database records nothing;
@@ -99,6 +100,12 @@ Status MoveState(std::stop_token stop, Deadline deadline, Transaction& transacti
 /// journal (source, fenced → journaled).
 Status CompareAndSetState(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, ControlState from, ControlState to);
+
+/// The same claim against a row that has to be in `state`, which stays: from here on no older
+/// leader moves it. Whoever opens one side first holds the other one's row, so that of two who want
+/// the opposite one finds itself deposed. kRetry "StateMismatch" in any other state.
+Status HoldState(std::stop_token stop, Deadline deadline, Connection& connection,
+                 const Claim& claim, ControlState state);
 
 /// Drops schema `cutover` after the check of the epoch. Done already when there is no row. Terminal
 /// "StateMismatch" unless the tenant is let in: until then the record of his access is in it.

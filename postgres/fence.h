@@ -95,9 +95,9 @@ Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline dead
 
 /// Restores owner, ACL and limit exactly as recorded (and CONNECT for the migration's streams while
 /// their roles exist), forgets the record and moves the control row, in one transaction: fenced →
-/// open (undo), or journaled → reopened (rollback, which the caller has to say by `to`). Does
-/// nothing when the row is in state `to` already. Terminal "StateMismatch" when the journal forbids
-/// it, "LedgerMissing" without a record.
+/// open (undo; on the target, a rollback that is given up), or journaled → reopened (rollback,
+/// which the caller has to say by `to`). Does nothing when the row is in state `to` already.
+/// Terminal "StateMismatch" when the journal forbids it, "LedgerMissing" without a record.
 Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                ControlState to);
 

@@ -57,7 +57,7 @@ Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transa
   }
   TRY(transaction.Query(
       stop, deadline,
-      "SELECT count(setval(name::regclass, value, called)) FROM "
+      "SELECT count(setval(to_regclass(name), value, called)) FROM "
       "unnest($1::text[], $2::bigint[], $3::boolean[]) AS s (name, value, called)",
       {names, values, called}));
   return Ok();

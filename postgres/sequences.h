@@ -27,7 +27,8 @@ struct SequencePosition {
 Result<std::vector<SequencePosition>> ReadSequences(std::stop_token stop, Deadline deadline,
                                                     Connection& connection);
 
-/// Sets the positions, in one statement. setval() takes effect at once, COMMIT or not.
+/// Sets the positions, in one statement; of sequences that are not there nothing is set. setval()
+/// takes effect at once, COMMIT or not.
 Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transaction,
                     const std::vector<SequencePosition>& positions);
 

@@ -273,6 +273,10 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
            migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SampleDiffers")
     advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                       back + " with the rows there that differ as they are", asked_for});
+  else if (migration.phase == "Hypercare" &&
+           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SchemaChanged")
+    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
+                      back + " without what was made in the changed structure", asked_for});
   else if (migration.phase == "Hypercare" && migration.strategy == "Online")
     advice.push_back({Command(migration, "rollback"),
                       back + "; the way back is not open now, so it may wait for that", asked_for});

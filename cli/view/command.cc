@@ -105,9 +105,10 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (migration.phase == "Admitting")
     prospect.later = "users are half in; it is looked at again once all are";
   if (lossless) return prospect;
-  const bool differs =
-      migration.ReasonOf("RollbackReady", api::ConditionStatus::kFalse) == "SampleDiffers";
-  if (migration.strategy == "Online" && !differs) {
+  const std::string& shut_for = migration.ReasonOf("RollbackReady", api::ConditionStatus::kFalse);
+  const bool differs = shut_for == "SampleDiffers";
+  const bool changed = shut_for == "SchemaChanged";
+  if (migration.strategy == "Online" && !differs && !changed) {
     // The operator goes back with everything or not at all.
     const api::Condition* open = migration.conditions.Find("RollbackReady");
     prospect.consequences += " The way back is not open at the moment" +
@@ -118,8 +119,9 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   if (!accept_data_loss) {
     const api::Condition* ready = migration.conditions.Find("RollbackReady");
     prospect.refusal = Where(migration) +
-                       (differs ? "rows of the source are not what the target has"
-                                : "going back would lose what users wrote since the switch") +
+                       (differs   ? "rows of the source are not what the target has"
+                        : changed ? "the structure of the target has changed since the switch"
+                                  : "going back would lose what users wrote since the switch") +
                        (ready && !ready->message.empty() ? " (" + ready->message + ")" : "") +
                        "; if that is better than staying, say so: --accept-data-loss";
     return prospect;
@@ -128,7 +130,9 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   prospect.consequences +=
       differs ? " What differs on the source stays as it is there; of those rows, what users wrote "
                 "since the switch may be lost."
-              : " Everything that was written since the switch is lost.";
+      : changed ? " What was made in the changed structure, and whatever the stream back could not "
+                  "bring because of it, is lost."
+                : " Everything that was written since the switch is lost.";
   return prospect;
 }
 

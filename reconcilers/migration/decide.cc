@@ -13,6 +13,8 @@ using api::Phase;
 // Copying has no bound of its own (it depends on the size); api::WritePauseSecondsMax() bounds all.
 constexpr std::chrono::minutes kClosedPhaseBound{10};
 
+constexpr char kRollbackRequested[] = "RollbackRequested";  // As PlanRollbackCommand() gives it.
+
 bool IsNew(const std::string& token, const std::string& handled) {
   return !token.empty() && token != handled;
 }
@@ -101,22 +103,36 @@ bool AcceptsLoss(const api::TenantMigration& migration) {
   return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
-// Online, rows of the source that are known to be wrong would be the users' again. The way back is
-// kept open meanwhile, and a row that somebody mends is seen.
-std::optional<Plan> HeldByRowsThatDiffer(const api::TenantMigration& migration,
-                                         const Observation& seen) {
+// Online, rows of the source that are known to be wrong would be the users' again, and rows of a
+// structure that the stream back does not know would be lost. The way back is kept open meanwhile,
+// and what somebody mends is seen.
+std::optional<Plan> HeldByWhatDiffers(const api::TenantMigration& migration,
+                                      const Observation& seen) {
   if (AcceptsLoss(migration)) return std::nullopt;
+  ASK(seen.structure);
   ASK(seen.reverse_sample);
-  if (!seen.reverse_sample.known() || seen.reverse_sample->differences == 0) return std::nullopt;
+  const bool rows_differ = seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
+  if (!StructureDiffers(seen) && !rows_differ) return std::nullopt;
+  ASK(seen.reverse_publisher);  // RollbackReady says how it stands, also while it waits.
+  ASK(seen.reverse_subscriber);
   Plan hold =
-      Plan::Wait(std::chrono::seconds(2),
-                 "rollback refused: rows of the source are not what the target has: " +
-                     seen.reverse_sample->words +
-                     "; mend them on the source as its admin, or, to go back to them as they "
-                     "are, also set cutover.dev/accept-data-loss to the same token; to stay, "
-                     "remove cutover.dev/rollback",
-                 "RollbackNeedsConsent");
-  hold.effect = Intent::kSettleSample;
+      StructureDiffers(seen)
+          ? Plan::Wait(std::chrono::seconds(2),
+                       "rollback refused: the structure of the target is not what it was when "
+                       "users came: " +
+                           seen.structure->changes +
+                           "; take that back on the target, or, to go back without what the "
+                           "stream could not carry, also set cutover.dev/accept-data-loss to the "
+                           "same token; to stay, remove cutover.dev/rollback",
+                       "RollbackNeedsConsent")
+          : Plan::Wait(std::chrono::seconds(2),
+                       "rollback refused: rows of the source are not what the target has: " +
+                           seen.reverse_sample->words +
+                           "; mend them on the source as its admin, or, to go back to them as "
+                           "they are, also set cutover.dev/accept-data-loss to the same token; to "
+                           "stay, remove cutover.dev/rollback",
+                       "RollbackNeedsConsent");
+  hold.effect = rows_differ ? Intent::kSettleSample : KeepWayBackOpen(seen);
   hold.awaits_consent = true;
   hold.trouble = true;
   return hold;
@@ -142,7 +158,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                    "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
                    "RollbackNeedsConsent"));
   if (phase == Phase::kHypercare && !migration.meta.deleting() && migration.spec.online()) {
-    if (auto plan = HeldByRowsThatDiffer(migration, seen)) return plan;
+    if (auto plan = HeldByWhatDiffers(migration, seen)) return plan;
   }
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)
@@ -220,6 +236,7 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   } else if (phase == Phase::kHypercare) {
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);
+    ASK(seen.structure);
     ASK(seen.reverse_sample);
     plan.effect = KeepWayBackOpen(seen);
   } else {
@@ -286,6 +303,10 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   decision.plan = UnlessUsersAreIn(migration, seen, Choose(migration, seen, decision.handled));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
   if (decision.plan.awaits_consent) decision.handled.rollback = migration.status.handled.rollback;
+  // What was refused is asked again, and waits in Hypercare for what would let it go on.
+  const bool on_request = migration.status.failure_reason == kRollbackRequested;
+  if (decision.plan.guard == Guard::kRollbackRefused && on_request)
+    decision.handled.rollback.clear();
   if (decision.plan.guard == Guard::kDoorsMayClose)
     decision.handled.approve = migration.meta.Annotation(api::kApproveAnnotation);
   return decision;

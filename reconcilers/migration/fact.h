@@ -31,6 +31,7 @@ enum class Subject {
   kReversePublisher,
   kReverseSubscriber,
   kReverseSample,
+  kStructure,
   kViews,
   kSchema,
   kPoolers,

@@ -46,7 +46,7 @@ enum class Intent {
   kStartReverseStream,  ///< … before the source's begins: nothing goes in a circle.
 
   // Afterwards.
-  kWatchReverseStream,  ///< A heartbeat on the target.
+  kWatchReverseStream,  ///< A heartbeat on the target, whose structure is looked at.
   kTakeSample,          ///< The same, and rows of both sides compared.
   kSettleSample,        ///< The same, and rows that differed looked at again.
   kStartCheckJobs,      ///< Those that are due; Jobs of runs before the last go.
@@ -65,7 +65,8 @@ enum class Intent {
   kUnfenceSource,  ///< fenced → open. Refused once journaled.
   kDropTarget,     ///< Only a database that carries this migration's control row.
   kFenceTarget,    ///< open or verified → fenced.
-  kDrainReverse,   ///< The marker, written after that fence and seen on the source.
+  kDrainReverse,   ///< The marker, written after that fence and seen on the source; the structure.
+  kReopenTarget,   ///< fenced → open, when going back would lose something after all.
   kReopenSource,   ///< journaled → reopened; after a drain with the target's sequences.
   kRestoreWiring,
   kPlaceOnSource,

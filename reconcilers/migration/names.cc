@@ -57,6 +57,7 @@ constexpr std::string_view kIntentNames[] = {
     "DropTarget",
     "FenceTarget",
     "DrainReverse",
+    "ReopenTarget",
     "ReopenSource",
     "RestoreWiring",
     "PlaceOnSource",

@@ -18,7 +18,8 @@ namespace cutover::migration {
 ///   source:  none → open → fenced → journaled → retired
 ///                     ↑        │          └→ reopened      (rollback)
 ///                     └────────┘ undo
-///   target:  none → preparing → copied → verified → open → fenced (rollback, also from verified)
+///   target:  none → preparing → copied → verified → open ⇄ fenced (rollback, also from verified,
+///                                                           and one that is given up)
 ///
 /// `dropping` is the last word of a database that is about to go. postgres/control.h has the table.
 enum class ControlState {
@@ -201,6 +202,12 @@ struct SampleFacts {
   std::string words;                 ///< Which those are.
 };
 
+/// What is known of the target's structure since users work on it (postgres/structure.h).
+struct StructureFacts {
+  int64_t settled = 0;  ///< The marker (MarkerOf()) of the closed doors that it was settled behind.
+  std::string changes;  ///< What is not as it was opened; empty if nothing.
+};
+
 /// The tenant's materialized views, which no stream carries (postgres/matviews.h).
 struct ViewFacts {
   /// Refreshed on the source since they were filled on the target; those first that others read.
@@ -247,6 +254,7 @@ struct Observation {
   Fact<PublisherFacts> reverse_publisher{Subject::kReversePublisher};     ///< On the target.
   Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
+  Fact<StructureFacts> structure{Subject::kStructure};  ///< The target's.
   Fact<ViewFacts> views{Subject::kViews};
   /// The source's structure is not the one that was copied.
   Fact<bool> schema_changed{Subject::kSchema};

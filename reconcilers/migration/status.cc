@@ -121,6 +121,9 @@ void SetDomainConditions(const Change& change, Guard guard) {
     case Guard::kUndoneAfterFailure:
       UndoneAgain(change, {"Fenced", "Copied", "InSync", "Verified"});
       break;
+    case Guard::kRollbackRefused:
+      no("RollbackReady", "SchemaChanged", message);
+      break;
     case Guard::kRolledBack:
       yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);
       no("Switched", "RolledBack", "the source is the tenant's database again");
@@ -148,6 +151,18 @@ std::chrono::seconds BackOff(int64_t attempts) {
   return std::min(kFirst * (1 << doublings), kLongest);
 }
 
+// A pause that has begun, and ends now that users are in again. Pause: CutoverStatus or
+// RollbackStatus.
+template <class Pause>
+void ClosePause(const Change& change, Pause& pause) {
+  if (!pause.fenced_at || pause.opened_at) return;
+  const auto& poolers = change.seen.poolers;
+  pause.opened_at = poolers.known() && poolers->since ? *poolers->since : change.seen.now;
+  pause.write_pause_milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(*pause.opened_at - *pause.fenced_at)
+          .count();
+}
+
 void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   api::TenantMigrationStatus& status = change.status;
   bool over_again = guard == Guard::kRetryRequested || guard == Guard::kUndoneToCopyAgain;
@@ -155,7 +170,8 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   if (guard == Guard::kSourceGone) return SetDomainConditions(change, guard);
   bool backwards = guard == Guard::kUndo || guard == Guard::kRollBack ||
                    guard == Guard::kHopeless || guard == Guard::kPlacementBusy;
-  if (!over_again) CloseStage(change, from, !backwards);
+  const bool refused = guard == Guard::kRollbackRefused;
+  if (!over_again) CloseStage(change, from, !backwards && !refused);
   if (backwards) {
     status.failure_reason = change.plan.reason;
     status.failure_message = change.plan.message;
@@ -171,16 +187,24 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.cutover.opened_at.reset();
     status.cutover.attempts += 1;
   }
-  if (guard == Guard::kCutoverUndone) {
+  if (guard == Guard::kCutoverUndone)
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
+  if (guard == Guard::kCutoverUndone || refused) {
     status.failure_reason.clear();
     status.failure_message.clear();
+  }
+  if (refused) {
+    ClosePause(change, status.rollback);
+    status.rollback.available_until.reset();
+    status.cutover.attempts += 1;  // The next marker is another one (MarkerOf()).
   }
   if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
     status.cutover.journaled_at = change.seen.now;
   // Users who are in are stopped a second time; those who are not wait on behind the same doors.
-  if (guard == Guard::kRollBack && from == Phase::kHypercare)
+  if (guard == Guard::kRollBack && from == Phase::kHypercare) {
     status.rollback.fenced_at = change.seen.now;
+    status.rollback.opened_at.reset();
+  }
   if (guard == Guard::kRolledBack) {
     status.rollback.reason = status.failure_reason;
     status.rollback.completed_at = change.seen.now;
@@ -221,21 +245,10 @@ void NoteDoorsClosed(const Change& change) {
   if (going_back) rollback.fenced_at = *poolers->since;
 }
 
-// A pause that has begun, and ends now that users are in again. Pause: CutoverStatus or
-// RollbackStatus.
-template <class Pause>
-void EndPause(const Change& change, Pause& pause) {
-  if (!pause.fenced_at || pause.opened_at || !UsersAreIn(change)) return;
-  const auto& poolers = change.seen.poolers;
-  pause.opened_at = poolers.known() && poolers->since ? *poolers->since : change.seen.now;
-  pause.write_pause_milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(*pause.opened_at - *pause.fenced_at)
-          .count();
-}
-
 void NoteDoorsOpen(const Change& change) {
-  EndPause(change, change.status.cutover);
-  EndPause(change, change.status.rollback);
+  if (!UsersAreIn(change)) return;
+  ClosePause(change, change.status.cutover);
+  ClosePause(change, change.status.rollback);
 }
 
 // Where the copy stands, at most every two seconds: each write of it is an event for every watcher.
@@ -328,7 +341,7 @@ void NoteWayBack(const Change& change) {
     rollback.sampled_rows = seen.reverse_sample->rows;
   }
   if (seen.reverse_publisher.unseen() || seen.reverse_subscriber.unseen() ||
-      seen.reverse_sample.unseen())
+      seen.reverse_sample.unseen() || seen.structure.unseen())
     return;
   if (WayBackIsOpen(seen)) {
     rollback.available_until =
@@ -337,8 +350,11 @@ void NoteWayBack(const Change& change) {
                       "everything that users write on the target arrives on the source");
   }
   rollback.available_until.reset();
-  const bool differs = FollowsBack(seen) && seen.reverse_sample.known();
-  change.Set("RollbackReady", ConditionStatus::kFalse, differs ? "SampleDiffers" : "StreamBroken",
+  const bool differs = FollowsBack(seen) && seen.structure.known() && seen.reverse_sample.known();
+  change.Set("RollbackReady", ConditionStatus::kFalse,
+             StructureDiffers(seen) ? "SchemaChanged"
+             : differs              ? "SampleDiffers"
+                                    : "StreamBroken",
              WhyWayBackIsShut(seen));
 }
 

@@ -53,6 +53,7 @@ constexpr Transition kTransitions[] = {
     {Phase::kUndoing, Guard::kUndoneToCopyAgain, Phase::kPending},
     {Phase::kUndoing, Guard::kJournalFound, Phase::kOpening},
     {Phase::kRollingBack, Guard::kRolledBack, Phase::kRolledBack},
+    {Phase::kRollingBack, Guard::kRollbackRefused, Phase::kHypercare},
     {Phase::kAborted, Guard::kRetryRequested, Phase::kPending},
     {Phase::kFailed, Guard::kRetryRequested, Phase::kPending},
 };
@@ -106,6 +107,8 @@ std::string_view DescribeOnline(Guard guard) {
       return "Online: nobody can write to the source, and what was written after that has arrived";
     case Guard::kCutoverUndone:
       return "Online: users work on the source again; the cutover is tried again later";
+    case Guard::kRollbackRefused:
+      return "Online: going back would lose something; users work on the target again";
     case Guard::kUndoneToCopyAgain:
       return "Online: everything as it was; the source has changed, and is copied again";
     default:

@@ -43,6 +43,7 @@ enum class Guard {
   kUndoneToCopyAgain,
   kJournalFound,
   kRolledBack,
+  kRollbackRefused,
   kRetryRequested,
   kSourceGone,
 };

@@ -292,6 +292,34 @@ def a_rollback_waits_for_a_source_that_is_down():
     nothing_left(target)
 
 
+def ddl_on_the_target_in_hypercare_closes_the_way_back():
+    source = ensure()
+    target = other(source)
+    begin(target, hypercare={"durationSeconds": 600})
+    wait_for({"Hypercare"})
+    wait_until_counting(target)
+    wait_until("the way back is open", 60, way_back_is_open)
+    Server(target).sql(DATABASE, "create table app.later (n int primary key)")
+    Server(target).sql(DATABASE, "insert into app.later values (1)")
+    wait_until("the way back is said to be shut", 30, lambda: not way_back_is_open())
+    shut = condition("RollbackReady")
+    expect(shut["reason"] == "SchemaChanged" and "table app.later is new" in shut["message"],
+           f"it says why: {shut}")
+    command("rollback", "back")
+    wait_until("the rollback waits for consent", 30,
+               lambda: condition("Ready").get("reason") == "RollbackNeedsConsent")
+    stays_in({"Hypercare"}, 8)
+    wait_until_counting(target)
+    on_target = acknowledged()
+    Server(target).sql(DATABASE, "drop table app.later")
+    wait_for({"RolledBack"})
+    wait_until_counting(source)
+    expect_nothing_lost(source, on_target + acknowledged())
+    nothing_left(source)
+    forget()
+    nothing_left(target)
+
+
 def two_moves_from_one_server_at_once_lose_no_write():
     source = ensure()
     target = other(source)

@@ -12,6 +12,10 @@
 #define ATTEMPTS 2
 #endif
 
+#ifndef REFUSALS
+#define REFUSALS 1
+#endif
+
 #include "world.pml"
 #include "effects.pml"
 #include "phases.pml"
@@ -24,8 +28,13 @@ inline Record() {
      if
      :: seen_phase == Aborted || (seen_phase == Undoing && next_phase == CatchingUp) ->
         attempt++
+     :: seen_phase == RollingBack && next_phase == Hypercare ->
+        refusals++; ddl_is_known = false
      :: else
      fi;
+#ifdef ONLINE
+     users_were_in = users_were_in || next_phase == Hypercare;
+#endif
      phase = next_phase;
      fresh = 0;
      if
@@ -44,7 +53,7 @@ inline Record() {
 
 inline Forget() {
   intent = nothing; next_phase = nowhere; rest = all_of_it; refused = false; seen_phase = nowhere;
-  seen_state = none; seen_fenced = false; attempt_seen = 0
+  seen_state = none; seen_fenced = false; attempt_seen = 0; refusals_seen = 0
 }
 
 /* One leadership. What of it outlives it is what was under way: it may still happen, at any later
@@ -55,7 +64,7 @@ proctype Leader(byte epoch) {
   mtype:State seen_state;
   mtype:Rest rest;
   bool seen_fenced, refused, finished, was_open;
-  byte attempt_seen;
+  byte attempt_seen, refusals_seen;
 
 end_standby:
   atomic { lease == epoch -> Forget() };
@@ -64,6 +73,7 @@ end_standby:
        fresh = fresh | (1 << epoch);
        seen_phase = phase;
        attempt_seen = attempt;
+       refusals_seen = refusals;
        seen_state = source.state;
        seen_fenced = ProvenFenced(source) };
      atomic {

@@ -13,10 +13,10 @@ mtype:Intent = { nothing,
   kCleanSource,
   /* Strategy Online. */
   kPublishSource, kStartForwardStream, kDrainForward, kLayWayBack, kStartReverseStream,
-  kDrainReverse, kPrepareAgain, kDropForwardPublisher, kDropReversePublisher };
+  kDrainReverse, kReopenTarget, kPrepareAgain, kDropForwardPublisher, kDropReversePublisher };
 
 /* Effects of one leader that are more than one transaction: what is left to do. */
-mtype:Rest = { all_of_it, end_sessions, drop_now };
+mtype:Rest = { all_of_it, end_sessions, drop_now, open_now };
 
 /* Those that a deposed leader may still be in the middle of: they were sent to a server that answers
  * to whoever is connected. All others end with the leadership (see docs/protocol-model.md). */
@@ -28,6 +28,7 @@ mtype:Rest = { all_of_it, end_sessions, drop_now };
    intent == kReopenSource || intent == kCleanSource || intent == kPublishSource ||            \
    intent == kStartForwardStream || intent == kDrainForward || intent == kLayWayBack ||        \
    intent == kStartReverseStream || intent == kDrainReverse || intent == kPrepareAgain ||      \
+   intent == kReopenTarget ||                                                                  \
    intent == kDropForwardPublisher || intent == kDropReversePublisher)
 
 /* pg::WithEpoch(): locks the row, compares epochs, raises the row's. refused: NotClaimed, Deposed. */
@@ -53,6 +54,15 @@ inline MoveState(side, from, to) {
   fi
 }
 
+/* pg::HoldState(): before one side is opened, the other one's row is ours. */
+inline HoldState(side, held_in) {
+#ifndef PLANT_OPENED_WITHOUT_HOLDING_THE_OTHER
+  WithEpoch(side);
+  refused = refused || side.state != held_in;
+#endif
+  rest = (refused -> all_of_it : open_now)
+}
+
 /* An effect of the strategy Online that has no state of its own: epoch, then the statement. */
 #define Under(side) WithEpoch(side); if :: refused -> skip :: else ->
 #define Done() fi
@@ -74,6 +84,14 @@ inline WriteMarker(stream, token) {
   :: stream.slot -> stream.before = stream.before || stream.after; stream.after = false;
                     stream.marker = token
   :: else
+  fi
+}
+
+/* Under the fence: DDL that came too late to be seen before. It is not undone. */
+inline SettleStructure() {
+  if
+  :: users_were_in && refusals_seen == refusals && refusals < REFUSALS -> ddl_is_known = true
+  :: true
   fi
 }
 
@@ -126,7 +144,13 @@ inline PerformOnSource() {
      :: else
      fi;
      was_open = false
+#ifdef ONLINE
+  :: intent == kReopenSource && rest == all_of_it -> HoldState(target, fenced)
+  :: intent == kReopenSource && rest == open_now ->
+     rest = all_of_it;
+#else
   :: intent == kReopenSource ->
+#endif
      WithEpoch(source);
      MoveState(source, journaled, reopened);
      if
@@ -191,6 +215,17 @@ inline PerformOnTarget() {
      fi
   :: intent == kFenceTarget && rest == end_sessions ->
      target.sessions = false; rest = all_of_it
+#ifdef ONLINE
+  :: intent == kReopenTarget && rest == all_of_it -> HoldState(source, journaled)
+  :: intent == kReopenTarget && rest == open_now ->
+     rest = all_of_it;
+     WithEpoch(target);
+     MoveState(target, fenced, open);
+     if
+     :: !refused && target.closed -> Reopen(target)
+     :: else
+     fi
+#endif
   :: intent == kCleanTarget ->
      WithEpoch(target);
      refused = refused || target.state != open;
@@ -242,7 +277,8 @@ inline PerformOnStreams() {
   :: intent == kDrainForward -> Under(source) WriteMarker(forward, attempt_seen) Done()
   :: intent == kLayWayBack -> Under(target) reverse.slot = true Done()
   :: intent == kStartReverseStream -> Under(source) reverse.subscribed = true Done()
-  :: intent == kDrainReverse -> Under(target) WriteMarker(reverse, 1) Done()
+  :: intent == kDrainReverse ->
+     Under(target) WriteMarker(reverse, refusals_seen + 1); SettleStructure() Done()
   :: intent == kDropForwardPublisher -> Under(source) DropStream(forward) Done()
   :: intent == kDropReversePublisher -> Under(source) DropStream(reverse) Done()
   :: intent == kPrepareAgain ->
@@ -263,7 +299,7 @@ inline PerformOnStreams() {
 #define OnTarget(intent)                                                                           \
   (intent == kPrepareTarget || intent == kFinalizeTarget || intent == kMarkVerified ||             \
    intent == kOpenTarget || intent == kFenceTarget || intent == kCleanTarget ||                    \
-   intent == kDropTarget)
+   intent == kReopenTarget || intent == kDropTarget)
 
 /* World::Perform(), one transaction of it. */
 inline Perform() {

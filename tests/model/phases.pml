@@ -264,20 +264,33 @@ inline PlanUndoing() {
 inline CarryBack() {
 #ifdef ONLINE
   if
-  :: !reverse.slot || reverse.arrived == 1 -> Do(kReopenSource)
+  :: !reverse.slot || reverse.arrived == refusals_seen + 1 -> Do(kReopenSource)
   :: reverse.slot && !reverse.subscribed -> Do(kStartReverseStream)
-  :: reverse.slot && reverse.subscribed && reverse.arrived == 0 && reverse.marker == 0 ->
+  :: reverse.slot && reverse.subscribed && reverse.arrived != refusals_seen + 1 &&
+     reverse.marker == 0 ->
      Do(kDrainReverse)
-  :: reverse.slot && reverse.subscribed && reverse.arrived == 0 && reverse.marker != 0 -> Wait
+  :: reverse.slot && reverse.subscribed && reverse.arrived != refusals_seen + 1 &&
+     reverse.marker != 0 -> Wait
   fi
 #else
   Do(kReopenSource)
 #endif
 }
 
+/* Users go on on the target. */
+inline StayOnTarget() {
+  if
+  :: target.state == fenced -> Do(kReopenTarget)
+  :: target.state == open && !running -> Do(kStartWorkloads)
+  :: target.state == open && running && route != at_workloads -> Do(kRestoreRoutes)
+  :: target.state == open && running && route == at_workloads ->
+     Go(RollingBack, kRollbackRefused, Hypercare)
+  fi
+}
+
 #define MayStillOpen(side) (side.state == open || side.state == verified)
 
-inline ExchangeSides() {
+inline CloseTheTarget() {
   if
   :: route != at_maintenance -> Do(kFlipRoutes)
   :: route == at_maintenance && running -> Do(kStopWorkloads)
@@ -294,6 +307,19 @@ inline ExchangeSides() {
 #endif
      fi
   fi
+}
+
+/* Unless a person accepts what is left behind. */
+inline ExchangeSides() {
+#ifdef ONLINE
+  if
+  :: ddl_is_known && !loss_accepted -> StayOnTarget()
+  :: ddl_is_known && !loss_accepted -> loss_accepted = true; fresh = 0 /* An annotation. */
+  :: !ddl_is_known || loss_accepted -> CloseTheTarget()
+  fi
+#else
+  CloseTheTarget()
+#endif
 }
 
 inline PlanRollingBack() {

@@ -67,6 +67,8 @@ VARIANTS = {
     "online_journal_before_marker": _planted("JOURNAL_BEFORE_MARKER", LOST, "-DONLINE"),
     "online_reverse_slot_after_open": _planted("REVERSE_SLOT_AFTER_OPEN", LOST, "-DONLINE"),
     "online_any_marker_counts": _planted("ANY_MARKER_COUNTS", LOST, "-DONLINE"),
+    "online_opened_without_holding_the_other": _planted(
+        "OPENED_WITHOUT_HOLDING_THE_OTHER", TWO_SIDES, "-DONLINE"),
     "online_epoch_not_checked": _planted("EPOCH_NOT_CHECKED", LOST, "-DONLINE"),
 }  # fmt: skip
 

@@ -178,12 +178,13 @@ void AddStreamTroubles(std::vector<Itinerary>& all, api::SwitchMode mode) {
        .ends = {Phase::kFailed}});
   all.push_back({.name = "StructureChangedIsCopiedAgain",
                  .spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"onSchemaChange":"CopyAgain"}})"),
-                 .on_phase = {{Phase::kCatchingUp, [](Simulation& run) { run.ChangeStructure(); }}},
+                 .on_phase = {{Phase::kCatchingUp,
+                               [](Simulation& run) { run.ChangeStructure(run.source()); }}},
                  .ends = {Phase::kCompleted}});
   all.push_back({.name = "StructureChangedHoldsUntilAborted",
                  .on_phase = {{Phase::kCatchingUp,
                                [](Simulation& run) {
-                                 run.ChangeStructure();
+                                 run.ChangeStructure(run.source());
                                  run.Later(seconds(20), Say(api::kAbortAnnotation));
                                }}},
                  .ends = {Phase::kAborted}});
@@ -305,6 +306,41 @@ void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
        .ends = {Phase::kCompleted}});
 }
 
+// DDL on the target while users work there: nothing goes back until it is undone, or accepted.
+void AddStructuresThatDiffer(std::vector<Itinerary>& all) {
+  auto undo_later = [](Simulation& run) {
+    run.Later(seconds(15), [](Simulation& then) { then.ChangeStructure(then.target(), -1); });
+  };
+  all.push_back({.name = "TargetsStructureChangedHoldsTheRollback",
+                 .on_phase = {{Phase::kHypercare,
+                               [undo_later](Simulation& run) {
+                                 run.ChangeStructure(run.target());
+                                 run.Later(seconds(4), Say(api::kRollbackAnnotation));
+                                 undo_later(run);
+                               }}},
+                 .ends = {Phase::kRolledBack}});
+  // Behind the doors, in the last moment before the fence: users go on on the target.
+  all.push_back({.name = "TargetsStructureChangedTooLateToBeSeen",
+                 .on_phase = {{Phase::kHypercare, Say(api::kRollbackAnnotation)},
+                              {Phase::kRollingBack,
+                               [undo_later](Simulation& run) {
+                                 run.ChangeStructure(run.target());
+                                 undo_later(run);
+                               }}},
+                 .ends = {Phase::kRolledBack}});
+  all.push_back({.name = "TargetsStructureChangedAndAccepted",
+                 .on_phase = {{Phase::kHypercare,
+                               [](Simulation& run) {
+                                 run.ChangeStructure(run.target());
+                                 run.Later(seconds(6), [](Simulation& then) {
+                                   then.Annotate(api::kRollbackAnnotation, "t1");
+                                   then.Annotate(api::kAcceptDataLossAnnotation, "t1");
+                                 });
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true});
+}
+
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
@@ -341,6 +377,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   all.push_back(PauseExceeded(mode));
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
   AddWaysBack(all, mode);
+  AddStructuresThatDiffer(all);
   if (mode == api::SwitchMode::kPooler)
     all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
                    .on_phase = {{Phase::kCatchingUp,

@@ -87,6 +87,12 @@ bool HasWayBack(const ModelServer& source, const ModelServer& target, const std:
   return Applies(source, uid, pg::Direction::kReverse);
 }
 
+bool SameStructure(const ModelServer& source, const ModelServer& target) {
+  const DatabaseState* before = source.state().Find(kTenant);
+  const DatabaseState* now = target.state().Find(kTenant);
+  return before == nullptr || now == nullptr || before->content.structure == now->content.structure;
+}
+
 bool SaysWayBackIsOpen(const Json& migration) {
   for (const Json& condition : migration["status"]["conditions"].Items())
     if (condition["type"].StringRef() == "RollbackReady")
@@ -102,7 +108,9 @@ std::string Describe(const ModelServer& server, const RowSet& acknowledged) {
     text += server.name() + " database " + name + " '" + database->comment + "' " +
             pg::ToJson(database->access).Dump();
     if (database->control) text += " control " + database->control->state;
-    for (const auto& [key, value] : database->ledger) text += " ledger " + key.first + key.second;
+    // Whether rows were looked at before a rollback is a matter of seconds.
+    for (const auto& [key, value] : database->ledger)
+      if (key.first != "sample") text += " ledger " + key.first + key.second;
     // A home has every write; the other side has what it had when it was left.
     if (database->content.rows == acknowledged) text += " complete";
     text += '\n';
@@ -159,16 +167,18 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   if (is_new && command != itinerary_.on_phase.end()) commands_.push_back(command->second);
 }
 
-// While users work on the target, RollbackReady is said only of a stream that is there.
+// While users work on the target, RollbackReady is said only of a stream that is there, and that
+// was made for what they work on.
 void Simulation::CheckWayBack() {
-  if (phase_ != Phase::kHypercare || HasWayBack(source_, target_, uid_)) {
+  if (phase_ != Phase::kHypercare ||
+      (HasWayBack(source_, target_, uid_) && SameStructure(source_, target_))) {
     no_way_back_since_.reset();
     return;
   }
   if (!no_way_back_since_) no_way_back_since_ = clock_.SteadyNow();
   if (says_way_back_is_open_ && !HasOutage() &&
       clock_.SteadyNow() - *no_way_back_since_ > kRecordedWithin)
-    Fail("RollbackReady, and there is no stream back");
+    Fail("RollbackReady, and no stream back carries what is written");
 }
 
 // Whoever has deleted something within one attempt has no reason to make it again, unless it was
@@ -204,6 +214,9 @@ void Simulation::CheckInvariants() {
   if (!itinerary_.loss_accepted && on_source &&
       !source_.state().Find(kTenant)->content.rows.Includes(acknowledged))
     Fail("the source lets users write and lacks writes that were acknowledged");
+  const bool left_behind = phase_ == Phase::kRollingBack && !SameStructure(source_, target_);
+  if (!itinerary_.loss_accepted && on_source && left_behind)
+    Fail("the source lets users write and lacks what DDL has made on the target");
   const bool back = Applies(source_, uid_, pg::Direction::kReverse);
   if (back && Applies(target_, uid_, pg::Direction::kForward)) Fail("changes go in a circle");
   if (back && on_source) Fail("users write where the stream back is applied");

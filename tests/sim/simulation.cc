@@ -335,8 +335,10 @@ int64_t Simulation::WantedReplicas() const {
   return Stored(kube::kDeployment, kTenant)["spec"]["replicas"].AsInt(-1);
 }
 
-void Simulation::ChangeStructure() {
-  source_.Edit([](ServerState& state) { ++state.Edit(kTenant)->content.structure; });
+void Simulation::ChangeStructure(ModelServer& server, int by) {
+  server.Edit([by](ServerState& state) {
+    if (DatabaseState* database = state.Edit(kTenant)) database->content.structure += by;
+  });
 }
 
 void Simulation::LoseSlots(ModelServer& server) {

@@ -122,7 +122,8 @@ class Simulation {
   Json Stored(const kube::Resource& resource, const char* name) const;
   /// Of the tenant's Deployment.
   int64_t WantedReplicas() const;
-  void ChangeStructure();               ///< DDL on the source.
+  /// DDL on the server, which -1 undoes.
+  void ChangeStructure(ModelServer& server, int by = 1);
   void LoseSlots(ModelServer& server);  ///< Their WAL is thrown away.
   /// Row `number` is written on the server by somebody whom no fence keeps out.
   void WriteBehindTheFence(ModelServer& server, int64_t number);

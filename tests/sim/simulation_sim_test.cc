@@ -134,6 +134,15 @@ TEST(Oracles, SeeASecondWritableSide) {
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("both sides are writable"));
 }
 
+// Of its own database the operator knows what was changed; the other one's is fenced.
+TEST(Oracles, SeeWhatDdlMadeLeftBehind) {
+  Itinerary itinerary = *FindItinerary("OnlinePoolerRollbackInHypercare");
+  itinerary.on_phase[Phase::kRollingBack] = [](sim::Simulation& run) {
+    run.ChangeStructure(run.source());
+  };
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("lacks what DDL has made on the target"));
+}
+
 TEST(Oracles, SeeWhatIsNotAsItWas) {
   Itinerary itinerary{
       .name = "ScaledByHand",

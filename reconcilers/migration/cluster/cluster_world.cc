@@ -46,6 +46,7 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
     case Intent::kCleanTarget:
     case Intent::kDropTarget:
     case Intent::kFenceTarget:
+    case Intent::kReopenTarget:
       return PerformOnTarget(call, intent);
     case Intent::kPublishSource:
     case Intent::kStartForwardStream:

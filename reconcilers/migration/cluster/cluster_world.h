@@ -84,6 +84,7 @@ class ClusterWorld final : public World {
   Result<PublisherFacts> ObservePublisher(const Call& call, pg::Direction direction);
   Result<SubscriberFacts> ObserveSubscriber(const Call& call, pg::Direction direction);
   Result<SampleFacts> ObserveSample(const Call& call);
+  Result<StructureFacts> ObserveStructure(const Call& call);
   Result<ViewFacts> ObserveViews(const Call& call);
   Result<bool> ObserveSchemaChanged(const Call& call);
   Result<bool> SchemaChangedSinceMark(const Call& call);
@@ -129,7 +130,11 @@ class ClusterWorld final : public World {
   Status WatchStream(const Call& call);
   Status ReadStreamToItsEnd(const Call& call);
   Status LookForRogueWrites(const Call& call, pg::Connection& target);
-  Status Drain(const Call& call, pg::Direction direction);
+  Status WriteMarker(const Call& call, pg::Direction direction);
+  Status DrainReverse(const Call& call);
+  Status AwaitMarker(const Call& call, pg::Direction direction);
+  Status LookAtStructure(const Call& call, int64_t settles = 0);
+  Status WatchReverseStream(const Call& call);
   Status LookAtRows(const Call& call, Intent intent);
   Status AwaitApplied(const Call& call, pg::Connection& source);
   Status RefreshViews(const Call& call);
@@ -138,7 +143,9 @@ class ClusterWorld final : public World {
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
   Status TakeSequencesBack(const Call& call);
+  Status HoldTargetShut(const Call& call);
   Status TakeBackFromTarget(const Call& call);
+  Status ReopenTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
 
   // The poolers in front of the tenant (poolers.cc).
   struct Front {

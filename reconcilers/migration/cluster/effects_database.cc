@@ -85,6 +85,8 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
     }
     case Intent::kFenceTarget:
       return pg::Fence(stop, deadline, *inside, claim, StreamMayPass(migration));
+    case Intent::kReopenTarget:
+      return ReopenTarget(call, claim, *inside);
     case Intent::kCleanTarget: {
       // The roles that we made become the tenant's for good, with the comments of the source's.
       TRY_ASSIGN(DatabaseSide * source, Source(call));

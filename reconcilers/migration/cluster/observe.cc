@@ -75,6 +75,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
     case Subject::kReversePublisher:
     case Subject::kReverseSubscriber:
     case Subject::kReverseSample:
+    case Subject::kStructure:
     case Subject::kViews:
     case Subject::kSchema:
     case Subject::kPoolers:
@@ -101,6 +102,9 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
       break;
     case Subject::kReverseSample:
       seen.reverse_sample = ObserveSample(call);
+      break;
+    case Subject::kStructure:
+      seen.structure = ObserveStructure(call);
       break;
     case Subject::kViews:
       seen.views = ObserveViews(call);

@@ -94,6 +94,12 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   const api::Phase phase = migration.status.phase;
   bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kCompleted;
+  if (phase == api::Phase::kRollingBack) {
+    // A rollback that is given up before the source was opened ends where it began.
+    TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
+    TRY_ASSIGN(auto control, pg::ReadControl(stop, deadline, *inside));
+    onto_target = control && control->state == pg::ControlState::kJournaled;
+  }
   TRY_ASSIGN(DatabaseSide * side, onto_target ? Target(call) : Source(call));
   TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));
   TRY_ASSIGN(std::string password, ReadTenantPassword(stop, deadline, context_.client, placement));

@@ -10,10 +10,12 @@
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
+#include "postgres/fence.h"
 #include "postgres/matviews.h"
 #include "postgres/sample.h"
 #include "postgres/sequences.h"
 #include "postgres/snapshot.h"
+#include "postgres/structure.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/server/stream_address.h"
@@ -33,6 +35,8 @@ constexpr std::chrono::milliseconds kDrainPoll{2};
 // more than that in a second wait for the comparison of as many anyway.
 constexpr int kReadingsMax = 8;
 constexpr int64_t kFewRows = 5'000;
+// A tenant that makes temporary tables all day is compared this often.
+constexpr std::chrono::seconds kStructurePause{10};
 // Under closed doors; past it the rest of the changed rows is "not compared".
 constexpr std::chrono::seconds kCompareBudget{10};
 
@@ -124,6 +128,13 @@ Result<SampleFacts> ClusterWorld::ObserveSample(const Call& call) {
                      .words = sample.DescribeDifferences()};
 }
 
+Result<StructureFacts> ClusterWorld::ObserveStructure(const Call& call) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  TRY_ASSIGN(auto watch, pg::ReadStructureWatch(call.stop, call.deadline, *target));
+  if (!watch) return StructureFacts{};
+  return StructureFacts{.settled = watch->settled, .changes = watch->changes};
+}
+
 Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(auto copied,
@@ -162,9 +173,12 @@ Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
     case Intent::kSettleSample:
       return LookAtRows(call, intent);
     case Intent::kDrainForward:
-      return Drain(call, Direction::kForward);
+      TRY(WriteMarker(call, Direction::kForward));
+      return AwaitMarker(call, Direction::kForward);
     case Intent::kDrainReverse:
-      return Drain(call, Direction::kReverse);
+      return DrainReverse(call);
+    case Intent::kWatchReverseStream:
+      return WatchReverseStream(call);
     case Intent::kDropForwardPublisher:
       return DropPublisher(call, Direction::kForward);
     case Intent::kDropReversePublisher:
@@ -186,8 +200,6 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
       return pg::DisableSubscription(stop, deadline, *inside, claim, Direction::kForward);
     case Intent::kStartReverseStream:
       return pg::EnableSubscription(stop, deadline, *inside, claim, Direction::kReverse);
-    case Intent::kWatchReverseStream:
-      return pg::WriteHeartbeat(stop, deadline, *inside, claim);
     case Intent::kDropForwardSubscriber:
       return pg::DropSubscription(stop, deadline, *inside, claim, Direction::kForward);
     case Intent::kDropReverseSubscriber:
@@ -257,6 +269,7 @@ Status ClusterWorld::LayWayBack(const Call& call) {
   TRY(pg::EnsurePublication(stop, deadline, inside.target, claim, Direction::kReverse,
                             migration.spec.copy_exclude_tables));
   TRY(pg::EnsureSlot(stop, deadline, inside.target, claim, Direction::kReverse));
+  TRY(LookAtStructure(call));
   return Subscribe(call, Direction::kReverse);
 }
 
@@ -305,30 +318,62 @@ Status ClusterWorld::ReadStreamToItsEnd(const Call& call) {
 }
 
 // Written again by each round: the same number, and later than whatever it stands behind.
-Status ClusterWorld::Drain(const Call& call, pg::Direction direction) {
-  auto& [stop, deadline, migration] = call;
-  pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
+Status ClusterWorld::WriteMarker(const Call& call, pg::Direction direction) {
+  const pg::Side from = pg::PublisherSide(direction);
   TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
+  return pg::WriteMarker(call.stop, call.deadline, *publisher, ClaimOn(call, from),
+                         MarkerOf(call.migration));
+}
+
+Status ClusterWorld::AwaitMarker(const Call& call, pg::Direction direction) {
+  auto& [stop, deadline, migration] = call;
+  const pg::Side to = pg::SubscriberSide(direction);
   TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
-  int64_t number = MarkerOf(migration);
-  TRY(pg::WriteMarker(stop, deadline, *publisher, ClaimOn(call, from), number));
   Deadline patience = deadline.OrAfter(kDrainBound);
   while (!patience.Expired() && !stop.stop_requested()) {
     TRY_ASSIGN(auto side,
                pg::ObserveSubscriber(stop, deadline, *subscriber, migration.meta.uid, direction));
-    if (side.marker >= number) return Ok();
+    if (side.marker >= MarkerOf(migration)) return Ok();
     std::this_thread::sleep_for(kDrainPoll);
   }
   return RetryError("NotDrained",
                     "the last write has not arrived on the " + std::string(Name(to)) + " yet");
 }
 
-// The heartbeat first: whatever becomes of the rows, the way back is known to be open.
+// Under the fence the structure can change no more: while the marker is on its way it is settled,
+// and written down, whether that is still the one which the stream was made for. A stream that
+// another one has stopped is not waited for.
+Status ClusterWorld::DrainReverse(const Call& call) {
+  TRY(WriteMarker(call, Direction::kReverse));
+  TRY(LookAtStructure(call, MarkerOf(call.migration)));
+  TRY_ASSIGN(StructureFacts structure, ObserveStructure(call));
+  if (!structure.changes.empty() && !LossAccepted(call.migration)) return Ok();
+  return AwaitMarker(call, Direction::kReverse);
+}
+
+// `settles`: the marker of the closed doors that the answer has to stand for; 0: users work.
+Status ClusterWorld::LookAtStructure(const Call& call, int64_t settles) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  return pg::LookAtStructure(
+      call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget),
+      {.publication = pg::StreamName(call.migration.meta.uid, Direction::kReverse),
+       .now = context_.clock.WallNow(),
+       .pause = kStructurePause,
+       .settles = settles});
+}
+
+// The heartbeat first: whatever becomes of the rest, the way back is known to be open.
+Status ClusterWorld::WatchReverseStream(const Call& call) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  TRY(pg::WriteHeartbeat(call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget)));
+  return LookAtStructure(call);
+}
+
 Status ClusterWorld::LookAtRows(const Call& call, Intent intent) {
   auto& [stop, deadline, migration] = call;
   pg::Claim claim = ClaimOn(call, pg::Side::kTarget);
+  TRY(WatchReverseStream(call));
   TRY_ASSIGN(Inside inside, BothSides(call));
-  TRY(pg::WriteHeartbeat(stop, deadline, inside.target, claim));
   const std::string name = pg::StreamName(migration.meta.uid, Direction::kReverse);
   const pg::SampledStream stream{name, name};
   if (intent == Intent::kSettleSample)
@@ -394,10 +439,35 @@ Status ClusterWorld::TakeSequencesBack(const Call& call) {
                        });
 }
 
+// A leader that froze before it opened the target again must not do so once the source is open:
+// the source's row is not what it would look at.
+Status ClusterWorld::HoldTargetShut(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * side, Target(call));
+  TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
+  if (!exists) return Ok();
+  TRY_ASSIGN(pg::Connection * target, side->InDatabase(call.stop, call.deadline));
+  Status held = pg::HoldState(call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget),
+                              pg::ControlState::kFenced);
+  // One that nobody of ours knows is opened by nobody of ours.
+  if (!held && (held.error().reason == "NotClaimed" || held.error().reason == "ForeignMigration"))
+    return Ok();
+  return held;
+}
+
+// The same the other way round: nobody older opens the source once users are on the target again.
+Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
+                                  pg::Connection& target) {
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  TRY(pg::HoldState(call.stop, call.deadline, *source, ClaimOn(call, pg::Side::kSource),
+                    pg::ControlState::kJournaled));
+  return pg::Unfence(call.stop, call.deadline, target, claim, pg::ControlState::kOpen);
+}
+
 // Before anybody but us can write to the source, its sequences are past whatever has arrived, and
 // nothing more is applied to it. Who accepts a loss does not wait for a target that is away.
 Status ClusterWorld::TakeBackFromTarget(const Call& call) {
   auto& [stop, deadline, migration] = call;
+  TRY(HoldTargetShut(call));
   Status taken = TakeSequencesBack(call);
   if (!taken && !LossAccepted(migration)) return taken;
   if (!taken) LogError("the source's sequences stay where they were", taken.error());

@@ -84,6 +84,7 @@ std::string Failing(const std::vector<CheckStatus>& checks) {
 std::optional<Plan> KeepWayBack(const Observation& seen) {
   if (auto plan = TurnStream(seen)) return plan;
   ASK(seen.reverse_publisher);
+  ASK(seen.structure);
   ASK(seen.reverse_sample);
   ASK(seen.forward_publisher);
   // A source that is away keeps its own; that is no reason not to go on watching.

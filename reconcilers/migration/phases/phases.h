@@ -56,8 +56,11 @@ bool FollowsClosely(const api::TenantMigration& migration, const Observation& se
 std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher);
 /// Whether what is written on the target arrives on the source.
 bool FollowsBack(const Observation& seen);
-/// Whether everything that a way back without loss rests on is there and works: the stream, and no
-/// row that is known to differ.
+/// Whether the target's structure is known not to be what was opened: rows that the stream back
+/// does not carry may be there.
+bool StructureDiffers(const Observation& seen);
+/// Whether everything that a way back without loss rests on is there and works: the stream, a
+/// structure that it was made for, and no row that is known to differ.
 bool WayBackIsOpen(const Observation& seen);
 /// What keeps it shut, for a message; only while it is.
 std::string WhyWayBackIsShut(const Observation& seen);

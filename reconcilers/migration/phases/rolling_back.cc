@@ -34,11 +34,46 @@ bool MayStillArrive(const api::TenantMigration& migration, const Observation& se
          silent < kPatience;
 }
 
+// Behind these very doors, where nobody can change it any more.
+bool StructureIsSettled(const api::TenantMigration& migration, const Observation& seen) {
+  return seen.structure.known() && seen.structure->settled >= MarkerOf(migration);
+}
+
+// The target is opened again instead of the source: DDL came too late to be seen before the doors
+// closed. A token that asked for the rollback is asked again then, and waits for consent.
+Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.target);
+  if (seen.target->state == ControlState::kFenced)
+    return Plan::Do(Intent::kReopenTarget, "opening the target again: " + WhyWayBackIsShut(seen));
+  if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+  Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + WhyWayBackIsShut(seen));
+  plan.reason = "SchemaChanged";
+  return plan;
+}
+
+// Online: nothing that users have made on the target is left behind unless a person accepts that.
+// Before they were in, what workloads did there by themselves is no reason to stay.
+std::optional<Plan> RefuseToLeaveBehind(const api::TenantMigration& migration,
+                                        const Observation& seen) {
+  if (LossAccepted(migration)) return std::nullopt;
+  ASK(seen.structure);
+  if (!StructureIsSettled(migration, seen) || !StructureDiffers(seen)) return std::nullopt;
+  if (migration.status.cutover.opened_at) return StayOnTarget(migration, seen);
+  if (!migration.spec.by_pooler()) return std::nullopt;
+  // Whoever died right after RESUME has not noted that clients were in.
+  return Plan::Wait(std::chrono::seconds(5),
+                    WhyWayBackIsShut(seen) +
+                        "; to go back without it, set cutover.dev/rollback and cutover.dev/"
+                        "accept-data-loss to one new token",
+                    "RollbackNeedsConsent");
+}
+
 // Online: the stream has been turned round, and the marker that was written on the fenced target
-// has arrived on the source; so has everything before it.
+// has arrived on the source; so has everything before it. The structure was settled meanwhile.
 std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
                                     const Observation& seen) {
-  if (LossAccepted(migration)) {
+  const bool settled = StructureIsSettled(migration, seen);
+  if (LossAccepted(migration) || (settled && StructureDiffers(seen))) {
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);
     if (!MayStillArrive(migration, seen)) return std::nullopt;
@@ -50,13 +85,17 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
                       "the stream back to the source is gone: to go back without what was written "
                       "on the target, set cutover.dev/accept-data-loss to the rollback's token",
                       "NoWayBack");
-  if (seen.reverse_subscriber->marker < MarkerOf(migration))
+  if (seen.reverse_subscriber->marker < MarkerOf(migration) ||
+      !(settled || LossAccepted(migration)))
     return Plan::Do(Intent::kDrainReverse, "waiting for the last write to arrive on the source");
   return std::nullopt;
 }
 
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
+  if (migration.spec.online()) {
+    if (auto plan = RefuseToLeaveBehind(migration, seen)) return plan;
+  }
   if (!migration.spec.by_pooler()) {
     NEED(seen.routes);
     NEED(seen.maintenance_page);
@@ -91,7 +130,8 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
 }  // namespace
 
 /// RollingBack: after the journal, the same cutover with the sides exchanged. Online, what users
-/// wrote on the target comes back with them. The copy on the target stays, fenced, for whoever
+/// wrote on the target comes back with them; where that cannot be, the target is opened again and
+/// Hypercare goes on. The copy on the target stays, fenced, for whoever
 /// wants to find out what went wrong; deleting the TenantMigration drops it.
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);

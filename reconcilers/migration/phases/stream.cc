@@ -108,11 +108,20 @@ bool FollowsBack(const Observation& seen) {
          source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
 }
 
+bool StructureDiffers(const Observation& seen) {
+  return seen.structure.known() && !seen.structure->changes.empty();
+}
+
 bool WayBackIsOpen(const Observation& seen) {
-  return FollowsBack(seen) && seen.reverse_sample.known() && seen.reverse_sample->differences == 0;
+  return FollowsBack(seen) && seen.structure.known() && !StructureDiffers(seen) &&
+         seen.reverse_sample.known() && seen.reverse_sample->differences == 0;
 }
 
 std::string WhyWayBackIsShut(const Observation& seen) {
+  if (StructureDiffers(seen))
+    return "the structure of the target is not what it was when users came, and the stream back "
+           "carries rows of that only: " +
+           seen.structure->changes + "; take that back there, where it can be";
   if (!seen.reverse_subscriber.known())
     return "the source cannot be asked: " + seen.reverse_subscriber.error().message;
   if (!seen.reverse_publisher.known())
@@ -123,6 +132,8 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the source cannot apply what comes from the target: " +
            seen.reverse_subscriber->last_error;
   if (!FollowsBack(seen)) return "the stream back to the source does not follow yet";
+  if (!seen.structure.known())
+    return "the target cannot be asked: " + seen.structure.error().message;
   if (!seen.reverse_sample.known())
     return "the target cannot be asked: " + seen.reverse_sample.error().message;
   return "rows of the source are not what the target has, though the stream has carried them: " +

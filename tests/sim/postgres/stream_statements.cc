@@ -370,6 +370,12 @@ Outcome Fingerprint(const Statement& statement) {
   return Table{{"structure-" + std::to_string(statement.here().content.structure)}};
 }
 
+// The whole of it is one table.
+Outcome ReadStructure(const Statement& statement) {
+  return Table{{"1259/1", "table public.orders",
+                "{\"column\":\"" + std::to_string(statement.here().content.structure) + "\"}"}};
+}
+
 // The structure of the model is one number, which also tells what of the catalogs is new.
 Outcome Mark(const Statement& statement) {
   return Table{{std::to_string(statement.here().content.structure)}};
@@ -469,6 +475,7 @@ std::vector<Known> OfStreams() {
       {"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename", Nothing},
       {"SELECT pg_replication_origin_advance($1", AdvanceOrigin},
       {"pg_current_logfile()", NoLogFile},
+      {"pg_identify_object(class, object, 0)", ReadStructure},
       {"WITH spaces AS MATERIALIZED", Fingerprint},
       {"SELECT string_agg(concat(n, ' ', new)", Mark},
       {"SELECT pg_snapshot_xmin(pg_current_snapshot())::xid", OldestTransaction},

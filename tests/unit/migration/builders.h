@@ -69,6 +69,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.forward_publisher = seen.reverse_publisher = away;
   seen.forward_subscriber = seen.reverse_subscriber = away;
   seen.reverse_sample = away;
+  seen.structure = away;
   seen.views = away;
   seen.schema_changed = away;
   seen.poolers = away;

@@ -87,6 +87,7 @@ TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kReversePublisher);
   seen.reverse_publisher = PublisherFacts();
   seen.reverse_subscriber = SubscriberFacts();
+  seen.structure = StructureFacts();
   seen.reverse_sample = SampleFacts();
   Plan plan = Decide(migration, seen).plan;
   EXPECT_EQ(plan.effect, Intent::kWatchReverseStream);

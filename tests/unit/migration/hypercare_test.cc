@@ -51,6 +51,7 @@ class Hypercare : public ::testing::Test {
     SampleFacts sample = sample_;
     if (!sample.taken_at) sample.taken_at = seen.now;
     seen.reverse_sample = sample;
+    seen.structure = structure_;
     seen.views = views_;
     seen.checks = std::vector<CheckOutcome>();
     return seen;
@@ -75,6 +76,7 @@ class Hypercare : public ::testing::Test {
   bool way_back_open_ = true;
   ViewFacts views_;
   SampleFacts sample_;  ///< Taken this moment, unless it says when.
+  StructureFacts structure_;
 };
 
 TEST_F(Hypercare, GoesBackWhenACheckHasFailedOftenEnoughInARowAndNotBefore) {
@@ -333,6 +335,175 @@ TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
   late.ledger_recorded = true;
   late.poolers = *seen.poolers;
   EXPECT_EQ(Decide(migration_, late).plan.effect, Intent::kReopenSource) << "it does not come";
+}
+
+// --- the structure of the target -----------------------------------------------------------------
+
+constexpr char kNewTable[] = "table public.later is new";
+
+TEST_F(Hypercare, DdlOnTheTargetShutsTheWayBackUntilItIsUndone) {
+  structure_.changes = kNewTable;
+  sample_.differences = 1;
+  Round(See(2));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(WayBack(migration_).reason, "SchemaChanged") << "what differs may follow from it";
+  EXPECT_THAT(WayBack(migration_).message, HasSubstr(kNewTable));
+  EXPECT_FALSE(migration_.status.rollback.available_until);
+  structure_.changes.clear();
+  sample_.differences = 0;
+  Round(See(4));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue);
+}
+
+TEST_F(Hypercare, AStructureThatCannotBeReadLeavesTheWayBackShut) {
+  Observation seen = See(2);
+  seen.structure = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  Round(seen);
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kFalse);
+  EXPECT_THAT(WayBack(migration_).message, HasSubstr("the target cannot be asked: no route"));
+}
+
+TEST_F(Hypercare, GoesBackWithoutWhatDdlMadeOnlyOnceAPersonAcceptsIt) {
+  structure_.changes = kNewTable;
+  migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+  Plan held = Round(See(2));
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+  EXPECT_EQ(held.effect, Intent::kWatchReverseStream) << "and what is undone is seen";
+  EXPECT_THAT(held.message, HasSubstr(kNewTable));
+  EXPECT_EQ(WayBack(migration_).reason, "SchemaChanged") << "also while it waits";
+  EXPECT_EQ(migration_.status.handled.rollback, "");
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  EXPECT_EQ(Round(See(4)).guard, Guard::kRollBack);
+}
+
+TEST_F(Hypercare, AHeldRollbackGoesOnOnceTheDdlIsUndone) {
+  structure_.changes = kNewTable;
+  migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+  EXPECT_FALSE(Round(See(2)).guard);
+  structure_.changes.clear();
+  EXPECT_EQ(Round(See(4)).guard, Guard::kRollBack);
+}
+
+TEST_F(Hypercare, DoesNotGoBackByItselfFromWhatDdlMade) {
+  outcome_.failure_threshold = 1;
+  structure_.changes = kNewTable;
+  Plan plan = Round(0, Verdict::kFailed);
+  EXPECT_FALSE(plan.guard);
+  EXPECT_THAT(plan.message, HasSubstr(kNewTable));
+}
+
+/// A rollback behind closed doors, with the target fenced.
+class GoingBack : public Hypercare {
+ protected:
+  GoingBack() {
+    migration_ = MigrationIn(Phase::kRollingBack);
+    migration_.spec.strategy = api::Strategy::kOnline;
+    migration_.spec.hypercare_seconds = kHypercareSeconds;
+    migration_.spec.switch_mode = api::SwitchMode::kPooler;
+    migration_.status.cutover.attempts = 1;
+    migration_.status.cutover.opened_at = Noon();
+    migration_.status.rollback.fenced_at = Noon();
+    migration_.status.handled.rollback = "back";
+    migration_.status.failure_reason = "RollbackRequested";
+    migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+    marker_ = 1'000'001;  // Of the first attempt's first closing of the doors.
+  }
+
+  Observation Behind(int seconds) const {
+    Observation seen = See(seconds);
+    seen.source = testing::Database(ControlState::kJournaled, true);
+    seen.target = testing::Database(reopened_ ? ControlState::kOpen : ControlState::kFenced, true);
+    seen.ledger_recorded = true;
+    SubscriberFacts source = *seen.reverse_subscriber;
+    source.marker = arrived_ ? marker_ : 0;
+    seen.reverse_subscriber = source;
+    PoolerFacts poolers;
+    poolers.paused = !resumed_;
+    poolers.resumed = resumed_;
+    seen.poolers = poolers;
+    return seen;
+  }
+
+  int64_t marker_ = 0;
+  bool arrived_ = false, reopened_ = false, resumed_ = false;
+};
+
+TEST_F(GoingBack, OpensTheSourceOnlyOnceTheStructureIsSettledBehindTheseDoors) {
+  EXPECT_EQ(Round(Behind(1)).effect, Intent::kDrainReverse);
+  arrived_ = true;
+  structure_.settled = marker_ - 1;  // Another closing of the doors: users have been in since.
+  EXPECT_EQ(Round(Behind(2)).effect, Intent::kDrainReverse);
+  Observation seen = Behind(3);
+  seen.structure = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  EXPECT_NE(Round(seen).effect, Intent::kReopenSource) << "unknown is not equal";
+  structure_.settled = marker_;
+  EXPECT_EQ(Round(Behind(4)).effect, Intent::kReopenSource);
+}
+
+TEST_F(GoingBack, OpensTheTargetAgainWhereDdlCameTooLateToBeSeenBeforeTheDoorsClosed) {
+  structure_ = {.settled = marker_, .changes = kNewTable};
+  Plan plan = Round(Behind(1));
+  EXPECT_EQ(plan.effect, Intent::kReopenTarget) << "whether or not the marker arrives";
+  EXPECT_THAT(plan.message, HasSubstr(kNewTable));
+  reopened_ = true;
+  EXPECT_EQ(Round(Behind(2)).effect, Intent::kResumePoolers);
+  resumed_ = true;
+  EXPECT_EQ(Round(Behind(3)).guard, Guard::kRollbackRefused);
+
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare);
+  EXPECT_EQ(WayBack(migration_).reason, "SchemaChanged");
+  EXPECT_EQ(migration_.status.rollback.write_pause_milliseconds, 3000);
+  EXPECT_EQ(migration_.status.cutover.attempts, 2) << "the next marker is another one";
+  EXPECT_EQ(migration_.status.failure_reason, "");
+  Plan held = Round(See(4));
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent") << "the token is asked again";
+  structure_.changes.clear();
+  EXPECT_EQ(Round(See(6)).guard, Guard::kRollBack);
+  EXPECT_FALSE(migration_.status.rollback.opened_at) << "a pause of its own";
+}
+
+TEST_F(GoingBack, ARefusalDoesNotBringBackATokenThatWasAnsweredBefore) {
+  migration_.status.failure_reason = "HypercareCheckFailed";
+  structure_ = {.settled = marker_, .changes = kNewTable};
+  reopened_ = resumed_ = true;
+  EXPECT_EQ(Round(Behind(1)).guard, Guard::kRollbackRefused);
+  EXPECT_EQ(migration_.status.handled.rollback, "back");
+  EXPECT_FALSE(Round(See(2)).guard);
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare);
+}
+
+TEST_F(GoingBack, LeavesBehindWhatDdlMadeOnceAPersonHasAcceptedIt) {
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  structure_ = {.settled = marker_, .changes = kNewTable};
+  EXPECT_EQ(Round(Behind(1)).effect, Intent::kDrainReverse) << "the rest is not thrown away";
+  arrived_ = true;
+  EXPECT_EQ(Round(Behind(2)).effect, Intent::kReopenSource);
+}
+
+// An application may change its structure when it starts, and Smoke may find that it does not work.
+TEST_F(GoingBack, BeforeUsersWereInDdlOfTheWorkloadsDoesNotKeepThemOnTheTarget) {
+  migration_.spec.switch_mode = api::SwitchMode::kRestart;
+  migration_.status.cutover.opened_at.reset();
+  migration_.status.rollback.fenced_at.reset();
+  structure_ = {.settled = marker_, .changes = kNewTable};
+  way_back_open_ = false;
+  Observation seen = Behind(100);
+  seen.routes = RouteFacts{true, false, ""};
+  seen.workloads = WorkloadFacts();
+  seen.maintenance_page = MaintenancePageFacts{true, true};
+  SubscriberFacts stuck = *seen.reverse_subscriber;
+  stuck.working = false;
+  seen.reverse_subscriber = stuck;
+  EXPECT_EQ(Round(seen).effect, Intent::kReopenSource);
+}
+
+TEST_F(GoingBack, ByAPoolerNobodyKnowsThatClientsWereNotInSoAPersonIsAsked) {
+  migration_.status.cutover.opened_at.reset();
+  structure_ = {.settled = marker_, .changes = kNewTable};
+  Plan plan = Round(Behind(1));
+  EXPECT_FALSE(plan.effect);
+  EXPECT_EQ(plan.reason, "RollbackNeedsConsent");
 }
 
 // --- materialized views --------------------------------------------------------------------------

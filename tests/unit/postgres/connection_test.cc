@@ -93,11 +93,15 @@ TEST(ControlStates, NothingLeadsFromTheJournalBackToOpen) {
 }
 
 TEST(ControlStates, OnlyAVerifiedTargetOpensAndAnOpenOneIsNotDropped) {
-  for (ControlState from : {ControlState::kPreparing, ControlState::kCopied, ControlState::kFenced,
-                            ControlState::kDropping}) {
+  for (ControlState from :
+       {ControlState::kPreparing, ControlState::kCopied, ControlState::kDropping}) {
     EXPECT_FALSE(MayMove(Side::kTarget, from, ControlState::kOpen)) << Name(from);
   }
   EXPECT_TRUE(MayMove(Side::kTarget, ControlState::kVerified, ControlState::kOpen));
+  // Fenced by a rollback that is given up: it has been verified.
+  EXPECT_TRUE(MayMove(Side::kTarget, ControlState::kFenced, ControlState::kOpen));
+  EXPECT_FALSE(MayMove(Side::kTarget, ControlState::kPreparing, ControlState::kFenced));
+  EXPECT_FALSE(MayMove(Side::kTarget, ControlState::kCopied, ControlState::kFenced));
   EXPECT_FALSE(MayMove(Side::kTarget, ControlState::kOpen, ControlState::kDropping));
 }
 

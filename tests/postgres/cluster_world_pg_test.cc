@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Effects of an Online move as the operator has them, on real servers, with an API server in
+// memory: materialized views during the move, and the way back with what DDL has made.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/kube/resource.h"
+#include "postgres/fence.h"
+#include "postgres/replication.h"
+#include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/wiring/base64.h"
+#include "tests/postgres/replication/streaming.h"
+#include "tests/unit/kube/fake_client.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using pg::Direction;
+using pg::testing::Must;
+using pg::testing::MustConnect;
+using pg::testing::MustExec;
+using pg::testing::MustRead;
+using pg::testing::Servers;
+using pg::testing::Soon;
+using pg::testing::TestRole;
+using pg::testing::UniqueName;
+using pg::testing::WaitUntil;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class NobodyResolves final : public wiring::Resolver {
+ public:
+  Result<std::vector<std::string>> Resolve(std::stop_token, Deadline, const std::string&) override {
+    return std::vector<std::string>();
+  }
+};
+
+Json Named(const char* kind, const std::string& ns, const std::string& name) {
+  Json metadata = Json::Object({{"name", name}});
+  if (!ns.empty()) metadata.Set("namespace", ns);
+  return Json::Object(
+      {{"apiVersion", "cutover.dev/v1alpha1"}, {"kind", kind}, {"metadata", metadata}});
+}
+
+void AddServer(kube::Client& client, const std::string& name, const pg::ConnectOptions& where) {
+  Json secret = Named("Secret", "cutover-system", name);
+  secret.Set("data", Json::Object({{"username", wiring::EncodeBase64(where.user)},
+                                   {"password", wiring::EncodeBase64(where.password)}}));
+  ASSERT_TRUE(client.Create({}, Soon(), kube::kSecret, secret));
+  Json server = Named("DatabaseServer", "", name);
+  Json endpoint =
+      Json::Object({{"host", where.host}, {"port", int64_t{where.port}}, {"sslMode", "require"}});
+  server.Set("spec", Json::Object({{"class", "Shared"},
+                                   {"endpoint", endpoint},
+                                   {"adminSecretRef", Json::Object({{"name", name}})}}));
+  ASSERT_TRUE(client.Create({}, Soon(), kube::kDatabaseServer, server));
+}
+
+/// The tenant's database on one side; dropped at the end, with every stream's part of it.
+class Home {
+ public:
+  Home(const pg::ConnectOptions& server, const std::string& database, const pg::Claim& claim)
+      : drop_(server, database), owner(server), claim_(claim) {
+    pg::Connection admin = MustConnect(server);
+    MustExec(admin,
+             {"CREATE DATABASE " + pg::QuoteIdentifier(database) + " OWNER " + owner.quoted()});
+    inside.emplace(MustConnect(server.WithDatabase(database)));
+    EXPECT_TRUE(pg::ClaimEpoch({}, Soon(), *inside, claim));
+  }
+  ~Home() {
+    claim_.epoch = 1000;  // As whoever has come last.
+    EXPECT_TRUE(pg::ClaimEpoch({}, Soon(), *inside, claim_));
+    for (Direction direction : {Direction::kForward, Direction::kReverse}) {
+      EXPECT_TRUE(pg::DropSubscription({}, Soon(), *inside, claim_, direction));
+      EXPECT_TRUE(pg::DropSlot({}, Soon(), *inside, claim_, direction));
+      EXPECT_TRUE(pg::DropPublication({}, Soon(), *inside, claim_, direction));
+      EXPECT_TRUE(pg::DropReplicationRole({}, Soon(), *inside, claim_, direction));
+    }
+    inside.reset();
+  }
+
+ private:
+  pg::testing::DropAtEnd drop_;
+
+ public:
+  TestRole owner;
+  std::optional<pg::Connection> inside;
+
+ private:
+  pg::Claim claim_;
+};
+
+class OnlineWorld : public ::testing::Test {
+ protected:
+  OnlineWorld() {
+    migration_.meta.uid = uid_;
+    migration_.meta.namespace_name = "tenant";
+    migration_.spec.strategy = api::Strategy::kOnline;
+    migration_.spec.placement_name = "tenant";
+    AddServer(client_, "pg-source", Servers().source);
+    AddServer(client_, "pg-target", Servers().target);
+    Json placement = Named("DatabasePlacement", "tenant", "tenant");
+    Json password = Json::Object({{"name", "db"}, {"key", "password"}});
+    placement.Set("spec",
+                  Json::Object({{"database", Json::Object({{"name", database_},
+                                                           {"owner", source_.owner.name()},
+                                                           {"passwordSecretRef", password}})},
+                                {"class", "Shared"},
+                                {"serverName", "pg-source"},
+                                {"connection", Json::Object()},
+                                {"profile", Json::Object({{"type", "Generic"}})}}));
+    EXPECT_TRUE(client_.Create({}, Soon(), kube::kDatabasePlacement, placement));
+    context_.config.epoch = [this] { return epoch_; };
+  }
+
+  pg::Connection& source() { return *source_.inside; }
+  pg::Connection& target() { return *target_.inside; }
+
+  Status Perform(Intent intent) {
+    return ClusterWorld(context_).Perform({}, Soon(), migration_, intent);
+  }
+  void MustPerform(Intent intent) { Must(Perform(intent), std::string(Name(intent)).c_str()); }
+  std::string ReasonOf(Intent intent) {
+    Status done = Perform(intent);
+    return done ? "" : done.error().reason;
+  }
+  Observation LookAt(Subject subject) {
+    ClusterWorld world(context_);
+    Observation seen = world.Observe({}, Soon(), migration_);
+    world.LookAt({}, Soon(), migration_, subject, seen);
+    return seen;
+  }
+
+  /// A copy of `structure` that follows the source, and the way back laid.
+  void CatchUp(const std::vector<std::string>& structure) {
+    migration_.status.phase = Phase::kCatchingUp;
+    MustExec(source(), structure);
+    MustPerform(Intent::kPublishSource);
+    MustExec(target(), structure);
+    Must(pg::EnsureSlot({}, Soon(), source(), {uid_, 1, pg::Side::kSource}, Direction::kForward),
+         "slot");
+    MustPerform(Intent::kStartForwardStream);
+    MustPerform(Intent::kLayWayBack);
+  }
+  /// Users are in on the target, and the stream has turned round.
+  void SwitchOver() {
+    using enum pg::ControlState;
+    migration_.status.cutover.attempts = 1;
+    MustPerform(Intent::kFenceSource);
+    MustPerform(Intent::kDrainForward);
+    for (auto [from, to] : {std::pair(kPreparing, kCopied), std::pair(kCopied, kVerified),
+                            std::pair(kVerified, kOpen)})
+      Must(pg::CompareAndSetState({}, Soon(), target(), {uid_, 1, pg::Side::kTarget}, from, to),
+           "open");
+    Must(pg::AdvanceSlot({}, Soon(), target(), {uid_, 1, pg::Side::kTarget}, Direction::kReverse),
+         "advance");
+    MustPerform(Intent::kJournal);
+    MustPerform(Intent::kStopForwardStream);
+    MustPerform(Intent::kStartReverseStream);
+    migration_.status.phase = Phase::kHypercare;
+    MustPerform(Intent::kWatchReverseStream);
+  }
+  /// Behind closed doors, by the leader of that epoch.
+  void CloseDoorsAgain(int64_t epoch) {
+    epoch_ = epoch;
+    migration_.status.phase = Phase::kRollingBack;
+    MustPerform(Intent::kFenceTarget);
+    MustPerform(Intent::kDrainReverse);
+  }
+  bool OwnerMayConnect(const TestRole& owner) {
+    return pg::Connection::Open({}, Soon(), owner.Options(database_)).has_value();
+  }
+
+  const std::string uid_ = UniqueName("move");
+  const std::string database_ = UniqueName("moved");
+  Home source_{Servers().source, database_, {uid_, 1, pg::Side::kSource}};
+  Home target_{Servers().target, database_, {uid_, 1, pg::Side::kTarget}};
+  api::TenantMigration migration_ = testing::MigrationIn(Phase::kCatchingUp);
+  int64_t epoch_ = 1;
+  kube::FakeClient client_;
+  NobodyResolves resolver_;
+  ClusterContext context_{client_, resolver_, RealClock(), {}};
+};
+
+// --- materialized views --------------------------------------------------------------------------
+
+const std::vector<std::string> kViews = {
+    "CREATE TABLE public.t (id int PRIMARY KEY)",
+    "INSERT INTO public.t VALUES (1)",
+    "CREATE MATERIALIZED VIEW public.total AS SELECT count(*) AS n FROM public.t",
+    "CREATE MATERIALIZED VIEW public.of_total AS SELECT n FROM public.total",
+    "CREATE MATERIALIZED VIEW public.last_month AS SELECT count(*) AS n FROM public.t",
+};
+
+TEST_F(OnlineWorld, RefreshesOnTheTargetWhatWasRefreshedOnTheSourceWithAllThatItIsMadeOf) {
+  CatchUp(kViews);
+  MustExec(source(),
+           {"INSERT INTO public.t SELECT generate_series(2, 1000)",
+            "REFRESH MATERIALIZED VIEW public.total", "REFRESH MATERIALIZED VIEW public.of_total"});
+  EXPECT_THAT(LookAt(Subject::kViews).views->stale,
+              ElementsAre("\"public\".\"total\"", "\"public\".\"of_total\""));
+  MustPerform(Intent::kRefreshViews);
+  EXPECT_EQ(MustRead(target(), "SELECT n FROM public.of_total")[0], "1000");
+  EXPECT_EQ(MustRead(target(), "SELECT n FROM public.last_month")[0], "1") << "somebody's figures";
+  const Observation seen = LookAt(Subject::kViews);
+  EXPECT_THAT(seen.views->stale, IsEmpty());
+  EXPECT_EQ(seen.views->refreshed, 2);
+  EXPECT_EQ(seen.views->trouble, "");
+}
+
+TEST_F(OnlineWorld, RefreshesInHypercareWhatWasRefreshedTooLateForTheDoors) {
+  CatchUp(kViews);
+  MustExec(source(), {"INSERT INTO public.t VALUES (2)", "REFRESH MATERIALIZED VIEW public.total"});
+  SwitchOver();
+  MustExec(target(), {"INSERT INTO public.t VALUES (3)"});
+  MustPerform(Intent::kRefreshViews);
+  EXPECT_EQ(MustRead(target(), "SELECT n FROM public.total")[0], "3") << "of what is there now";
+  EXPECT_THAT(LookAt(Subject::kViews).views->stale, IsEmpty());
+  MustPerform(Intent::kWatchReverseStream);
+  EXPECT_EQ(LookAt(Subject::kStructure).structure->changes, "") << "that is no DDL";
+}
+
+TEST_F(OnlineWorld, AViewThatCannotBeRefreshedIsNamedAndTheOthersAreRefreshed) {
+  std::vector<std::string> views = kViews;
+  views.push_back("CREATE VIEW public.divisor AS SELECT 1 AS n");
+  views.push_back("CREATE MATERIALIZED VIEW public.a_bad AS SELECT 1 / n AS n FROM public.divisor");
+  CatchUp(views);
+  MustExec(target(), {"CREATE OR REPLACE VIEW public.divisor AS SELECT 0 AS n"});
+  MustExec(source(), {"INSERT INTO public.t VALUES (2)", "REFRESH MATERIALIZED VIEW public.a_bad",
+                      "REFRESH MATERIALIZED VIEW public.total"});
+  MustPerform(Intent::kRefreshViews);
+  EXPECT_EQ(MustRead(target(), "SELECT n FROM public.total")[0], "2");
+  const Observation seen = LookAt(Subject::kViews);
+  EXPECT_THAT(seen.views->trouble,
+              ::testing::AllOf(HasSubstr("a_bad"), HasSubstr("division by zero")));
+  EXPECT_THAT(seen.views->stale, IsEmpty()) << "not tried again at the same state";
+  MustExec(source(), {"REFRESH MATERIALIZED VIEW public.a_bad"});
+  EXPECT_THAT(LookAt(Subject::kViews).views->stale, ElementsAre("\"public\".\"a_bad\""));
+}
+
+TEST_F(OnlineWorld, AViewIsNotFilledWithLessThanTheSourcesWas) {
+  CatchUp(kViews);
+  Must(pg::DisableSubscription({}, Soon(), target(), {uid_, 1, pg::Side::kTarget},
+                               Direction::kForward),
+       "stop");
+  MustExec(source(), {"INSERT INTO public.t VALUES (2)", "REFRESH MATERIALIZED VIEW public.total"});
+  EXPECT_EQ(ReasonOf(Intent::kRefreshViews), "NotApplied");
+  EXPECT_EQ(MustRead(target(), "SELECT n FROM public.total")[0], "1");
+  EXPECT_EQ(LookAt(Subject::kViews).views->stale.size(), 1u) << "it is still to be done";
+}
+
+// --- the way back --------------------------------------------------------------------------------
+
+const std::vector<std::string> kShop = {
+    "CREATE TABLE public.orders (id serial PRIMARY KEY, word text)",
+    "INSERT INTO public.orders (word) VALUES ('before')",
+};
+
+TEST_F(OnlineWorld, DdlOneMomentBeforeTheFenceKeepsTheSourceShutAndOpensTheTargetAgain) {
+  CatchUp(kShop);
+  SwitchOver();
+  EXPECT_TRUE(OwnerMayConnect(target_.owner));
+  MustExec(target(), {"INSERT INTO public.orders (word) VALUES ('after')",
+                      "CREATE TABLE public.later (id int PRIMARY KEY)",
+                      "INSERT INTO public.later VALUES (1)"});
+  CloseDoorsAgain(1);
+  const Observation seen = LookAt(Subject::kStructure);
+  EXPECT_EQ(seen.structure->changes, "table public.later is new");
+  EXPECT_EQ(seen.structure->settled, 1'000'001) << "the marker of these doors";
+  EXPECT_FALSE(OwnerMayConnect(target_.owner));
+  MustPerform(Intent::kReopenTarget);
+  MustPerform(Intent::kReopenTarget);  // Once more, as after a crash.
+  EXPECT_TRUE(OwnerMayConnect(target_.owner));
+  EXPECT_FALSE(OwnerMayConnect(source_.owner));
+  EXPECT_EQ(ReasonOf(Intent::kReopenSource), "StateMismatch") << "the target is open";
+
+  // Undone, the same rollback goes through.
+  MustExec(target(), {"DROP TABLE public.later"});
+  migration_.status.cutover.attempts = 2;
+  CloseDoorsAgain(1);
+  EXPECT_EQ(LookAt(Subject::kStructure).structure->changes, "");
+  MustPerform(Intent::kReopenSource);
+  EXPECT_EQ(MustRead(source(), "SELECT count(*) FROM public.orders")[0], "2");
+  EXPECT_TRUE(OwnerMayConnect(source_.owner));
+}
+
+TEST_F(OnlineWorld, OfTwoLeadersOfWhomOneStaysAndOneGoesBackOnlyTheYoungerOpensAnything) {
+  CatchUp(kShop);
+  SwitchOver();
+  CloseDoorsAgain(1);
+  epoch_ = 2;
+  MustPerform(Intent::kReopenTarget);
+  epoch_ = 1;
+  EXPECT_EQ(ReasonOf(Intent::kReopenSource), "Deposed");
+  EXPECT_FALSE(OwnerMayConnect(source_.owner));
+
+  migration_.status.cutover.attempts = 2;
+  CloseDoorsAgain(2);
+  epoch_ = 3;
+  MustPerform(Intent::kReopenSource);
+  epoch_ = 2;
+  EXPECT_EQ(ReasonOf(Intent::kReopenTarget), "Deposed");
+  EXPECT_FALSE(OwnerMayConnect(target_.owner));
+}
+
+TEST_F(OnlineWorld, WhoAcceptsWhatDdlMadeGoesBackWithTheRestAndEverySequenceThatIsThere) {
+  CatchUp(kShop);
+  SwitchOver();
+  MustExec(target(),
+           {"INSERT INTO public.orders (word) VALUES ('after')",
+            "CREATE SEQUENCE public.ir_sequence_042", "SELECT nextval('public.ir_sequence_042')"});
+  migration_.status.handled.rollback = "back";
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  CloseDoorsAgain(1);
+  MustPerform(Intent::kReopenSource);
+  MustExec(source(), {"INSERT INTO public.orders (word) VALUES ('on the source again')"});
+  EXPECT_EQ(MustRead(source(), "SELECT max(id) FROM public.orders")[0], "3");
+}
+
+}  // namespace
+}  // namespace cutover::migration
