@@ -56,6 +56,14 @@ std::string Sample::DescribeDifferences() const {
   return named > kNamedMax ? text + " and " + std::to_string(named - kNamedMax) + " more" : text;
 }
 
+std::string Sample::DescribeNotCompared() const {
+  std::string text;
+  int named = 0;
+  for (const TableName& table : not_compared)
+    if (++named <= kNamedMax) text += (text.empty() ? "" : ", ") + Display(table);
+  return named > kNamedMax ? text + " and " + std::to_string(named - kNamedMax) + " more" : text;
+}
+
 Json ToJson(const Sample& sample) {
   Json json = Json::Object({{"rows", sample.rows},
                             {"lastSchema", sample.last_table.first},
@@ -72,6 +80,10 @@ Json ToJson(const Sample& sample) {
                                   {"position", suspect.position},
                                   {"proven", suspect.proven}}));
   json.Set("suspects", std::move(suspects));
+  Json not_compared = Json::Array();
+  for (const TableName& table : sample.not_compared)
+    not_compared.Append(Json::Object({{"schema", table.first}, {"table", table.second}}));
+  json.Set("notCompared", std::move(not_compared));
   return json;
 }
 
@@ -88,6 +100,8 @@ Sample SampleOf(const Json& json) {
                                RowStateOf(suspect["target"]),
                                suspect["position"].AsString(),
                                suspect["proven"].AsBool()});
+  for (const Json& table : json["notCompared"].Items())
+    sample.not_compared.emplace(table["schema"].AsString(), table["table"].AsString());
   return sample;
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ namespace cutover::pg {
 /// The way back, looked at row by row. While users write on the target and the stream brings it to
 /// the source, a few rows of both sides are compared again and again: tables in turn, so that all
 /// are looked at in time, and of each some blocks at random, so that all rows may be. Keys are
-/// picked on both sides, or a row that only the source has would never be seen.
+/// picked on both sides, or a row that only the source has would never be seen. A table without a
+/// key is taken for one row, if it is small.
 ///
 /// Both sides move on meanwhile, so a row that differs proves nothing: what was written on the
 /// target may be on its way. It is a suspect, remembered with
@@ -70,12 +72,15 @@ struct Sample {
   int64_t rows = 0;                  ///< Compared since the first one.
   TableName last_table;              ///< The next one goes on behind it.
   std::vector<Suspect> suspects;
+  std::set<TableName> not_compared;  ///< Large, and without a key.
 
   /// Suspects that are yet to be looked at again.
   int64_t undecided() const;
   int64_t differences() const;
   /// "public.orders (id)=(42) differs, …" of those that are proven; a few, and how many more.
   std::string DescribeDifferences() const;
+  /// "public.log, …" of those that are not compared.
+  std::string DescribeNotCompared() const;
 };
 /// A Sample as it is kept in the ledger, and back.
 Json ToJson(const Sample& sample);
@@ -112,8 +117,8 @@ struct SampleRound {
 };
 
 /// Looks at every suspect again whose position the subscriber has confirmed, then at other rows.
-/// `now` is when, for the record. `claim` is on the target's side. A table without a key is passed
-/// over, and so is one that a server refuses to read, which is then said; neither is an error.
+/// `now` is when, for the record. `claim` is on the target's side. A table that a server
+/// refuses to read is passed over, which is said, and is no error.
 Result<SampleRound> TakeSample(std::stop_token stop, Deadline deadline, Connection& source,
                                Connection& target, const Claim& claim, const SampledStream& stream,
                                WallTime now, const SampleTerms& terms = {});

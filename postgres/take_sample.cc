@@ -23,6 +23,10 @@ constexpr milliseconds kStatementMax{500}, kStatementMin{50};
 // Reading what is known of tables costs more than looking at a few rows of each.
 constexpr size_t kTablesMax = 300;
 
+// A table without a key is compared as a whole, or not at all.
+constexpr int64_t kWholeBytesMax = 1 << 20;
+constexpr char kWholeTable[] = "[]";  // In place of a row's key.
+
 // A call that takes longer has met something else than its own queries.
 constexpr auto kCallMax = std::chrono::seconds(10);
 
@@ -50,6 +54,13 @@ std::string PickKeys(const TableName& name, const KeyedTable& table) {
          " AS t TABLESAMPLE SYSTEM (least(100.0, 100.0 * $1::int / greatest(1, pg_relation_size(" +
          QuoteLiteral(qualified) +
          "::regclass) / current_setting('block_size')::int))::real) ORDER BY random() LIMIT $2";
+}
+
+// One row that stands for all, in the form of SelectByKeys().
+std::string SelectWhole(const TableName& name, const KeyedTable& table) {
+  return "SELECT 1, concat(count(*), ' ', sum(hashtextextended(" + table.Hash() +
+         ", 0))), concat(sum(hashtextextended(" + kVersion + ", 0))) FROM ONLY " +
+         QuoteQualified(name.first, name.second) + " AS t";
 }
 
 /// Rows of one table as one side has them, by the number of their key, from 1.
@@ -189,7 +200,7 @@ class Sampling {
       return Ok();
     }
     const KeyedTable& table = found->second;
-    if (table.key.empty()) return Ok();
+    if (table.key.empty()) return LookAtWhole(name, table);
     TRY_ASSIGN(auto picked,
                Ask(name, PickKeys(name, table), {kBlocksPerTable, terms_.rows_per_table_max}));
     if (!picked) return Ok();
@@ -201,6 +212,28 @@ class Sampling {
       }
     ++round_.tables;
     return keys.empty() ? Ok() : FirstLook(name, table, {keys.begin(), keys.end()});
+  }
+
+  Status LookAtWhole(const TableName& name, const KeyedTable& table) {
+    const bool too_large = table.bytes > kWholeBytesMax;
+    if (too_large)
+      sample_.not_compared.insert(name);
+    else
+      sample_.not_compared.erase(name);
+    if (too_large) return Ok();
+    TRY_ASSIGN(auto both, Ask(name, SelectWhole(name, table), {}));
+    if (!both) return Ok();
+    ++round_.tables;
+    round_.rows += std::stoll((*both->target)[0].Text(1));
+    Suspect suspect{name,
+                    kWholeTable,
+                    Display(name) + " as a whole",
+                    Find(StatesOf(*both->source), 1),
+                    Find(StatesOf(*both->target), 1),
+                    "",
+                    false};
+    if (!suspect.IsEqual()) Remember(std::move(suspect));
+    return Ok();
   }
 
   Status FirstLook(const TableName& name, const KeyedTable& table,
@@ -237,13 +270,14 @@ class Sampling {
     for (const Suspect* suspect : suspects) keys.push_back(suspect->key);
     const size_t width = found == tables_.end() ? 0 : found->second.key.size();
     const auto columns = KeyColumns(keys, width);
-    if (width == 0 || !columns) {
+    if (found == tables_.end() || !columns) {
       for (const Suspect* suspect : suspects) gone_.insert({name, suspect->key});
       PassOver(name, "it is not on the source any more, or has another key");
       return Ok();
     }
     const Params params(columns->begin(), columns->end());
-    const std::string sql = SelectByKeys(name, found->second, Columns(found->second));
+    const std::string sql = width == 0 ? SelectWhole(name, found->second)
+                                       : SelectByKeys(name, found->second, Columns(found->second));
     Result<Rows> source = source_.Ask(stop_, deadline_, kStatementMax, sql, params);
     TRY_ASSIGN(bool answered, Answered(name, source_, "source", source));
     if (!answered) return Ok();

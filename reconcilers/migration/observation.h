@@ -200,6 +200,7 @@ struct SampleFacts {
   int64_t undecided = 0;             ///< Differed, and may have been on their way.
   int64_t differences = 0;           ///< Proven.
   std::string words;                 ///< Which those are.
+  std::string not_compared;          ///< Tables that are large and have no key.
 };
 
 /// What is known of the target's structure since users work on it (postgres/structure.h).

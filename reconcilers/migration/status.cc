@@ -347,7 +347,11 @@ void NoteWayBack(const Change& change) {
     rollback.available_until =
         EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
     return change.Set("RollbackReady", ConditionStatus::kTrue, "StreamFollows",
-                      "everything that users write on the target arrives on the source");
+                      "everything that users write on the target arrives on the source" +
+                          (seen.reverse_sample->not_compared.empty()
+                               ? std::string()
+                               : "; not compared row by row, being large and without a key: " +
+                                     seen.reverse_sample->not_compared));
   }
   rollback.available_until.reset();
   const bool differs = FollowsBack(seen) && seen.structure.known() && seen.reverse_sample.known();

@@ -125,7 +125,8 @@ Result<SampleFacts> ClusterWorld::ObserveSample(const Call& call) {
                      .rows = sample.rows,
                      .undecided = sample.undecided(),
                      .differences = sample.differences(),
-                     .words = sample.DescribeDifferences()};
+                     .words = sample.DescribeDifferences(),
+                     .not_compared = sample.DescribeNotCompared()};
 }
 
 Result<StructureFacts> ClusterWorld::ObserveStructure(const Call& call) {

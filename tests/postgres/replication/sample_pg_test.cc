@@ -178,6 +178,31 @@ TEST_F(SampleTest, OfALargeTableAFewRowsAreTakenFromAnywhere) {
   EXPECT_TRUE(Known().suspects.empty());
 }
 
+TEST_F(SampleTest, ASmallTableWithoutAKeyIsComparedAsAWhole) {
+  Follow({"CREATE TABLE public.keyless (a int, b text)"});
+  OnTarget("INSERT INTO public.keyless SELECT n % 3, 'same' FROM generate_series(1, 50) n");
+  EXPECT_EQ(Take().rows, 50);
+  EXPECT_TRUE(Known().suspects.empty()) << "in whatever order its rows are";
+  MustExec(move_.source, {"DELETE FROM public.keyless WHERE ctid = '(0,7)'"});
+  Take();
+  EXPECT_EQ(Known().differences(), 0) << "it might have been on its way";
+  EXPECT_EQ(Decided().DescribeDifferences(), "public.keyless as a whole differs");
+  MustExec(move_.source, {"TRUNCATE public.keyless",
+                          "INSERT INTO public.keyless SELECT n % 3, 'same' FROM "
+                          "generate_series(1, 50) n"});
+  EXPECT_EQ(Decided().differences(), 0);
+}
+
+TEST_F(SampleTest, ALargeTableWithoutAKeyIsNamedUntilItIsSmall) {
+  Follow({"CREATE TABLE public.log (a int, b text)"});
+  OnTarget("INSERT INTO public.log SELECT n, repeat('x', 500) FROM generate_series(1, 5000) n");
+  EXPECT_EQ(Take().rows, 0);
+  EXPECT_EQ(Known().DescribeNotCompared(), "public.log");
+  OnTarget("TRUNCATE public.log");
+  Take();
+  EXPECT_EQ(Known().DescribeNotCompared(), "");
+}
+
 TEST_F(SampleTest, ATableThatCannotBeLookedAtIsSaidAndHoldsUpNobody) {
   Follow({"CREATE TABLE public.a (id int PRIMARY KEY)", kTable,
           "CREATE TABLE public.keyless (a int)"});

@@ -276,6 +276,13 @@ TEST_F(Hypercare, RowsInFlightLeaveTheWayBackOpenAndRowsThatDifferShutIt) {
   EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue) << "somebody has mended it";
 }
 
+TEST_F(Hypercare, SaysWhichTablesTheWayBackWasNotComparedOf) {
+  sample_.not_compared = "public.log";
+  Round(See(2));
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue);
+  EXPECT_THAT(WayBack(migration_).message, HasSubstr("without a key: public.log"));
+}
+
 TEST_F(Hypercare, GoesBackToRowsThatDifferOnlyOnceAPersonAcceptsThem) {
   sample_.differences = 1;
   sample_.words = "public.orders (id)=(42) differs";

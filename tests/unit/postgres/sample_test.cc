@@ -56,6 +56,7 @@ TEST(Sample, ComesBackFromTheLedgerAsItWas) {
   sample.last_table = {"public", "odd \"name"};
   sample.suspects = {Seen(kOld, {}), Seen({}, kNew)};
   sample.suspects[1].proven = true;
+  sample.not_compared = {{"public", "log"}, {"public", "odd \"name"}};
   const Sample again = SampleOf(ToJson(sample));
   EXPECT_EQ(ToJson(again), ToJson(sample));
   EXPECT_EQ(again.taken_at, sample.taken_at);
