@@ -17,6 +17,19 @@ std::string Describe(const SequencePosition& position) {
          std::to_string(position.last_value) + (position.is_called ? ", called)" : ", not called)");
 }
 
+// Names, values and whether they were called, as parameters of a statement.
+Params Columns(const std::vector<SequencePosition>& positions) {
+  std::vector<std::string> names;
+  std::vector<std::string> values;
+  std::vector<std::string> called;
+  for (const SequencePosition& position : positions) {
+    names.push_back(QuoteQualified(position.schema, position.name));
+    values.push_back(std::to_string(position.last_value));
+    called.push_back(position.is_called ? "true" : "false");
+  }
+  return {names, values, called};
+}
+
 }  // namespace
 
 Result<std::vector<SequencePosition>> ReadSequences(std::stop_token stop, Deadline deadline,
@@ -47,20 +60,28 @@ Result<std::vector<SequencePosition>> ReadSequences(std::stop_token stop, Deadli
 
 Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transaction,
                     const std::vector<SequencePosition>& positions) {
-  std::vector<std::string> names;
-  std::vector<std::string> values;
-  std::vector<std::string> called;
-  for (const SequencePosition& position : positions) {
-    names.push_back(QuoteQualified(position.schema, position.name));
-    values.push_back(std::to_string(position.last_value));
-    called.push_back(position.is_called ? "true" : "false");
-  }
   TRY(transaction.Query(
       stop, deadline,
-      "SELECT count(setval(to_regclass(name), value, called)) FROM "
+      "SELECT count(setval(name::regclass, value, called)) FROM "
       "unnest($1::text[], $2::bigint[], $3::boolean[]) AS s (name, value, called)",
-      {names, values, called}));
+      Columns(positions)));
   return Ok();
+}
+
+Result<std::vector<std::string>> SetSequencesThatExist(
+    std::stop_token stop, Deadline deadline, Transaction& transaction,
+    const std::vector<SequencePosition>& positions) {
+  // NULL for what is no sequence here, since setval() is strict.
+  TRY_ASSIGN(Rows rows, transaction.Query(stop, deadline, R"(
+      SELECT name, setval(seqrelid::regclass, least(greatest(value, seqmin), seqmax), called)
+        FROM unnest($1::text[], $2::bigint[], $3::boolean[]) AS s (name, value, called)
+        LEFT JOIN pg_sequence ON seqrelid = to_regclass(name))",
+                                          Columns(positions)));
+  std::vector<std::string> missing;
+  for (Row row : rows)
+    if (row.IsNull(1)) missing.push_back(row.Text(0));
+  std::sort(missing.begin(), missing.end());
+  return missing;
 }
 
 std::vector<std::string> CompareSequences(const std::vector<SequencePosition>& source,

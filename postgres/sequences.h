@@ -27,10 +27,16 @@ struct SequencePosition {
 Result<std::vector<SequencePosition>> ReadSequences(std::stop_token stop, Deadline deadline,
                                                     Connection& connection);
 
-/// Sets the positions, in one statement; of sequences that are not there nothing is set. setval()
-/// takes effect at once, COMMIT or not.
+/// Sets the positions, in one statement. setval() takes effect at once, COMMIT or not.
 Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transaction,
                     const std::vector<SequencePosition>& positions);
+
+/// The same for a database whose structure is not the one that the positions were read in: sets
+/// those that are there, each to the nearest that its own bounds allow, and returns the names of
+/// the others.
+Result<std::vector<std::string>> SetSequencesThatExist(
+    std::stop_token stop, Deadline deadline, Transaction& transaction,
+    const std::vector<SequencePosition>& positions);
 
 /// Pure: a sentence for each difference; empty means equal.
 std::vector<std::string> CompareSequences(const std::vector<SequencePosition>& source,

@@ -344,5 +344,33 @@ TEST_F(TwoSides, SequencesArriveWithTheirPositionOwnedOrNot) {
             std::vector<std::string>{"42"});
 }
 
+// What only one side has is no reason to leave all others where they were.
+TEST_F(TwoSides, OfSequencesThatDifferThoseAreSetThatExist) {
+  MustExec(source_,
+           {"CREATE SEQUENCE public.ir_sequence_001", "CREATE SEQUENCE public.later",
+            "CREATE SEQUENCE public.\"A table there\"", "CREATE SEQUENCE public.wide",
+            "SELECT setval('public.ir_sequence_001', 41)", "SELECT setval('public.wide', 40000)"});
+  ASSERT_TRUE(Create());
+  Connection target = MustConnect(TargetOptions());
+  MustExec(target,
+           {"CREATE SEQUENCE public.ir_sequence_001", "CREATE TABLE public.\"A table there\" ()",
+            "CREATE SEQUENCE public.wide AS smallint"});
+  auto source = ReadSequences({}, Soon(), source_);
+  ASSERT_TRUE(source) << source.error().message;
+  std::vector<std::string> missing;
+  Status set = WithEpoch(
+      {}, Soon(), target, claim_, [&](Transaction& transaction, const Control&) -> Status {
+        TRY_ASSIGN(missing, SetSequencesThatExist({}, Soon(), transaction, *source));
+        return Ok();
+      });
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_EQ(missing,
+            std::vector<std::string>({R"("public"."A table there")", R"("public"."later")"}));
+  EXPECT_EQ(MustRead(target, "SELECT nextval('public.ir_sequence_001')"),
+            std::vector<std::string>{"42"});
+  EXPECT_EQ(MustRead(target, "SELECT last_value FROM public.wide"),
+            std::vector<std::string>{"32767"});
+}
+
 }  // namespace
 }  // namespace cutover::pg

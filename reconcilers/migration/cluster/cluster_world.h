@@ -142,7 +142,8 @@ class ClusterWorld final : public World {
                              std::chrono::milliseconds bound);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Status ProveStreamed(const Call& call);
-  Status TakeSequencesBack(const Call& call);
+  Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
+  Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
   Status HoldTargetShut(const Call& call);
   Status TakeBackFromTarget(const Call& call);
   Status ReopenTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);

@@ -429,15 +429,27 @@ Status ClusterWorld::ProveStreamed(const Call& call) {
                                      ClaimOn(call, pg::Side::kSource), Direction::kReverse);
 }
 
-// The source takes up where the target's sequences stand.
-Status ClusterWorld::TakeSequencesBack(const Call& call) {
+Result<std::vector<pg::SequencePosition>> ClusterWorld::ReadTargetsSequences(const Call& call) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  return pg::ReadSequences(call.stop, call.deadline, *target);
+}
+
+// The source takes up where the target's sequences stand. One that only the target has is left
+// there: it was made by DDL, for whose loss a person has been asked, or nobody need be.
+Status ClusterWorld::TakeSequencesBack(const Call& call,
+                                       const std::vector<pg::SequencePosition>& sequences) {
   auto& [stop, deadline, migration] = call;
-  TRY_ASSIGN(Inside inside, BothSides(call));
-  TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, inside.target));
-  return pg::WithEpoch(stop, deadline, inside.source, ClaimOn(call, pg::Side::kSource),
-                       [&](pg::Transaction& transaction, const pg::Control&) {
-                         return pg::SetSequences(stop, deadline, transaction, sequences);
-                       });
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  std::vector<std::string> missing;
+  TRY(pg::WithEpoch(stop, deadline, *source, ClaimOn(call, pg::Side::kSource),
+                    [&](pg::Transaction& transaction, const pg::Control&) -> Status {
+                      TRY_ASSIGN(missing,
+                                 pg::SetSequencesThatExist(stop, deadline, transaction, sequences));
+                      return Ok();
+                    }));
+  for (const std::string& name : missing)
+    LogWarn("a sequence of the target is not on the source", {{"sequence", name}});
+  return Ok();
 }
 
 // A leader that froze before it opened the target again must not do so once the source is open:
@@ -469,9 +481,12 @@ Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
 Status ClusterWorld::TakeBackFromTarget(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY(HoldTargetShut(call));
-  Status taken = TakeSequencesBack(call);
-  if (!taken && !LossAccepted(migration)) return taken;
-  if (!taken) LogError("the source's sequences stay where they were", taken.error());
+  auto sequences = ReadTargetsSequences(call);
+  if (!sequences && !LossAccepted(migration)) return tl::make_unexpected(sequences.error());
+  if (sequences)
+    TRY(TakeSequencesBack(call, *sequences));
+  else
+    LogError("the source's sequences stay where they were", sequences.error());
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
   return pg::DisableSubscription(stop, deadline, *source, ClaimOn(call, pg::Side::kSource),
                                  Direction::kReverse);

@@ -202,18 +202,5 @@ TEST_F(StructureTest, ADeposedLeaderWritesDownNothing) {
   EXPECT_EQ(looked.error().reason, "Deposed");
 }
 
-// A sequence that only the target has is no reason to leave all others where they were.
-TEST_F(StructureTest, SequencesThatAreNotThereAreLeftOut) {
-  MustExec(move_.target, {"CREATE SEQUENCE public.later", "SELECT setval('public.free', 42)"});
-  auto sequences = ReadSequences({}, Soon(), move_.target);
-  ASSERT_TRUE(sequences);
-  Must(WithEpoch({}, Soon(), move_.source, move_.source_claim,
-                 [&](Transaction& transaction, const Control&) {
-                   return SetSequences({}, Soon(), transaction, *sequences);
-                 }),
-       "set");
-  EXPECT_EQ(MustRead(move_.source, "SELECT nextval('public.free')")[0], "43");
-}
-
 }  // namespace
 }  // namespace cutover::pg

@@ -222,20 +222,37 @@ Outcome ReadSequences(const Statement& statement) {
 }
 
 // setval() takes effect at once, COMMIT or not.
-Outcome SetSequences(const Statement& statement) {
-  std::vector<std::string> names = statement.List(0), values = statement.List(1),
-                           called = statement.List(2);
-  const auto& there = statement.here().content.sequences;
-  for (std::string& name : names) {
-    name = LastIdentifier(name);
-    if (!there.contains(name)) return Fail("42P01", "relation \"" + name + "\" does not exist");
-  }
+void SetSequence(const Statement& statement, size_t at) {
+  const std::string name = LastIdentifier(statement.List(0)[at]);
+  const std::pair<int64_t, bool> position = {std::stoll(statement.List(1)[at]),
+                                             statement.List(2)[at] == "true"};
   statement.server.Edit([&](ServerState& state) {
-    DatabaseState* database = state.Edit(statement.backend.database);
-    for (size_t at = 0; database != nullptr && at < names.size(); ++at)
-      database->content.sequences[names[at]] = {std::stoll(values[at]), called[at] == "true"};
+    if (DatabaseState* database = state.Edit(statement.backend.database))
+      database->content.sequences[name] = position;
   });
+}
+
+bool HasSequence(const Statement& statement, const std::string& name) {
+  return statement.here().content.sequences.contains(LastIdentifier(name));
+}
+
+Outcome SetSequences(const Statement& statement) {
+  const std::vector<std::string> names = statement.List(0);
+  for (const std::string& name : names)
+    if (!HasSequence(statement, name)) return Fail("42P01", "relation " + name + " does not exist");
+  for (size_t at = 0; at < names.size(); ++at) SetSequence(statement, at);
   return Table{{Number(static_cast<int64_t>(names.size()))}};
+}
+
+Outcome SetSequencesThatExist(const Statement& statement) {
+  const std::vector<std::string> names = statement.List(0);
+  Table table;
+  for (size_t at = 0; at < names.size(); ++at) {
+    const bool there = HasSequence(statement, names[at]);
+    if (there) SetSequence(statement, at);
+    table.push_back({names[at], there ? Cell(statement.List(1)[at]) : std::nullopt});
+  }
+  return table;
 }
 
 Outcome Encoding(const Statement&) { return Table{{"UTF8"}}; }
@@ -274,6 +291,7 @@ const std::vector<Known>& CatalogStatements() {
       {"WHERE c.relkind = 'S' AND c.relpersistence <> 't'", SequenceNames},
       {", last_value, is_called FROM ", ReadSequences},
       {"SELECT count(setval(", SetSequences},
+      {"SELECT name, setval(", SetSequencesThatExist},
       {"SHOW server_encoding", Encoding},
       {"SELECT wanted FROM pg_catalog.unnest($1::text[])", NoRows},
       {"FROM pg_subscription s", NoRows},

@@ -346,6 +346,22 @@ TEST_P(PostgresContract, ASequenceIsSetWhetherTheTransactionCommitsOrNot) {
   EXPECT_EQ(*pg::ReadSequences({}, Soon(), inside), positions);
 }
 
+TEST_P(PostgresContract, OfSequencesThoseAreSetThatExist) {
+  pg::Connection inside = Inside();
+  ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), inside, Source()));
+  const pg::SequencePosition orders{"public", "orders", 43, true};
+  auto set = pg::WithEpoch({}, Soon(), inside, Source(),
+                           [&](pg::Transaction& transaction, const pg::Control&) -> Status {
+                             TRY_ASSIGN(auto missing, pg::SetSequencesThatExist(
+                                                          {}, Soon(), transaction,
+                                                          {orders, {"public", "later", 1, false}}));
+                             EXPECT_EQ(missing, std::vector<std::string>{R"("public"."later")"});
+                             return Ok();
+                           });
+  ASSERT_TRUE(set);
+  EXPECT_EQ(*pg::ReadSequences({}, Soon(), inside), std::vector<pg::SequencePosition>{orders});
+}
+
 // --- streams ------------------------------------------------------------------------------------
 
 TEST_P(PostgresContract, AMarkerArrivesWhereTheStreamIsEnabledAndOnlyThere) {
