@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "cli/view/command.h"
 #include "cli/view/phases.h"
 #include "cli/view/words.h"
 
@@ -267,6 +268,7 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   const bool free_of_loss = migration.conditions.IsTrue("RollbackReady");
   const std::string back = "goes back to " + SourceName(migration);
   const bool asked_for = reason == "RollbackNeedsConsent" || reason == "HypercareCheckFailed";
+  const bool waits = reason == "AwaitingWayBack";
   if (free_of_loss && migration.phase != "Completing" && migration.phase != "Admitting")
     advice.push_back({Command(migration, "rollback"), back + " without losing a write", asked_for});
   else if (migration.phase == "Hypercare" &&
@@ -277,13 +279,16 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
            migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SchemaChanged")
     advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                       back + " without what was made in the changed structure", asked_for});
+  else if (migration.strategy == "Online" && (reason == "RollbackNeedsConsent" || waits))
+    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
+                      back + " without what has not arrived there", asked_for});
   else if (migration.phase == "Hypercare" && migration.strategy == "Online")
     advice.push_back({Command(migration, "rollback"),
-                      back + "; the way back is not open now, so it may wait for that", asked_for});
+                      back + "; the way back is not open now, so it waits for that", asked_for});
   else if (migration.phase == "Hypercare")
     advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                       back + " and loses what users wrote since the switch", asked_for});
-  if (reason == "RollbackNeedsConsent")
+  if (reason == "RollbackNeedsConsent" || waits)
     advice.push_back({"kubectl annotate tm " + migration.meta.name + " -n " +
                           migration.meta.namespace_name + " " + api::kRollbackAnnotation + "-",
                       "takes the rollback back; the tenant stays on the target", true});
@@ -314,9 +319,11 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health) {
       AdviseAtEnd(migration, advice);
       break;
     case Stretch::kGoingBack:
-      if (ReadyReason(migration) == "NoWayBack")
+      if (AwaitsConsentWhileGoingBack(migration))
         advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
-                          "goes back without what was written on the target", true});
+                          "goes back without what has not arrived there",
+                          ReadyReason(migration) == "NoWayBack" ||
+                              ReadyReason(migration) == "RollbackNeedsConsent"});
       break;
   }
   std::stable_sort(advice.begin(), advice.end(),

@@ -86,7 +86,8 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
     prospect.refusal = Where(migration) + "it is over; going back is another move";
   else if (migration.phase == "Completing")
     prospect.refusal = Where(migration) + "the way back is closed; going back is another move";
-  if (stretch == Stretch::kGoingBack && ReadyReason(migration) == "NoWayBack" && accept_data_loss) {
+  if (stretch == Stretch::kGoingBack && AwaitsConsentWhileGoingBack(migration) &&
+      accept_data_loss) {
     prospect.refusal.clear();
     prospect.loses_writes = true;
     // What the operator compares with is the token that it has answered.
@@ -94,7 +95,7 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
                                   ? migration.meta.Annotation(api::kRollbackAnnotation)
                                   : migration.handled.rollback;
     prospect.consequences = "The tenant goes back to " + migration.source_server_name +
-                            ". Everything that was written on the target is lost.";
+                            ". What was written on the target and has not arrived there is lost.";
     return prospect;
   }
   if (!prospect.refusal.empty()) return prospect;
@@ -109,11 +110,15 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   const bool differs = shut_for == "SampleDiffers";
   const bool changed = shut_for == "SchemaChanged";
   if (migration.strategy == "Online" && !differs && !changed) {
-    // The operator goes back with everything or not at all.
+    // The operator goes back with everything, or only with consent.
     const api::Condition* open = migration.conditions.Find("RollbackReady");
     prospect.consequences += " The way back is not open at the moment" +
-                             (open && !open->message.empty() ? " (" + open->message + ")" : "") +
-                             ", so the users may be kept out until it is.";
+                             (open && !open->message.empty() ? " (" + open->message + ")" : "");
+    prospect.consequences += accept_data_loss
+                                 ? ": what does not arrive there is lost."
+                                 : ", and the users work on until it is. To go back without what "
+                                   "does not arrive: --accept-data-loss.";
+    prospect.loses_writes = accept_data_loss;
     return prospect;
   }
   if (!accept_data_loss) {
@@ -229,12 +234,20 @@ Prospect Foresee(Command command, const MigrationView& migration, bool accept_da
   return {};
 }
 
+bool AwaitsConsentWhileGoingBack(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  return reason == "NoWayBack" || reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
+         reason == "PoolerNotPaused";
+}
+
 std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration,
                                  const std::string& token) {
   const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
   const std::string said = migration.message.empty() ? "" : " (" + migration.message + ")";
   if (Handled(migration, command) != token) {
-    if (command == Command::kRollback && ReadyReason(migration) == "RollbackNeedsConsent")
+    const std::string reason = ReadyReason(migration);
+    const bool held = reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
+    if (command == Command::kRollback && held)
       return Outcome{false, "the operator holds: " + migration.message};
     return std::nullopt;
   }

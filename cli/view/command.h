@@ -29,6 +29,9 @@ struct Prospect {
   bool loses_writes = false;  ///< Users' writes would be lost.
 };
 
+/// Whether it is going back, or would, but for a loss that a person may still accept.
+bool AwaitsConsentWhileGoingBack(const MigrationView& migration);
+
 /// Pure. What is decided for good is decided by the operator, which looks again.
 Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss);
 

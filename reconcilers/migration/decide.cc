@@ -103,45 +103,10 @@ bool AcceptsLoss(const api::TenantMigration& migration) {
   return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
-// Online, rows of the source that are known to be wrong would be the users' again, and rows of a
-// structure that the stream back does not know would be lost. The way back is kept open meanwhile,
-// and what somebody mends is seen.
-std::optional<Plan> HeldByWhatDiffers(const api::TenantMigration& migration,
-                                      const Observation& seen) {
-  if (AcceptsLoss(migration)) return std::nullopt;
-  ASK(seen.structure);
-  ASK(seen.reverse_sample);
-  const bool rows_differ = seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
-  if (!StructureDiffers(seen) && !rows_differ) return std::nullopt;
-  ASK(seen.reverse_publisher);  // RollbackReady says how it stands, also while it waits.
-  ASK(seen.reverse_subscriber);
-  Plan hold =
-      StructureDiffers(seen)
-          ? Plan::Wait(std::chrono::seconds(2),
-                       "rollback refused: the structure of the target is not what it was when "
-                       "users came: " +
-                           seen.structure->changes +
-                           "; take that back on the target, or, to go back without what the "
-                           "stream could not carry, also set cutover.dev/accept-data-loss to the "
-                           "same token; to stay, remove cutover.dev/rollback",
-                       "RollbackNeedsConsent")
-          : Plan::Wait(std::chrono::seconds(2),
-                       "rollback refused: rows of the source are not what the target has: " +
-                           seen.reverse_sample->words +
-                           "; mend them on the source as its admin, or, to go back to them as "
-                           "they are, also set cutover.dev/accept-data-loss to the same token; to "
-                           "stay, remove cutover.dev/rollback",
-                       "RollbackNeedsConsent");
-  hold.effect = rows_differ ? Intent::kSettleSample : KeepWayBackOpen(seen);
-  hold.awaits_consent = true;
-  hold.trouble = true;
-  return hold;
-}
-
 // Before users are in (Opening, Smoke) going back costs them nothing, and Online it does so only
-// where the source is known to differ. Otherwise a person must accept the loss in so many words;
-// until then, or until the annotation is taken back, the token stays unanswered and the migration
-// holds, rather than closing the way back that somebody is asking for.
+// where the way back is shut. Otherwise a person must accept the loss in so many words; until then,
+// or until the annotation is taken back, the token stays unanswered and the migration holds, rather
+// than closing the way back that somebody is asking for.
 std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                                         const Observation& seen, api::HandledTokens& handled) {
   std::string token = migration.meta.Annotation(api::kRollbackAnnotation);
@@ -157,8 +122,13 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                    "reverse stream; to go back and lose those writes, also set cutover.dev/"
                    "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
                    "RollbackNeedsConsent"));
-  if (phase == Phase::kHypercare && !migration.meta.deleting() && migration.spec.online()) {
-    if (auto plan = HeldByWhatDiffers(migration, seen)) return plan;
+  // A migration that is deleted finishes instead.
+  const bool in_use = UsersWriteOnTarget(migration.status) && !migration.meta.deleting();
+  if (in_use && migration.spec.online() && !AcceptsLoss(migration)) {
+    if (auto plan = HoldForWayBack(migration, seen,
+                                   "also set cutover.dev/accept-data-loss to the same token; to "
+                                   "stay, remove cutover.dev/rollback"))
+      return plan;
   }
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)
@@ -262,8 +232,14 @@ Plan Choose(const api::TenantMigration& migration, const Observation& seen,
 // GitOps sync does, users may be in, and Offline carries nothing back. A deletion then finishes.
 Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
   Phase phase = migration.status.phase;
-  if (plan.guard != Guard::kRollBack || migration.spec.online()) return plan;
+  if (plan.guard != Guard::kRollBack) return plan;
   if (phase != Phase::kOpening && phase != Phase::kSmoke) return plan;
+  if (migration.spec.online()) {
+    if (migration.spec.by_pooler()) return plan;
+    ASK(seen.reverse_publisher);
+    ASK(seen.reverse_subscriber);
+    if (!StreamBackIsBroken(seen)) return plan;
+  }
   bool is_closed =
       phase == Phase::kOpening && seen.target.known() && seen.target->state != ControlState::kOpen;
   if (is_closed || AcceptsLoss(migration)) return plan;

@@ -122,7 +122,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       UndoneAgain(change, {"Fenced", "Copied", "InSync", "Verified"});
       break;
     case Guard::kRollbackRefused:
-      no("RollbackReady", "SchemaChanged", message);
+      no("RollbackReady", change.plan.reason, message);
       break;
     case Guard::kRolledBack:
       yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);
@@ -187,7 +187,7 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.cutover.opened_at.reset();
     status.cutover.attempts += 1;
   }
-  if (guard == Guard::kCutoverUndone)
+  if (guard == Guard::kCutoverUndone || (refused && change.plan.reason == "WritePauseExceeded"))
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
   if (guard == Guard::kCutoverUndone || refused) {
     status.failure_reason.clear();
@@ -200,10 +200,13 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   }
   if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
     status.cutover.journaled_at = change.seen.now;
-  // Users who are in are stopped a second time; those who are not wait on behind the same doors.
-  if (guard == Guard::kRollBack && from == Phase::kHypercare) {
-    status.rollback.fenced_at = change.seen.now;
+  // Users who are in are stopped a second time, Online once that may be; those who are not wait on
+  // behind the same doors.
+  if (guard == Guard::kRollBack && (from == Phase::kHypercare || status.cutover.opened_at)) {
+    status.rollback.fenced_at.reset();
+    if (!change.migration.spec.online()) status.rollback.fenced_at = change.seen.now;
     status.rollback.opened_at.reset();
+    status.cutover.retry_at.reset();
   }
   if (guard == Guard::kRolledBack) {
     status.rollback.reason = status.failure_reason;
@@ -241,8 +244,46 @@ void NoteDoorsClosed(const Change& change) {
   Phase phase = change.migration.status.phase;
   if (phase == Phase::kFencing) change.status.cutover.fenced_at = *poolers->since;
   auto& rollback = change.status.rollback;
-  bool going_back = phase == Phase::kRollingBack && rollback.fenced_at && !rollback.opened_at;
+  bool going_back =
+      phase == Phase::kRollingBack && change.status.cutover.opened_at && !rollback.opened_at;
   if (going_back) rollback.fenced_at = *poolers->since;
+}
+
+bool ClosesDoors(const std::optional<Intent>& effect) {
+  return effect == Intent::kFlipRoutes || effect == Intent::kStopWorkloads ||
+         effect == Intent::kPausePoolers || effect == Intent::kFenceTarget;
+}
+
+bool KeepsWayBackOpen(const std::optional<Intent>& effect) {
+  return effect == Intent::kWatchReverseStream || effect == Intent::kTakeSample ||
+         effect == Intent::kSettleSample;
+}
+
+// While going back waits with its doors open, users wait for nothing. A pooler that could not be
+// paused is tried again later: each time its clients have waited, too.
+void NoteWaitWithDoorsOpen(const Change& change) {
+  constexpr std::chrono::seconds kFirst{30}, kLongest{600};
+  if (change.migration.status.phase != Phase::kRollingBack) return;
+  const Plan& plan = change.plan;
+  auto& rollback = change.status.rollback;
+  const bool missed = plan.reason == "PoolerNotPaused" && !plan.effect;
+  if (missed || KeepsWayBackOpen(plan.effect)) rollback.fenced_at.reset();
+  if (missed) {
+    const auto until_now = std::chrono::duration_cast<std::chrono::seconds>(
+        change.seen.now - EnteredAt(change.migration, change.seen));
+    change.status.cutover.retry_at = change.seen.now + std::clamp(until_now, kFirst, kLongest);
+  }
+  if (change.status.cutover.opened_at && ClosesDoors(plan.effect) && !rollback.fenced_at)
+    rollback.fenced_at = change.seen.now;
+}
+
+// What was written before this fence is not behind the marker of another one: one that was given up
+// opens the target again, and the drain after the next has to wait for a marker of its own.
+void NoteFenceOfTarget(const Change& change) {
+  const Observation& seen = change.seen;
+  const bool fences = change.plan.effect == Intent::kFenceTarget && seen.target.known() &&
+                      seen.target->state != ControlState::kFenced;
+  if (fences && change.migration.spec.online()) change.status.cutover.attempts += 1;
 }
 
 void NoteDoorsOpen(const Change& change) {
@@ -330,10 +371,18 @@ void NoteStream(const Change& change) {
   }
 }
 
+// What was said before users were in is no longer so.
+void NoteUsersWriteOnTarget(const Change& change) {
+  const api::Condition* said = change.status.conditions.Find("RollbackReady");
+  if (said == nullptr || said->reason != "UsersNotIn") return;
+  change.Set("RollbackReady", ConditionStatus::kUnknown, "NotLookedAt",
+             "users write on the target; whether that arrives on the source is looked at next");
+}
+
 // RollbackReady as long as the way back is there to be asked about.
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
-  if (migration.status.phase != Phase::kHypercare || !migration.spec.online()) return;
+  if (!UsersWriteOnTarget(change.status) || !migration.spec.online()) return;
   const Observation& seen = change.seen;
   auto& rollback = change.status.rollback;
   if (seen.reverse_sample.known() && seen.reverse_sample->taken_at) {
@@ -342,10 +391,11 @@ void NoteWayBack(const Change& change) {
   }
   if (seen.reverse_publisher.unseen() || seen.reverse_subscriber.unseen() ||
       seen.reverse_sample.unseen() || seen.structure.unseen())
-    return;
+    return NoteUsersWriteOnTarget(change);
   if (WayBackIsOpen(seen)) {
-    rollback.available_until =
-        EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
+    if (migration.status.phase == Phase::kHypercare)
+      rollback.available_until =
+          EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
     return change.Set("RollbackReady", ConditionStatus::kTrue, "StreamFollows",
                       "everything that users write on the target arrives on the source" +
                           (seen.reverse_sample->not_compared.empty()
@@ -459,6 +509,8 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   if (status.stages.empty()) OpenStage(change, status.phase);
   NoteCopy(change);
   NoteDoorsClosed(change);
+  NoteWaitWithDoorsOpen(change);
+  NoteFenceOfTarget(change);
   NoteDoorsOpen(change);
   NoteStream(change);
   NoteWayBack(change);

@@ -306,6 +306,71 @@ void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
        .ends = {Phase::kCompleted}});
 }
 
+// What nobody can go back over without a loss, or not yet: users work on until a person has been
+// asked, or until it comes.
+void AddShutWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  auto consent_later = [](Simulation& run) {
+    run.Later(seconds(20), [](Simulation& then) {
+      then.Annotate(api::kRollbackAnnotation, "t2");
+      then.Annotate(api::kAcceptDataLossAnnotation, "t2");
+    });
+  };
+  all.push_back({.name = "RollbackOverALostStreamIsTakenBack",
+                 .on_phase = {{Phase::kHypercare,
+                               [](Simulation& run) {
+                                 run.LoseSlots(run.target());
+                                 run.Annotate(api::kRollbackAnnotation, "t1");
+                                 run.Later(seconds(15), Say(api::kRollbackAnnotation, ""));
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "RollbackOverALostStreamIsAccepted",
+                 .on_phase = {{Phase::kHypercare,
+                               [consent_later](Simulation& run) {
+                                 run.LoseSlots(run.target());
+                                 run.Annotate(api::kRollbackAnnotation, "t1");
+                                 consent_later(run);
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true});
+  // With a pooler users are in; otherwise nobody is, and nothing of theirs is lost.
+  all.push_back({.name = "SmokeFailsOverALostStream",
+                 .given = With(&Misfortune::smoke_fails),
+                 .on_phase = {{Phase::kSmoke,
+                               [consent_later, mode](Simulation& run) {
+                                 run.LoseSlots(run.target());
+                                 if (mode == api::SwitchMode::kPooler) consent_later(run);
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = mode == api::SwitchMode::kPooler});
+  // Behind the doors: they are opened again, on the target.
+  Itinerary stands_still{.name = "LastWriteDoesNotComeBackAtFirst",
+                         .spec = OnlineSpec(mode),
+                         .on_phase = {{Phase::kHypercare, Say(api::kRollbackAnnotation)},
+                                      {Phase::kRollingBack,
+                                       [](Simulation& run) {
+                                         run.source().applies = false;
+                                         run.Later(seconds(60), [](Simulation& then) {
+                                           then.source().applies = true;
+                                         });
+                                       }}},
+                         .ends = {Phase::kRolledBack}};
+  Json cutover = stands_still.spec["cutover"];
+  cutover.Set("maxWritePauseSeconds", 3);
+  stands_still.spec.Set("cutover", std::move(cutover));
+  all.push_back(std::move(stands_still));
+  if (mode == api::SwitchMode::kPooler)
+    all.push_back({.name = "TransactionHoldsUpTheRollback",
+                   .on_phase = {{Phase::kHypercare,
+                                 [](Simulation& run) {
+                                   run.surroundings().pooler().transaction_stuck = true;
+                                   run.Annotate(api::kRollbackAnnotation, "t1");
+                                   run.Later(seconds(45), [](Simulation& then) {
+                                     then.surroundings().pooler().transaction_stuck = false;
+                                   });
+                                 }}},
+                   .ends = {Phase::kRolledBack}});
+}
+
 // DDL on the target while users work there: nothing goes back until it is undone, or accepted.
 void AddStructuresThatDiffer(std::vector<Itinerary>& all) {
   auto undo_later = [](Simulation& run) {
@@ -377,6 +442,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   all.push_back(PauseExceeded(mode));
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
   AddWaysBack(all, mode);
+  AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);
   if (mode == api::SwitchMode::kPooler)
     all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",

@@ -156,6 +156,7 @@ class ClusterWorld final : public World {
     bool proven = false;               ///< and so is this.
   };
   Result<Front*> OpenFront(const Call& call);
+  Status EndTransactionsOnTarget(const Call& call);
   Status PausePoolers(const Call& call);
   Status ResumePoolers(const Call& call);
 

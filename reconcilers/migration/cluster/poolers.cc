@@ -5,9 +5,11 @@
 
 #include <set>
 
+#include "operator/base/log.h"
 #include "postgres/server_probe.h"
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/server/pooler_login.h"
 
 namespace cutover::migration {
@@ -16,6 +18,9 @@ namespace {
 // Transactions get this long to end by themselves. One that does not resumes all poolers: no client
 // is shown an error, and the cutover is tried again later. All others wait for it meanwhile.
 constexpr std::chrono::seconds kPauseBound{2};
+// A rollback is not undone for that; users work on the target until the next try.
+constexpr char kTriedAgain[] =
+    "; users work on, and it is tried again later; to end such transactions, ";
 // For every pooler's node to learn that the Service leads elsewhere.
 constexpr std::chrono::seconds kProofBound{5};
 
@@ -67,6 +72,17 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   return facts;
 }
 
+// Their clients see an error, and what they had not committed is rolled back.
+Status ClusterWorld::EndTransactionsOnTarget(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(pg::Connection * beside, target->Beside(call.stop, call.deadline));
+  TRY_ASSIGN(int ended, pg::EndOpenTransactions(call.stop, call.deadline, *beside,
+                                                target->database(), {target->admin().user}));
+  LogWarn("transactions ended that kept a pooler from being paused",
+          {{"sessions", std::to_string(ended)}});
+  return Ok();
+}
+
 // What was written until now is read before clients wait, so that little is left to read while they
 // do. A miss resumes all of them, and is the end of this attempt: clients have waited long enough.
 Status ClusterWorld::PausePoolers(const Call& call) {
@@ -75,6 +91,10 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   const WallTime began = context_.clock.WallNow();
   pg::PauseBounds bounds;
   bounds.wait = kPauseBound;
+  // Whoever accepts to lose writes does not wait for those that are not committed.
+  const bool going_back = call.migration.status.phase == api::Phase::kRollingBack;
+  if (going_back && LossAccepted(call.migration))
+    bounds.end_transactions = [this, &call] { return EndTransactionsOnTarget(call); };
   auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
   if (paused) {
     front->since = began;
@@ -83,7 +103,8 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   }
   Error error = std::move(paused).error();
   if (error.reason == "TransactionsOpen" || error.reason == "PoolerResumed")
-    return TerminalError("PoolerNotPaused", error.message);
+    return TerminalError("PoolerNotPaused",
+                         error.message + (going_back ? kTriedAgain + ConsentByNewToken() : ""));
   return tl::make_unexpected(std::move(error));
 }
 

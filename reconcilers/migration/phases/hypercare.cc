@@ -18,11 +18,10 @@ Plan AnswerTo(const CheckStatus& failed, const api::TenantMigration& migration,
               const Observation& seen) {
   std::string words = Describe(failed);
   bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback;
-  if (go_back && WayBackIsOpen(seen)) return Plan::RollBack("HypercareCheckFailed", words);
-  std::string waiting =
-      go_back
-          ? "going back as soon as nothing is lost by it (now: " + WhyWayBackIsShut(seen) + "): "
-          : "holding: ";
+  if (go_back && MayGoBack(migration, seen)) return Plan::RollBack("HypercareCheckFailed", words);
+  std::string waiting = go_back ? "going back as soon as nothing is lost by it (now: " +
+                                      WhyNotBackNow(migration, seen) + "): "
+                                : "holding: ";
   Plan plan = Plan::Wait(std::chrono::seconds(5), waiting + words, "HypercareCheckFailed");
   plan.trouble = true;
   return plan;

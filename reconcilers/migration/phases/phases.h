@@ -56,6 +56,9 @@ bool FollowsClosely(const api::TenantMigration& migration, const Observation& se
 std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher);
 /// Whether what is written on the target arrives on the source.
 bool FollowsBack(const Observation& seen);
+/// Whether users write on the target: with a pooler they do before the phase that is named after
+/// it.
+bool UsersWriteOnTarget(const api::TenantMigrationStatus& status);
 /// Whether the target's structure is known not to be what was opened: rows that the stream back
 /// does not carry may be there.
 bool StructureDiffers(const Observation& seen);
@@ -64,6 +67,23 @@ bool StructureDiffers(const Observation& seen);
 bool WayBackIsOpen(const Observation& seen);
 /// What keeps it shut, for a message; only while it is.
 std::string WhyWayBackIsShut(const Observation& seen);
+/// Whether a part of the stream back is known to be missing: what was written on the target and has
+/// not arrived never will.
+bool StreamBackIsGone(const Observation& seen);
+/// The same, or it fails to apply: nothing arrives until a person does something.
+bool StreamBackIsBroken(const Observation& seen);
+/// Whether the doors may be closed for going back: the way back is open, as close behind as the
+/// spec asks, and no try has just been given up.
+bool MayGoBack(const api::TenantMigration& migration, const Observation& seen);
+/// What is in the way of that, for a message; only while something is.
+std::string WhyNotBackNow(const api::TenantMigration& migration, const Observation& seen);
+/// Online, while users work on the target: holds, with the doors open, whoever would go back
+/// without MayGoBack(); nothing when they may. `consent` ends the sentence that begins "…, or, to
+/// go back without what has not arrived, ".
+std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const Observation& seen,
+                                   const std::string& consent);
+/// "set cutover.dev/rollback and …", for whoever has not asked to go back.
+std::string ConsentByNewToken();
 /// What keeps the way back open at the moment: a heartbeat, with which rows are compared when it is
 /// time for that.
 Intent KeepWayBackOpen(const Observation& seen);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "operator/api/write_pause.h"
 #include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
@@ -39,54 +40,116 @@ bool StructureIsSettled(const api::TenantMigration& migration, const Observation
   return seen.structure.known() && seen.structure->settled >= MarkerOf(migration);
 }
 
-// The target is opened again instead of the source: DDL came too late to be seen before the doors
-// closed. A token that asked for the rollback is asked again then, and waits for consent.
-Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen) {
-  NEED(seen.target);
+// Everything that was written on the target is on the source.
+bool HasArrived(const api::TenantMigration& migration, const Observation& seen) {
+  return StructureIsSettled(migration, seen) && seen.reverse_subscriber.known() &&
+         seen.reverse_subscriber->marker >= MarkerOf(migration);
+}
+
+bool PauseIsOver(const api::TenantMigration& migration, const Observation& seen) {
+  const auto& closed_at = migration.status.rollback.fenced_at;
+  const auto bound = api::WritePauseSecondsMax(migration.spec);
+  return bound && closed_at && seen.now - *closed_at > std::chrono::seconds(*bound);
+}
+
+struct Refusal {
+  std::string reason, why;
+};
+
+// Why the tenant had better stay where it is; nothing while going back may lose nothing. What has
+// arrived is given up for no pause, unless the target was opened again since.
+std::optional<Refusal> FindRefusal(const api::TenantMigration& migration, const Observation& seen) {
+  if (StructureIsSettled(migration, seen) && StructureDiffers(seen))
+    return Refusal{"SchemaChanged", WhyWayBackIsShut(seen)};
+  if (StreamBackIsGone(seen)) return Refusal{"StreamBroken", WhyWayBackIsShut(seen)};
+  const bool is_fenced = seen.target->state == ControlState::kFenced;
+  if (!PauseIsOver(migration, seen) || (is_fenced && HasArrived(migration, seen)))
+    return std::nullopt;
+  return Refusal{"WritePauseExceeded",
+                 "the last write has not arrived on the source, and the doors have been closed for "
+                 "longer than spec.cutover.maxWritePauseSeconds (" +
+                     std::to_string(*api::WritePauseSecondsMax(migration.spec)) + " s)"};
+}
+
+// The target is opened again instead of the source: what shut the way back came too late to be seen
+// before the doors closed. A token that asked for the rollback is asked again then.
+Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen,
+                  const Refusal& refusal) {
   if (seen.target->state == ControlState::kFenced)
-    return Plan::Do(Intent::kReopenTarget, "opening the target again: " + WhyWayBackIsShut(seen));
+    return Plan::Do(Intent::kReopenTarget, "opening the target again: " + refusal.why);
   if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
-  Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + WhyWayBackIsShut(seen));
-  plan.reason = "SchemaChanged";
+  Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + refusal.why);
+  plan.reason = refusal.reason;
   return plan;
 }
 
-// Online: nothing that users have made on the target is left behind unless a person accepts that.
-// Before they were in, what workloads did there by themselves is no reason to stay.
-std::optional<Plan> RefuseToLeaveBehind(const api::TenantMigration& migration,
-                                        const Observation& seen) {
+// While users still work, or again, as if nobody had begun to go back: a source that was away has
+// to follow closely again before they are stopped, and a pooler that could not be paused is left
+// alone for a while. That is said in the words of the try that failed.
+std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
+                                      const Observation& seen) {
+  if (seen.target->state != ControlState::kOpen || seen.target->closed) return std::nullopt;
+  if (migration.spec.by_pooler()) {
+    NEED(seen.poolers);
+    if (!seen.poolers->resumed) return std::nullopt;
+  } else {
+    NEED(seen.routes);
+    NEED(seen.workloads);
+    if (!seen.routes->as_recorded || !seen.workloads->as_recorded) return std::nullopt;
+  }
+  const auto& retry_at = migration.status.cutover.retry_at;
+  if (retry_at && seen.now < *retry_at) {
+    Plan plan = Plan::Wait(std::chrono::seconds(2), "", "PoolerNotPaused");
+    plan.effect = Intent::kWatchReverseStream;
+    plan.trouble = true;
+    return plan;
+  }
+  auto hold = HoldForWayBack(migration, seen, ConsentByNewToken());
+  if (hold) hold->awaits_consent = false;  // The token that began it is answered.
+  return hold;
+}
+
+// Online, unless a person accepts a loss: nothing that users have made on the target is left
+// behind, and they do not wait for what does not come. Before they were in, what workloads did
+// there by themselves is no reason to stay.
+std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Observation& seen) {
   if (LossAccepted(migration)) return std::nullopt;
+  const bool were_in = migration.status.cutover.opened_at.has_value();
+  if (!were_in && !migration.spec.by_pooler()) return std::nullopt;
   ASK(seen.structure);
-  if (!StructureIsSettled(migration, seen) || !StructureDiffers(seen)) return std::nullopt;
-  if (migration.status.cutover.opened_at) return StayOnTarget(migration, seen);
-  if (!migration.spec.by_pooler()) return std::nullopt;
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  NEED(seen.target);
+  auto refusal = FindRefusal(migration, seen);
+  if (!refusal) return WaitWithDoorsOpen(migration, seen);
+  if (were_in) return StayOnTarget(migration, seen, *refusal);
   // Whoever died right after RESUME has not noted that clients were in.
-  return Plan::Wait(std::chrono::seconds(5),
-                    WhyWayBackIsShut(seen) +
-                        "; to go back without it, set cutover.dev/rollback and cutover.dev/"
-                        "accept-data-loss to one new token",
-                    "RollbackNeedsConsent");
+  const std::string words = refusal->why + "; to go back without it, " + ConsentByNewToken();
+  if (StreamBackIsGone(seen)) return Plan::Wait(std::chrono::seconds(5), words, "NoWayBack");
+  return Plan::Wait(std::chrono::seconds(5), words, "RollbackNeedsConsent");
+}
+
+// Whether what has not arrived is to be left behind, as soon as it is known not to come.
+bool MayLeaveBehind(const api::TenantMigration& migration, const Observation& seen) {
+  if (LossAccepted(migration)) return true;
+  if (migration.status.cutover.opened_at || migration.spec.by_pooler()) return false;
+  const std::chrono::seconds bound(*api::WritePauseSecondsMax(migration.spec));  // Online has one.
+  return (StructureIsSettled(migration, seen) && StructureDiffers(seen)) ||
+         StreamBackIsGone(seen) || seen.now - EnteredAt(migration, seen) > bound;
 }
 
 // Online: the stream has been turned round, and the marker that was written on the fenced target
 // has arrived on the source; so has everything before it. The structure was settled meanwhile.
 std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
                                     const Observation& seen) {
-  const bool settled = StructureIsSettled(migration, seen);
-  if (LossAccepted(migration) || (settled && StructureDiffers(seen))) {
-    ASK(seen.reverse_publisher);
-    ASK(seen.reverse_subscriber);
-    if (!MayStillArrive(migration, seen)) return std::nullopt;
-  }
+  ASK(seen.structure);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  if (MayLeaveBehind(migration, seen) && !MayStillArrive(migration, seen)) return std::nullopt;
   if (auto plan = TurnStream(seen)) return plan;
   NEED(seen.reverse_subscriber);
-  if (!seen.reverse_subscriber->exists)
-    return Plan::Wait(std::chrono::seconds(5),
-                      "the stream back to the source is gone: to go back without what was written "
-                      "on the target, set cutover.dev/accept-data-loss to the rollback's token",
-                      "NoWayBack");
-  if (seen.reverse_subscriber->marker < MarkerOf(migration) ||
-      !(settled || LossAccepted(migration)))
+  const bool settled = StructureIsSettled(migration, seen) || LossAccepted(migration);
+  if (seen.reverse_subscriber->marker < MarkerOf(migration) || !settled)
     return Plan::Do(Intent::kDrainReverse, "waiting for the last write to arrive on the source");
   return std::nullopt;
 }
@@ -94,7 +157,7 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.spec.online()) {
-    if (auto plan = RefuseToLeaveBehind(migration, seen)) return plan;
+    if (auto plan = MindUsers(migration, seen)) return plan;
   }
   if (!migration.spec.by_pooler()) {
     NEED(seen.routes);

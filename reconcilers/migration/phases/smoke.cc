@@ -20,12 +20,7 @@ bool IsOutOfTime(const std::vector<CheckOutcome>& checks, const CheckOutcome& ch
   return check.verdict == Verdict::kFailed || elapsed >= seconds(others + check.timeout_seconds);
 }
 
-}  // namespace
-
-/// Smoke: the checks ask the workloads themselves, past the route, before a user can. A check may
-/// go on failing until its own timeout, since workloads take their time; then the tenant goes back
-/// by itself. What is unknown until then has not passed. Nothing of any user is lost: none is in.
-Plan PlanSmoke(const api::TenantMigration& migration, const Observation& seen) {
+Plan Judge(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.checks);
   auto elapsed = seen.now - EnteredAt(migration, seen);
   std::string failing;
@@ -44,6 +39,38 @@ Plan PlanSmoke(const api::TenantMigration& migration, const Observation& seen) {
   if (!failing.empty()) return Plan::Wait(std::chrono::milliseconds(500), "not yet: " + failing);
   return Plan::Go(Guard::kSmokePassed,
                   std::to_string(seen.checks->size()) + " smoke checks passed");
+}
+
+// With a pooler users write on the target already: their way back is kept open, and they are not
+// stopped for one that is shut.
+Plan MindUsers(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  if (plan.look_at || plan.guard == Guard::kSmokePassed) return plan;
+  if (plan.guard) {
+    auto hold = HoldForWayBack(migration, seen, ConsentByNewToken());
+    if (!hold) return plan;
+    if (!hold->look_at) hold->message = plan.message + "; " + hold->message;
+    return *hold;
+  }
+  if (plan.effect) return plan;
+  if (auto turn = TurnStream(seen)) return *turn;
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  plan.effect = Intent::kWatchReverseStream;
+  return plan;
+}
+
+}  // namespace
+
+/// Smoke: the checks ask the workloads themselves, past the route, before a user can. A check may
+/// go on failing until its own timeout, since workloads take their time; then the tenant goes back
+/// by itself. What is unknown until then has not passed. Nothing of any user is lost: none is in,
+/// or, with a pooler, the stream back carries what they write.
+Plan PlanSmoke(const api::TenantMigration& migration, const Observation& seen) {
+  Plan plan = Judge(migration, seen);
+  const bool users_are_in = migration.spec.online() && migration.status.cutover.opened_at;
+  return users_are_in ? MindUsers(migration, seen, std::move(plan)) : plan;
 }
 
 }  // namespace cutover::migration

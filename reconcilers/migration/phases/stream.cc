@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
+#include "operator/base/clock.h"
 #include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
@@ -26,6 +27,52 @@ Plan Hold(std::string reason, std::string message) {
   plan.effect = Intent::kWatchStream;
   plan.trouble = true;
   return plan;
+}
+
+bool RowsDiffer(const Observation& seen) {
+  return seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
+}
+
+// Whether the way back stays shut until a person does something.
+bool NeedsPerson(const Observation& seen) {
+  return StructureDiffers(seen) || RowsDiffer(seen) || StreamBackIsBroken(seen);
+}
+
+// Rows that are known to be wrong would be the users' again, and what no stream carries would be
+// lost. What somebody mends is seen.
+Plan Refused(const Observation& seen, const std::string& consent) {
+  constexpr std::chrono::seconds kPace{2};
+  if (StructureDiffers(seen))
+    return Plan::Wait(kPace,
+                      "rollback refused: the structure of the target is not what it was when users "
+                      "came: " +
+                          seen.structure->changes +
+                          "; take that back on the target, or, to go back without what the stream "
+                          "could not carry, " +
+                          consent,
+                      "RollbackNeedsConsent");
+  if (StreamBackIsBroken(seen))
+    return Plan::Wait(kPace,
+                      "rollback refused: " + WhyWayBackIsShut(seen) +
+                          "; mend that, or, to go back without what has not arrived, " + consent,
+                      "RollbackNeedsConsent");
+  return Plan::Wait(kPace,
+                    "rollback refused: rows of the source are not what the target has: " +
+                        seen.reverse_sample->words +
+                        "; mend them on the source as its admin, or, to go back to them as they "
+                        "are, " +
+                        consent,
+                    "RollbackNeedsConsent");
+}
+
+// It comes by itself; until then users work.
+Plan Later(const api::TenantMigration& migration, const Observation& seen,
+           const std::string& consent) {
+  return Plan::Wait(
+      std::chrono::seconds(2),
+      "going back waits, and users work on meanwhile: " + WhyNotBackNow(migration, seen) +
+          "; to go back without what has not arrived, " + consent,
+      "AwaitingWayBack");
 }
 
 // A slot that is lost, or keeps too much, ends the following: only a new copy can go on from there.
@@ -108,6 +155,13 @@ bool FollowsBack(const Observation& seen) {
          source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
 }
 
+bool UsersWriteOnTarget(const api::TenantMigrationStatus& status) {
+  using api::Phase;
+  const bool nearly = status.phase == Phase::kOpening || status.phase == Phase::kSmoke ||
+                      status.phase == Phase::kAdmitting;
+  return status.phase == Phase::kHypercare || (nearly && status.cutover.opened_at);
+}
+
 bool StructureDiffers(const Observation& seen) {
   return seen.structure.known() && !seen.structure->changes.empty();
 }
@@ -128,9 +182,15 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the target cannot be asked: " + seen.reverse_publisher.error().message;
   if (seen.reverse_publisher->slot_lost)
     return "the target has thrown away WAL that the way back needs";
-  if (!FollowsBack(seen) && seen.reverse_subscriber->apply_errors > 0)
+  if (!seen.reverse_publisher->slot || !seen.reverse_publisher->published)
+    return "the slot or the publication of the way back is gone from the target";
+  if (!seen.reverse_subscriber->exists)
+    return "the subscription of the way back is gone from the source";
+  if (StreamBackIsBroken(seen))
     return "the source cannot apply what comes from the target: " +
-           seen.reverse_subscriber->last_error;
+           (seen.reverse_subscriber->last_error.empty()
+                ? "see the server's log for the subscription's error"
+                : seen.reverse_subscriber->last_error);
   if (!FollowsBack(seen)) return "the stream back to the source does not follow yet";
   if (!seen.structure.known())
     return "the target cannot be asked: " + seen.structure.error().message;
@@ -139,6 +199,57 @@ std::string WhyWayBackIsShut(const Observation& seen) {
   return "rows of the source are not what the target has, though the stream has carried them: " +
          seen.reverse_sample->words +
          "; find out who writes to the source, and mend them there as its admin";
+}
+
+bool StreamBackIsGone(const Observation& seen) {
+  if (seen.reverse_publisher.known()) {
+    const PublisherFacts& target = *seen.reverse_publisher;
+    if (!target.published || !target.slot || target.slot_lost) return true;
+  }
+  return seen.reverse_subscriber.known() && !seen.reverse_subscriber->exists;
+}
+
+bool StreamBackIsBroken(const Observation& seen) {
+  if (StreamBackIsGone(seen)) return true;
+  if (!seen.reverse_subscriber.known()) return false;
+  const SubscriberFacts& source = *seen.reverse_subscriber;
+  return source.enabled && !source.working && source.apply_errors > 0;
+}
+
+bool MayGoBack(const api::TenantMigration& migration, const Observation& seen) {
+  const auto& retry_at = migration.status.cutover.retry_at;
+  return WayBackIsOpen(seen) && (!retry_at || seen.now >= *retry_at) &&
+         seen.reverse_publisher->lag_bytes <= migration.spec.replication_lag_bytes_max;
+}
+
+std::string WhyNotBackNow(const api::TenantMigration& migration, const Observation& seen) {
+  if (!WayBackIsOpen(seen)) return WhyWayBackIsShut(seen);
+  const auto& retry_at = migration.status.cutover.retry_at;
+  if (retry_at && seen.now < *retry_at)
+    return "the last try was given up, and the next begins at " + FormatTime(*retry_at);
+  return "the source is " + DescribeLag(*seen.reverse_subscriber, *seen.reverse_publisher) +
+         ", and users are stopped only below spec.cutover.maxReplicationLagBytes";
+}
+
+std::string ConsentByNewToken() {
+  return "set cutover.dev/rollback and cutover.dev/accept-data-loss to one new token";
+}
+
+std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const Observation& seen,
+                                   const std::string& consent) {
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  if (MayGoBack(migration, seen)) return std::nullopt;
+  Plan hold = NeedsPerson(seen) ? Refused(seen, consent) : Later(migration, seen, consent);
+  hold.trouble = true;
+  hold.effect = KeepWayBackOpen(seen);
+  if (RowsDiffer(seen) && FollowsBack(seen)) hold.effect = Intent::kSettleSample;
+  // What has not begun does not come by waiting.
+  if (auto turn = TurnStream(seen)) hold = *turn;
+  hold.awaits_consent = true;
+  return hold;
 }
 
 Intent KeepWayBackOpen(const Observation& seen) {

@@ -89,7 +89,7 @@ TEST_F(Hypercare, GoesBackWhenACheckHasFailedOftenEnoughInARowAndNotBefore) {
   EXPECT_EQ(third.guard, Guard::kRollBack);
   EXPECT_EQ(third.reason, "HypercareCheckFailed");
   EXPECT_EQ(migration_.status.phase, Phase::kRollingBack);
-  EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + std::chrono::seconds(120));
+  EXPECT_FALSE(migration_.status.rollback.fenced_at) << "the doors are not closed yet";
 }
 
 TEST_F(Hypercare, StaysWhenACheckRecoversOneRunBeforeItHasFailed) {

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way back of strategy Online, as decisions: what keeps its doors open, what a person is asked
+// first, and what becomes of users who wait behind doors that were closed already. Rounds go
+// through Decide and Advance, as in hypercare_test.cc.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using std::chrono::seconds;
+using testing::At;
+using testing::Database;
+using ::testing::HasSubstr;
+using testing::MigrationIn;
+using testing::Noon;
+
+constexpr int64_t kMarker = 1'000'001;  // Of the first attempt's first closing of the doors.
+
+/// Users work on the target by a pooler, and the stream back follows, unless a test says otherwise.
+class WayBack : public ::testing::Test {
+ protected:
+  WayBack() {
+    Enter(Phase::kHypercare);
+    source_.exists = source_.enabled = source_.working = true;
+    source_.heartbeat_age_seconds = 1;
+    target_.traces = target_.published = target_.slot = true;
+    poolers_.paused = false;
+    poolers_.proven = true;
+  }
+
+  void Enter(Phase phase) {
+    migration_ = MigrationIn(phase);
+    migration_.spec.strategy = api::Strategy::kOnline;
+    migration_.spec.switch_mode = api::SwitchMode::kPooler;
+    migration_.spec.hypercare_seconds = 3600;
+    migration_.status.cutover.attempts = 1;
+    migration_.status.cutover.opened_at = Noon();
+  }
+
+  /// In RollingBack, with the token that asked for it.
+  void GoBack() {
+    Enter(Phase::kRollingBack);
+    migration_.status.rollback.fenced_at = Noon();
+    migration_.status.handled.rollback = "back";
+    migration_.status.failure_reason = "RollbackRequested";
+    Ask();
+  }
+  void Ask() { migration_.meta.annotations[api::kRollbackAnnotation] = "back"; }
+  void Consent() { migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back"; }
+  void CloseDoors() {
+    poolers_.paused = true;
+    poolers_.resumed = false;
+    target_database_ = Database(ControlState::kFenced, true);
+  }
+
+  Observation See(int seconds) const {
+    Observation seen = At(seconds);
+    seen.source = Database(ControlState::kJournaled, true);
+    seen.target = target_database_;
+    seen.ledger_recorded = true;
+    seen.forward_subscriber = SubscriberFacts();
+    seen.forward_publisher = PublisherFacts();
+    seen.reverse_publisher = target_;
+    seen.reverse_subscriber = source_;
+    seen.reverse_sample = SampleFacts{.taken_at = seen.now, .words = ""};
+    seen.structure = StructureFacts{.settled = settled_ ? kMarker : 0, .changes = ""};
+    seen.views = ViewFacts();
+    seen.poolers = poolers_;
+    seen.checks = checks_;
+    return seen;
+  }
+  Plan Round(const Observation& seen) {
+    Decision decision = Decide(migration_, seen);
+    migration_.status = Advance(migration_, seen, decision);
+    return decision.plan;
+  }
+  Plan Round(int seconds) { return Round(See(seconds)); }
+  /// What a round records whose effect has failed.
+  void Fail(int seconds, std::string reason, std::string message) {
+    Decision failed;
+    failed.handled = migration_.status.handled;
+    failed.plan = Plan::Unknown({Disposition::kTerminal, std::move(reason), std::move(message)});
+    migration_.status = Advance(migration_, See(seconds), failed);
+  }
+
+  std::string Reason(const char* type) const {
+    const api::Condition* condition = migration_.status.conditions.Find(type);
+    return condition == nullptr ? "" : condition->reason;
+  }
+
+  api::TenantMigration migration_;
+  SubscriberFacts source_;
+  PublisherFacts target_;
+  PoolerFacts poolers_;
+  DatabaseFacts target_database_ = Database(ControlState::kOpen, false);
+  std::vector<CheckOutcome> checks_;
+  bool settled_ = false;
+};
+
+// --- what is said of it
+// ---------------------------------------------------------------------------
+
+TEST_F(WayBack, IsNoLongerSaidToLoseNothingOnceUsersAreIn) {
+  Enter(Phase::kOpening);
+  migration_.status.cutover.fenced_at = Noon();
+  migration_.status.cutover.opened_at.reset();
+  api::Condition said;
+  said.type = "RollbackReady";
+  said.status = api::ConditionStatus::kTrue;
+  said.reason = "UsersNotIn";
+  migration_.status.conditions.Set(said, Noon());
+  Observation seen = See(1);
+  seen.wiring = WiringFacts{.at_target = true, .detail = ""};
+  PlacementFacts placement;
+  placement.exists = true;
+  placement.server_name = "pg-target";
+  seen.placement = placement;
+  seen.reverse_publisher = At(1).reverse_publisher;  // Opening does not look at it.
+  Round(seen);
+  ASSERT_TRUE(migration_.status.cutover.opened_at);
+  EXPECT_EQ(Reason("RollbackReady"), "NotLookedAt");
+}
+
+TEST_F(WayBack, IsKeptAliveAndSaidInSmokeBehindAPooler) {
+  Enter(Phase::kSmoke);
+  checks_ = {{.name = "login-page", .message = "answered 502"}};
+  EXPECT_EQ(Round(2).effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(Reason("RollbackReady"), "StreamFollows");
+  Observation away = See(4);
+  away.reverse_subscriber = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  Round(away);
+  EXPECT_EQ(Reason("RollbackReady"), "StreamBroken");
+  away.now += seconds(120);
+  Plan held = Round(away);
+  EXPECT_FALSE(held.guard) << "users would be stopped for a way back that is shut";
+  EXPECT_THAT(held.message, HasSubstr("check login-page: answered 502"));
+  EXPECT_EQ(Round(126).guard, Guard::kRollBack);
+  EXPECT_EQ(migration_.status.failure_reason, "SmokeFailed");
+}
+
+// --- asked for in Hypercare ----------------------------------------------------------------------
+
+TEST_F(WayBack, ATokenWhileTheStreamIsBrokenAsksForConsentAndClosesNothing) {
+  Ask();
+  target_.slot_lost = true;
+  Plan held = Round(2);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.effect, Intent::kWatchReverseStream) << "which closes nothing";
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+  EXPECT_THAT(held.message, HasSubstr("has thrown away WAL that the way back needs"));
+  EXPECT_THAT(held.message, HasSubstr("also set cutover.dev/accept-data-loss to the same token"));
+  EXPECT_EQ(migration_.status.handled.rollback, "");
+  EXPECT_EQ(Reason("RollbackReady"), "StreamBroken");
+
+  target_.slot_lost = false;
+  source_.working = false;
+  source_.apply_errors = 3;
+  source_.last_error = "duplicate key value violates unique constraint";
+  EXPECT_THAT(Round(4).message, HasSubstr("duplicate key value"));
+  source_ = SubscriberFacts();
+  EXPECT_THAT(Round(6).message, HasSubstr("the subscription of the way back is gone"));
+
+  Consent();
+  EXPECT_EQ(Round(8).guard, Guard::kRollBack);
+}
+
+TEST_F(WayBack, ATokenWhileTheSourceIsAwayWaitsWithDoorsOpenUntilItFollowsAgain) {
+  Ask();
+  Observation away = See(2);
+  away.reverse_subscriber = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+  Plan held = Round(away);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "AwaitingWayBack");
+  EXPECT_EQ(held.effect, Intent::kWatchReverseStream);
+  EXPECT_THAT(held.message, HasSubstr("the source cannot be asked: no route"));
+  source_.heartbeat_age_seconds = 7200;  // It is back, and hours behind.
+  EXPECT_FALSE(Round(4).guard);
+  source_.heartbeat_age_seconds = 1;
+  EXPECT_EQ(Round(6).guard, Guard::kRollBack);
+}
+
+TEST_F(WayBack, ATokenWhileTheSourceIsFarBehindWaitsWithDoorsOpen) {
+  Ask();
+  target_.lag_bytes = migration_.spec.replication_lag_bytes_max + 1;
+  Plan held = Round(2);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "AwaitingWayBack");
+  EXPECT_THAT(held.message, HasSubstr("16.8 MB behind"));
+  EXPECT_THAT(held.message, HasSubstr("spec.cutover.maxReplicationLagBytes"));
+  target_.lag_bytes -= 1;
+  EXPECT_EQ(Round(4).guard, Guard::kRollBack);
+}
+
+TEST_F(WayBack, AStreamThatHasNotBegunIsBegunRatherThanWaitedFor) {
+  Ask();
+  source_.enabled = source_.working = false;
+  EXPECT_EQ(Round(2).effect, Intent::kStartReverseStream);
+  EXPECT_EQ(migration_.status.handled.rollback, "") << "and the token is asked again";
+}
+
+// --- in RollingBack, doors open ------------------------------------------------------------------
+
+TEST_F(WayBack, ASourceThatComesBackHasToFollowBeforeTheDoorsClose) {
+  GoBack();
+  source_.heartbeat_age_seconds = 7200;
+  Plan waiting = Round(60);
+  EXPECT_EQ(waiting.effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(waiting.reason, "AwaitingWayBack");
+  EXPECT_FALSE(migration_.status.rollback.fenced_at) << "nobody waits";
+  source_.heartbeat_age_seconds = 1;
+  EXPECT_EQ(Round(300).effect, Intent::kPausePoolers);
+  EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + seconds(300));
+}
+
+TEST_F(WayBack, ConsentGivenWhileItWaitsIsTaken) {
+  GoBack();
+  source_.heartbeat_age_seconds = 7200;
+  Round(60);
+  migration_.meta.annotations[api::kRollbackAnnotation] = "now";
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "now";
+  Round(62);
+  EXPECT_EQ(Round(64).effect, Intent::kPausePoolers);
+}
+
+TEST_F(WayBack, APoolerThatCannotBePausedIsLeftAloneForAWhile) {
+  GoBack();
+  EXPECT_EQ(Round(0).effect, Intent::kPausePoolers);
+  Fail(2, "PoolerNotPaused", "PausePoolers: transactions did not end; one is held by psql");
+  EXPECT_FALSE(migration_.status.rollback.fenced_at) << "users work again";
+  for (int second = 4; second < 32; second += 2) {
+    Plan plan = Round(second);
+    EXPECT_EQ(plan.effect, Intent::kWatchReverseStream) << "which keeps the way back alive";
+    EXPECT_EQ(plan.reason, "PoolerNotPaused");
+    EXPECT_THAT(migration_.status.message, HasSubstr("one is held by psql"));
+  }
+  EXPECT_EQ(Round(32).effect, Intent::kPausePoolers);
+  Fail(100, "PoolerNotPaused", "again");
+  EXPECT_EQ(migration_.status.cutover.retry_at, Noon() + seconds(200)) << "as long again";
+  Consent();
+  EXPECT_EQ(Round(102).effect, Intent::kPausePoolers) << "whose clients may see an error then";
+}
+
+// --- in RollingBack, doors closed ----------------------------------------------------------------
+
+TEST_F(WayBack, BehindClosedDoorsAStreamThatIsGoneHasTheTargetOpenedAgain) {
+  GoBack();
+  CloseDoors();
+  target_.slot_lost = true;
+  EXPECT_EQ(Round(1).effect, Intent::kReopenTarget);
+  target_database_ = Database(ControlState::kOpen, false);
+  EXPECT_EQ(Round(2).effect, Intent::kResumePoolers);
+  poolers_.paused = false;
+  poolers_.resumed = true;
+  Plan refused = Round(3);
+  EXPECT_EQ(refused.guard, Guard::kRollbackRefused);
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare);
+  EXPECT_EQ(Reason("RollbackReady"), "StreamBroken");
+  EXPECT_EQ(Round(4).reason, "RollbackNeedsConsent") << "the token is asked again";
+}
+
+TEST_F(WayBack, BehindClosedDoorsAnAcceptedLossGoesOn) {
+  GoBack();
+  Consent();
+  CloseDoors();
+  target_.slot_lost = true;
+  EXPECT_EQ(Round(1).effect, Intent::kReopenSource);
+}
+
+TEST_F(WayBack, UsersDoNotWaitLongerThanTheSpecAllows) {
+  GoBack();
+  CloseDoors();
+  migration_.spec.max_write_pause_seconds = 20;
+  source_.working = false;
+  EXPECT_EQ(Round(20).effect, Intent::kDrainReverse);
+  Plan given_up = Round(21);
+  EXPECT_EQ(given_up.effect, Intent::kReopenTarget);
+  EXPECT_THAT(given_up.message, HasSubstr("spec.cutover.maxWritePauseSeconds (20 s)"));
+  target_database_ = Database(ControlState::kOpen, false);
+  poolers_.paused = false;
+  poolers_.resumed = true;
+  EXPECT_EQ(Round(22).guard, Guard::kRollbackRefused);
+  EXPECT_EQ(Reason("RollbackReady"), "WritePauseExceeded");
+  source_.working = true;
+  EXPECT_EQ(Round(30).reason, "AwaitingWayBack") << "not at once again";
+  EXPECT_EQ(Round(120).guard, Guard::kRollBack);
+}
+
+TEST_F(WayBack, EachFenceOfTheTargetHasAMarkerOfItsOwn) {
+  GoBack();
+  settled_ = true;
+  source_.marker = kMarker;  // Of a fence that was given up: users have written since.
+  poolers_.paused = true;
+  poolers_.resumed = false;
+  EXPECT_EQ(Round(1).effect, Intent::kFenceTarget);
+  CloseDoors();
+  EXPECT_EQ(Round(2).effect, Intent::kDrainReverse);
+}
+
+TEST_F(WayBack, APauseThatIsOverEndsOnTheTargetThoughTheLastWriteArrivesMeanwhile) {
+  GoBack();
+  CloseDoors();
+  migration_.status.rollback.fenced_at = Noon();
+  EXPECT_EQ(Round(61).effect, Intent::kReopenTarget);
+  target_database_ = Database(ControlState::kOpen, false);
+  settled_ = true;
+  source_.marker = kMarker;
+  EXPECT_EQ(Round(62).effect, Intent::kResumePoolers);
+}
+
+TEST_F(WayBack, WhatHasArrivedIsNotGivenUpForThePause) {
+  GoBack();
+  CloseDoors();
+  settled_ = true;
+  source_.marker = kMarker;
+  EXPECT_EQ(Round(600).effect, Intent::kReopenSource);
+}
+
+TEST_F(WayBack, OfUsersWhoWereNeverInNothingIsWaitedForThatDoesNotCome) {
+  GoBack();
+  migration_.spec.switch_mode = api::SwitchMode::kRestart;
+  migration_.status.cutover.opened_at.reset();
+  CloseDoors();
+  Observation seen = See(1);
+  RouteFacts routes;
+  routes.as_recorded = false;
+  seen.routes = routes;
+  seen.maintenance_page = MaintenancePageFacts{};
+  seen.workloads = WorkloadFacts{};
+  EXPECT_EQ(Round(seen).effect, Intent::kDrainReverse);
+  PublisherFacts lost = target_;
+  lost.slot_lost = true;
+  seen.reverse_publisher = lost;
+  EXPECT_EQ(Round(seen).effect, Intent::kReopenSource);
+}
+
+}  // namespace
+}  // namespace cutover::migration
