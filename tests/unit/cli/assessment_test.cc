@@ -161,6 +161,30 @@ TEST(Assess, ARollbackToRowsThatDifferIsOfferedWithConsentOnly) {
   EXPECT_TRUE(accepted.loses_writes);
 }
 
+TEST(Foresee, AWayBackThatIsShutKeepsNobodyOutAndIsGoneOverWithConsentOnly) {
+  api::TenantMigration online = Typical(Phase::kHypercare);
+  online.spec.strategy = api::Strategy::kOnline;
+  online.status.conditions.Set({"RollbackReady",
+                                api::ConditionStatus::kFalse,
+                                "StreamBroken",
+                                "the source cannot be asked",
+                                1,
+                                {}},
+                               Night());
+  const MigrationView view = Seen(online).migration;
+  const Prospect waits = Foresee(Command::kRollback, view, false);
+  EXPECT_EQ(waits.refusal, "");
+  EXPECT_FALSE(waits.loses_writes);
+  EXPECT_THAT(waits.consequences, HasSubstr("(the source cannot be asked), and the users work on"));
+  EXPECT_TRUE(Foresee(Command::kRollback, view, true).loses_writes);
+
+  GoOn(online, "AwaitingWayBack", "going back waits", true);
+  EXPECT_THAT(Commands(Assess(Seen(online))),
+              Contains("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+  EXPECT_THAT(Commands(Assess(Seen(online))),
+              Contains("kubectl annotate tm acme-to-dedicated -n acme cutover.dev/rollback-"));
+}
+
 TEST(Assess, GoingBackOffersNothingToDo) {
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
