@@ -29,7 +29,7 @@ inline Record() {
      :: seen_phase == Aborted || (seen_phase == Undoing && next_phase == CatchingUp) ->
         attempt++
      :: seen_phase == RollingBack && next_phase == Hypercare ->
-        refusals++; ddl_is_known = false
+        refusals++; ddl_is_known = false; pause_is_over = false
      :: else
      fi;
 #ifdef ONLINE

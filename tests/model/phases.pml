@@ -309,13 +309,24 @@ inline CloseTheTarget() {
   fi
 }
 
+/* What has arrived is given up for no pause, but where the target was opened again since. */
+#define Arrived (reverse.arrived == refusals_seen + 1)
+#ifdef PLANT_ARRIVED_COUNTS_ON_AN_OPEN_TARGET
+#define Stays (ddl_is_known || (pause_is_over && !Arrived))
+#else
+#define Stays (ddl_is_known || (pause_is_over && !(target.state == fenced && Arrived)))
+#endif
+#define MayTakeTooLong                                                                             \
+  (users_were_in && refusals_seen == refusals && refusals < REFUSALS && !pause_is_over)
+
 /* Unless a person accepts what is left behind. */
 inline ExchangeSides() {
 #ifdef ONLINE
   if
-  :: ddl_is_known && !loss_accepted -> StayOnTarget()
-  :: ddl_is_known && !loss_accepted -> loss_accepted = true; fresh = 0 /* An annotation. */
-  :: !ddl_is_known || loss_accepted -> CloseTheTarget()
+  :: MayTakeTooLong && !loss_accepted -> pause_is_over = true
+  :: Stays && !loss_accepted -> StayOnTarget()
+  :: Stays && !loss_accepted -> loss_accepted = true; fresh = 0 /* An annotation. */
+  :: !Stays || loss_accepted -> CloseTheTarget()
   fi
 #else
   CloseTheTarget()

@@ -69,6 +69,8 @@ VARIANTS = {
     "online_any_marker_counts": _planted("ANY_MARKER_COUNTS", LOST, "-DONLINE"),
     "online_opened_without_holding_the_other": _planted(
         "OPENED_WITHOUT_HOLDING_THE_OTHER", TWO_SIDES, "-DONLINE"),
+    "online_arrived_counts_on_an_open_target": _planted(
+        "ARRIVED_COUNTS_ON_AN_OPEN_TARGET", LOST, "-DONLINE"),
     "online_epoch_not_checked": _planted("EPOCH_NOT_CHECKED", LOST, "-DONLINE"),
 }  # fmt: skip
 

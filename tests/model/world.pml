@@ -40,10 +40,11 @@ typedef Stream {
 Database source, target;
 Stream forward, reverse;
 
-/* A rollback is given up where DDL on the target is found, settled behind its own doors. */
+/* A rollback is given up where DDL on the target is found, settled behind its own doors, and where
+ * users have waited too long. */
 bool users_were_in;
-bool ddl_is_known; /* Of the rollback that is on its way … */
-byte refusals;     /* … and how many were given up before it. */
+bool ddl_is_known, pause_is_over; /* Of the rollback that is on its way … */
+byte refusals;                    /* … and how many were given up before it. */
 
 /* In the cluster. */
 mtype:Place route = at_workloads;

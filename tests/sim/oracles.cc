@@ -93,10 +93,18 @@ bool SameStructure(const ModelServer& source, const ModelServer& target) {
   return before == nullptr || now == nullptr || before->content.structure == now->content.structure;
 }
 
+// With a pooler they are in before Hypercare.
+bool UsersMayWriteOnTarget(Phase phase) {
+  return phase == Phase::kSmoke || phase == Phase::kHypercare;
+}
+
+// Of users who are in: without a pooler "nobody is in yet" is true in Smoke.
 bool SaysWayBackIsOpen(const Json& migration) {
+  const bool by_pooler = migration["spec"]["cutover"]["switch"].StringRef() == "Pooler";
   for (const Json& condition : migration["status"]["conditions"].Items())
     if (condition["type"].StringRef() == "RollbackReady")
-      return condition["status"].StringRef() == "True";
+      return condition["status"].StringRef() == "True" &&
+             (by_pooler || condition["reason"].StringRef() != "UsersNotIn");
   return false;
 }
 
@@ -154,7 +162,7 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
          std::string(api::Name(to)));
   if (key.name != kMigration) return;
   uid_ = kube::UidOf(event.after->object);
-  says_way_back_is_open_ = to == Phase::kHypercare && SaysWayBackIsOpen(event.after->object);
+  says_way_back_is_open_ = UsersMayWriteOnTarget(to) && SaysWayBackIsOpen(event.after->object);
   CheckWayBack();
   attempt_ = event.after->object["status"]["attempt"].AsInt();
   if (to == Phase::kCompleted && from != to && !target_verified_)
@@ -170,7 +178,7 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
 // While users work on the target, RollbackReady is said only of a stream that is there, and that
 // was made for what they work on.
 void Simulation::CheckWayBack() {
-  if (phase_ != Phase::kHypercare ||
+  if (!phase_ || !UsersMayWriteOnTarget(*phase_) ||
       (HasWayBack(source_, target_, uid_) && SameStructure(source_, target_))) {
     no_way_back_since_.reset();
     return;

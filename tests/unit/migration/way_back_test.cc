@@ -60,8 +60,8 @@ class WayBack : public ::testing::Test {
     target_database_ = Database(ControlState::kFenced, true);
   }
 
-  Observation See(int seconds) const {
-    Observation seen = At(seconds);
+  Observation See(int second) const {
+    Observation seen = At(second);
     seen.source = Database(ControlState::kJournaled, true);
     seen.target = target_database_;
     seen.ledger_recorded = true;
@@ -81,13 +81,13 @@ class WayBack : public ::testing::Test {
     migration_.status = Advance(migration_, seen, decision);
     return decision.plan;
   }
-  Plan Round(int seconds) { return Round(See(seconds)); }
+  Plan Round(int second) { return Round(See(second)); }
   /// What a round records whose effect has failed.
-  void Fail(int seconds, std::string reason, std::string message) {
+  void Fail(int second, std::string reason, std::string message) {
     Decision failed;
     failed.handled = migration_.status.handled;
     failed.plan = Plan::Unknown({Disposition::kTerminal, std::move(reason), std::move(message)});
-    migration_.status = Advance(migration_, See(seconds), failed);
+    migration_.status = Advance(migration_, See(second), failed);
   }
 
   std::string Reason(const char* type) const {
@@ -130,7 +130,10 @@ TEST_F(WayBack, IsNoLongerSaidToLoseNothingOnceUsersAreIn) {
 
 TEST_F(WayBack, IsKeptAliveAndSaidInSmokeBehindAPooler) {
   Enter(Phase::kSmoke);
-  checks_ = {{.name = "login-page", .message = "answered 502"}};
+  CheckOutcome outcome;
+  outcome.name = "login-page";
+  outcome.message = "answered 502";
+  checks_ = {outcome};
   EXPECT_EQ(Round(2).effect, Intent::kWatchReverseStream);
   EXPECT_EQ(Reason("RollbackReady"), "StreamFollows");
   Observation away = See(4);
