@@ -10,8 +10,7 @@ Plan PlanCompleting(const api::TenantMigration& migration, const Observation& se
   if (!*seen.ledger_recorded) return Plan::Go(Guard::kCleanedUp);
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
-    if (auto plan = RemoveForwardStream(seen)) return *plan;
-    if (auto plan = RemoveReverseStream(seen)) return *plan;
+    if (auto plan = RemoveStreams(seen)) return *plan;
   }
   NEED(seen.source);
   if (seen.source->exists && seen.source->state == ControlState::kJournaled)

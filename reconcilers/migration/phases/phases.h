@@ -92,9 +92,11 @@ bool LossAccepted(const api::TenantMigration& migration);
 /// The reverse stream begun, the forward one having stopped; what cannot be reached now is begun
 /// later, since the slot keeps what it will need.
 std::optional<Plan> TurnStream(const Observation& seen);
-/// Nothing of either stream left, on either server. Slots that keep another server's disk go first.
+/// Nothing of either stream left, on either server. What can be reached goes without waiting for a
+/// server that is away: each side's slot keeps the disk of a server that others share.
+std::optional<Plan> RemoveStreams(const Observation& seen);
+/// The same of the stream to the target alone.
 std::optional<Plan> RemoveForwardStream(const Observation& seen);
-std::optional<Plan> RemoveReverseStream(const Observation& seen);
 
 /// Materialized views that were refreshed on the source since the target's were filled: they are
 /// refreshed there, unless that was tried within the last `pause`.

@@ -208,8 +208,7 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
-    if (auto plan = RemoveForwardStream(seen)) return *plan;
-    if (auto plan = RemoveReverseStream(seen)) return *plan;
+    if (auto plan = RemoveStreams(seen)) return *plan;
   }
   if (seen.source->state != ControlState::kNone && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");

@@ -313,6 +313,8 @@ std::optional<Plan> RemoveForwardStream(const Observation& seen) {
   return std::nullopt;
 }
 
+namespace {
+
 std::optional<Plan> RemoveReverseStream(const Observation& seen) {
   ASK(seen.reverse_subscriber);
   if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists)
@@ -323,6 +325,15 @@ std::optional<Plan> RemoveReverseStream(const Observation& seen) {
                     "removing slot, publication and role on the target");
   NEED(seen.reverse_subscriber);
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Plan> RemoveStreams(const Observation& seen) {
+  std::optional<Plan> forward = RemoveForwardStream(seen);
+  if (forward && (forward->effect || forward->look_at)) return forward;
+  std::optional<Plan> reverse = RemoveReverseStream(seen);
+  return reverse ? reverse : forward;
 }
 
 }  // namespace cutover::migration

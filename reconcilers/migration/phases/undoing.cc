@@ -28,15 +28,31 @@ Plan RemoveDatabases(const Observation& seen) {
 
 // Online, a cutover that only took too long costs nothing but itself: the target goes on following,
 // and the doors are closed again later. What the source's own structure did is judged there, too.
-bool OnlyTheCutoverFailed(const api::TenantMigration& migration, const Observation& seen) {
+bool MayTryAgain(const api::TenantMigration& migration) {
   if (!migration.spec.online() || !migration.status.cutover.fenced_at) return false;
   const std::string& reason = migration.status.failure_reason;
-  bool may_try_again =
-      reason == "WritePauseExceeded" || reason == "StageTimedOut" || reason == "PoolerNotPaused" ||
-      reason == "FenceBroken" ||
-      (reason == "SchemaChanged" && migration.spec.on_schema_change == api::OnSchemaChange::kHold);
-  return may_try_again && seen.forward_publisher.known() && seen.forward_publisher->slot &&
+  return reason == "WritePauseExceeded" || reason == "StageTimedOut" ||
+         reason == "PoolerNotPaused" || reason == "FenceBroken" ||
+         (reason == "SchemaChanged" &&
+          migration.spec.on_schema_change == api::OnSchemaChange::kHold);
+}
+
+bool OnlyTheCutoverFailed(const api::TenantMigration& migration, const Observation& seen) {
+  return MayTryAgain(migration) && seen.forward_publisher.known() && seen.forward_publisher->slot &&
          !seen.forward_publisher->slot_lost;
+}
+
+// Only the source knows whether the journal was written after all. It cannot have been where the
+// doors were not closed, and then the target's disk need not wait for a source that is away.
+std::optional<Plan> FreeTargetMeanwhile(const api::TenantMigration& migration,
+                                        const Observation& seen) {
+  const auto& cutover = migration.status.cutover;
+  const bool doors_closed = cutover.fenced_at && !cutover.opened_at;
+  if (!migration.spec.online() || doors_closed || MayTryAgain(migration)) return std::nullopt;
+  ASK(seen.reverse_publisher);
+  if (!seen.reverse_publisher.known() || !seen.reverse_publisher->traces) return std::nullopt;
+  return Plan::Do(Intent::kDropReversePublisher,
+                  "the source is away; removing slot, publication and role on the target");
 }
 
 Plan Undone(const api::TenantMigration& migration) {
@@ -62,6 +78,10 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     if (auto plan = RemoveHelpers(seen)) return *plan;
     return Undone(migration);
   }
+  ASK(seen.source);
+  if (!seen.source.known()) {
+    if (auto plan = FreeTargetMeanwhile(migration, seen)) return *plan;
+  }
   NEED(seen.source);
   if (!seen.source->foreign) {
     if (seen.source->state == ControlState::kJournaled)
@@ -76,8 +96,7 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
-    if (auto plan = RemoveForwardStream(seen)) return *plan;
-    if (auto plan = RemoveReverseStream(seen)) return *plan;
+    if (auto plan = RemoveStreams(seen)) return *plan;
   }
   return RemoveDatabases(seen);
 }
