@@ -41,13 +41,17 @@ void Report(kube::Store<T>& store, Observe observe, Forget forget) {
       });
 }
 
-// Both streams, as far as there is a slot and both ends could be asked.
+// Both streams, as far as there is a slot: what it keeps counts most while the other end is away,
+// and while a copy has yet to be followed.
 std::vector<ObjectMetrics::Stream> Streams(const migration::Observation& seen) {
   std::vector<ObjectMetrics::Stream> streams;
   auto add = [&streams](const char* direction, const auto& publisher, const auto& subscriber) {
-    if (!publisher.known() || !subscriber.known() || !publisher->slot) return;
-    ObjectMetrics::Stream stream{direction, publisher->lag_bytes, publisher->retained_bytes, {}};
-    if (subscriber->heartbeat_age_seconds >= 0)
+    if (!publisher.known() || !publisher->slot) return;
+    ObjectMetrics::Stream stream;
+    stream.direction = direction;
+    stream.retained_bytes = publisher->retained_bytes;
+    if (!subscriber.unseen()) stream.lag_bytes = publisher->lag_bytes;
+    if (subscriber.known() && subscriber->heartbeat_age_seconds >= 0)
       stream.lag_seconds = subscriber->heartbeat_age_seconds;
     streams.push_back(std::move(stream));
   };

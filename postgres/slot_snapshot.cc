@@ -142,6 +142,18 @@ Status CheckSlotUnread(std::stop_token stop, Deadline deadline, Connection& conn
                                     why + "; copy again");
 }
 
+Result<std::optional<int64_t>> RetainedBytes(std::stop_token stop, Deadline deadline,
+                                             Connection& connection, const std::string& slot) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
+      SELECT coalesce(pg_wal_lsn_diff(
+               CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                    ELSE pg_current_wal_lsn() END, restart_lsn), 0)::bigint
+        FROM pg_replication_slots WHERE slot_name = $1)",
+                                         {slot}));
+  if (rows.empty()) return std::optional<int64_t>();
+  return std::optional<int64_t>(rows[0].Int(0));
+}
+
 Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                     const std::string& slot) {
   const Deadline release = deadline.OrAfter(kReleasePatience);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -87,6 +89,10 @@ class SlotSnapshot {
 /// under that snapshot and what comes out of the slot make a whole. kRetry "SlotLost".
 Status CheckSlotUnread(std::stop_token stop, Deadline deadline, Connection& connection,
                        const std::string& slot, const std::string& begins_at);
+
+/// How much log the server keeps for a slot, in bytes; nothing without such a slot.
+Result<std::optional<int64_t>> RetainedBytes(std::stop_token stop, Deadline deadline,
+                                             Connection& connection, const std::string& slot);
 
 /// Drops a logical slot of this database that nobody reads. One that is not there is no error;
 /// terminal "SlotInUse". One whose making was never finished, since its client died, is taken from

@@ -229,7 +229,8 @@ void ObjectMetrics::Collect(const Metrics::Sink& sink) const {
             static_cast<double>(*migration.writable_sides)});
     for (const Stream& stream : migration.streams) {
       const std::vector<std::string> labels = {key.ns, key.name, stream.direction};
-      sink({Metric::kReplicationLagBytes, labels, static_cast<double>(stream.lag_bytes)});
+      if (stream.lag_bytes)
+        sink({Metric::kReplicationLagBytes, labels, static_cast<double>(*stream.lag_bytes)});
       sink({Metric::kSlotRetainedBytes, labels, static_cast<double>(stream.retained_bytes)});
       if (stream.lag_seconds) sink({Metric::kReplicationLagSeconds, labels, *stream.lag_seconds});
     }

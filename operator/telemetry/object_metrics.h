@@ -49,8 +49,8 @@ class ObjectMetrics {
   /// A stream of a migration, as just observed on its two servers. The rules of the above hold.
   struct Stream {
     std::string direction;  ///< "forward" or "reverse".
-    int64_t lag_bytes = 0;
     int64_t retained_bytes = 0;
+    std::optional<int64_t> lag_bytes;   ///< Nothing before the copy is to be followed.
     std::optional<double> lag_seconds;  ///< Unknown until a heartbeat has arrived.
   };
   void ObserveStreams(const kube::Key& key, std::vector<Stream> streams);

@@ -193,7 +193,8 @@ bool HeldBySuspend(const api::TenantMigration& migration) {
 }
 
 // A stream is followed while it is held, too: slots that nobody reads would fill the servers'
-// disks, and what they keep too much of ends the move even then. The way back stays open.
+// disks, and what they keep too much of ends the move even then. The way back stays open. A copy
+// goes on, and its slots are looked at.
 Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Wait(std::chrono::milliseconds(0),
                          "suspended: set spec.suspend to false to go on", "Suspended");
@@ -208,8 +209,8 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
     ASK(seen.reverse_subscriber);
     ASK(seen.structure);
     ASK(seen.reverse_sample);
-    plan.effect = KeepWayBackOpen(seen);
-  } else {
+    if (!WayBackIsGivenUp(migration, seen)) plan.effect = KeepWayBackOpen(seen);
+  } else if (phase != Phase::kCopying) {
     return plan;
   }
   plan.wait = std::chrono::seconds(5);
@@ -220,6 +221,8 @@ Plan Choose(const api::TenantMigration& migration, const Observation& seen,
             api::HandledTokens& handled) {
   if (auto plan = PlanDeletion(migration, seen)) return *plan;
   if (auto plan = PlanAbort(migration, seen, handled)) return *plan;
+  // Before whatever holds, and waits for a person: the disk does not.
+  if (auto plan = BoundRetainedWal(migration, seen)) return *plan;
   if (auto plan = PlanRollbackCommand(migration, seen, handled)) return *plan;
   if (auto plan = PlanRetry(migration, handled)) return *plan;
   if (HeldBySuspend(migration)) return Suspended(migration, seen);

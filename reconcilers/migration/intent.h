@@ -47,6 +47,7 @@ enum class Intent {
 
   // Afterwards.
   kWatchReverseStream,  ///< A heartbeat on the target, whose structure is looked at.
+  kGiveUpWayBack,       ///< Drops its slot on the target: it keeps too much of others' disk.
   kTakeSample,          ///< The same, and rows of both sides compared.
   kSettleSample,        ///< The same, and rows that differed looked at again.
   kStartCheckJobs,      ///< Those that are due; Jobs of runs before the last go.

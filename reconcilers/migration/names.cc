@@ -40,6 +40,7 @@ constexpr std::string_view kIntentNames[] = {
     "StopForwardStream",
     "StartReverseStream",
     "WatchReverseStream",
+    "GiveUpWayBack",
     "TakeSample",
     "SettleSample",
     "StartCheckJobs",

@@ -106,6 +106,13 @@ void MigrationReconciler::Tell(const api::TenantMigration& before,
     RecordEvent(after, IsTrouble(is.phase), "PhaseChanged", std::string(Name(is.phase)),
                 is.message.empty() ? std::string(Name(is.phase)) : is.message);
   }
+  auto given_up = [](const api::TenantMigrationStatus& status) {
+    const api::Condition* ready = status.conditions.Find("RollbackReady");
+    return ready != nullptr && ready->reason == "WayBackGivenUp" ? ready : nullptr;
+  };
+  if (const api::Condition* ready = given_up(is); ready && !given_up(was))
+    RecordEvent(after, true, ready->reason, std::string(Name(Intent::kGiveUpWayBack)),
+                ready->message);
   auto answered = [&](const char* command, const std::string& old_token,
                       const std::string& new_token) {
     if (old_token == new_token || new_token.empty()) return;

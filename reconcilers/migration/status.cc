@@ -389,6 +389,11 @@ void NoteWayBack(const Change& change) {
     rollback.sampled_at = std::chrono::floor<std::chrono::seconds>(*seen.reverse_sample->taken_at);
     rollback.sampled_rows = seen.reverse_sample->rows;
   }
+  if (WayBackIsGivenUp(migration, seen)) {
+    rollback.available_until.reset();
+    return change.Set("RollbackReady", ConditionStatus::kFalse, "WayBackGivenUp",
+                      DescribeWayBackGivenUp(migration));
+  }
   if (seen.reverse_publisher.unseen() || seen.reverse_subscriber.unseen() ||
       seen.reverse_sample.unseen() || seen.structure.unseen())
     return NoteUsersWriteOnTarget(change);

@@ -102,6 +102,19 @@ TEST_F(SlotSnapshotTest, AnIdleSlotIsReplacedOnlyWhereThatIsOrdered) {
   EXPECT_EQ(Inserts(first_), "0");
 }
 
+TEST_F(SlotSnapshotTest, WhatIsKeptForASlotIsToldUntilItIsGone) {
+  Connection admin = MustConnect(database_.Options());
+  EXPECT_EQ(RetainedBytes({}, Soon(), admin, watch_).value(), std::nullopt);
+  ASSERT_TRUE(Create());
+  MustExec(admin, {"INSERT INTO public.t SELECT generate_series(100, 20000)"});
+  auto kept = RetainedBytes({}, Soon(), admin, watch_);
+  ASSERT_TRUE(kept && *kept);
+  EXPECT_GT(**kept, 1 << 20);
+  EXPECT_LT(**kept, 1 << 28);
+  ASSERT_TRUE(DropIdleSlot({}, Soon(), admin, watch_));
+  EXPECT_EQ(RetainedBytes({}, Soon(), admin, watch_).value(), std::nullopt);
+}
+
 TEST_F(SlotSnapshotTest, AForeignTransactionIsNamedWhenTheTimeIsUpAndNothingIsLeft) {
   ConnectOptions as_reporter = server_;
   as_reporter.application_name = "nightly-report";

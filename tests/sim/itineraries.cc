@@ -406,6 +406,58 @@ void AddStructuresThatDiffer(std::vector<Itinerary>& all) {
                  .loss_accepted = true});
 }
 
+// From here on a server keeps so much for a slot that is not read that the bound is passed within
+// ten seconds.
+void WriteMuch(ModelServer& server) { server.bytes_per_change = 20'000; }
+
+// One server is away for so long that the other one would have to keep too much for it.
+void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  const Json spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"maxRetainedWalBytes":1048576},
+                                         "hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})");
+  auto away_beyond_the_bound = [](Simulation& run) {
+    WriteMuch(run.target());
+    run.TakeAway(run.source(), seconds(75));
+  };
+  all.push_back({.name = "SourceAwayInHypercareBeyondTheBound",
+                 .spec = spec,
+                 .on_phase = {{Phase::kHypercare, away_beyond_the_bound}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "RollbackOnceTheWayBackIsGivenUp",
+                 .spec = spec,
+                 .on_phase = {{Phase::kHypercare,
+                               [=](Simulation& run) {
+                                 away_beyond_the_bound(run);
+                                 run.Later(seconds(80), [](Simulation& then) {
+                                   then.Annotate(api::kRollbackAnnotation, "t1");
+                                   then.Annotate(api::kAcceptDataLossAnnotation, "t1");
+                                 });
+                               }}},
+                 .ends = {Phase::kRolledBack, Phase::kCompleted},
+                 .loss_accepted = true});
+  all.push_back({.name = "SourceAwayWhileCompleting",
+                 .spec = spec,
+                 .on_phase = {{Phase::kCompleting, away_beyond_the_bound}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "SourceWritesMuchWhileCopying",
+                 .spec = spec,
+                 .on_phase = {{Phase::kCopying,
+                               [](Simulation& run) { run.source().bytes_per_change = 1'000'000; }}},
+                 .ends = {Phase::kFailed}});
+  Json waits = OnlineSpec(mode);
+  Json cutover = waits["cutover"];
+  cutover.Set("approval", "Manual");
+  waits.Set("cutover", std::move(cutover));
+  all.push_back({.name = "AbortedWhileTheSourceIsAway",
+                 .spec = std::move(waits),
+                 .on_phase = {{Phase::kAwaitingCutover,
+                               [](Simulation& run) {
+                                 run.TakeAway(run.source(), seconds(60));
+                                 run.Annotate(api::kAbortAnnotation, "t1");
+                               }}},
+                 .ends = {Phase::kAborted},
+                 .clients_see_errors = true});
+}
+
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
@@ -444,6 +496,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);
+  AddFullDisks(all, mode);
   if (mode == api::SwitchMode::kPooler)
     all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
                    .on_phase = {{Phase::kCatchingUp,

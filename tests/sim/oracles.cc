@@ -189,6 +189,28 @@ void Simulation::CheckWayBack() {
     Fail("RollbackReady, and no stream back carries what is written");
 }
 
+// A server's disk is others', too: no slot goes on keeping more of it than the spec allows, whether
+// or not the other server is there.
+void Simulation::CheckDisks() {
+  const int64_t bound = itinerary_.spec["copy"]["maxRetainedWalBytes"].AsInt(0);
+  if (bound == 0 || HasOutage()) return;
+  for (const ModelServer* server : {&source_, &target_}) {
+    for (const auto& [name, slot] : server->state().slots) {
+      const DatabaseState* database = server->state().Find(slot.database);
+      const std::string title = "slot " + name + " on the " + server->name();
+      const bool too_much =
+          server->up() && database != nullptr &&
+          (EndOfLog(*database) - slot.position) * server->bytes_per_change > bound;
+      if (!too_much) {
+        too_much_since_.erase(title);
+        continue;
+      }
+      auto since = too_much_since_.try_emplace(title, clock_.SteadyNow()).first->second;
+      if (clock_.SteadyNow() - since > kRecordedWithin) Fail(title + " keeps more than it may");
+    }
+  }
+}
+
 // Whoever has deleted something within one attempt has no reason to make it again, unless it was
 // something that should not have come.
 void Simulation::CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event) {
@@ -229,6 +251,7 @@ void Simulation::CheckInvariants() {
   if (back && Applies(target_, uid_, pg::Direction::kForward)) Fail("changes go in a circle");
   if (back && on_source) Fail("users write where the stream back is applied");
   CheckWayBack();
+  CheckDisks();
   bool source_is_there = source_.state().Find(kTenant) != nullptr;
   if (source_was_there_ && !source_is_there && phase_ != Phase::kCompleted)
     Fail("the source was dropped before the migration completed");

@@ -175,6 +175,7 @@ class Simulation {
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
   void CheckInvariants();
   void CheckWayBack();
+  void CheckDisks();
   void CheckEnd();
   void CheckHome(const ModelServer& home);
   void CheckNothingOfAStreamIsLeft(const ModelServer& server);
@@ -219,6 +220,7 @@ class Simulation {
   std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
+  std::map<std::string, SteadyTime> too_much_since_;  // Slots past the bound; by server and name.
   bool operator_writes_ = false, deposed_writes_ = false;
   RunResult result_;
 };

@@ -13,6 +13,7 @@
 
 #include "operator/base/log.h"
 #include "tests/sim/itineraries.h"
+#include "tests/sim/postgres/stream.h"
 #include "tests/sim/run_plans.h"
 
 namespace cutover::sim {
@@ -150,6 +151,16 @@ TEST(Oracles, SeeWhatIsNotAsItWas) {
       .on_phase = {{Phase::kFailed, [](sim::Simulation& run) { run.ScaleWorkload(1); }}},
       .ends = {Phase::kFailed}};
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("replicas not restored"));
+}
+
+TEST(Oracles, SeeASlotThatKeepsMoreThanItMay) {
+  Itinerary itinerary = *FindItinerary("OnlineRestartSourceAwayInHypercareBeyondTheBound");
+  itinerary.on_phase[Phase::kHypercare] = [](sim::Simulation& run) {
+    run.target().bytes_per_change = 20'000;
+    MakeSlot(run.target(), kTenant, "somebody_elses");
+  };
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("slot somebody_elses on the dedicated keeps more than it may"));
 }
 
 // Of the line that a failed run prints, in CUTOVER_SIM_REPLAY; else of one that does not fail.

@@ -58,6 +58,7 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
     case Intent::kStopForwardStream:
     case Intent::kStartReverseStream:
     case Intent::kWatchReverseStream:
+    case Intent::kGiveUpWayBack:
     case Intent::kTakeSample:
     case Intent::kSettleSample:
     case Intent::kDropForwardSubscriber:

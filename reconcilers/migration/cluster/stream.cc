@@ -4,6 +4,7 @@
 // postgres/changes.h do on one server or the other.
 #include "postgres/replication.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "operator/base/beside.h"
@@ -100,11 +101,11 @@ Result<PublisherFacts> ClusterWorld::ObservePublisher(const Call& call, pg::Dire
   TRY_ASSIGN(auto found, pg::ObservePublisher(call.stop, call.deadline, *inside, uid, direction));
   PublisherFacts facts = FactsOf(found);
   if (direction == Direction::kReverse) return facts;
-  TRY_ASSIGN(pg::Rows watch,
-             inside->Query(call.stop, call.deadline,
-                           "SELECT 1 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-                           {WatchOf(uid).slot}));
-  facts.traces = facts.traces || !watch.empty();
+  // The watch of changed rows has one of its own, which stands where the copy began until that is
+  // over. What one of them keeps, the other one keeps, too.
+  TRY_ASSIGN(auto watch, pg::RetainedBytes(call.stop, call.deadline, *inside, WatchOf(uid).slot));
+  facts.traces = facts.traces || watch;
+  facts.retained_bytes = std::max(facts.retained_bytes, watch.value_or(0));
   return facts;
 }
 
@@ -201,6 +202,8 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
       return pg::DisableSubscription(stop, deadline, *inside, claim, Direction::kForward);
     case Intent::kStartReverseStream:
       return pg::EnableSubscription(stop, deadline, *inside, claim, Direction::kReverse);
+    case Intent::kGiveUpWayBack:
+      return pg::DropSlot(stop, deadline, *inside, claim, Direction::kReverse);
     case Intent::kDropForwardSubscriber:
       return pg::DropSubscription(stop, deadline, *inside, claim, Direction::kForward);
     case Intent::kDropReverseSubscriber:

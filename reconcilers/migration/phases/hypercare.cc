@@ -17,7 +17,8 @@ using api::CheckStatus;
 Plan AnswerTo(const CheckStatus& failed, const api::TenantMigration& migration,
               const Observation& seen) {
   std::string words = Describe(failed);
-  bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback;
+  bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback &&
+                 !WayBackIsGivenUp(migration, seen);
   if (go_back && MayGoBack(migration, seen)) return Plan::RollBack("HypercareCheckFailed", words);
   std::string waiting = go_back ? "going back as soon as nothing is lost by it (now: " +
                                       WhyNotBackNow(migration, seen) + "): "
@@ -80,10 +81,16 @@ std::string Failing(const std::vector<CheckStatus>& checks) {
 
 // Online: what is left of the stream to the target goes, since its slot would keep WAL for nothing;
 // the one back is watched.
-std::optional<Plan> KeepWayBack(const Observation& seen) {
-  if (auto plan = TurnStream(seen)) return plan;
+std::optional<Plan> KeepWayBack(const api::TenantMigration& migration, const Observation& seen) {
   ASK(seen.reverse_publisher);
   ASK(seen.structure);
+  // A subscription without a slot would fail every few seconds.
+  if (WayBackIsGivenUp(migration, seen)) {
+    ASK(seen.reverse_subscriber);
+    if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists)
+      return Plan::Do(Intent::kDropReverseSubscriber, "removing the source's subscription");
+  }
+  if (auto plan = TurnStream(seen)) return plan;
   ASK(seen.reverse_sample);
   ASK(seen.forward_publisher);
   // A source that is away keeps its own; that is no reason not to go on watching.
@@ -117,11 +124,12 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   if (!migration.spec.online()) return Watch(migration, seen);
-  if (auto plan = KeepWayBack(seen)) return *plan;
+  if (auto plan = KeepWayBack(migration, seen)) return *plan;
   // The source is fenced: what was refreshed there too late for the doors is known, and final.
   if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
   Plan plan = Watch(migration, seen);
-  if (!plan.guard && !plan.effect && !plan.look_at) plan.effect = KeepWayBackOpen(seen);
+  if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
+  plan.effect = KeepWayBackOpen(seen);
   return plan;
 }
 

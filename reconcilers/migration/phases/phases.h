@@ -98,6 +98,23 @@ std::optional<Plan> RemoveStreams(const Observation& seen);
 /// The same of the stream to the target alone.
 std::optional<Plan> RemoveForwardStream(const Observation& seen);
 
+// What slots keep of the servers' disks (retained_wal.cc).
+
+/// Ends what makes a server keep more WAL than spec.copy.maxRetainedWalBytes: while the target
+/// follows, or is to, the move; in Hypercare the way back alone. Each server is judged by itself,
+/// since it is while the other one is away that a slot grows. Nothing within the bound.
+std::optional<Plan> BoundRetainedWal(const api::TenantMigration& migration,
+                                     const Observation& seen);
+/// Undoes a move whose slot on `server` can no longer give what it kept.
+Plan SlotLost(const std::string& server);
+/// Hypercare: the slot of the way back has kept too much. It goes now, or is gone, which is known by
+/// what RollbackReady says (WayBackGivenUp).
+bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& seen);
+/// Names the bound, and what is left to a person; the same each time.
+std::string DescribeWayBackGivenUp(const api::TenantMigration& migration);
+/// "3.2 MB"
+std::string Megabytes(int64_t bytes);
+
 /// Materialized views that were refreshed on the source since the target's were filled: they are
 /// refreshed there, unless that was tried within the last `pause`.
 std::optional<Plan> RefreshViews(const Observation& seen, std::chrono::seconds pause);

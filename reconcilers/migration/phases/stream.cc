@@ -9,17 +9,9 @@ namespace {
 
 // A heartbeat older than this says that the stream stands still, however few bytes are missing.
 constexpr double kHeartbeatSecondsMax = 10;
-// Servers that have said how much more they will keep are not driven to the last byte.
-constexpr int64_t kSafeWalBytesMin = 64 << 20;
 // From one sample of rows to the next: often enough for a person who thinks of going back, seldom
 // enough for a server that is busy with its users.
 constexpr std::chrono::seconds kSampleInterval{60};
-
-std::string Megabytes(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
-  return text;
-}
 
 // The stream goes on meanwhile, and is watched.
 Plan Hold(std::string reason, std::string message) {
@@ -75,24 +67,13 @@ Plan Later(const api::TenantMigration& migration, const Observation& seen,
       "AwaitingWayBack");
 }
 
-// A slot that is lost, or keeps too much, ends the following: only a new copy can go on from there.
-std::optional<Plan> SlotTrouble(const api::TenantMigration& migration, const PublisherFacts& side,
-                                const std::string& server) {
-  if (side.slot_lost || !side.slot)
-    return Plan::Undo("SlotLost", "server " + server +
-                                      " has thrown away WAL that the move needed: raise "
-                                      "max_slot_wal_keep_size there");
-  bool out_of_room = side.safe_wal_bytes >= 0 && side.safe_wal_bytes < kSafeWalBytesMin;
-  if (side.retained_bytes > migration.spec.retained_wal_bytes_max || out_of_room)
-    return Plan::Undo("WalRetentionExceeded",
-                      "server " + server + " keeps " + Megabytes(side.retained_bytes) +
-                          " of WAL for the move: it writes faster than the target applies; try "
-                          "again at a quieter time, or raise copy.maxRetainedWalBytes and the "
-                          "server's max_slot_wal_keep_size");
-  return std::nullopt;
-}
-
 }  // namespace
+
+std::string Megabytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
 
 int64_t MarkerOf(const api::TenantMigration& migration) {
   constexpr int64_t kCutoversPerAttemptMax = 1'000'000;
@@ -110,15 +91,8 @@ std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts&
 std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
                                     const Observation& seen) {
   NEED(seen.forward_publisher);
-  if (auto plan =
-          SlotTrouble(migration, *seen.forward_publisher, migration.status.source_server_name))
-    return plan;
+  if (!seen.forward_publisher->slot) return SlotLost(migration.status.source_server_name);
   NEED(seen.reverse_publisher);
-  if (seen.reverse_publisher->slot) {
-    if (auto plan =
-            SlotTrouble(migration, *seen.reverse_publisher, migration.spec.target_server_name))
-      return plan;
-  }
   NEED(seen.schema_changed);
   if (*seen.schema_changed) {
     if (migration.spec.on_schema_change == api::OnSchemaChange::kCopyAgain)
@@ -176,6 +150,8 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the structure of the target is not what it was when users came, and the stream back "
            "carries rows of that only: " +
            seen.structure->changes + "; take that back there, where it can be";
+  if (seen.reverse_publisher.known() && !seen.reverse_publisher->slot)
+    return "its slot on the target is gone";
   if (!seen.reverse_subscriber.known())
     return "the source cannot be asked: " + seen.reverse_subscriber.error().message;
   if (!seen.reverse_publisher.known())

@@ -146,6 +146,24 @@ TEST(Stream, ADisabledSubscriptionAppliesNothingMore) {
   EXPECT_EQ(MustRead(move.target, "SELECT count(*) FROM public.t").front(), "1");
 }
 
+// A way back that is given up: the source comes and goes, and asks for its slot every few seconds.
+TEST(Stream, ASlotIsDroppedFromUnderASubscriptionThatReadsIt) {
+  Streaming move;
+  move.OnBoth({kTable});
+  move.Follow(kReverse);
+  move.Settle(kReverse);
+  ASSERT_TRUE(move.Published(kReverse).slot_active);
+  Must(DropSlot({}, Soon(), move.target, move.target_claim, kReverse), "drop the slot");
+  PublisherFacts after = move.Published(kReverse);
+  EXPECT_FALSE(after.slot_exists);
+  EXPECT_EQ(after.retained_bytes, 0);
+  EXPECT_TRUE(after.publication_exists) << "the rest goes when the move is completed";
+  Must(DropSlot({}, Soon(), move.target, move.target_claim, kReverse), "drop it again");
+  WaitUntil([&] { return !move.Subscribed(kReverse).working; }, "the worker finds nothing");
+  EXPECT_FALSE(move.Published(kReverse).slot_exists) << "nobody makes it anew";
+  Must(DropSubscription({}, Soon(), move.source, move.source_claim, kReverse), "drop the rest");
+}
+
 TEST(Stream, EveryStepMayBeRepeatedAndSaysWhatIsThere) {
   Streaming move;
   move.OnBoth({kTable});

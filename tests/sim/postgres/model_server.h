@@ -229,6 +229,8 @@ class ModelServer {
   OnCommit on_commit;
   /// False: the apply workers of its subscriptions wait for a lock that somebody holds.
   bool applies = true;
+  /// Of the log, with what others on the server write beside each change of the tenant's.
+  int64_t bytes_per_change = 100;
   /// Answers of `SELECT …` that the tenant's own checks ask; by the statement.
   std::map<std::string, std::string> check_answers;
 

@@ -13,7 +13,6 @@ using Words = std::vector<std::string>;
 // A look at a subscription lets so many changes through that wait: whoever looks again and again
 // sees them arrive, without time that passes.
 constexpr int kChangesPerLook = 4;
-constexpr int64_t kBytesPerChange = 100;
 
 Outcome Nothing(const Statement&) { return Table(); }
 
@@ -66,8 +65,14 @@ Outcome IsOurSlot(const Statement& statement) {
   return Table{{Flag(slot->database == statement.backend.database)}};
 }
 
-Outcome SlotExists(const Statement& statement) {
-  return FindSlot(statement, statement.Text(0)) == nullptr ? Table() : Table{{"1"}};
+// What has been written since the slot's position.
+int64_t KeptFor(const Statement& statement, const Slot& slot) {
+  return (EndOfLog(statement.here()) - slot.position) * statement.server.bytes_per_change;
+}
+
+Outcome RetainedByWatch(const Statement& statement) {
+  const Slot* slot = FindSlot(statement, statement.Text(0));
+  return slot == nullptr ? Table() : Table{{Number(KeptFor(statement, *slot))}};
 }
 
 // active_pid, confirmed_flush_lsn IS NULL, database = current_database()
@@ -145,7 +150,7 @@ Outcome ObservePublisher(const Statement& statement) {
   if (statement.sql.find("FROM cutover.ledger") != std::string::npos && !here.has_schema)
     return Fail("42P01", "relation \"cutover.ledger\" does not exist");
   const Slot* slot = FindSlot(statement, name);
-  int64_t lag = slot == nullptr ? 0 : (EndOfLog(here) - slot->position) * kBytesPerChange;
+  int64_t lag = slot == nullptr ? 0 : KeptFor(statement, *slot);
   return Table{{Flag(statement.seen().roles.contains(name)), Flag(here.publications.contains(name)),
                 Flag(slot != nullptr), "f",
                 slot == nullptr ? "" : (slot->lost ? "lost" : "reserved"), Number(lag), "-1",
@@ -442,7 +447,7 @@ std::vector<Known> OfStreams() {
   return {
       {"pg_log_standby_snapshot", NoLogFile},
       {"SELECT plugin = 'pgoutput'", IsOurSlot},
-      {"SELECT 1 FROM pg_catalog.pg_replication_slots", SlotExists},
+      {"SELECT coalesce(pg_wal_lsn_diff(", RetainedByWatch},
       {"SELECT active_pid, confirmed_flush_lsn IS NULL", SlotToDrop},
       {"pg_create_logical_replication_slot($1", CreateSlot},
       {"SELECT pg_terminate_backend(active_pid)", Nothing},

@@ -399,6 +399,7 @@ TEST(Copying, ACopyThatDiffersIsGivenUpForThatAndNotForTheSlotsThatItDropped) {
   job.exists = job.failed = true;
   job.message = "exit code 1";
   Observation seen = At(1);
+  seen.forward_publisher = seen.reverse_publisher = PublisherFacts{};
   seen.source = Database(ControlState::kFenced, true);
   seen.copy_job = job;
   for (api::Strategy strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {

@@ -2,9 +2,11 @@
 //
 // What slots keep of two servers' disks, as decisions: each is judged and dropped whatever the
 // other server does.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
 #include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
@@ -13,6 +15,7 @@ namespace {
 using api::Phase;
 using testing::At;
 using testing::Database;
+using ::testing::HasSubstr;
 using testing::MigrationIn;
 using testing::Noon;
 using testing::NothingReadableAt;
@@ -99,6 +102,184 @@ TEST(Undoing, KeepsTheWayBackOfACutoverThatIsTriedAgain) {
   migration.status.cutover.fenced_at = migration.status.cutover.opened_at = Noon();
   EXPECT_FALSE(Decide(migration, SourceAwayAt(1)).plan.effect)
       << "its slot tells who else writes to the target";
+}
+
+// --- before the switch ---------------------------------------------------------------------------
+
+constexpr Phase kFollowing[] = {Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover};
+
+int64_t PastTheBound() { return api::TenantMigrationSpec().retained_wal_bytes_max + 1; }
+
+TEST(RetainedWal, EndsTheMoveOnWhicheverServerItIsTooMuchWhileTheOtherIsAway) {
+  for (Phase phase : kFollowing) {
+    Observation seen = NothingReadableAt(1);
+    seen.forward_publisher = Publishing(PastTheBound());
+    Plan plan = Decide(OnlineIn(phase), seen).plan;
+    EXPECT_EQ(plan.guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(plan.reason, "WalRetentionExceeded");
+    EXPECT_THAT(plan.message, HasSubstr("server pg-source keeps"));
+    std::swap(seen.forward_publisher, seen.reverse_publisher);
+    plan = Decide(OnlineIn(phase), seen).plan;
+    EXPECT_EQ(plan.guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(plan.reason, "WalRetentionExceeded");
+    EXPECT_THAT(plan.message, HasSubstr("server pg-target keeps"));
+  }
+}
+
+TEST(RetainedWal, WithinItsBoundEndsNothing) {
+  for (Phase phase : kFollowing) {
+    Observation seen = NothingReadableAt(1);
+    seen.forward_publisher = seen.reverse_publisher = Publishing(PastTheBound() - 1);
+    EXPECT_FALSE(Decide(OnlineIn(phase), seen).plan.guard) << Name(phase);
+  }
+}
+
+TEST(RetainedWal, EndsTheMoveBeforeAServerThrowsItAway) {
+  PublisherFacts side = Publishing();
+  side.safe_wal_bytes = 1;
+  Observation seen = NothingReadableAt(1);
+  seen.forward_publisher = side;
+  EXPECT_EQ(Decide(OnlineIn(Phase::kCopying), seen).plan.reason, "WalRetentionExceeded");
+  side.slot_lost = true;
+  seen.forward_publisher = side;
+  EXPECT_EQ(Decide(OnlineIn(Phase::kCopying), seen).plan.reason, "SlotLost");
+}
+
+TEST(RetainedWal, EndsASuspendedMoveToo) {
+  for (Phase phase : kFollowing) {
+    api::TenantMigration migration = OnlineIn(phase);
+    migration.spec.suspend = true;
+    Observation seen = NothingReadableAt(1);
+    seen.forward_publisher = Publishing(PastTheBound());
+    EXPECT_EQ(Decide(migration, seen).plan.reason, "WalRetentionExceeded") << Name(phase);
+  }
+  api::TenantMigration migration = OnlineIn(Phase::kCopying);
+  migration.spec.suspend = true;
+  EXPECT_GT(Decide(migration, NothingReadableAt(1)).plan.wait.count(), 0) << "it is looked again";
+}
+
+TEST(RetainedWal, NoSlotYetIsNoTroubleOfACopy) {
+  Observation seen = NothingReadableAt(1);
+  seen.forward_publisher = seen.reverse_publisher = PublisherFacts{};
+  EXPECT_FALSE(Decide(OnlineIn(Phase::kCopying), seen).plan.guard);
+}
+
+TEST(RetainedWal, IsNothingToAMoveWithoutAStream) {
+  EXPECT_NE(Decide(MigrationIn(Phase::kCopying), At(1)).plan.look_at, Subject::kForwardPublisher);
+  EXPECT_EQ(Decide(OnlineIn(Phase::kCopying), At(1)).plan.look_at, Subject::kForwardPublisher);
+}
+
+// --- in hypercare --------------------------------------------------------------------------------
+
+/// Hypercare with the source away, and the rounds of its life.
+class WayBackWithoutASource : public ::testing::Test {
+ protected:
+  WayBackWithoutASource() : migration_(OnlineIn(Phase::kHypercare)) {
+    migration_.spec.hypercare_seconds = 3600;
+  }
+
+  static Observation See(int seconds, const PublisherFacts& target) {
+    Observation seen = SourceAwayAt(seconds);
+    seen.reverse_publisher = target;
+    seen.views = ViewFacts{};
+    seen.checks = std::vector<CheckOutcome>();
+    return seen;
+  }
+  Plan Round(const Observation& seen) {
+    Decision decision = Decide(migration_, seen);
+    migration_.status = Advance(migration_, seen, decision);
+    return decision.plan;
+  }
+  const api::Condition& WayBack() const {
+    return *migration_.status.conditions.Find("RollbackReady");
+  }
+
+  api::TenantMigration migration_;
+  PublisherFacts gone_ = [] {
+    PublisherFacts facts = Publishing();
+    facts.slot = false;
+    return facts;
+  }();
+};
+
+TEST_F(WayBackWithoutASource, IsKeptAsLongAsItKeepsLittle) {
+  EXPECT_EQ(Round(See(1, Publishing(PastTheBound() - 1))).effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(WayBack().reason, "StreamBroken");
+}
+
+TEST_F(WayBackWithoutASource, IsGivenUpPastTheBoundAndSaidToBeForGood) {
+  migration_.status.rollback.available_until = Noon();
+  EXPECT_EQ(Round(See(1, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+  EXPECT_EQ(WayBack().status, api::ConditionStatus::kFalse);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+  EXPECT_THAT(WayBack().message, HasSubstr("copy.maxRetainedWalBytes (10737.4 MB)"));
+  EXPECT_THAT(WayBack().message, HasSubstr("cutover.dev/accept-data-loss"));
+  EXPECT_FALSE(migration_.status.rollback.available_until);
+  const std::string said = WayBack().message;
+
+  Plan after = Round(See(3, gone_));
+  EXPECT_FALSE(after.effect) << "there is nothing left to keep open";
+  EXPECT_GT(after.wait.count(), 0);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+  EXPECT_EQ(WayBack().message, said);
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare) << "users and checks are watched on";
+  EXPECT_EQ(Round(See(3600, gone_)).guard, Guard::kHypercareOver);
+}
+
+TEST_F(WayBackWithoutASource, OnceGivenUpIsNotTakenUpAgainWhenTheSourceIsBack) {
+  Round(See(1, Publishing(PastTheBound())));
+  Observation seen = See(3, gone_);
+  SubscriberFacts source;
+  source.exists = source.enabled = true;
+  seen.reverse_subscriber = source;
+  EXPECT_EQ(Round(seen).effect, Intent::kDropReverseSubscriber);
+  source.enabled = false;
+  seen.reverse_subscriber = source;
+  EXPECT_EQ(Round(seen).effect, Intent::kDropReverseSubscriber) << "nor begun";
+  seen.reverse_subscriber = SubscriberFacts{};
+  EXPECT_FALSE(Round(seen).effect);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+}
+
+TEST_F(WayBackWithoutASource, IsSaidToBeGivenUpAlsoWhenThatHasToBeTriedAgain) {
+  Observation seen = See(1, Publishing(PastTheBound()));
+  Round(seen);
+  Decision again;  // What RunOnce records when the effect has failed.
+  again.plan = Plan::Unknown({Disposition::kRetry, "ConnectionFailed", "the target is away"});
+  migration_.status = Advance(migration_, seen, again);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+  EXPECT_EQ(Round(See(3, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+}
+
+TEST_F(WayBackWithoutASource, IsNotGivenUpForASlotThatSomebodyElseHasDropped) {
+  Round(See(1, gone_));
+  EXPECT_EQ(WayBack().reason, "StreamBroken");
+}
+
+TEST_F(WayBackWithoutASource, IsGivenUpWhileSuspendedAndWhileARollbackWaits) {
+  migration_.spec.suspend = true;
+  EXPECT_EQ(Round(See(1, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+  Plan after = Round(See(3, gone_));
+  EXPECT_EQ(after.reason, "Suspended");
+  EXPECT_FALSE(after.effect);
+  migration_.spec.suspend = false;
+  migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+  Observation seen = See(5, Publishing(PastTheBound()));
+  SampleFacts sample;
+  sample.differences = 1;
+  seen.reverse_sample = sample;
+  EXPECT_EQ(Round(seen).effect, Intent::kGiveUpWayBack);
+}
+
+TEST_F(WayBackWithoutASource, OnceGivenUpNothingIsSaidToWaitForIt) {
+  migration_.spec.on_failed_checks = api::OnFailedChecks::kRollback;
+  Round(See(1, Publishing(PastTheBound())));
+  Observation seen = See(3, gone_);
+  CheckOutcome failed;
+  failed.name = "login-page";
+  failed.failure_threshold = 1;
+  seen.checks = std::vector<CheckOutcome>{failed};
+  EXPECT_THAT(Round(seen).message, HasSubstr("holding: check login-page"));
 }
 
 }  // namespace

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+
+// Servers that have said how much more they will keep are not driven to the last byte.
+constexpr int64_t kSafeWalBytesMin = 64 << 20;
+
+bool KeepsTooMuch(const api::TenantMigration& migration, const PublisherFacts& side) {
+  return side.slot && side.retained_bytes > migration.spec.retained_wal_bytes_max;
+}
+
+// Of one publisher, before the switch. A slot that is lost, or keeps too much, ends the move: only
+// a new copy can go on from there.
+std::optional<Plan> SlotTrouble(const api::TenantMigration& migration,
+                                const Fact<PublisherFacts>& publisher, const std::string& server) {
+  if (!publisher.known() || !publisher->slot) return std::nullopt;
+  const PublisherFacts& side = *publisher;
+  if (side.slot_lost) return SlotLost(server);
+  const bool out_of_room = side.safe_wal_bytes >= 0 && side.safe_wal_bytes < kSafeWalBytesMin;
+  if (!KeepsTooMuch(migration, side) && !out_of_room) return std::nullopt;
+  return Plan::Undo("WalRetentionExceeded",
+                    "server " + server + " keeps " + Megabytes(side.retained_bytes) +
+                        " of WAL for the move: it writes faster than the other side reads, or the "
+                        "other side is away; try again at a quieter time, or raise "
+                        "copy.maxRetainedWalBytes and the server's max_slot_wal_keep_size");
+}
+
+// After the switch nothing can be undone. The server's other tenants come before the way back.
+std::optional<Plan> GiveUpWayBack(const api::TenantMigration& migration, const Observation& seen) {
+  ASK(seen.reverse_publisher);
+  if (!seen.reverse_publisher.known() || !KeepsTooMuch(migration, *seen.reverse_publisher))
+    return std::nullopt;
+  Plan plan = Plan::Do(Intent::kGiveUpWayBack, DescribeWayBackGivenUp(migration));
+  plan.trouble = true;
+  return plan;
+}
+
+}  // namespace
+
+Plan SlotLost(const std::string& server) {
+  return Plan::Undo("SlotLost", "server " + server +
+                                    " has thrown away WAL that the move needed: raise "
+                                    "max_slot_wal_keep_size there");
+}
+
+std::optional<Plan> BoundRetainedWal(const api::TenantMigration& migration,
+                                     const Observation& seen) {
+  if (!migration.spec.online()) return std::nullopt;
+  switch (migration.status.phase) {
+    case Phase::kCopying:
+    case Phase::kCatchingUp:
+    case Phase::kAwaitingCutover:
+      ASK(seen.forward_publisher);
+      ASK(seen.reverse_publisher);
+      if (auto plan =
+              SlotTrouble(migration, seen.forward_publisher, migration.status.source_server_name))
+        return plan;
+      return SlotTrouble(migration, seen.reverse_publisher, migration.spec.target_server_name);
+    case Phase::kHypercare:
+      return GiveUpWayBack(migration, seen);
+    default:
+      return std::nullopt;
+  }
+}
+
+bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& seen) {
+  if (!seen.reverse_publisher.known()) return false;
+  const PublisherFacts& target = *seen.reverse_publisher;
+  if (target.slot) return KeepsTooMuch(migration, target);
+  const api::Condition* ready = migration.status.conditions.Find("RollbackReady");
+  return ready != nullptr && ready->reason == "WayBackGivenUp";
+}
+
+std::string DescribeWayBackGivenUp(const api::TenantMigration& migration) {
+  return "the way back was given up: server " + migration.spec.target_server_name +
+         " had to keep more WAL for it than copy.maxRetainedWalBytes (" +
+         Megabytes(migration.spec.retained_wal_bytes_max) +
+         "), since the source was away or could not keep up, and others share its disk; users work "
+         "on, on the target; going back is left only without what had not arrived on the source: "
+         "cutover.dev/rollback, and cutover.dev/accept-data-loss with the same token";
+}
+
+}  // namespace cutover::migration
