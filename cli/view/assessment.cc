@@ -282,7 +282,8 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   else if (migration.strategy == "Online" && (reason == "RollbackNeedsConsent" || waits))
     advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                       back + " without what has not arrived there", asked_for});
-  else if (migration.phase == "Hypercare" && migration.strategy == "Online")
+  else if (migration.phase == "Hypercare" && migration.strategy == "Online" &&
+           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) != "WayBackGivenUp")
     advice.push_back({Command(migration, "rollback"),
                       back + "; the way back is not open now, so it waits for that", asked_for});
   else if (migration.phase == "Hypercare")

@@ -109,7 +109,8 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   const std::string& shut_for = migration.ReasonOf("RollbackReady", api::ConditionStatus::kFalse);
   const bool differs = shut_for == "SampleDiffers";
   const bool changed = shut_for == "SchemaChanged";
-  if (migration.strategy == "Online" && !differs && !changed) {
+  const bool given_up = shut_for == "WayBackGivenUp";
+  if (migration.strategy == "Online" && !differs && !changed && !given_up) {
     // The operator goes back with everything, or only with consent.
     const api::Condition* open = migration.conditions.Find("RollbackReady");
     prospect.consequences += " The way back is not open at the moment" +

@@ -185,6 +185,26 @@ TEST(Foresee, AWayBackThatIsShutKeepsNobodyOutAndIsGoneOverWithConsentOnly) {
               Contains("kubectl annotate tm acme-to-dedicated -n acme cutover.dev/rollback-"));
 }
 
+TEST(Assess, AWayBackThatIsGivenUpIsNotWaitedForAndTakesConsent) {
+  api::TenantMigration online = Typical(Phase::kHypercare);
+  online.spec.strategy = api::Strategy::kOnline;
+  online.status.conditions.Set({"RollbackReady",
+                                api::ConditionStatus::kFalse,
+                                "WayBackGivenUp",
+                                "the way back was given up",
+                                1,
+                                {}},
+                               Night());
+  EXPECT_THAT(Commands(Assess(Seen(online))),
+              Contains("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+  const MigrationView view = Seen(online).migration;
+  EXPECT_THAT(Foresee(Command::kRollback, view, false).refusal,
+              HasSubstr("the way back was given up"));
+  const Prospect accepted = Foresee(Command::kRollback, view, true);
+  EXPECT_EQ(accepted.refusal, "");
+  EXPECT_TRUE(accepted.loses_writes);
+}
+
 TEST(Assess, GoingBackOffersNothingToDo) {
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
