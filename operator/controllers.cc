@@ -51,8 +51,8 @@ std::vector<ObjectMetrics::Stream> Streams(const migration::Observation& seen) {
     stream.direction = direction;
     stream.retained_bytes = publisher->retained_bytes;
     if (!subscriber.unseen()) stream.lag_bytes = publisher->lag_bytes;
-    if (subscriber.known() && subscriber->heartbeat_age_seconds >= 0)
-      stream.lag_seconds = subscriber->heartbeat_age_seconds;
+    const double age = subscriber.known() ? subscriber->HeartbeatAgeSeconds(*publisher) : -1;
+    if (age >= 0) stream.lag_seconds = age;
     streams.push_back(std::move(stream));
   };
   add("forward", seen.forward_publisher, seen.forward_subscriber);

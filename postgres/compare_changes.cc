@@ -17,6 +17,8 @@ using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr milliseconds kStatementMin{50};
+// A condition is to be read; thousands of tables may have no key.
+constexpr size_t kNotComparedNamedMax = 10;
 
 /// One call of CompareChanged(), when all is collected.
 class Comparison {
@@ -270,10 +272,14 @@ std::string ChangeComparison::DescribeDifferences() const {
 
 std::string ChangeComparison::DescribeNotCompared() const {
   std::string text;
-  for (const NotCompared& part : not_compared)
+  for (size_t at = 0; at < std::min(not_compared.size(), kNotComparedNamedMax); ++at) {
+    const NotCompared& part = not_compared[at];
     text += (text.empty() ? "" : "; ") + part.table + ": " + std::to_string(part.changes) +
             " changes were not compared: " + part.why;
-  return text;
+  }
+  if (not_compared.size() <= kNotComparedNamedMax) return text;
+  return text + "; and " + std::to_string(not_compared.size() - kNotComparedNamedMax) +
+         " tables more";
 }
 
 Result<ChangeComparison> CompareChanged(std::stop_token stop, Deadline deadline, Connection& source,

@@ -130,6 +130,7 @@ struct PublisherFacts {
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
   int64_t lag_bytes = 0;        ///< Written, but not confirmed by the subscriber.
   bool identities_changed = false;  ///< The ledger holds replica identities to be put back.
+  double clock_seconds = 0;         ///< What the server's clock said, since 1970.
 };
 Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
                                         Connection& connection, std::string_view migration_uid,
@@ -168,8 +169,9 @@ struct SubscriberFacts {
   int64_t apply_errors = 0;  ///< Since it was made; 0 before version 15, which does not count.
   std::string last_error;    ///< The server's own words, where its log can be read.
   int64_t marker = 0;        ///< The highest number applied from the publisher.
-  double heartbeat_age_seconds =
-      -1;  ///< Of the last one applied, by this server's clock; -1: none.
+  /// What the publisher's clock said when it wrote the last heartbeat that was applied here, as
+  /// PublisherFacts::clock_seconds; nothing before the first. No clock but that one tells its age.
+  std::optional<double> heartbeat_at_seconds;
 };
 Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadline,
                                           Connection& connection, std::string_view migration_uid,
@@ -181,14 +183,16 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
 /// A hash of everything DDL can change in the tenant's part of the database (trap 59): tables,
 /// columns, types, constraints, indexes, functions, views, policies, triggers, sequences'
 /// definitions; not rows, sequence values, statistics or replica identities. Temporary objects do
-/// not count.
+/// not count. Large objects do (trap 58), since no stream carries them: the first, and one before
+/// or behind all others, as new ones usually are.
 Result<std::string> SchemaFingerprint(std::stop_token stop, Deadline deadline,
                                       Connection& connection);
 
 /// What the catalogs behind SchemaFingerprint() held at one moment, told by the numbers of the
 /// transactions that wrote their rows: some ten times as quick to compare, so that it can be done
-/// while clients wait. All DDL shows; some of what is none does, too (a temporary table, TRUNCATE,
-/// a role's grants on objects of the server's own), and only the fingerprint tells them apart.
+/// while clients wait. All DDL shows, and large objects as above; some of what is none does, too (a
+/// temporary table, TRUNCATE, a role's grants on objects of the server's own), and only the
+/// fingerprint tells them apart.
 struct CatalogMark {
   std::string oldest_xid;  ///< Whatever was not over by then counts as new.
   std::string rows;        ///< How many there are, and which are new.

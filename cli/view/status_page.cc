@@ -222,7 +222,8 @@ void RenderResults(const MigrationView& migration, Page& page) {
   text += ": " + Counted(proof.tables, "table") + ", " + Counted(proof.rows, "row");
   if (!proof.level.empty()) text += ", level " + proof.level;
   page.Field(kIndent, "Proof", kLabelWidth, text, proof.mismatches == 0 ? Tone::kGood : Tone::kBad);
-  if (proof.mismatches > 0 && !proof.report.empty())
+  // The report of a whole proof says no more than the line above.
+  if (!proof.report.empty() && !proof.report.ends_with("equal"))
     page.Field(kIndent, "", kLabelWidth, proof.report);
   page.Line();
 }

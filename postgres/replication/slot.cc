@@ -22,7 +22,8 @@ constexpr const char* kReadPublisher = R"(
          s.slot_name IS NOT NULL, coalesce(s.active, false), coalesce(s.wal_status, ''),
          coalesce(pg_wal_lsn_diff(p.now, s.restart_lsn), 0)::bigint,
          coalesce(s.safe_wal_size, -1),
-         coalesce(greatest(pg_wal_lsn_diff(p.now, s.confirmed_flush_lsn), 0), 0)::bigint)";
+         coalesce(greatest(pg_wal_lsn_diff(p.now, s.confirmed_flush_lsn), 0), 0)::bigint,
+         extract(epoch FROM clock_timestamp()))";
 constexpr const char* kHasIdentityRecords =
     ", EXISTS (SELECT FROM cutover.ledger WHERE kind = 'replica-identity')";
 constexpr const char* kFromSlot = R"(
@@ -166,7 +167,8 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
   facts.retained_bytes = row.Int(5);
   facts.safe_wal_bytes = row.Int(6);
   facts.lag_bytes = row.Int(7);
-  facts.identities_changed = row.Bool(8);
+  facts.clock_seconds = row.Double(8);
+  facts.identities_changed = row.Bool(9);
   return facts;
 }
 

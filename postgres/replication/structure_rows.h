@@ -14,7 +14,8 @@ namespace cutover::pg {
 /// them, which is quicker than writing them out as SQL. OIDs are in it on purpose: a table that was
 /// dropped and made again is another one. Indexes go by name instead, since REINDEX CONCURRENTLY
 /// gives them new ones. Comments are left out: they are many, and nothing breaks by one that is
-/// lost.
+/// lost. Large objects are made without DDL, but no stream carries them either: both ends of them
+/// are in it, as the database's, since they may be many.
 constexpr char kStructureRows[] = R"(
   WITH spaces AS MATERIALIZED (
     SELECT * FROM pg_namespace
@@ -123,6 +124,11 @@ constexpr char kStructureRows[] = R"(
     SELECT 'configuration', 'pg_ts_config'::regclass, oid, e::text
       FROM pg_ts_config e WHERE oid >= 16384
     UNION ALL
-    SELECT 'privileges', 'pg_default_acl'::regclass, oid, e::text FROM pg_default_acl e))";
+    SELECT 'privileges', 'pg_default_acl'::regclass, oid, e::text FROM pg_default_acl e
+    UNION ALL
+    SELECT 'large objects', 'pg_database'::regclass,
+           (SELECT oid FROM pg_database WHERE datname = current_database()),
+           concat_ws(' ', min(oid), max(oid))
+      FROM pg_largeobject_metadata))";
 
 }  // namespace cutover::pg

@@ -24,8 +24,7 @@ constexpr const char* kCountErrors =
     " WHERE e.subid = s.oid), 0)";
 constexpr const char* kReadApplied = R"(,
          (SELECT max(number) FROM cutover.marker WHERE side = $2),
-         (SELECT extract(epoch FROM clock_timestamp() - max(beaten_at))
-            FROM cutover.heartbeat WHERE side = $2))";
+         (SELECT extract(epoch FROM max(beaten_at)) FROM cutover.heartbeat WHERE side = $2))";
 constexpr const char* kOfSubscription = R"(
     FROM (VALUES (true)) one (row)
          LEFT JOIN pg_subscription s
@@ -251,7 +250,7 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
   facts.working = row.Bool(2);
   facts.apply_errors = row.Int(3);
   facts.marker = row.Int(4);
-  if (!row.IsNull(5)) facts.heartbeat_age_seconds = row.Double(5);
+  if (!row.IsNull(5)) facts.heartbeat_at_seconds = row.Double(5);
   // After an error the worker is away for wal_retrieve_retry_interval, so that is when to look:
   // reading a log is slower than all the rest.
   if (facts.enabled && !facts.working) {

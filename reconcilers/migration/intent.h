@@ -24,7 +24,8 @@ enum class Intent {
   kLayWayBack,          ///< Reverse publication and slot on the target, subscription on the source.
   kRefreshViews,        ///< Materialized views on the target, as they were on the source.
   kWatchStream,         ///< A heartbeat on the source; rogue writes on the target looked for.
-  kPrepareAgain,        ///< copied or verified → preparing, after a cutover that was undone.
+  /// copied or verified → preparing, after a cutover that was undone; its records are forgotten.
+  kPrepareAgain,
 
   // While the doors are closed.
   kFlipRoutes,  ///< Routes to the maintenance page.

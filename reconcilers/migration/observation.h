@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -128,8 +129,11 @@ struct CopyResult {
   std::string level;
   int64_t tables = 0, rows = 0, bytes = 0, mismatches = 0;
   std::string report;
+  /// Strategy Online: changed rows that nobody has compared, and why; empty if there are none.
+  std::string left_out;
 
   bool Proven() const { return equal && mismatches == 0; }
+  std::string Describe() const { return left_out.empty() ? report : report + "; " + left_out; }
 };
 
 enum class Severity {
@@ -180,6 +184,7 @@ struct PublisherFacts {
   int64_t lag_bytes = 0;
   int64_t retained_bytes = 0;  ///< WAL that the server keeps for it; for the copy's watch, too.
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
+  double clock_seconds = 0;     ///< What the server's clock said when this was read, since 1970.
 };
 
 /// What the subscribing side holds.
@@ -189,8 +194,17 @@ struct SubscriberFacts {
   bool working = false;
   int64_t apply_errors = 0;
   std::string last_error;
-  int64_t marker = 0;                 ///< The highest that has arrived.
-  double heartbeat_age_seconds = -1;  ///< Of the last that has arrived; -1: none has.
+  int64_t marker = 0;  ///< The highest that has arrived.
+  /// What the publisher's clock said when it wrote the last heartbeat that has arrived; nothing
+  /// before the first.
+  std::optional<double> heartbeat_at_seconds;
+
+  /// How old that heartbeat is; -1: none has arrived. By the publisher's own clock, since two
+  /// servers' clocks may differ by any time.
+  double HeartbeatAgeSeconds(const PublisherFacts& publisher) const {
+    if (!heartbeat_at_seconds) return -1;
+    return std::max(0.0, publisher.clock_seconds - *heartbeat_at_seconds);
+  }
 };
 
 /// What is known of the rows that the stream back has carried (postgres/sample.h).
@@ -257,8 +271,8 @@ struct Observation {
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
   Fact<StructureFacts> structure{Subject::kStructure};  ///< The target's.
   Fact<ViewFacts> views{Subject::kViews};
-  /// The source's structure is not the one that was copied.
-  Fact<bool> schema_changed{Subject::kSchema};
+  /// What of the source's structure is not as it was copied, in words; empty: nothing.
+  Fact<std::string> schema_change{Subject::kSchema};
   Fact<PoolerFacts> poolers{Subject::kPoolers};
   Fact<std::vector<Finding>> preflight{Subject::kPreflight};
   /// Those that ran: in Hypercare, that were due.

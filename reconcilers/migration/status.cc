@@ -322,7 +322,7 @@ void NoteResult(const Change& change, const CopyResult& result) {
   verification.tables = result.tables;
   verification.rows = result.rows;
   verification.mismatches = result.mismatches;
-  verification.report = result.report;
+  verification.report = result.Describe();
   if (!verification.finished_at) verification.finished_at = change.seen.now;
   auto& progress = change.status.progress;
   progress.bytes_copied = progress.bytes_total = result.bytes;
@@ -352,7 +352,7 @@ void NoteLag(const Change& change, const Fact<PublisherFacts>& publisher,
                change.seen.now - *progress.updated_at < kLagInterval;
   if (fresh) return;
   progress.replication_lag_bytes = publisher->lag_bytes;
-  double age = subscriber->heartbeat_age_seconds;
+  double age = subscriber->HeartbeatAgeSeconds(*publisher);
   progress.replication_lag_seconds =
       age < 0 ? std::nullopt : std::optional<int64_t>(static_cast<int64_t>(age));
   progress.updated_at = change.seen.now;
@@ -441,12 +441,19 @@ void NotePlacementChange(const Change& change) {
                  "): this move does not take that in, it takes effect when the move has ended");
 }
 
+// What the report of an equal copy says behind that: which changes nobody has compared.
+std::string LeftOut(const api::VerificationStatus& verification) {
+  const size_t at = verification.report.find("; ");
+  return at == std::string::npos ? "" : verification.report.substr(at);
+}
+
 std::string EndMessage(const api::TenantMigrationStatus& status) {
   switch (status.phase) {
     case Phase::kCompleted:
       return "moved to the target: " + std::to_string(status.verification.tables) + " tables, " +
              std::to_string(status.verification.rows) + " rows equal; doors closed for " +
-             std::to_string(status.cutover.write_pause_milliseconds) + " ms";
+             std::to_string(status.cutover.write_pause_milliseconds) + " ms" +
+             LeftOut(status.verification);
     case Phase::kAborted:
       return "aborted, everything is as it was (" + status.failure_message + ")";
     case Phase::kFailed:

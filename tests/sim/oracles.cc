@@ -313,6 +313,7 @@ void Simulation::CheckEnd() {
     Fail("ended as " + std::string(api::Name(end)) + ": " + status["failureReason"].AsString() +
          ": " + status["message"].AsString());
   }
+  CheckWhatIsSaid();
   auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
   bool moved = (*placement)->object["status"]["serverName"].StringRef() == kTargetServer;
   if (itinerary_.has_rival && moved) end = Phase::kCompleted;  // The other one's.
@@ -333,6 +334,23 @@ void Simulation::CheckEnd() {
     Fail("a copy is left behind on the target");
   if (nothing_moved && target_.state().roles.contains(kTenant))
     Fail("a role is left behind on the target");
+}
+
+// Equal is what was compared; what was not is said wherever that is.
+void Simulation::CheckWhatIsSaid() {
+  if (phase_ != Phase::kCompleted) return;
+  auto found = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
+  const Json& migration = (*found)->object;
+  if (migration["spec"]["strategy"].StringRef() != "Online") return;
+  const Json& status = migration["status"];
+  std::vector<std::string> sayings = {status["message"].AsString(),
+                                      status["verification"]["report"].AsString()};
+  for (const Json& condition : status["conditions"].Items())
+    if (condition["type"].StringRef() == "Verified")
+      sayings.push_back(condition["message"].AsString());
+  for (const std::string& saying : sayings)
+    if (saying.find(kNotCompared) == std::string::npos)
+      Fail("what nobody has compared is not said: " + saying);
 }
 
 void Simulation::CheckHome(const ModelServer& home) {

@@ -92,6 +92,9 @@ Simulation::Simulation(const RunPlan& plan)
       target_("target", 170'002, clock_),
       surroundings_(api_, source_, target_, clock_) {
   SeedRandomFraction(plan.seed);
+  // No server's clock is to be compared with another machine's.
+  source_.clock_ahead = std::chrono::minutes(7);
+  target_.clock_ahead = -std::chrono::hours(1);
   network_.Add("pg-source.example", 5432, source_);
   network_.Add("pg-target.example", 5432, target_);
   for (ModelServer* server : {&source_, &target_})

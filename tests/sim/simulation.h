@@ -177,6 +177,7 @@ class Simulation {
   void CheckWayBack();
   void CheckDisks();
   void CheckEnd();
+  void CheckWhatIsSaid();
   void CheckHome(const ModelServer& home);
   void CheckNothingOfAStreamIsLeft(const ModelServer& server);
   void CheckQuietAfterwards();

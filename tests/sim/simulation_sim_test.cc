@@ -108,6 +108,30 @@ TEST(SimulatedMigration, WhileClientsWaitInAPoolerOnlyTheJournalsPhaseIsRecorded
       std::vector<Phase>({Phase::kFencing, Phase::kSwitching, Phase::kOpening, Phase::kSmoke}));
 }
 
+// The target was finalized, and its server away until the doors had been closed for too long: what
+// was recorded of the source then is not what the source is when the doors close again.
+TEST(SimulatedMigration, ASecondCutoverGoesByTheSourceAsItIsByThen) {
+  Itinerary itinerary = *FindItinerary("OnlineRestartSuccess");
+  Json cutover = itinerary.spec["cutover"];
+  cutover.Set("maxWritePauseSeconds", 3);
+  itinerary.spec.Set("cutover", std::move(cutover));
+  auto limit_connections = [](sim::Simulation& run) {
+    run.source().Edit(
+        [](ServerState& state) { state.Edit(kTenant)->access.connection_limit = 17; });
+  };
+  itinerary.on_phase = {
+      {Phase::kVerifying,
+       [](sim::Simulation& run) { run.TakeAway(run.target(), std::chrono::seconds(6)); }},
+      {Phase::kUndoing, [&limit_connections](sim::Simulation& run) {
+         run.Later(std::chrono::seconds(15), limit_connections);
+       }}};
+  const RunResult result = sim::Simulation({&itinerary, {}, 0}).Run();
+  for (const std::string& failure : result.failures) ADD_FAILURE() << failure;
+  EXPECT_EQ(std::count(result.phases.begin(), result.phases.end(), Phase::kFinalizing), 2);
+  EXPECT_THAT(result.end_state, testing::HasSubstr("target database acme 'ACME' "
+                                                   R"({"owner":"acme","connectionLimit":17,)"));
+}
+
 // What no operator could prevent, so that it is known that the oracles would see it.
 std::string FailuresOf(const Itinerary& itinerary) {
   std::string text;

@@ -42,6 +42,8 @@ struct BuiltinCheck {
   // As spec.checks[] has them, with the same defaults.
   int interval_seconds = api::Check{}.interval_seconds;
   int failure_threshold = api::Check{}.failure_threshold;
+  /// Compares with what was read behind closed doors. Once users write, a difference says nothing.
+  bool needs_users_out = false;
 };
 
 /// What checks may reach. What could not be found out stays unknown: only the checks that need it
@@ -65,6 +67,7 @@ struct CheckContext {
   std::vector<api::Check> checks;        ///< spec.checks
   std::vector<BuiltinCheck> builtin;     ///< Profile::Checks()
   std::vector<api::CheckStatus> so_far;  ///< status.checks
+  bool users_are_in = false;             ///< Leaves out what needs_users_out.
   const Clock* clock = &RealClock();
 };
 

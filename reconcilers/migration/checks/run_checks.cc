@@ -112,6 +112,7 @@ std::vector<Try> TriesOf(api::CheckWhen moment, const CheckContext& context) {
   };
   for (const BuiltinCheck& check : context.builtin) {
     if (std::find(check.when.begin(), check.when.end(), moment) == check.when.end()) continue;
+    if (check.needs_users_out && context.users_are_in) continue;
     if (!waits(check)) tries.push_back(TryOf(check, context));
   }
   for (const api::Check& check : context.checks) {

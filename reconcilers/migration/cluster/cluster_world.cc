@@ -220,6 +220,8 @@ Result<std::vector<CheckOutcome>> ClusterWorld::ObserveChecks(const Call& call,
   CheckContext context = MakeCheckContext(call, placement, call.migration.spec.target_server_name);
   TRY_ASSIGN(Json baseline, ReadBaseline(call));
   context.builtin = ProfileOf(placement.spec.profile).Checks(baseline);
+  // By pooler they go on before the first check; with workloads that stop, after the smoke checks.
+  context.users_are_in = call.migration.spec.by_pooler() || moment == api::CheckWhen::kHypercare;
   auto ran = RunChecks(call.stop, call.deadline.OrAfter(kChecksBound), moment, context);
   if (!ran.known()) return tl::make_unexpected(ran.error());
   std::vector<CheckOutcome> outcomes = *ran;

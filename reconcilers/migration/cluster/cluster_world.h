@@ -86,8 +86,8 @@ class ClusterWorld final : public World {
   Result<SampleFacts> ObserveSample(const Call& call);
   Result<StructureFacts> ObserveStructure(const Call& call);
   Result<ViewFacts> ObserveViews(const Call& call);
-  Result<bool> ObserveSchemaChanged(const Call& call);
-  Result<bool> SchemaChangedSinceMark(const Call& call);
+  Result<std::string> ObserveSchemaChange(const Call& call);
+  Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   Result<std::vector<Finding>> ObservePreflight(const Call& call);
   Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment,
@@ -111,6 +111,7 @@ class ClusterWorld final : public World {
   Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status FinalizeTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
+  Status PrepareAgain(const Call& call, const pg::Claim& claim, pg::Connection& target);
 
   // The stream of strategy Online (stream.cc).
   struct Inside {
@@ -141,7 +142,7 @@ class ClusterWorld final : public World {
   Result<Status> RefreshView(const Call& call, const std::string& name,
                              std::chrono::milliseconds bound);
   Status DropPublisher(const Call& call, pg::Direction direction);
-  Status ProveStreamed(const Call& call);
+  Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
   Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
   Status HoldTargetShut(const Call& call);
@@ -163,6 +164,8 @@ class ClusterWorld final : public World {
   pg::Claim ClaimOn(const Call& call, pg::Side side) const;
   /// The profile's figures of the fenced source; null once they were dropped with our schema.
   Result<Json> ReadBaseline(const Call& call);
+  /// What the proof under the fence has left out, in words; empty: nothing.
+  Result<std::string> ReadNotCompared(const Call& call, pg::Connection& target);
 
   /// The side's connections, made at the first use.
   Result<DatabaseSide*> Source(const Call& call);
@@ -176,6 +179,7 @@ class ClusterWorld final : public World {
   std::map<std::string, api::DatabaseServer> servers_;
   /// Of the source, when its structure was last seen to be as copied.
   std::optional<pg::CatalogMark> as_copied_;
+  std::optional<std::string> not_compared_;  ///< As the target's ledger has it.
   std::unique_ptr<DatabaseSide> source_;
   std::unique_ptr<DatabaseSide> target_;
   std::unique_ptr<Front> front_;

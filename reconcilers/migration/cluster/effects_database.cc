@@ -16,9 +16,11 @@
 namespace cutover::migration {
 namespace {
 
-// What the target's own ledger keeps, so that opening it needs nothing of the source.
+// What the target's own ledger keeps, so that opening it needs nothing of the source. Recorded as
+// the target is finalized, and forgotten when that cutover is given up.
 constexpr char kAccessRecord[] = "source-access";
 constexpr char kBaselineRecord[] = "profile-baseline";
+constexpr char kNotComparedRecord[] = "not-compared";
 
 // Replication's roles come and go through the fence; nobody else does.
 pg::FenceOptions StreamMayPass(const api::TenantMigration& migration) {
@@ -142,7 +144,10 @@ Status ClusterWorld::DropTarget(const Call& call, const pg::Claim& claim, Databa
 Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
                                     pg::Connection& target) {
   auto& [stop, deadline, migration] = call;
-  if (migration.spec.online()) TRY(ProveStreamed(call));
+  std::string not_compared;
+  if (migration.spec.online()) {
+    TRY_ASSIGN(not_compared, ProveStreamed(call));
+  }
   TRY_ASSIGN(DatabaseSide * source_side, Source(call));
   TRY_ASSIGN(pg::Connection * source, source_side->InDatabase(stop, deadline));
   TRY_ASSIGN(auto sequences, pg::ReadSequences(stop, deadline, *source));
@@ -150,7 +155,7 @@ Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
   TRY_ASSIGN(auto properties, pg::FindDatabase(stop, deadline, *source, source_side->database()));
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(Json baseline, ProfileOf(placement.spec.profile).Baseline(stop, deadline, *source));
-  return pg::WithEpoch(
+  Status finalized = pg::WithEpoch(
       stop, deadline, target, claim,
       [&](pg::Transaction& transaction, const pg::Control& held) -> Status {
         TRY(pg::SetSequences(stop, deadline, transaction, sequences));
@@ -160,8 +165,36 @@ Status ClusterWorld::FinalizeTarget(const Call& call, const pg::Claim& claim,
         if (properties) TRY(pg::ApplyDatabaseProperties(stop, deadline, transaction, *properties));
         TRY(pg::RecordOnce(stop, deadline, transaction, kAccessRecord, "", pg::ToJson(access)));
         TRY(pg::RecordOnce(stop, deadline, transaction, kBaselineRecord, "", baseline));
+        if (!not_compared.empty())
+          TRY(pg::RecordOnce(stop, deadline, transaction, kNotComparedRecord, "",
+                             Json(not_compared)));
         return pg::MoveState(stop, deadline, transaction, held, pg::ControlState::kPreparing,
                              pg::ControlState::kCopied);
+      });
+  if (finalized) not_compared_ = std::move(not_compared);
+  return finalized;
+}
+
+// Whoever has just finalized knows, so that clients who wait do not wait for the question.
+Result<std::string> ClusterWorld::ReadNotCompared(const Call& call, pg::Connection& target) {
+  if (not_compared_) return *not_compared_;
+  TRY_ASSIGN(auto record, pg::ReadRecord(call.stop, call.deadline, target, kNotComparedRecord, ""));
+  not_compared_ = record ? record->AsString() : "";
+  return *not_compared_;
+}
+
+// Users have gone on since: what the last cutover recorded of the source is not what it is now.
+Status ClusterWorld::PrepareAgain(const Call& call, const pg::Claim& claim,
+                                  pg::Connection& target) {
+  auto& [stop, deadline, migration] = call;
+  not_compared_.reset();
+  return pg::WithEpoch(
+      stop, deadline, target, claim,
+      [&](pg::Transaction& transaction, const pg::Control& held) -> Status {
+        for (const char* record : {kAccessRecord, kBaselineRecord, kNotComparedRecord})
+          TRY(pg::ForgetRecord(stop, deadline, transaction, record, ""));
+        return pg::MoveState(stop, deadline, transaction, held, held.state,
+                             pg::ControlState::kPreparing);
       });
 }
 

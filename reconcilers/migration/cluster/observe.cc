@@ -110,7 +110,7 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
       seen.views = ObserveViews(call);
       break;
     case Subject::kSchema:
-      seen.schema_changed = ObserveSchemaChanged(call);
+      seen.schema_change = ObserveSchemaChange(call);
       break;
     default:
       seen.poolers = ObservePoolers(call);
@@ -324,6 +324,11 @@ Result<std::optional<CopyResult>> ClusterWorld::ObserveResult(const Call& call) 
   for (const Json& mismatch : (*json)["mismatches"].Items()) {
     result.report += "; " + mismatch["table"].AsString() + " (" + mismatch["kind"].AsString() + ")";
     if (result.report.size() > 500) break;
+  }
+  // What was compared under the snapshot is the copy; what came by the stream, FinalizeTarget()
+  // has.
+  if (call.migration.spec.online() && call.migration.status.phase == api::Phase::kVerifying) {
+    TRY_ASSIGN(result.left_out, ReadNotCompared(call, *inside));
   }
   return std::optional<CopyResult>(result);
 }

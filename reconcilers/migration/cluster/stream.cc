@@ -4,7 +4,6 @@
 // postgres/changes.h do on one server or the other.
 #include "postgres/replication.h"
 
-#include <algorithm>
 #include <thread>
 
 #include "operator/base/beside.h"
@@ -51,6 +50,7 @@ PublisherFacts FactsOf(const pg::PublisherFacts& side) {
   facts.lag_bytes = side.lag_bytes;
   facts.retained_bytes = side.retained_bytes;
   facts.safe_wal_bytes = side.safe_wal_bytes;
+  facts.clock_seconds = side.clock_seconds;
   return facts;
 }
 
@@ -61,7 +61,7 @@ SubscriberFacts FactsOf(const pg::SubscriberFacts& side) {
           .apply_errors = side.apply_errors,
           .last_error = side.last_error,
           .marker = side.marker,
-          .heartbeat_age_seconds = side.heartbeat_age_seconds};
+          .heartbeat_at_seconds = side.heartbeat_at_seconds};
 }
 
 pg::ChangeWatch WatchOf(const std::string& uid) {
@@ -137,24 +137,28 @@ Result<StructureFacts> ClusterWorld::ObserveStructure(const Call& call) {
   return StructureFacts{.settled = watch->settled, .changes = watch->changes};
 }
 
-Result<bool> ClusterWorld::ObserveSchemaChanged(const Call& call) {
+Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(auto copied,
              pg::ReadRecord(call.stop, call.deadline, *inside, kFingerprintRecord, ""));
   if (!copied) return RetryError("LedgerMissing", "no record of the structure that was copied");
   TRY_ASSIGN(std::string now, pg::SchemaFingerprint(call.stop, call.deadline, *inside));
-  return now != copied->AsString();
+  if (now == copied->AsString()) return std::string();
+  // Who has made a large object will not look for DDL. Preflight lets through no source with any.
+  TRY_ASSIGN(pg::Rows large, inside->Query(call.stop, call.deadline,
+                                           "SELECT FROM pg_largeobject_metadata LIMIT 1"));
+  return std::string(large.empty() ? "its structure was changed" : "large objects were made");
 }
 
 // Under the fence nothing of it can change any more, so a mark from before the doors closed tells
 // as much as a new fingerprint, and sooner.
-Result<bool> ClusterWorld::SchemaChangedSinceMark(const Call& call) {
+Result<std::string> ClusterWorld::SchemaChangeSinceMark(const Call& call) {
   if (as_copied_) {
     TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
     TRY_ASSIGN(bool touched, pg::CatalogsTouched(call.stop, call.deadline, *inside, *as_copied_));
-    if (!touched) return false;
+    if (!touched) return std::string();
   }
-  return ObserveSchemaChanged(call);
+  return ObserveSchemaChange(call);
 }
 
 // --- doing ---------------------------------------------------------------------------------------
@@ -209,11 +213,7 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
     case Intent::kDropReverseSubscriber:
       return pg::DropSubscription(stop, deadline, *inside, claim, Direction::kReverse);
     case Intent::kPrepareAgain:
-      return pg::WithEpoch(stop, deadline, *inside, claim,
-                           [&](pg::Transaction& transaction, const pg::Control& held) {
-                             return pg::MoveState(stop, deadline, transaction, held, held.state,
-                                                  pg::ControlState::kPreparing);
-                           });
+      return PrepareAgain(call, claim, *inside);
     default:
       return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
   }
@@ -311,9 +311,9 @@ Status ClusterWorld::WatchStream(const Call& call) {
 Status ClusterWorld::ReadStreamToItsEnd(const Call& call) {
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(pg::CatalogMark mark, pg::MarkCatalogs(call.stop, call.deadline, *source));
-  TRY_ASSIGN(bool changed, ObserveSchemaChanged(call));
+  TRY_ASSIGN(std::string change, ObserveSchemaChange(call));
   as_copied_.reset();
-  if (!changed) as_copied_ = std::move(mark);
+  if (change.empty()) as_copied_ = std::move(mark);
   for (int round = 0; round < kReadingsMax; ++round) {
     TRY_ASSIGN(pg::CollectedChanges read, ReadStream(call));
     if (read.complete && read.settled < kFewRows) break;
@@ -402,17 +402,18 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);
 }
 
-// Under the fence, with the marker applied: the last word on whether both sides are the same. The
-// source and the target are each asked their own question at once: clients wait.
-Status ClusterWorld::ProveStreamed(const Call& call) {
+// Under the fence, with the marker applied: the last word on whether both sides are the same, or
+// what of it was left out. The source and the target are each asked their own question at once:
+// clients wait.
+Result<std::string> ClusterWorld::ProveStreamed(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(Inside inside, BothSides(call));
   auto rogue = Beside([&] { return LookForRogueWrites(call, inside.target); });
-  Result<bool> changed = SchemaChangedSinceMark(call);
+  Result<std::string> change = SchemaChangeSinceMark(call);
   TRY(rogue.get());
-  TRY(changed);
-  if (*changed)
-    return TerminalError("SchemaChanged", "the structure of the source was changed meanwhile");
+  TRY(change);
+  if (!change->empty())
+    return TerminalError("SchemaChanged", "the source is not as it was copied: " + *change);
   pg::CompareTerms terms;
   terms.budget = kCompareBudget;
   TRY_ASSIGN(
@@ -423,13 +424,12 @@ Status ClusterWorld::ProveStreamed(const Call& call) {
     return TerminalError("VerificationFailed",
                          "rows that were changed during the move differ on the target: " +
                              compared.DescribeDifferences());
-  if (!compared.complete())
-    LogWarn("changed rows that were not compared", {{"what", compared.DescribeNotCompared()}});
   // What users write from here on is what the way back has to carry.
   TRY(pg::AdvanceSlot(stop, deadline, inside.target, ClaimOn(call, pg::Side::kTarget),
                       Direction::kReverse));
-  return pg::StartSubscriptionAtSlot(stop, deadline, inside.target, inside.source,
-                                     ClaimOn(call, pg::Side::kSource), Direction::kReverse);
+  TRY(pg::StartSubscriptionAtSlot(stop, deadline, inside.target, inside.source,
+                                  ClaimOn(call, pg::Side::kSource), Direction::kReverse));
+  return compared.DescribeNotCompared();
 }
 
 Result<std::vector<pg::SequencePosition>> ClusterWorld::ReadTargetsSequences(const Call& call) {

@@ -30,9 +30,9 @@ bool MayStillArrive(const api::TenantMigration& migration, const Observation& se
   const SubscriberFacts& source = *seen.reverse_subscriber;
   const auto silent = seen.now - EnteredAt(migration, seen);
   const double age_max = std::chrono::duration<double>(silent).count() + kHeartbeatSecondsMax;
-  return target.published && target.slot && !target.slot_lost && source.working &&
-         source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= age_max &&
-         silent < kPatience;
+  const double age = source.HeartbeatAgeSeconds(target);
+  return target.published && target.slot && !target.slot_lost && source.working && age >= 0 &&
+         age <= age_max && silent < kPatience;
 }
 
 // Behind these very doors, where nobody can change it any more.

@@ -13,6 +13,11 @@ constexpr double kHeartbeatSecondsMax = 10;
 // enough for a server that is busy with its users.
 constexpr std::chrono::seconds kSampleInterval{60};
 
+bool Follows(const PublisherFacts& publisher, const SubscriberFacts& subscriber) {
+  const double age = subscriber.HeartbeatAgeSeconds(publisher);
+  return subscriber.working && age >= 0 && age <= kHeartbeatSecondsMax;
+}
+
 // The stream goes on meanwhile, and is watched.
 Plan Hold(std::string reason, std::string message) {
   Plan plan = Plan::Wait(std::chrono::seconds(5), std::move(message), std::move(reason));
@@ -82,10 +87,11 @@ int64_t MarkerOf(const api::TenantMigration& migration) {
 
 std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts& publisher) {
   std::string text = Megabytes(publisher.lag_bytes) + " behind";
-  if (subscriber.heartbeat_age_seconds < 0) return text + ", no heartbeat has arrived yet";
-  char age[48];
-  std::snprintf(age, sizeof age, ", last heartbeat %.0f s ago", subscriber.heartbeat_age_seconds);
-  return text + age;
+  const double age = subscriber.HeartbeatAgeSeconds(publisher);
+  if (age < 0) return text + ", no heartbeat has arrived yet";
+  char words[48];
+  std::snprintf(words, sizeof words, ", last heartbeat %.0f s ago", age);
+  return text + words;
 }
 
 std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
@@ -93,15 +99,15 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
   NEED(seen.forward_publisher);
   if (!seen.forward_publisher->slot) return SlotLost(migration.status.source_server_name);
   NEED(seen.reverse_publisher);
-  NEED(seen.schema_changed);
-  if (*seen.schema_changed) {
+  NEED(seen.schema_change);
+  const std::string& change = *seen.schema_change;
+  if (!change.empty()) {
     if (migration.spec.on_schema_change == api::OnSchemaChange::kCopyAgain)
-      return Plan::Undo("SchemaChanged", "the structure of the source was changed: copying again");
-    return Hold(
-        "SchemaChanged",
-        "holding: the structure of the source was changed, and the stream carries rows "
-        "only; take the change back, or set cutover.dev/abort and then cutover.dev/retry to "
-        "copy again");
+      return Plan::Undo("SchemaChanged",
+                        "the source is not as it was copied (" + change + "): copying again");
+    return Hold("SchemaChanged", "holding: the source is not as it was copied (" + change +
+                                     "), and the stream carries rows only; take that back, or set "
+                                     "cutover.dev/abort and then cutover.dev/retry to copy again");
   }
   NEED(seen.forward_subscriber);
   const SubscriberFacts& target = *seen.forward_subscriber;
@@ -115,9 +121,7 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
 }
 
 bool FollowsClosely(const api::TenantMigration& migration, const Observation& seen) {
-  const SubscriberFacts& target = *seen.forward_subscriber;
-  return target.working && target.heartbeat_age_seconds >= 0 &&
-         target.heartbeat_age_seconds <= kHeartbeatSecondsMax &&
+  return Follows(*seen.forward_publisher, *seen.forward_subscriber) &&
          seen.forward_publisher->lag_bytes <= migration.spec.replication_lag_bytes_max;
 }
 
@@ -125,8 +129,7 @@ bool FollowsBack(const Observation& seen) {
   if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
   const PublisherFacts& target = *seen.reverse_publisher;
   const SubscriberFacts& source = *seen.reverse_subscriber;
-  return target.published && target.slot && !target.slot_lost && source.working &&
-         source.heartbeat_age_seconds >= 0 && source.heartbeat_age_seconds <= kHeartbeatSecondsMax;
+  return target.published && target.slot && !target.slot_lost && Follows(target, source);
 }
 
 bool UsersWriteOnTarget(const api::TenantMigrationStatus& status) {

@@ -18,7 +18,7 @@ Plan PlanVerifying(const api::TenantMigration& migration, const Observation& see
   if (seen.target->state != ControlState::kVerified)
     return Plan::Undo("TargetChanged", "the target database is not the one that was verified (" +
                                            std::string(Name(seen.target->state)) + ")");
-  return Plan::Go(Guard::kVerified, result->report);
+  return Plan::Go(Guard::kVerified, result->Describe());
 }
 
 }  // namespace cutover::migration

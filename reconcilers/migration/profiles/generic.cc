@@ -49,7 +49,10 @@ std::vector<BuiltinCheck> GenericProfile::Checks(const Json& baseline) const {
     return std::string("the tenant's role sees what the source had");
   };
   return {{"profile/source-idle", {CheckWhen::kSmoke, CheckWhen::kHypercare}, 60, SourceIsIdle},
-          {"profile/figures", {CheckWhen::kSmoke}, 60, equal}};
+          {.name = "profile/figures",
+           .when = {CheckWhen::kSmoke},
+           .run = equal,
+           .needs_users_out = true}};
 }
 
 }  // namespace cutover::migration

@@ -226,7 +226,8 @@ Result<std::string> AttachmentServed(std::stop_token stop, Deadline deadline,
 
 using ReadPart = std::function<Result<Json>(Reader&)>;
 
-/// A check that reads `read` as the tenant and compares it with `expected`.
+/// A check that reads `read` as the tenant and compares it with `expected`, which stays as it is
+/// while users work.
 BuiltinCheck Compare(std::string name, Json expected, ReadPart read) {
   auto run = [expected = std::move(expected), read = std::move(read)](
                  std::stop_token stop, Deadline deadline,
@@ -240,10 +241,17 @@ BuiltinCheck Compare(std::string name, Json expected, ReadPart read) {
   return {std::move(name), {CheckWhen::kSmoke}, kFigureSecondsMax, std::move(run)};
 }
 
+/// The same of what users change.
+BuiltinCheck CompareWhileUsersAreOut(std::string name, Json expected, ReadPart read) {
+  BuiltinCheck check = Compare(std::move(name), std::move(expected), std::move(read));
+  check.needs_users_out = true;
+  return check;
+}
+
 BuiltinCheck CompareAttachments(const Json& expected) {
   std::vector<std::string> ids;
   for (const auto& [id, attachment] : expected.Members()) ids.push_back(id);
-  return Compare("profile/attachments", expected, [ids](Reader& reader) {
+  return CompareWhileUsersAreOut("profile/attachments", expected, [ids](Reader& reader) {
     return ReadAttachments(reader, "WHERE id = ANY ($1::pg_catalog.int4[])", {ids});
   });
 }
@@ -308,7 +316,7 @@ std::vector<BuiltinCheck> OdooProfile::Checks(const Json& baseline) const {
           {"profile/attachment-served", {CheckWhen::kSmoke}, kPageSecondsMax, served},
           {"profile/source-idle", always, kFigureSecondsMax, SourceIsIdle},
           {"profile/target-in-use", always, kPageSecondsMax, TargetIsInUse},
-          Compare("profile/figures", baseline["figures"], ReadFigures),
+          CompareWhileUsersAreOut("profile/figures", baseline["figures"], ReadFigures),
           Compare("profile/parameters", baseline["parameters"], ReadParameters),
           CompareAttachments(attachments)};
 }

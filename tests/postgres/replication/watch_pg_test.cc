@@ -203,6 +203,21 @@ TEST_P(FingerprintTraps, Trap59_DdlThatWasUnderWayWhenTheCatalogsWereMarkedTouch
   }
 }
 
+TEST_P(FingerprintTraps, Trap58_ALargeObjectThatIsMadeLaterShowsUntilItIsGoneAgain) {
+  for (const char* accepted : {"", "SELECT lo_create(20000), lo_create(20001), lo_create(20002)"}) {
+    if (*accepted != '\0') MustExec(connection_, {accepted});
+    const std::string before = Fingerprint(connection_);
+    const CatalogMark mark = Mark(connection_);
+    EXPECT_FALSE(Touched(connection_, mark));
+    MustExec(connection_, {"SELECT lo_from_bytea(4000000000, 'a scan')"});
+    EXPECT_TRUE(Touched(connection_, mark));
+    EXPECT_NE(Fingerprint(connection_), before);
+    MustExec(connection_, {"SELECT lo_unlink(4000000000)"});
+    EXPECT_FALSE(Touched(connection_, mark));
+    EXPECT_EQ(Fingerprint(connection_), before);
+  }
+}
+
 TEST_P(FingerprintTraps, Trap59_WhatIsNoDdlDoesNotChangeIt) {
   const std::string before = Fingerprint(connection_);
   Claim claim{"fingerprint", 1, Side::kSource};

@@ -64,7 +64,7 @@ Outcome ReadRow(const Statement& statement) {
 Outcome InsertRow(const Statement& statement) {
   if (!LockRow(statement)) return LockTimeout();
   ControlRow row{statement.Text(0), std::stoll(statement.Text(1)), statement.Text(2),
-                 statement.Text(3), statement.server.clock().WallNow()};
+                 statement.Text(3), statement.server.WallNow()};
   if (statement.here().control) return Table();
   return statement.Change([name = statement.backend.database, row](ServerState& state) {
     DatabaseState* database = state.Edit(name);
@@ -86,11 +86,11 @@ Outcome SetEpoch(const Statement& statement) {
 }
 
 Outcome SetState(const Statement& statement) {
-  return ChangeRow(statement, [to = statement.Text(0),
-                               now = statement.server.clock().WallNow()](ControlRow& row) {
-    row.state = to;
-    row.changed_at = now;
-  });
+  return ChangeRow(statement,
+                   [to = statement.Text(0), now = statement.server.WallNow()](ControlRow& row) {
+                     row.state = to;
+                     row.changed_at = now;
+                   });
 }
 
 Outcome InsertRecord(const Statement& statement) {

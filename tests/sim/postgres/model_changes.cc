@@ -57,12 +57,13 @@ Result<ChangeComparison> CompareChanged(std::stop_token stop, Deadline deadline,
   compared.differences = *here == *there ? 0 : 1;
   if (!compared.equal())
     compared.first_differences.push_back({"public.orders", "?", RowDifference::What::kDiffers});
+  compared.not_compared.push_back({"public.log", 3, "it has no key"});
   return compared;
 }
 
 std::string ChangeComparison::DescribeDifferences() const {
   return equal() ? "" : "public.orders differs";
 }
-std::string ChangeComparison::DescribeNotCompared() const { return ""; }
+std::string ChangeComparison::DescribeNotCompared() const { return sim::kNotCompared; }
 
 }  // namespace cutover::pg

@@ -67,7 +67,8 @@ struct LogEntry {
   Kind kind = Kind::kRow;
   int64_t number = 0;    ///< Of a row or a marker.
   std::string side{};    ///< Of a marker or a heartbeat.
-  WallTime at{};         ///< When it was written; a heartbeat's content.
+  WallTime at{};         ///< When it was written,
+  WallTime beaten_at{};  ///< and by its server's clock, what a heartbeat says.
   std::string origin{};  ///< "pg_<oid>" of the subscription that it came by; empty: written here.
   std::shared_ptr<const LogEntry> before{};
 };
@@ -145,6 +146,9 @@ bool WriteRow(DatabaseState& database, int64_t row, WallTime now, const std::str
 
 /// What anybody has in a database that is created by CREATE DATABASE … OWNER.
 pg::DatabaseAccess DefaultAccess(const std::string& owner);
+
+/// What every comparison of changed rows leaves out: a table of which the model has no rows.
+inline constexpr char kNotCompared[] = "public.log: 3 changes were not compared: it has no key";
 
 using Redo = std::function<void(ServerState&)>;
 
@@ -225,8 +229,11 @@ class ModelServer {
   const std::string& name() const { return name_; }
   int version_number() const { return version_number_; }
   const Clock& clock() const { return clock_; }
+  /// What its own clock says.
+  WallTime WallNow() const { return clock_.WallNow() + clock_ahead; }
 
   OnCommit on_commit;
+  std::chrono::seconds clock_ahead{0};
   /// False: the apply workers of its subscriptions wait for a lock that somebody holds.
   bool applies = true;
   /// Of the log, with what others on the server write beside each change of the tenant's.

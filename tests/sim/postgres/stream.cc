@@ -56,7 +56,7 @@ bool Apply(DatabaseState& database, const LogEntry& entry, const std::string& or
       break;
     case LogEntry::Kind::kHeartbeat:
       if (!database.has_stream_tables) return false;
-      database.heartbeats[entry.side] = entry.at;
+      database.heartbeats[entry.side] = entry.beaten_at;
       break;
   }
   Log(database, std::move(applied));

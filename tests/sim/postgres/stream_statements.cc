@@ -144,6 +144,10 @@ Outcome LookAtWatch(const Statement& statement) {
   return Table{{Position(EndOfLog(statement.here())), Flag(slot->lost)}};
 }
 
+Cell Seconds(WallTime at) {
+  return std::to_string(std::chrono::duration<double>(at.time_since_epoch()).count());
+}
+
 Outcome ObservePublisher(const Statement& statement) {
   const std::string name = statement.Text(0);
   const DatabaseState& here = statement.here();
@@ -154,7 +158,7 @@ Outcome ObservePublisher(const Statement& statement) {
   return Table{{Flag(statement.seen().roles.contains(name)), Flag(here.publications.contains(name)),
                 Flag(slot != nullptr), "f",
                 slot == nullptr ? "" : (slot->lost ? "lost" : "reserved"), Number(lag), "-1",
-                Number(lag), "f"}};
+                Number(lag), Seconds(statement.server.WallNow()), "f"}};
 }
 
 // Rows that others than the forward stream have written since the slot's position.
@@ -225,7 +229,7 @@ Outcome WriteAsHeld(const Statement& statement, LogEntry entry) {
   statement.backend.affected = 1;
   return statement.ChangeHere([entry](DatabaseState& database) {
     if (entry.kind == LogEntry::Kind::kHeartbeat)
-      database.heartbeats[entry.side] = entry.at;
+      database.heartbeats[entry.side] = entry.beaten_at;
     else
       database.markers[entry.side] = entry.number;
     Log(database, entry);
@@ -235,7 +239,8 @@ Outcome WriteAsHeld(const Statement& statement, LogEntry entry) {
 Outcome WriteHeartbeat(const Statement& statement) {
   return WriteAsHeld(statement, {.kind = LogEntry::Kind::kHeartbeat,
                                  .side = statement.Text(2),
-                                 .at = statement.server.clock().WallNow()});
+                                 .at = statement.server.clock().WallNow(),
+                                 .beaten_at = statement.server.WallNow()});
 }
 
 Outcome WriteMarker(const Statement& statement) {
@@ -363,8 +368,7 @@ Outcome ObserveSubscriber(const Statement& statement) {
     auto marker = here.markers.find(statement.Text(1));
     if (marker != here.markers.end()) row[4] = Number(marker->second);
     auto beaten = here.heartbeats.find(statement.Text(1));
-    if (beaten != here.heartbeats.end())
-      row[5] = std::to_string(std::chrono::duration<double>(now - beaten->second).count());
+    if (beaten != here.heartbeats.end()) row[5] = Seconds(beaten->second);
   }
   return Table{row};
 }
@@ -479,6 +483,7 @@ std::vector<Known> OfStreams() {
       {"SELECT pg_terminate_backend(w.pid)", Nothing},  // A disabled one has no worker any more.
       {"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename", Nothing},
       {"SELECT pg_replication_origin_advance($1", AdvanceOrigin},
+      {"SELECT FROM pg_largeobject_metadata LIMIT 1", Nothing},
       {"pg_current_logfile()", NoLogFile},
       {"pg_identify_object(class, object, 0)", ReadStructure},
       {"WITH spaces AS MATERIALIZED", Fingerprint},

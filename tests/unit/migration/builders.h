@@ -71,7 +71,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.reverse_sample = away;
   seen.structure = away;
   seen.views = away;
-  seen.schema_changed = away;
+  seen.schema_change = away;
   seen.poolers = away;
   seen.preflight = away;
   seen.checks = seen.baselines = away;

@@ -56,6 +56,20 @@ TEST_F(RunChecksTest, ReportsEveryCheckOfTheMomentTheProfilesFirst) {
   EXPECT_NE((*outcomes)[2].message.find("answered 404"), std::string::npos);
 }
 
+TEST_F(RunChecksTest, WhatUsersChangeIsComparedOnlyWhileTheyAreOut) {
+  auto seen = [](std::stop_token, Deadline, const CheckContext&) {
+    return Result<std::string>("seen");
+  };
+  context_.builtin = {
+      {.name = "figures", .when = {CheckWhen::kSmoke}, .run = seen, .needs_users_out = true},
+      {.name = "parameters", .when = {CheckWhen::kSmoke}, .run = seen}};
+  EXPECT_EQ(RunChecks({}, Soon(), CheckWhen::kSmoke, context_)->size(), 2u);
+  context_.users_are_in = true;
+  auto outcomes = RunChecks({}, Soon(), CheckWhen::kSmoke, context_);
+  ASSERT_EQ(outcomes->size(), 1u);
+  EXPECT_EQ(outcomes->front().name, "parameters");
+}
+
 TEST_F(RunChecksTest, ACheckThatCannotBeRunFailsAloneWithItsReason) {
   api::Check sql;
   sql.name = "rows";

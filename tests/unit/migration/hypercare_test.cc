@@ -46,7 +46,7 @@ class Hypercare : public ::testing::Test {
     seen.reverse_publisher = Published();
     SubscriberFacts source;
     source.exists = source.enabled = source.working = true;
-    source.heartbeat_age_seconds = way_back_open_ ? 1 : 60;
+    source.heartbeat_at_seconds = seen.reverse_publisher->clock_seconds - (way_back_open_ ? 1 : 60);
     seen.reverse_subscriber = source;
     SampleFacts sample = sample_;
     if (!sample.taken_at) sample.taken_at = seen.now;
@@ -331,7 +331,7 @@ TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
   migration_.status.cutover.attempts = 1;
   EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kDrainReverse);
   SubscriberFacts stuck = *seen.reverse_subscriber;
-  stuck.heartbeat_age_seconds = 60;
+  stuck.heartbeat_at_seconds = seen.reverse_publisher->clock_seconds - 60;
   seen.reverse_subscriber = stuck;
   EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kReopenSource) << "it stood still before";
   seen.reverse_subscriber = SubscriberFacts();
@@ -535,6 +535,35 @@ TEST_F(Hypercare, ASourceThatCannotBeAskedForItsViewsHoldsUpNothing) {
   EXPECT_EQ(Round(seen).guard, Guard::kHypercareOver);
 }
 
+TEST(CatchingUp, JudgesAHeartbeatByTheClockThatWroteItAndByNoOther) {
+  PublisherFacts publisher;
+  SubscriberFacts subscriber;
+  EXPECT_EQ(subscriber.HeartbeatAgeSeconds(publisher), -1) << "none has arrived";
+  for (double clock : {0.0, 1e9, 3e9}) {  // Whatever the subscriber's, or ours, says.
+    publisher.clock_seconds = clock;
+    subscriber.heartbeat_at_seconds = clock - 2;
+    EXPECT_EQ(subscriber.HeartbeatAgeSeconds(publisher), 2);
+    subscriber.heartbeat_at_seconds = clock + 0.1;  // It was written between the two looks.
+    EXPECT_EQ(subscriber.HeartbeatAgeSeconds(publisher), 0);
+  }
+}
+
+TEST(CatchingUp, HoldsForWhatNoStreamCarriesAndSaysWhatThatIs) {
+  api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
+  migration.spec.strategy = api::Strategy::kOnline;
+  Observation seen = At(1);
+  PublisherFacts published;
+  published.traces = published.published = published.slot = true;
+  seen.forward_publisher = seen.reverse_publisher = published;
+  seen.schema_change = std::string("large objects were made");
+  Plan plan = Decide(migration, seen).plan;
+  EXPECT_EQ(plan.reason, "SchemaChanged");
+  EXPECT_THAT(plan.message, HasSubstr("large objects were made"));
+  EXPECT_EQ(plan.effect, Intent::kWatchStream) << "the stream goes on meanwhile";
+  migration.spec.on_schema_change = api::OnSchemaChange::kCopyAgain;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndo);
+}
+
 TEST(CatchingUp, RefreshesViewsBeforeTheDoorsCloseButNotAgainAndAgain) {
   api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
   migration.spec.strategy = api::Strategy::kOnline;
@@ -544,10 +573,10 @@ TEST(CatchingUp, RefreshesViewsBeforeTheDoorsCloseButNotAgainAndAgain) {
   seen.forward_publisher = seen.reverse_publisher = published;
   SubscriberFacts working;
   working.exists = working.enabled = working.working = true;
-  working.heartbeat_age_seconds = 1;
+  working.heartbeat_at_seconds = published.clock_seconds - 1;
   seen.forward_subscriber = working;
   seen.reverse_subscriber = working;
-  seen.schema_changed = false;
+  seen.schema_change = std::string();
   seen.target = testing::Database(ControlState::kPreparing, true);
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kViews);
   ViewFacts views;

@@ -43,6 +43,13 @@ class OdooPages : public ::testing::Test {
   CheckContext context_;
 };
 
+TEST_F(OdooPages, NumbersThatUsersChangeAreComparedOnlyWhileTheyAreOut) {
+  std::vector<std::string> out;
+  for (const BuiltinCheck& check : ProfileOf(api::ProfileType::kOdoo).Checks(Json()))
+    if (check.needs_users_out) out.push_back(check.name);
+  EXPECT_EQ(out, std::vector<std::string>({"profile/figures", "profile/attachments"}));
+}
+
 TEST_F(OdooPages, TheLoginPageIsAskedPastTheRouteUnderTheUsersName) {
   auto passed = Run("profile/login-page");
   ASSERT_TRUE(passed) << passed.error().message;

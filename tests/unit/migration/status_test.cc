@@ -151,6 +151,28 @@ TEST(Status, WhatFailsAfterTheEndLeavesTheWordsOfTheEnd) {
   EXPECT_EQ(Seen(migration.status, "Succeeded"), "True/Completed");
 }
 
+TEST(Status, WhatNobodyHasComparedIsSaidWithTheProofAndAtTheEnd) {
+  const std::string left_out = "public.log: 17 changes were not compared: it has no key";
+  api::TenantMigration migration = MigrationIn(Phase::kVerifying);
+  migration.spec.strategy = api::Strategy::kOnline;
+  CopyResult result;
+  result.attempt = 1;
+  result.equal = true;
+  result.tables = 3;
+  result.report = "3 tables, 9 rows compared at level Rows: equal";
+  result.left_out = left_out;
+  Observation seen = At(1);
+  seen.target = testing::Database(ControlState::kVerified, true);
+  seen.copy_result = std::optional<CopyResult>(result);
+  migration.status = Advance(migration, seen, Decide(migration, seen));
+  const std::string said = result.report + "; " + left_out;
+  EXPECT_EQ(migration.status.conditions.Find("Verified")->message, said);
+  EXPECT_EQ(migration.status.verification.report, said);
+  migration.status.phase = Phase::kCompleting;
+  migration.status = After(migration, Plan::Go(Guard::kCleanedUp));
+  EXPECT_TRUE(migration.status.message.ends_with("; " + left_out)) << migration.status.message;
+}
+
 TEST(Status, AFinalizerThatCannotBeRemovedSaysNothingOfTheSource) {
   api::TenantMigration migration = MigrationIn(Phase::kCompleted);
   migration.meta.deletion_timestamp = testing::Noon();

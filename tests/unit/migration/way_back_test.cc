@@ -29,7 +29,7 @@ class WayBack : public ::testing::Test {
   WayBack() {
     Enter(Phase::kHypercare);
     source_.exists = source_.enabled = source_.working = true;
-    source_.heartbeat_age_seconds = 1;
+    source_.heartbeat_at_seconds = target_.clock_seconds - 1;
     target_.traces = target_.published = target_.slot = true;
     poolers_.paused = false;
     poolers_.proven = true;
@@ -183,9 +183,9 @@ TEST_F(WayBack, ATokenWhileTheSourceIsAwayWaitsWithDoorsOpenUntilItFollowsAgain)
   EXPECT_EQ(held.reason, "AwaitingWayBack");
   EXPECT_EQ(held.effect, Intent::kWatchReverseStream);
   EXPECT_THAT(held.message, HasSubstr("the source cannot be asked: no route"));
-  source_.heartbeat_age_seconds = 7200;  // It is back, and hours behind.
+  source_.heartbeat_at_seconds = target_.clock_seconds - 7200;  // It is back, and hours behind.
   EXPECT_FALSE(Round(4).guard);
-  source_.heartbeat_age_seconds = 1;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 1;
   EXPECT_EQ(Round(6).guard, Guard::kRollBack);
 }
 
@@ -212,19 +212,19 @@ TEST_F(WayBack, AStreamThatHasNotBegunIsBegunRatherThanWaitedFor) {
 
 TEST_F(WayBack, ASourceThatComesBackHasToFollowBeforeTheDoorsClose) {
   GoBack();
-  source_.heartbeat_age_seconds = 7200;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 7200;
   Plan waiting = Round(60);
   EXPECT_EQ(waiting.effect, Intent::kWatchReverseStream);
   EXPECT_EQ(waiting.reason, "AwaitingWayBack");
   EXPECT_FALSE(migration_.status.rollback.fenced_at) << "nobody waits";
-  source_.heartbeat_age_seconds = 1;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 1;
   EXPECT_EQ(Round(300).effect, Intent::kPausePoolers);
   EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + seconds(300));
 }
 
 TEST_F(WayBack, ConsentGivenWhileItWaitsIsTaken) {
   GoBack();
-  source_.heartbeat_age_seconds = 7200;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 7200;
   Round(60);
   migration_.meta.annotations[api::kRollbackAnnotation] = "now";
   migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "now";
