@@ -35,7 +35,7 @@ void Report(kube::Store<T>& store, Observe observe, Forget forget) {
   store.AddHandler(
       [observe, forget](kube::Change change, const kube::Key& key, const auto&, const auto& after) {
         if (after)
-          observe(*after);
+          observe(after);
         else if (change == kube::Change::kDeleted)
           forget(key);
       });
@@ -89,10 +89,11 @@ class Controllers::Impl {
                                                      api::DecodeDatabasePlacement)),
         migrations_(AddStore<api::TenantMigration>(parts.manager, kube::kTenantMigration,
                                                    api::DecodeTenantMigration)),
+        active_migrations_(migrations_, placement::PlacementMovedBy),
         server_(parts.client, ServerOptions()),
-        placement_({parts.client, resolver_, servers_, migrations_}, PlacementOptions()),
+        placement_({parts.client, resolver_, servers_, active_migrations_}, PlacementOptions()),
         context_{parts.client, resolver_, RealClock(), MigrationConfig()},
-        migration_(context_, parts.events, Listeners()) {
+        migration_(context_, migrations_, parts.events, Listeners()) {
     // Before the controllers: what they reconcile is in the metrics already.
     ReportObjects();
     server::AddServerController(parts.manager, servers_, server_);
@@ -197,6 +198,7 @@ class Controllers::Impl {
   kube::Store<api::DatabaseServer>& servers_;
   kube::Store<api::DatabasePlacement>& placements_;
   kube::Store<api::TenantMigration>& migrations_;
+  const kube::Index<api::TenantMigration> active_migrations_;
   server::ServerReconciler server_;
   placement::PlacementReconciler placement_;
   const migration::ClusterContext context_;

@@ -43,7 +43,8 @@ constexpr MetricDefinition kTable[] = {
      "What a migration moves, from where, to where and how; always 1.",
      "namespace,name,placement,source,target,strategy", {}},
     {Metric::kMigrationPhase, "cutover_migration_phase", kGauge,
-     "1 for the phase a migration is in, 0 for all others.", "namespace,name,phase", {}},
+     "1 for the phase a migration is in, 0 for all others; of one that is over only its end.",
+     "namespace,name,phase", {}},
     {Metric::kMigrationPhaseStartTime, "cutover_migration_phase_start_time_seconds", kGauge,
      "When a migration entered the phase it is in, in seconds since 1970.", "namespace,name", {}},
     {Metric::kMigrationReason, "cutover_migration_reason", kGauge,
@@ -244,10 +245,16 @@ class Metrics::Impl {
     for (const Family& family : families_) family.CollectInto(all);
     Sink sink = [this, &all](const Sample& sample) { AppendSample(sample, all); };
     for (const auto& collect : Collectors()) collect(sink);
-    std::erase_if(all, [](const auto& family) { return family.metric.empty(); });
+    // One family at a time, which is let go once it is text: of many objects the samples take
+    // several times as much as their text.
     std::ostringstream text;
-    prometheus::TextSerializer().Serialize(text, all);
-    return text.str();
+    std::vector<prometheus::MetricFamily> next(1);
+    for (prometheus::MetricFamily& family : all) {
+      if (family.metric.empty()) continue;
+      next.front() = std::move(family);
+      prometheus::TextSerializer().Serialize(text, next);
+    }
+    return std::move(text).str();
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "operator/api/write_pause.h"
 
@@ -22,22 +23,23 @@ double Seconds(WallTime::duration duration) {
 
 kube::Key KeyOf(const api::ObjectMeta& meta) { return {meta.namespace_name, meta.name}; }
 
-// Collects the samples of one object, whose labels all begin with its namespace and name.
-class SampleList {
+// Hands on the samples of one object, whose labels all begin with its namespace and name.
+class Series {
  public:
-  explicit SampleList(const kube::Key& key) : key_(key) {}
+  Series(const api::ObjectMeta& meta, const Metrics::Sink& sink)
+      : ns_(meta.namespace_name), name_(meta.name), sink_(sink) {}
 
-  void Add(Metric metric, double value, std::vector<std::string> more_labels = {}) {
-    std::vector<std::string> labels = {key_.ns, key_.name};
-    std::ranges::move(more_labels, std::back_inserter(labels));
-    samples_.push_back({metric, std::move(labels), value});
+  void Add(Metric metric, double value, std::initializer_list<std::string_view> more = {}) const {
+    std::vector<std::string> labels = {ns_, name_};
+    labels.insert(labels.end(), more.begin(), more.end());
+    sink_({metric, std::move(labels), value});
   }
-  void Add(Metric metric, int64_t value) { Add(metric, static_cast<double>(value)); }
-  std::vector<Sample> Take() { return std::move(samples_); }
+  void Add(Metric metric, int64_t value) const { Add(metric, static_cast<double>(value)); }
 
  private:
-  const kube::Key key_;
-  std::vector<Sample> samples_;
+  const std::string& ns_;
+  const std::string& name_;
+  const Metrics::Sink& sink_;
 };
 
 // A rollback from hypercare stops users a second time, so its pause comes after the cutover's.
@@ -61,50 +63,90 @@ std::optional<WallTime> EnteredPhaseAt(const api::TenantMigrationStatus& status)
   return std::nullopt;
 }
 
-// What alerts and people ask first: since when, why, and until when.
-void AddSituation(const api::TenantMigration& migration, SampleList& samples) {
-  const api::TenantMigrationStatus& status = migration.status;
-  if (std::optional<WallTime> entered = EnteredPhaseAt(status))
-    samples.Add(Metric::kMigrationPhaseStartTime, SecondsSince1970(*entered));
-  if (const api::Condition* ready = status.conditions.Find("Ready"))
-    samples.Add(Metric::kMigrationReason, 1.0, {ready->reason});
-  if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
-    samples.Add(Metric::kMigrationWritePauseMaxSeconds, int64_t{*bound});
-  if (status.rollback.sampled_at)
-    samples.Add(Metric::kRollbackSampledRows, status.rollback.sampled_rows);
-  if (status.rollback.available_until)
-    samples.Add(Metric::kRollbackAvailableUntil,
-                SecondsSince1970(*status.rollback.available_until));
-}
-
-std::vector<Sample> SamplesOf(const api::TenantMigration& migration) {
-  const auto& [meta, spec, status] = migration;
-  SampleList samples(KeyOf(meta));
-  samples.Add(Metric::kMigrationInfo, 1.0,
-              {spec.placement_name, status.source_server_name, spec.target_server_name,
-               std::string(api::Name(spec.strategy))});
+// All phases while it is under way, so that each is seen to begin; of one that is over only its
+// end.
+void AddPhases(Phase now, const Series& series) {
   for (int i = 0; i <= static_cast<int>(Phase::kRolledBack); ++i) {
     const auto phase = static_cast<Phase>(i);
-    samples.Add(Metric::kMigrationPhase, status.phase == phase ? 1.0 : 0.0,
-                {std::string(api::Name(phase))});
+    if (phase == now || !HasEnded(now))
+      series.Add(Metric::kMigrationPhase, phase == now ? 1.0 : 0.0, {api::Name(phase)});
   }
-  AddSituation(migration, samples);
-  samples.Add(Metric::kMigrationBytesCopied, status.progress.bytes_copied);
-  samples.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
-  samples.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);
-  samples.Add(Metric::kMigrationTablesExpected, status.progress.tables_total);
+}
+
+// What alerts and people ask first: since when, why, and until when.
+void AddSituation(const api::TenantMigration& migration, const Series& series) {
+  const api::TenantMigrationStatus& status = migration.status;
+  if (std::optional<WallTime> entered = EnteredPhaseAt(status))
+    series.Add(Metric::kMigrationPhaseStartTime, SecondsSince1970(*entered));
+  if (const api::Condition* ready = status.conditions.Find("Ready"))
+    series.Add(Metric::kMigrationReason, 1.0, {ready->reason});
+  if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
+    series.Add(Metric::kMigrationWritePauseMaxSeconds, int64_t{*bound});
+  if (status.rollback.sampled_at)
+    series.Add(Metric::kRollbackSampledRows, status.rollback.sampled_rows);
+  if (status.rollback.available_until)
+    series.Add(Metric::kRollbackAvailableUntil, SecondsSince1970(*status.rollback.available_until));
+}
+
+void AddWritePause(const api::TenantMigrationStatus& status, WallTime now, const Series& series) {
+  if (const std::optional<WallTime> since = PausedSince(status))
+    series.Add(Metric::kMigrationWritePauseSeconds, std::max(0.0, Seconds(now - *since)));
+  else if (status.cutover.fenced_at)
+    series.Add(Metric::kMigrationWritePauseSeconds, LastPauseSeconds(status));
+}
+
+void AddMigration(const api::TenantMigration& migration, WallTime now, const Series& series) {
+  const auto& [meta, spec, status] = migration;
+  series.Add(Metric::kMigrationInfo, 1.0,
+             {spec.placement_name, status.source_server_name, spec.target_server_name,
+              api::Name(spec.strategy)});
+  AddPhases(status.phase, series);
+  AddSituation(migration, series);
+  series.Add(Metric::kMigrationBytesCopied, status.progress.bytes_copied);
+  series.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
+  series.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);
+  series.Add(Metric::kMigrationTablesExpected, status.progress.tables_total);
   // Before and after the copy an estimate of 0 would read as "done any moment".
   if (status.phase == Phase::kCopying)
-    samples.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
-  if (status.cutover.fenced_at && !PausedSince(status))
-    samples.Add(Metric::kMigrationWritePauseSeconds, LastPauseSeconds(status));
+    series.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
+  AddWritePause(status, now, series);
   // Without a verification that ended there is no proof, and 0 mismatches would look like one.
   if (status.verification.finished_at) {
-    samples.Add(Metric::kVerificationRows, status.verification.rows);
-    samples.Add(Metric::kVerificationMismatches, status.verification.mismatches);
+    series.Add(Metric::kVerificationRows, status.verification.rows);
+    series.Add(Metric::kVerificationMismatches, status.verification.mismatches);
   }
-  samples.Add(Metric::kRollbackReady, status.conditions.IsTrue("RollbackReady") ? 1.0 : 0.0);
-  return samples.Take();
+  series.Add(Metric::kRollbackReady, status.conditions.IsTrue("RollbackReady") ? 1.0 : 0.0);
+}
+
+void AddStream(const ObjectMetrics::Stream& stream, const Series& series) {
+  if (stream.lag_bytes)
+    series.Add(Metric::kReplicationLagBytes, static_cast<double>(*stream.lag_bytes),
+               {stream.direction});
+  series.Add(Metric::kSlotRetainedBytes, static_cast<double>(stream.retained_bytes),
+             {stream.direction});
+  if (stream.lag_seconds)
+    series.Add(Metric::kReplicationLagSeconds, *stream.lag_seconds, {stream.direction});
+}
+
+void AddServer(const api::DatabaseServer& server, const Metrics::Sink& sink) {
+  const std::string& name = server.meta.name;
+  sink({Metric::kServerUp, {name}, server.status.conditions.IsTrue("Ready") ? 1.0 : 0.0});
+  sink({Metric::kServerTenants, {name}, static_cast<double>(server.status.tenants)});
+}
+
+void AddPlacement(const api::DatabasePlacement& placement, const Series& series) {
+  const auto& [meta, spec, status] = placement;
+  series.Add(Metric::kPlacementInfo, 1.0,
+             {spec.database_name, status.server_name, api::Name(spec.server_class),
+              api::Name(spec.profile)});
+}
+
+template <class Map>
+auto ValuesOf(const Map& map) {
+  std::vector<typename Map::mapped_type> values;
+  values.reserve(map.size());
+  for (const auto& [key, value] : map) values.push_back(value);
+  return values;
 }
 
 std::vector<const api::Stage*> NewlyCompleted(const api::TenantMigrationStatus& before,
@@ -133,17 +175,11 @@ void ObjectMetrics::StartLeading() {
   for (Phase end : kEnds) metrics_.Increment(Metric::kMigrationsTotal, {api::Name(end)}, 0);
 }
 
-void ObjectMetrics::ObserveMigration(const api::TenantMigration& migration) {
-  Migration observed{
-      SamplesOf(migration), PausedSince(migration.status), std::nullopt, {}, migration.status};
+void ObjectMetrics::ObserveMigration(std::shared_ptr<const api::TenantMigration> migration) {
   MutexLock lock(mutex_);
-  auto [place, first_sight] = migrations_.try_emplace(KeyOf(migration.meta));
-  if (!first_sight) {
-    observed.writable_sides = place->second.writable_sides;
-    observed.streams = place->second.streams;
-    if (leading_) CountChanges(place->second.status, migration.status);
-  }
-  place->second = std::move(observed);
+  auto& known = migrations_[KeyOf(migration->meta)].object;
+  if (known && leading_) CountChanges(known->status, migration->status);
+  known = std::move(migration);
 }
 
 void ObjectMetrics::ForgetMigration(const kube::Key& key) {
@@ -163,14 +199,9 @@ void ObjectMetrics::ObserveStreams(const kube::Key& key, std::vector<Stream> str
   if (found != migrations_.end()) found->second.streams = std::move(streams);
 }
 
-void ObjectMetrics::ObserveServer(const api::DatabaseServer& server) {
-  const std::string& name = server.meta.name;
-  std::vector<Sample> samples;
-  samples.push_back(
-      {Metric::kServerUp, {name}, server.status.conditions.IsTrue("Ready") ? 1.0 : 0.0});
-  samples.push_back({Metric::kServerTenants, {name}, static_cast<double>(server.status.tenants)});
+void ObjectMetrics::ObserveServer(std::shared_ptr<const api::DatabaseServer> server) {
   MutexLock lock(mutex_);
-  servers_[name] = std::move(samples);
+  servers_[server->meta.name] = std::move(server);
 }
 
 void ObjectMetrics::ForgetServer(const std::string& name) {
@@ -178,14 +209,9 @@ void ObjectMetrics::ForgetServer(const std::string& name) {
   servers_.erase(name);
 }
 
-void ObjectMetrics::ObservePlacement(const api::DatabasePlacement& placement) {
-  const auto& [meta, spec, status] = placement;
-  SampleList samples(KeyOf(meta));
-  samples.Add(Metric::kPlacementInfo, 1.0,
-              {spec.database_name, status.server_name, std::string(api::Name(spec.server_class)),
-               std::string(api::Name(spec.profile))});
+void ObjectMetrics::ObservePlacement(std::shared_ptr<const api::DatabasePlacement> placement) {
   MutexLock lock(mutex_);
-  placements_[KeyOf(meta)] = samples.Take();
+  placements_[KeyOf(placement->meta)] = std::move(placement);
 }
 
 void ObjectMetrics::ForgetPlacement(const kube::Key& key) {
@@ -215,30 +241,25 @@ void ObjectMetrics::CountChanges(const api::TenantMigrationStatus& before,
 
 void ObjectMetrics::Collect(const Metrics::Sink& sink) const {
   const WallTime now = clock_.WallNow();
-  MutexLock lock(mutex_);
-  if (!leading_) return;
-  for (const auto& [key, migration] : migrations_) {
-    for (const Sample& sample : migration.samples) sink(sample);
-    if (migration.paused_since)
-      sink({Metric::kMigrationWritePauseSeconds,
-            {key.ns, key.name},
-            std::max(0.0, Seconds(now - *migration.paused_since))});
-    if (migration.writable_sides)
-      sink({Metric::kWritableSides,
-            {key.ns, key.name},
-            static_cast<double>(*migration.writable_sides)});
-    for (const Stream& stream : migration.streams) {
-      const std::vector<std::string> labels = {key.ns, key.name, stream.direction};
-      if (stream.lag_bytes)
-        sink({Metric::kReplicationLagBytes, labels, static_cast<double>(*stream.lag_bytes)});
-      sink({Metric::kSlotRetainedBytes, labels, static_cast<double>(stream.retained_bytes)});
-      if (stream.lag_seconds) sink({Metric::kReplicationLagSeconds, labels, *stream.lag_seconds});
-    }
+  std::vector<Migration> migrations;
+  std::vector<std::shared_ptr<const api::DatabaseServer>> servers;
+  std::vector<std::shared_ptr<const api::DatabasePlacement>> placements;
+  {
+    MutexLock lock(mutex_);
+    if (!leading_) return;
+    migrations = ValuesOf(migrations_);
+    servers = ValuesOf(servers_);
+    placements = ValuesOf(placements_);
   }
-  for (const auto& [name, samples] : servers_)
-    for (const Sample& sample : samples) sink(sample);
-  for (const auto& [key, samples] : placements_)
-    for (const Sample& sample : samples) sink(sample);
+  for (const Migration& migration : migrations) {
+    const Series series(migration.object->meta, sink);
+    AddMigration(*migration.object, now, series);
+    if (migration.writable_sides)
+      series.Add(Metric::kWritableSides, int64_t{*migration.writable_sides});
+    for (const Stream& stream : migration.streams) AddStream(stream, series);
+  }
+  for (const auto& server : servers) AddServer(*server, sink);
+  for (const auto& placement : placements) AddPlacement(*placement, Series(placement->meta, sink));
 }
 
 }  // namespace cutover::telemetry

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,10 @@ namespace cutover::telemetry {
 /// the same objects would double every sum. Counters and histograms count what happened between
 /// two versions of an object; what an object had behind it when first seen is not counted again.
 ///
+/// *Costs*: for each object a pointer to the store's own version of it; its series are made anew at
+/// each scrape, and a scrape of many keeps nobody who observes waiting. Of a migration that is
+/// over, as nearly all are, the phases that it is not in have no series.
+///
 /// *Caveat*: what happens while no process leads is in the gauges, but in no counter.
 ///
 /// Thread-safe. `metrics` outlives this, and this the last scrape.
@@ -33,11 +38,11 @@ class ObjectMetrics {
 
   void StartLeading();
 
-  void ObserveMigration(const api::TenantMigration& migration);
+  void ObserveMigration(std::shared_ptr<const api::TenantMigration> migration);
   void ForgetMigration(const kube::Key& key);
-  void ObserveServer(const api::DatabaseServer& server);
+  void ObserveServer(std::shared_ptr<const api::DatabaseServer> server);
   void ForgetServer(const std::string& name);
-  void ObservePlacement(const api::DatabasePlacement& placement);
+  void ObservePlacement(std::shared_ptr<const api::DatabasePlacement> placement);
   void ForgetPlacement(const kube::Key& key);
 
   /// How many sides of the migration's tenant somebody but the operator can write to, as just
@@ -57,11 +62,9 @@ class ObjectMetrics {
 
  private:
   struct Migration {
-    std::vector<Sample> samples;
-    std::optional<WallTime> paused_since;  // While the doors are closed: the pause still grows.
+    std::shared_ptr<const api::TenantMigration> object;
     std::optional<int> writable_sides;
     std::vector<Stream> streams;
-    api::TenantMigrationStatus status;
   };
 
   void CountChanges(const api::TenantMigrationStatus& before,
@@ -73,8 +76,8 @@ class ObjectMetrics {
   mutable Mutex mutex_;
   bool leading_ GUARDED_BY(mutex_) = false;
   std::map<kube::Key, Migration> migrations_ GUARDED_BY(mutex_);
-  std::map<std::string, std::vector<Sample>> servers_ GUARDED_BY(mutex_);
-  std::map<kube::Key, std::vector<Sample>> placements_ GUARDED_BY(mutex_);
+  std::map<std::string, std::shared_ptr<const api::DatabaseServer>> servers_ GUARDED_BY(mutex_);
+  std::map<kube::Key, std::shared_ptr<const api::DatabasePlacement>> placements_ GUARDED_BY(mutex_);
 };
 
 }  // namespace cutover::telemetry

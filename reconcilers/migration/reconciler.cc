@@ -46,14 +46,29 @@ Result<std::optional<api::TenantMigration>> Read(std::stop_token stop, Deadline 
 
 }  // namespace
 
-MigrationReconciler::MigrationReconciler(const ClusterContext& context, kube::EventRecorder& events,
-                                         MigrationListeners listeners)
-    : context_(context), events_(events), listeners_(std::move(listeners)) {
+MigrationReconciler::MigrationReconciler(const ClusterContext& context,
+                                         const kube::Store<api::TenantMigration>& known,
+                                         kube::EventRecorder& events, MigrationListeners listeners)
+    : context_(context), known_(known), events_(events), listeners_(std::move(listeners)) {
   CHECK(CheckTable(Transitions()).empty());
+}
+
+std::optional<kube::Step> MigrationReconciler::Rest(const kube::Key& key) const {
+  const auto known = known_.Get(key);
+  // What is not there, or not to be read, may be so by now.
+  if (!known || !*known) return std::nullopt;
+  const api::TenantMigration& migration = **known;
+  Observation seen;
+  seen.now = context_.clock.WallNow();
+  const auto rest = RestOf(migration, seen.now);
+  if (!rest) return std::nullopt;
+  if (listeners_.on_observation) listeners_.on_observation(migration, seen);
+  return rest->count() == 0 ? kube::Step::Done() : kube::Step::After(*rest);
 }
 
 Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline deadline,
                                                   const kube::Key& key) {
+  if (const std::optional<kube::Step> rest = Rest(key)) return *rest;
   ClusterWorld world(context_);
   // Behind closed doors the object is not read again after each step: whoever has written to it
   // meanwhile makes the next record fail as a conflict.

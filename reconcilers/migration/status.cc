@@ -477,30 +477,44 @@ void NoteRetention(const Change& change) {
              plan.message);
 }
 
+// How an end is summed up is part of the record: once it is there, and of this generation, it
+// stays. A later operator that words it otherwise does not write to every migration there ever was.
+bool IsSummedUp(const Change& change) {
+  const api::TenantMigration& before = change.migration;
+  return before.status.phase == change.status.phase &&
+         before.status.observed_generation == before.meta.generation &&
+         before.status.conditions.Find("Ready") && before.status.conditions.Find("Succeeded");
+}
+
+void SumUpEnd(const Change& change) {
+  api::TenantMigrationStatus& status = change.status;
+  std::string phase_name(Name(status.phase));
+  std::string message = EndMessage(status);
+  status.conditions.Remove("Reconciling");
+  if (status.phase == Phase::kCompleted) {
+    change.Set("Ready", ConditionStatus::kTrue, phase_name, message);
+    change.Set("Succeeded", ConditionStatus::kTrue, phase_name, message);
+    status.conditions.Remove("Stalled");
+    return;
+  }
+  std::string reason = status.failure_reason.empty() ? phase_name : status.failure_reason;
+  change.Set("Ready", ConditionStatus::kFalse, phase_name, message);
+  change.Set("Succeeded", ConditionStatus::kFalse, reason, message);
+  change.Set("Stalled", ConditionStatus::kTrue, phase_name, message);
+}
+
 // kstatus (cli-utils): Reconciling and Stalled exist only while True; Stalled only where nothing
 // will happen without a person. field-notes/kubernetes.md section 2 has the table.
 void SetSummary(const Change& change) {
   api::TenantMigrationStatus& status = change.status;
   const Plan& plan = change.plan;
   Phase phase = status.phase;
-  std::string phase_name(Name(phase));
-  if (phase == Phase::kCompleted) {
-    change.Set("Ready", ConditionStatus::kTrue, "Completed", EndMessage(status));
-    change.Set("Succeeded", ConditionStatus::kTrue, "Completed", EndMessage(status));
-    NoteRetention(change);
-    status.conditions.Remove("Reconciling");
-    status.conditions.Remove("Stalled");
-    return;
-  }
   if (IsEnd(phase)) {
-    std::string reason = status.failure_reason.empty() ? phase_name : status.failure_reason;
-    change.Set("Ready", ConditionStatus::kFalse, phase_name, EndMessage(status));
-    change.Set("Succeeded", ConditionStatus::kFalse, reason, EndMessage(status));
-    change.Set("Stalled", ConditionStatus::kTrue, phase_name, EndMessage(status));
-    status.conditions.Remove("Reconciling");
+    if (!IsSummedUp(change)) SumUpEnd(change);
+    if (phase == Phase::kCompleted) NoteRetention(change);
     return;
   }
-  std::string reason = plan.reason.empty() || plan.guard ? phase_name : plan.reason;
+  std::string reason = plan.reason.empty() || plan.guard ? std::string(Name(phase)) : plan.reason;
   change.Set("Ready", ConditionStatus::kFalse, reason, status.message);
   change.Set("Succeeded", ConditionStatus::kUnknown, "Running", status.message);
   change.Set("Reconciling", ConditionStatus::kTrue,

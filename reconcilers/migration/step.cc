@@ -130,4 +130,16 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   return round.End(seen, decision.plan.guard.has_value(), decision.plan.wait);
 }
 
+std::optional<std::chrono::milliseconds> RestOf(const api::TenantMigration& migration,
+                                                WallTime now) {
+  if (!IsEnd(migration.status.phase)) return std::nullopt;
+  Observation seen;
+  seen.now = now;
+  const Decision decision = Decide(migration, seen);
+  const Plan& plan = decision.plan;
+  if (plan.look_at || plan.effect || plan.guard) return std::nullopt;
+  if (Advance(migration, seen, decision) != migration.status) return std::nullopt;
+  return plan.wait;
+}
+
 }  // namespace cutover::migration

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <stop_token>
 
 #include "operator/api/tenant_migration.h"
@@ -37,5 +38,13 @@ struct StepResult {
 Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline,
                            const api::TenantMigration& migration,
                            const api::TenantMigrationStatus& recorded);
+
+/// Of a migration that is over and asks for nothing (no look, no effect, nothing to record): how
+/// long it rests, 0 for until it changes. Nothing when RunOnce has something to find out or to do.
+///
+/// Pure, and true of a version that is behind the API server's, too: out of an end only an
+/// annotation, a deletion and time lead, and the first two are changes that call for another look.
+std::optional<std::chrono::milliseconds> RestOf(const api::TenantMigration& migration,
+                                                WallTime now);
 
 }  // namespace cutover::migration

@@ -2,11 +2,13 @@
 #include "reconcilers/placement/reconciler.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "operator/base/log.h"
+#include "operator/kube/for_each.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/placement/status.h"
 #include "reconcilers/server/admin_login.h"
@@ -56,19 +58,23 @@ void LogChange(const api::DatabasePlacementStatus& before,
 
 }  // namespace
 
-std::string ActiveMigrationOf(const kube::Key& placement,
-                              const std::vector<api::TenantMigration>& migrations) {
-  const api::TenantMigration* first = nullptr;
-  for (const api::TenantMigration& migration : migrations) {
-    if (migration.meta.namespace_name != placement.ns ||
-        migration.spec.placement_name != placement.name || IsOver(migration.status.phase))
-      continue;
+std::optional<kube::Key> PlacementMovedBy(const api::TenantMigration& migration) {
+  if (IsOver(migration.status.phase)) return std::nullopt;
+  return kube::Key{migration.meta.namespace_name, migration.spec.placement_name};
+}
+
+std::shared_ptr<const api::TenantMigration> ActiveMigrationOf(
+    const kube::Key& placement,
+    const std::vector<std::shared_ptr<const api::TenantMigration>>& migrations) {
+  std::shared_ptr<const api::TenantMigration> first;
+  for (const auto& migration : migrations) {
+    if (PlacementMovedBy(*migration) != placement) continue;
     const auto age = [](const api::TenantMigration& m) {
       return std::pair(m.meta.creation_timestamp, m.meta.name);
     };
-    if (first == nullptr || age(migration) < age(*first)) first = &migration;
+    if (!first || age(*migration) < age(*first)) first = migration;
   }
-  return first == nullptr ? "" : first->meta.name;
+  return first;
 }
 
 PlacementReconciler::PlacementReconciler(PlacementSources sources,
@@ -115,14 +121,17 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
     return false;
   kube::ListOptions options;
   options.ns = key.ns;
-  TRY_ASSIGN(const kube::ObjectList list,
-             sources_.client.List(stop, deadline, kube::kTenantMigration, options));
-  std::vector<api::TenantMigration> migrations;
-  for (const Json& item : list.items) {
-    TRY_ASSIGN(api::TenantMigration migration, api::DecodeTenantMigration(item));
-    migrations.push_back(std::move(migration));
-  }
-  return ActiveMigrationOf(key, migrations).empty();
+  bool moving = false;
+  Status readable;
+  const auto consider = [&](const Json& item) {
+    if (item.At({"spec", "placementRef", "name"}).StringRef() != key.name) return;
+    const Result<api::TenantMigration> migration = api::DecodeTenantMigration(item);
+    if (!migration) readable = tl::make_unexpected(migration.error());
+    moving |= migration && PlacementMovedBy(*migration) == key;
+  };
+  TRY(kube::ForEach(stop, deadline, sources_.client, kube::kTenantMigration, options, consider));
+  TRY(readable);
+  return !moving;
 }
 
 Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline deadline,
@@ -138,12 +147,10 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
                                                           api::DatabasePlacement placement) {
   PlacementObservation seen;
   const kube::Key key{placement.meta.namespace_name, placement.meta.name};
-  std::vector<api::TenantMigration> migrations;
-  for (const auto& migration : sources_.migrations.List(key.ns)) migrations.push_back(*migration);
-  seen.migration_name = ActiveMigrationOf(key, migrations);
-  for (const api::TenantMigration& migration : migrations)
-    if (migration.meta.name == seen.migration_name)
-      seen.taken_generation = migration.status.placement_generation;
+  if (const auto active = ActiveMigrationOf(key, sources_.active_migrations.Find(key))) {
+    seen.migration_name = active->meta.name;
+    seen.taken_generation = active->status.placement_generation;
+  }
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);
@@ -210,10 +217,12 @@ void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePla
                before.status.server_name != after.status.server_name;
       });
   migrations.AddHandler(
-      [&controller](kube::Change, const kube::Key& key, const auto& before, const auto& after) {
-        if (before && after && IsOver(before->status.phase) == IsOver(after->status.phase)) return;
-        for (const auto& version : {before, after})
-          if (version) controller.Enqueue({key.ns, version->spec.placement_name});
+      [&controller](kube::Change, const kube::Key&, const auto& before, const auto& after) {
+        const auto was = before ? PlacementMovedBy(*before) : std::nullopt;
+        const auto is = after ? PlacementMovedBy(*after) : std::nullopt;
+        if (was == is) return;
+        if (was) controller.Enqueue(*was);
+        if (is) controller.Enqueue(*is);
       });
   servers.AddHandler([&controller, &placements](kube::Change, const kube::Key& key,
                                                 const auto& before, const auto& after) {

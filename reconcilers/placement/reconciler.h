@@ -2,8 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "operator/api/database_placement.h"
 #include "operator/api/database_server.h"
@@ -13,6 +16,7 @@
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
 #include "operator/kube/controller.h"
+#include "operator/kube/index.h"
 #include "operator/kube/manager.h"
 #include "operator/kube/store.h"
 #include "reconcilers/placement/observe.h"
@@ -32,7 +36,8 @@ struct PlacementSources {
   kube::Client& client;
   wiring::Resolver& resolver;
   const kube::Store<api::DatabaseServer>& servers;
-  const kube::Store<api::TenantMigration>& migrations;
+  /// By PlacementMovedBy. Of a fleet's migrations nearly all are over, and none of them is in it.
+  const kube::Index<api::TenantMigration>& active_migrations;
 };
 
 /// Adopts a tenant that exists already, and from then on says where it is, whether it can be
@@ -67,12 +72,18 @@ class PlacementReconciler {
   const AskDatabase ask_;
 };
 
-/// The active migration of a placement among `migrations`: the oldest, by name when equally old.
-std::string ActiveMigrationOf(const kube::Key& placement,
-                              const std::vector<api::TenantMigration>& migrations);
+/// The placement that a migration is moving, or waits to move; nothing once it is over.
+std::optional<kube::Key> PlacementMovedBy(const api::TenantMigration& migration);
 
-/// Runs the reconciler for every placement of the store: when it changes, or its server, or a
-/// migration of it, and every resync_interval. All references outlive the manager's Run.
+/// The active migration of a placement among `migrations`: the oldest, by name when equally old;
+/// null when none is active.
+std::shared_ptr<const api::TenantMigration> ActiveMigrationOf(
+    const kube::Key& placement,
+    const std::vector<std::shared_ptr<const api::TenantMigration>>& migrations);
+
+/// Runs the reconciler for every placement of the store: when it changes, or its server, when a
+/// migration of it begins or is over, and every resync_interval. All references outlive the
+/// manager's Run.
 void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePlacement>& placements,
                             kube::Store<api::DatabaseServer>& servers,
                             kube::Store<api::TenantMigration>& migrations,

@@ -8,6 +8,7 @@
 // Prints "# scrape SECONDS POD" before each exposition.
 #include <cstdio>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -149,7 +150,7 @@ class World {
       ready.status = away ? api::ConditionStatus::kFalse : api::ConditionStatus::kTrue;
       ready.reason = away ? "Unreachable" : "Ready";
       server.status.conditions.Set(ready, clock_.now);
-      objects_.ObserveServer(server);
+      objects_.ObserveServer(std::make_shared<const api::DatabaseServer>(server));
     }
   }
 
@@ -167,7 +168,7 @@ class World {
     for (const Step& step : story.steps)
       if (step.start <= at) Enter(migration.status, step.phase, start + step.start);
     Describe(story, migration.status, at, start);
-    objects_.ObserveMigration(migration);
+    objects_.ObserveMigration(std::make_shared<const api::TenantMigration>(migration));
     objects_.ObserveWritableSides({story.tenant, "move"}, 1);
     if (story.online) ObserveStreams(story, migration.status.phase);
   }
@@ -235,7 +236,7 @@ class World {
     placement.meta.name = story.tenant;
     placement.spec.database_name = story.tenant;
     placement.status.server_name = moved ? story.target : "pg-shared-1";
-    objects_.ObservePlacement(placement);
+    objects_.ObservePlacement(std::make_shared<const api::DatabasePlacement>(placement));
   }
 
   void Scrape(const char* pod, const Metrics& metrics) const {

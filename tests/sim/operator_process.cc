@@ -50,10 +50,11 @@ OperatorProcess::OperatorProcess(ApiModel& api, const VirtualClock& clock, std::
           AddStore<api::DatabasePlacement>(kube::kDatabasePlacement, api::DecodeDatabasePlacement)),
       migrations_(
           AddStore<api::TenantMigration>(kube::kTenantMigration, api::DecodeTenantMigration)),
+      active_migrations_(migrations_, placement::PlacementMovedBy),
       server_(manager_.client(), {}, clock),
-      placement_({manager_.client(), resolver_, servers_, migrations_}, {}, clock),
+      placement_({manager_.client(), resolver_, servers_, active_migrations_}, {}, clock),
       context_{manager_.client(), resolver_, clock, Config()},
-      migration_(context_, events_),
+      migration_(context_, migrations_, events_),
       sweeper_(context_),
       next_tick_(clock.SteadyNow()) {
   transport_.on_call = std::move(on_call);

@@ -63,6 +63,7 @@ class OperatorProcess {
   kube::Store<api::DatabaseServer>& servers_;
   kube::Store<api::DatabasePlacement>& placements_;
   kube::Store<api::TenantMigration>& migrations_;
+  const kube::Index<api::TenantMigration> active_migrations_;
   server::ServerReconciler server_;
   placement::PlacementReconciler placement_;
   const migration::ClusterContext context_;

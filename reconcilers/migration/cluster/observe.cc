@@ -3,6 +3,7 @@
 
 #include "mover/contract/progress.h"
 #include "operator/base/check.h"
+#include "operator/kube/for_each.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
@@ -189,17 +190,20 @@ Result<PlacementFacts> ClusterWorld::ObservePlacement(const Call& call) {
 Result<std::string> ClusterWorld::RivalOf(const Call& call) {
   kube::ListOptions options;
   options.ns = call.migration.meta.namespace_name;
-  TRY_ASSIGN(kube::ObjectList all,
-             context_.client.List(call.stop, call.deadline, kube::kTenantMigration, options));
-  for (const Json& object : all.items) {
+  std::string rival;
+  const auto consider = [&](const Json& object) {
+    // Nearly all are another placement's, and not worth decoding.
+    const std::string& placement = object.At({"spec", "placementRef", "name"}).StringRef();
+    if (!rival.empty() || placement != call.migration.spec.placement_name) return;
     auto other = api::DecodeTenantMigration(object);
-    if (!other || other->meta.uid == call.migration.meta.uid) continue;
-    if (other->spec.placement_name != call.migration.spec.placement_name) continue;
+    if (!other || other->meta.uid == call.migration.meta.uid) return;
     bool waits_before_us = other->status.phase == Phase::kPending && !other->meta.deleting() &&
                            CameFirst(*other, call.migration);
-    if (IsActive(*other) || waits_before_us) return other->meta.name;
-  }
-  return std::string();
+    if (IsActive(*other) || waits_before_us) rival = other->meta.name;
+  };
+  TRY(kube::ForEach(call.stop, call.deadline, context_.client, kube::kTenantMigration, options,
+                    consider));
+  return rival;
 }
 
 Result<WorkloadFacts> ClusterWorld::ObserveWorkloads(const Call& call) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "operator/base/log.h"
+#include "operator/kube/for_each.h"
 #include "operator/kube/metadata.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
@@ -149,14 +150,15 @@ Status Sweeper::FindObjects(std::stop_token stop, Deadline deadline, Look& look)
 Status Sweeper::FindTheLiving(std::stop_token stop, Deadline deadline, Look& look) {
   const std::set<std::string> places = Places(context_.config);
   for (const std::string& ns : places) {
-    TRY_ASSIGN(auto migrations,
-               context_.client.List(stop, deadline, kube::kTenantMigration, {.ns = ns}));
-    for (const Json& migration : migrations.items) {
+    // That one is seen twice, where the list has to begin again, does no harm: what of it is
+    // deleted was found before.
+    const auto note = [&look](const Json& migration) {
       look.living.insert(kube::UidOf(migration));
       auto phase = api::ParsePhase(migration.At({"status", "phase"}).AsString());
       if (phase && IsEnd(*phase)) look.ended.insert(kube::UidOf(migration));
       if (phase == api::Phase::kRolledBack) look.rolled_back.insert(kube::UidOf(migration));
-    }
+    };
+    TRY(kube::ForEach(stop, deadline, context_.client, kube::kTenantMigration, {.ns = ns}, note));
   }
   // A namespace that is no longer watched may hold a living one: nobody knows.
   if (places.contains(kEverywhere)) return Ok();

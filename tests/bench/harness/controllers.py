@@ -148,20 +148,45 @@ class Operator:
             return resident_mib(pid)
 
     def until_reconciled(self, objects):
-        """CPU seconds, and resident MiB, until each migration has been reconciled once.
+        """What it took until each migration had been reconciled once, and one scrape thereafter.
 
-        It is asked for its metrics only once it is at rest: with so many objects one answer takes
-        it longer than a thousand reconciles."""
+        It is asked for its metrics only once it is at rest: with so many objects an answer is
+        work, too."""
         with self._running() as (pid, metrics):
             deadline = time.monotonic() + ANSWER_SECONDS_MAX
             used = 0
             while True:
                 time.sleep(2)
                 before, used, resident = used, cpu_seconds(pid), resident_mib(pid)
-                if used - before < AT_REST_SECONDS and metrics()[RECONCILED] >= objects:
-                    return used, resident
+                if used - before < AT_REST_SECONDS:
+                    values = metrics()
+                    if values[RECONCILED] >= objects:
+                        scrape = cpu_seconds(pid) - used
+                        return OperatorStart(used, resident, requests(values, "GET"),
+                                             requests(values, "PUT", "PATCH", "POST"),
+                                             scrape, resident_mib(pid))  # fmt: skip
                 if time.monotonic() > deadline:
                     raise SystemExit(f"cutover-operator has reconciled {metrics()[RECONCILED]:.0f}")
+
+
+@dataclasses.dataclass
+class OperatorStart:
+    cpu_seconds: float
+    resident_mib: float
+    reads: int  # Requests to the API server, watches and their lists left out.
+    writes: int  # Those of its own lease among them.
+    scrape_cpu_seconds: float
+    scraped_mib: float  # Resident after a scrape.
+
+    def bytes_per_object(self, idle_mib, objects):
+        return (self.resident_mib - idle_mib) * 1048576 / objects
+
+
+def requests(values, *methods):
+    """Requests of these methods, by the metrics of the program that made them."""
+    return int(sum(value for name, value in values.items()
+                   if name.startswith("rest_client_requests_total{")
+                   and any(f'method="{method}"' in name for method in methods)))  # fmt: skip
 
 
 def resident_mib(pid):

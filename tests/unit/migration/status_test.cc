@@ -173,6 +173,26 @@ TEST(Status, WhatNobodyHasComparedIsSaidWithTheProofAndAtTheEnd) {
   EXPECT_TRUE(migration.status.message.ends_with("; " + left_out)) << migration.status.message;
 }
 
+// Another version of the operator may put it into other words. Ten thousand migrations that are
+// over would each be written for that.
+TEST(Status, AnEndKeepsTheWordsItWasSummedUpIn) {
+  for (const Phase end : {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack}) {
+    api::TenantMigration migration = MigrationIn(end);
+    migration.status = After(migration, Plan::Wait(std::chrono::seconds(0), ""));
+    for (const char* type : {"Ready", "Succeeded"}) {
+      api::Condition worded = *migration.status.conditions.Find(type);
+      worded.message = "in an earlier version's words";
+      migration.status.conditions.Set(worded, testing::Noon());
+    }
+    EXPECT_EQ(After(migration, Plan::Wait(std::chrono::seconds(0), "")), migration.status);
+
+    migration.meta.generation += 1;
+    const auto status = After(migration, Plan::Wait(std::chrono::seconds(0), ""));
+    EXPECT_EQ(status.conditions.Find("Ready")->observed_generation, migration.meta.generation);
+    EXPECT_NE(status.conditions.Find("Ready")->message, "in an earlier version's words");
+  }
+}
+
 TEST(Status, AFinalizerThatCannotBeRemovedSaysNothingOfTheSource) {
   api::TenantMigration migration = MigrationIn(Phase::kCompleted);
   migration.meta.deletion_timestamp = testing::Noon();

@@ -72,7 +72,7 @@ class ReconcilingAPlacement : public ::testing::Test {
   }
   void Reconcile() {
     PlacementReconciler reconciler(
-        {client_, resolver_, servers_, migrations_}, {}, RealClock(),
+        {client_, resolver_, servers_, active_migrations_}, {}, RealClock(),
         [this](std::stop_token, Deadline, const DatabaseQuestion& question) {
           asked_ = question;
           if (while_asking_) while_asking_();
@@ -107,10 +107,12 @@ class ReconcilingAPlacement : public ::testing::Test {
   NoResolver resolver_;
   kube::Store<api::DatabaseServer> servers_{"servers", api::DecodeDatabaseServer};
   kube::Store<api::TenantMigration> migrations_{"migrations", api::DecodeTenantMigration};
+  kube::Index<api::TenantMigration> active_migrations_{migrations_, PlacementMovedBy};
   Result<DatabaseObservation> answer_ =
       DatabaseObservation{.exists = true, .owner = "t", .size_bytes = 7};
   std::function<void()> while_asking_;
   DatabaseQuestion asked_;
+  int version_ = 0;
   Result<kube::Step> outcome_ = kube::Step::Done();
 };
 
@@ -194,26 +196,57 @@ TEST_F(ReconcilingAPlacement, ADeadServerLeavesTheRestOfTheStatusTold) {
 
 TEST(ActiveMigration, IsTheOldestThatIsNotOver) {
   const auto make = [](const char* name, const char* placement, api::Phase phase, int minute) {
-    api::TenantMigration migration;
-    migration.meta.name = name;
-    migration.meta.namespace_name = "tenants";
-    migration.meta.creation_timestamp = WallTime(std::chrono::minutes(minute));
-    migration.spec.placement_name = placement;
-    migration.status.phase = phase;
+    auto migration = std::make_shared<api::TenantMigration>();
+    migration->meta.name = name;
+    migration->meta.namespace_name = "tenants";
+    migration->meta.creation_timestamp = WallTime(std::chrono::minutes(minute));
+    migration->spec.placement_name = placement;
+    migration->status.phase = phase;
     return migration;
   };
   const kube::Key tenant{"tenants", "tenant"};
-  EXPECT_EQ(ActiveMigrationOf(tenant, {}), "");
+  EXPECT_EQ(ActiveMigrationOf(tenant, {}), nullptr);
   EXPECT_EQ(ActiveMigrationOf(tenant, {make("done", "tenant", api::Phase::kCompleted, 1),
                                        make("back", "tenant", api::Phase::kRolledBack, 1),
                                        make("failed", "tenant", api::Phase::kFailed, 1),
                                        make("aborted", "tenant", api::Phase::kAborted, 1),
                                        make("other", "another", api::Phase::kCopying, 1)}),
-            "");
+            nullptr);
   EXPECT_EQ(ActiveMigrationOf(tenant, {make("b", "tenant", api::Phase::kPending, 2),
                                        make("c", "tenant", api::Phase::kUndoing, 1),
-                                       make("a", "tenant", api::Phase::kPending, 2)}),
+                                       make("a", "tenant", api::Phase::kPending, 2)})
+                ->meta.name,
             "c");
+}
+
+// What is over concerns no placement: ten thousand of them, listed at a start, cost it nothing.
+TEST_F(ReconcilingAPlacement, IsCalledForWhenAMigrationBeginsOrIsOverAndForNoneThatWasOver) {
+  kube::Manager manager(client_, {});
+  kube::Store<api::DatabasePlacement> placements("placements", api::DecodeDatabasePlacement);
+  PlacementReconciler reconciler({client_, resolver_, servers_, active_migrations_}, {});
+  AddPlacementController(manager, placements, servers_, migrations_, reconciler);
+  kube::WorkQueue& queue = manager.controllers().front()->queue();
+  const auto called_for = [&] {
+    const size_t depth = queue.Depth();
+    while (const auto key = queue.TryGet()) queue.Done(*key);
+    return depth;
+  };
+  Json version = Migration("Completed");
+  const auto becomes = [&](const char* phase) {
+    version.Set("status", Json::Object({{"phase", phase}}));
+    version.MutableAt("metadata").Set("resourceVersion", std::to_string(++version_));
+    migrations_.Upsert(version);
+    return called_for();
+  };
+  EXPECT_EQ(becomes("Completed"), 0u);
+  migrations_.Remove(version);
+  EXPECT_EQ(called_for(), 0u);
+  EXPECT_EQ(becomes("Pending"), 1u);
+  EXPECT_EQ(becomes("Copying"), 0u);
+  EXPECT_EQ(becomes("Failed"), 1u);
+  EXPECT_EQ(becomes("Pending"), 1u) << "tried again";
+  migrations_.Remove(version);
+  EXPECT_EQ(called_for(), 1u);
 }
 
 }  // namespace

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 
 namespace cutover::telemetry {
 namespace {
@@ -36,6 +38,15 @@ class ObjectMetricsTest : public testing::Test {
     return migration;
   }
 
+  void Observe(const api::TenantMigration& migration) {
+    objects_.ObserveMigration(std::make_shared<const api::TenantMigration>(migration));
+  }
+  void Observe(const api::DatabaseServer& server) {
+    objects_.ObserveServer(std::make_shared<const api::DatabaseServer>(server));
+  }
+  void Observe(const api::DatabasePlacement& placement) {
+    objects_.ObservePlacement(std::make_shared<const api::DatabasePlacement>(placement));
+  }
   std::string Expose() const { return metrics_.Expose(); }
 
   const kube::Key key_{"tenant-a", "move"};
@@ -52,7 +63,7 @@ TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
   progress.tables_copied = 2;
   progress.tables_total = 7;
   progress.eta_seconds = 33;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   const std::string text = Expose();
   for (const char* line :
        {"cutover_migration_info{namespace=\"tenant-a\",name=\"move\",placement=\"odoo\","
@@ -71,20 +82,20 @@ TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
 // Without the series nobody is told that users are kept out beyond what holds by default.
 TEST_F(ObjectMetricsTest, ShowsTheBoundOfThePauseThatHoldsWhetherTheSpecNamesItOrNot) {
   auto migration = MigrationIn(Phase::kFencing);
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("write_pause_max_seconds{")));
   migration.spec.strategy = api::Strategy::kOnline;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), HasSubstr("write_pause_max_seconds{namespace=\"tenant-a\",name=\"move\"} "
                                   "60\n"));
   migration.spec.max_write_pause_seconds = 7;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), HasSubstr("write_pause_max_seconds{namespace=\"tenant-a\",name=\"move\"} "
                                   "7\n"));
 }
 
 TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
-  objects_.ObserveMigration(MigrationIn(Phase::kVerifying));
+  Observe(MigrationIn(Phase::kVerifying));
   EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
 }
 
@@ -98,7 +109,7 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
   ready.type = "Ready";
   ready.reason = "AwaitingApproval";
   migration.status.conditions.Set(ready, clock_.now);
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   const std::string without = Expose();
   EXPECT_THAT(without, HasSubstr("cutover_migration_phase_start_time_seconds{"
                                  "namespace=\"tenant-a\",name=\"move\"} 900\n"));
@@ -111,7 +122,7 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
   migration.status.rollback.available_until = WallTime(seconds(1200));
   migration.status.rollback.sampled_at = WallTime(seconds(1100));
   migration.status.rollback.sampled_rows = 5000;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   const std::string with = Expose();
   EXPECT_THAT(with, HasSubstr("cutover_migration_write_pause_max_seconds{"
                               "namespace=\"tenant-a\",name=\"move\"} 300\n"));
@@ -122,15 +133,15 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
 }
 
 TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
-  objects_.ObserveMigration(MigrationIn(Phase::kCopying));
+  Observe(MigrationIn(Phase::kCopying));
   objects_.ObserveWritableSides(key_, 1);
   api::DatabaseServer server;
   server.meta.name = "tenant-a-server";
-  objects_.ObserveServer(server);
+  Observe(server);
   api::DatabasePlacement placement;
   placement.meta.namespace_name = "tenant-a";
   placement.meta.name = "odoo";
-  objects_.ObservePlacement(placement);
+  Observe(placement);
   ASSERT_THAT(Expose(), HasSubstr("tenant-a"));
   objects_.ForgetMigration(key_);
   objects_.ForgetServer("tenant-a-server");
@@ -139,10 +150,10 @@ TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
 }
 
 TEST_F(ObjectMetricsTest, ReplacesTheSeriesOfAChangedObject) {
-  objects_.ObserveMigration(MigrationIn(Phase::kPending));
+  Observe(MigrationIn(Phase::kPending));
   auto moved = MigrationIn(Phase::kPending);
   moved.status.source_server_name = "pg-16";
-  objects_.ObserveMigration(moved);
+  Observe(moved);
   EXPECT_THAT(Expose(), Not(HasSubstr("pg-15")));
 }
 
@@ -150,15 +161,15 @@ TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
   constexpr char kPause[] =
       "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
   auto migration = MigrationIn(Phase::kCopying);
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("write_pause_seconds{")));
   migration.status.cutover.fenced_at = clock_.now;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   clock_.now += seconds(12);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "12\n"));
   migration.status.cutover.opened_at = clock_.now;
   migration.status.cutover.write_pause_milliseconds = 12'500;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   clock_.now += seconds(100);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "12.5\n"));
   EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_count 1\n"));
@@ -169,16 +180,16 @@ TEST_F(ObjectMetricsTest, ARollbacksPauseGrowsAndIsObservedAsOneOfItsOwn) {
       "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
   auto migration = MigrationIn(Phase::kHypercare);
   migration.status.cutover = {clock_.now, clock_.now, clock_.now, 400, 1, {}};
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "0.4\n"));
   migration.status.phase = Phase::kRollingBack;
   migration.status.rollback.fenced_at = clock_.now;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   clock_.now += seconds(3);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "3\n"));
   migration.status.rollback.opened_at = clock_.now;
   migration.status.rollback.write_pause_milliseconds = 3'500;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "3.5\n"));
   EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_sum 3.5\n"))
       << "the first was there before anybody counted";
@@ -186,42 +197,42 @@ TEST_F(ObjectMetricsTest, ARollbacksPauseGrowsAndIsObservedAsOneOfItsOwn) {
 
 TEST_F(ObjectMetricsTest, ClaimsNoMismatchesBeforeAVerificationHasEnded) {
   auto migration = MigrationIn(Phase::kVerifying);
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("cutover_verification")));
   migration.status.verification.mismatches = 2;
   migration.status.verification.finished_at = clock_.now;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(
       Expose(),
       HasSubstr("cutover_verification_mismatches{namespace=\"tenant-a\",name=\"move\"} 2\n"));
 }
 
 TEST_F(ObjectMetricsTest, CountsTheEndOfAMigrationOnce) {
-  objects_.ObserveMigration(MigrationIn(Phase::kCompleting));
+  Observe(MigrationIn(Phase::kCompleting));
   EXPECT_THAT(Expose(), HasSubstr("cutover_migrations_total{result=\"Completed\"} 0\n"));
-  objects_.ObserveMigration(MigrationIn(Phase::kCompleted));
-  objects_.ObserveMigration(MigrationIn(Phase::kCompleted));
+  Observe(MigrationIn(Phase::kCompleted));
+  Observe(MigrationIn(Phase::kCompleted));
   EXPECT_THAT(Expose(), HasSubstr("cutover_migrations_total{result=\"Completed\"} 1\n"));
 }
 
 TEST_F(ObjectMetricsTest, CountsARollbackWithItsReason) {
-  objects_.ObserveMigration(MigrationIn(Phase::kSmoke));
+  Observe(MigrationIn(Phase::kSmoke));
   auto back = MigrationIn(Phase::kRollingBack);
   back.status.failure_reason = "SmokeCheckFailed";
-  objects_.ObserveMigration(back);
+  Observe(back);
   back.status.phase = Phase::kRolledBack;
-  objects_.ObserveMigration(back);
+  Observe(back);
   EXPECT_THAT(Expose(), HasSubstr("cutover_rollbacks_total{reason=\"SmokeCheckFailed\"} 1\n"));
 }
 
 TEST_F(ObjectMetricsTest, TimesAStageWhenItCompletesAndOnlyThen) {
   auto migration = MigrationIn(Phase::kCopying);
   migration.status.stages = {{"Copying", "Running", clock_.now, {}, "", 0, 0, ""}};
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("cutover_stage_duration_seconds")));
   migration.status.stages[0].completed_at = clock_.now + seconds(40);
-  objects_.ObserveMigration(migration);
-  objects_.ObserveMigration(migration);
+  Observe(migration);
+  Observe(migration);
   EXPECT_THAT(Expose(), HasSubstr("cutover_stage_duration_seconds_sum{stage=\"Copying\"} 40\n"));
   EXPECT_THAT(Expose(), HasSubstr("cutover_stage_duration_seconds_count{stage=\"Copying\"} 1\n"));
 }
@@ -231,7 +242,7 @@ TEST_F(ObjectMetricsTest, CountsNothingThatHadHappenedBeforeTheFirstSight) {
   migration.status.stages = {
       {"Copying", "Succeeded", clock_.now, clock_.now + seconds(40), "", 0, 0, ""}};
   migration.status.cutover.opened_at = clock_.now;
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   const std::string text = Expose();
   EXPECT_THAT(text, HasSubstr("cutover_migrations_total{result=\"Completed\"} 0\n"));
   EXPECT_THAT(text, Not(HasSubstr("cutover_stage_duration_seconds")));
@@ -242,9 +253,9 @@ TEST_F(ObjectMetricsTest, ShowsWritableSidesAsLastObservedAndNothingWhenUnknown)
   constexpr char kSides[] = "cutover_writable_sides{namespace=\"tenant-a\",name=\"move\"} ";
   objects_.ObserveWritableSides(key_, 1);
   EXPECT_THAT(Expose(), Not(HasSubstr(kSides))) << "nothing known of such a migration";
-  objects_.ObserveMigration(MigrationIn(Phase::kFencing));
+  Observe(MigrationIn(Phase::kFencing));
   objects_.ObserveWritableSides(key_, 2);
-  objects_.ObserveMigration(MigrationIn(Phase::kFencing));
+  Observe(MigrationIn(Phase::kFencing));
   EXPECT_THAT(Expose(), HasSubstr(std::string(kSides) + "2\n"));
   objects_.ObserveWritableSides(key_, std::nullopt);
   EXPECT_THAT(Expose(), Not(HasSubstr(kSides)));
@@ -254,11 +265,11 @@ TEST_F(ObjectMetricsTest, ShowsAServerDownUntilItIsReady) {
   api::DatabaseServer server;
   server.meta.name = "pg-15";
   server.status.tenants = 12;
-  objects_.ObserveServer(server);
+  Observe(server);
   EXPECT_THAT(Expose(), HasSubstr("cutover_server_up{server=\"pg-15\"} 0\n"));
   server.status.conditions.Set({"Ready", api::ConditionStatus::kTrue, "Probed", "", 1, {}},
                                clock_.now);
-  objects_.ObserveServer(server);
+  Observe(server);
   EXPECT_THAT(Expose(), HasSubstr("cutover_server_up{server=\"pg-15\"} 1\n"));
   EXPECT_THAT(Expose(), HasSubstr("cutover_server_tenants{server=\"pg-15\"} 12\n"));
 }
@@ -270,10 +281,41 @@ TEST_F(ObjectMetricsTest, TellsWhereATenantIs) {
   placement.spec.database_name = "shop";
   placement.spec.profile = api::ProfileType::kOdoo;
   placement.status.server_name = "pg-17";
-  objects_.ObservePlacement(placement);
+  Observe(placement);
   EXPECT_THAT(Expose(), HasSubstr("cutover_placement_info{namespace=\"tenant-a\",name=\"odoo\","
                                   "database=\"shop\",server=\"pg-17\",class=\"Shared\","
                                   "profile=\"Odoo\"} 1\n"));
+}
+
+// The store's own version is shared, so ten thousand migrations are in memory once.
+TEST_F(ObjectMetricsTest, KeepsTheObjectItselfAndNothingMadeOfIt) {
+  const auto migration = std::make_shared<const api::TenantMigration>(MigrationIn(Phase::kCopying));
+  objects_.ObserveMigration(migration);
+  EXPECT_EQ(migration.use_count(), 2);
+  Expose();
+  EXPECT_EQ(migration.use_count(), 2);
+  objects_.ForgetMigration(key_);
+  EXPECT_EQ(migration.use_count(), 1);
+}
+
+TEST_F(ObjectMetricsTest, OfAMigrationThatIsOverOnlyItsEndHasASeries) {
+  constexpr char kPhase[] = "cutover_migration_phase{namespace=\"tenant-a\",name=\"move\",phase=";
+  const auto phases = [&] {
+    const std::string text = Expose();
+    int count = 0;
+    for (size_t at = text.find(kPhase); at != std::string::npos; at = text.find(kPhase, at + 1))
+      ++count;
+    return count;
+  };
+  Observe(MigrationIn(Phase::kCompleting));
+  EXPECT_EQ(phases(), 22);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kPhase) + "\"Completed\"} 0\n"))
+      << "so that its end is seen to begin";
+  for (const char* end : {"Completed", "Aborted", "Failed", "RolledBack"}) {
+    Observe(MigrationIn(*api::ParsePhase(end)));
+    EXPECT_EQ(phases(), 1);
+    EXPECT_THAT(Expose(), HasSubstr(std::string(kPhase) + "\"" + end + "\"} 1\n"));
+  }
 }
 
 TEST(ObjectMetricsOfAStandby, ShowAndCountNothing) {
@@ -281,9 +323,9 @@ TEST(ObjectMetricsOfAStandby, ShowAndCountNothing) {
   ObjectMetrics objects(metrics);
   api::TenantMigration migration;
   migration.meta.name = "move";
-  objects.ObserveMigration(migration);
+  objects.ObserveMigration(std::make_shared<const api::TenantMigration>(migration));
   migration.status.phase = Phase::kCompleted;
-  objects.ObserveMigration(migration);
+  objects.ObserveMigration(std::make_shared<const api::TenantMigration>(migration));
   EXPECT_EQ(metrics.Expose(), "");
   objects.StartLeading();
   EXPECT_THAT(metrics.Expose(), HasSubstr("cutover_migration_info"));

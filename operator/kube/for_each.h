@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <stop_token>
+
+#include "operator/base/deadline.h"
+#include "operator/base/json.h"
+#include "operator/base/result.h"
+#include "operator/kube/client.h"
+#include "operator/kube/resource.h"
+
+namespace cutover::kube {
+
+/// Client::List for who needs a little of each object: `each` gets them one by one, and of a
+/// collection of any size only a page is in memory.
+///
+/// *Caveat*: where the server forgets the state that the list is of, the list begins again, and
+/// `each` gets objects a second time, as they are by then. One that has gone meanwhile it had got.
+///
+/// Errors are List's.
+Status ForEach(std::stop_token stop, Deadline deadline, Client& client, const Resource& resource,
+               const ListOptions& options, const std::function<void(const Json&)>& each);
+
+}  // namespace cutover::kube
