@@ -8,6 +8,7 @@
 #include "operator/base/json.h"
 #include "postgres/changed_keys.h"
 #include "postgres/changes.h"
+#include "postgres/idle_transaction.h"
 #include "postgres/pgoutput.h"
 
 namespace cutover::pg {
@@ -124,8 +125,10 @@ class Collector {
                                           "copy: only another one can be proven equal");
   }
 
+  // Under an open cursor the source can clean up after nobody: one whose client has vanished, and
+  // whose connection nobody closed, must not stay open.
   Status ReadSlice() {
-    TRY_ASSIGN(Transaction transaction, Transaction::Begin(stop_, deadline_, source_));
+    TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop_, deadline_, source_));
     TRY(transaction.Exec(stop_, deadline_, DeclareStatement()));
     const std::string fetch = "FETCH " + std::to_string(kMessagesPerFetch) + " FROM changes";
     int64_t messages = 0;
@@ -140,11 +143,11 @@ class Collector {
       }
       if (pending_keys_ >= kKeysPending) TRY(Keep(""));
     }
+    TRY(transaction.Rollback(stop_, deadline_));
     // A slice that is not full has ended where the log did.
     found_.complete = messages < kMessagesPerSlice;
     if (found_.complete) last_end_ = std::max(last_end_, ParseLsn(end_));
-    TRY(Keep(FormatLsn(last_end_)));
-    return transaction.Rollback(stop_, deadline_);
+    return Keep(FormatLsn(last_end_));
   }
 
   std::string DeclareStatement() const {

@@ -355,6 +355,31 @@ TEST_F(ChangesTest, AWatchThatIsGoneIsAnEnd) {
   EXPECT_EQ(found.error().disposition, Disposition::kTerminal);
 }
 
+// What a process that was frozen, or a machine that is gone, leaves behind: until the server gives
+// the session up, nothing that was deleted since is cleaned up on the source.
+TEST_F(ChangesTest, AReaderThatFallsSilentInTheMiddleIsEndedByTheServerAndItsSuccessorReadsAll) {
+  Watch();
+  Collect();
+  OnTarget("CREATE SEQUENCE public.kept");
+  OnTarget(
+      "CREATE FUNCTION public.fall_silent() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN IF nextval(''public.kept'') = 1 THEN PERFORM pg_sleep(17); END IF;"
+      " RETURN NULL; END'");
+  OnTarget(
+      "CREATE TRIGGER fall_silent AFTER INSERT ON cutover.changed_row FOR EACH STATEMENT"
+      " EXECUTE FUNCTION public.fall_silent()");
+  // More than waits in memory to be kept, so that a part is kept while the cursor is open.
+  OnSource("INSERT INTO public.t SELECT i, 'new' FROM generate_series(101, 60000) i");
+  auto found = CollectChanges({}, Deadline::After(std::chrono::seconds(60)), source_, target_,
+                              claim_, watch_);
+  ASSERT_FALSE(found) << "its connection to the source was open all the while";
+  EXPECT_EQ(found.error().disposition, Disposition::kRetry);
+  EXPECT_EQ(found.error().reason, "IdleInTransactionTimeout") << found.error().message;
+  source_ = MustConnect(source_database_.Options());
+  EXPECT_EQ(Collect().changes, 59'900);
+  EXPECT_EQ(MustRead(target_, "SELECT count(*) FROM cutover.changed_row")[0], "59900");
+}
+
 TEST_F(ChangesTest, ADeposedLeaderKeepsNothingAndMovesNothing) {
   Watch();
   Collect();
