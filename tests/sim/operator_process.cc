@@ -9,6 +9,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// As kube-apiserver has it.
+constexpr std::chrono::minutes kBookmarksEvery{1};
+
 // Renewing less often than in production only saves steps; what is promised depends on the other
 // two, which are production's.
 kube::ElectionOptions Election(const std::string& identity) {
@@ -80,7 +83,9 @@ kube::Store<T>& OperatorProcess::AddStore(const kube::Resource& resource,
   options.resource = resource;
   options.sleep = [](std::stop_token, milliseconds) { return true; };
   kube::Store<T>& store = manager_.AddStore<T>(options, std::move(decode));
-  watchers_.push_back(std::make_unique<kube::Watcher>(client_, std::move(options), store, clock_));
+  watches_.push_back({resource,
+                      std::make_unique<kube::Watcher>(client_, std::move(options), store, clock_),
+                      [&store] { return store.HasSynced(); }, kNothing, clock_.SteadyNow()});
   return store;
 }
 
@@ -125,13 +130,26 @@ SteadyTime OperatorProcess::NextDue() const {
   return next;
 }
 
+// A watch is asked for what it has to tell when there is something, and now and then for the
+// bookmark that a server sends to whom it has told nothing.
+void OperatorProcess::FollowWatches() {
+  const int64_t view = std::min(transport_.view, transport_.watch_view);
+  const SteadyTime now = clock_.SteadyNow();
+  for (Watch& watch : watches_) {
+    const int64_t last = api_.LastChange(watch.resource, view);
+    if (watch.told == last && watch.synced() && now < watch.bookmark_at) continue;
+    const int64_t before = transport_.watches_told;
+    watch.watcher->Step({});
+    // One that broke has a list or a comparison to make next, and then what it has missed.
+    watch.told = transport_.watches_told > before ? last : kNothing;
+    watch.bookmark_at = now + kBookmarksEvery;
+  }
+}
+
 bool OperatorProcess::Step() {
   if (clock_.SteadyNow() >= next_tick_) next_tick_ = clock_.SteadyNow() + elector_.Tick({});
   if (!elector_.IsLeader()) return false;
-  if (watched_version_ != api_.version() || !migrations_.HasSynced()) {
-    watched_version_ = api_.version();
-    for (const auto& watcher : watchers_) watcher->Step({});
-  }
+  FollowWatches();
   if (!servers_.HasSynced() || !placements_.HasSynced() || !migrations_.HasSynced()) return false;
   bool busy = false;
   for (const auto& controller : manager_.controllers()) busy |= controller->ProcessNext({});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,16 @@ class OperatorProcess {
   ModelTransport& transport() { return transport_; }
 
  private:
+  static constexpr int64_t kNothing = -1;
+  struct Watch {
+    kube::Resource resource;
+    std::unique_ptr<kube::Watcher> watcher;
+    std::function<bool()> synced;
+    int64_t told;  // Of the API server's versions, the last that concerned it.
+    SteadyTime bookmark_at;
+  };
+
+  void FollowWatches();
   template <class T>
   kube::Store<T>& AddStore(const kube::Resource& resource, typename kube::Store<T>::Decode decode);
   void AddMigrationController();
@@ -57,7 +68,7 @@ class OperatorProcess {
   kube::LeaderElector elector_;
   kube::EventRecorder events_;
   ModelResolver resolver_;
-  std::vector<std::unique_ptr<kube::Watcher>> watchers_;
+  std::vector<Watch> watches_;
   // Holds stores and controllers; its Run, which makes threads, is not called.
   kube::Manager manager_;
   kube::Store<api::DatabaseServer>& servers_;
@@ -70,7 +81,6 @@ class OperatorProcess {
   migration::MigrationReconciler migration_;
   migration::Sweeper sweeper_;
   SteadyTime next_tick_;
-  int64_t watched_version_ = -1;  // Up to which the watches have been followed.
 };
 
 }  // namespace cutover::sim

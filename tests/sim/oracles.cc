@@ -72,7 +72,7 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
 
 bool Applies(const ModelServer& subscriber, const std::string& uid, pg::Direction direction) {
   const DatabaseState* database = subscriber.state().Find(kTenant);
-  if (database == nullptr) return false;
+  if (database == nullptr || database->subscriptions.empty()) return false;
   auto found = database->subscriptions.find(pg::StreamName(uid, direction));
   return found != database->subscriptions.end() && found->second.enabled;
 }

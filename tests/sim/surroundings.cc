@@ -208,7 +208,7 @@ const ModelServer* Surroundings::WiredTo() const {
   auto slice = api_.Get(kube::kEndpointSlice, KeyIn("acme-pg-cutover-ipv4"));
   if (!slice) return nullptr;
   const Json& endpoints = (*slice)->object["endpoints"];
-  const std::string address = endpoints[size_t{0}]["addresses"][size_t{0}].AsString();
+  const std::string& address = endpoints[size_t{0}]["addresses"][size_t{0}].StringRef();
   if (address == kSourceAddress) return &source_;
   return address == kTargetAddress ? &target_ : nullptr;
 }
@@ -326,14 +326,18 @@ void Surroundings::WriteDeploymentStatus(const Json& deployment, const std::vect
     pod.announced_ready = Connected(deployment, pod);
     ready += pod.announced_ready ? 1 : 0;
   }
+  const auto replicas = static_cast<int64_t>(pods.size());
+  const Json& generation = deployment["metadata"]["generation"];
+  const Json& before = deployment["status"];
+  if (before["observedGeneration"] == generation && before["replicas"].AsInt(-1) == replicas &&
+      before["readyReplicas"].AsInt(-1) == ready)
+    return;
   Json next = deployment;
-  Json status = Json::Object({{"observedGeneration", deployment["metadata"]["generation"]},
-                              {"replicas", static_cast<int64_t>(pods.size())},
-                              {"updatedReplicas", static_cast<int64_t>(pods.size())},
-                              {"readyReplicas", ready},
-                              {"availableReplicas", ready}});
-  if (status == deployment["status"]) return;
-  next.Set("status", std::move(status));
+  next.Set("status", Json::Object({{"observedGeneration", generation},
+                                   {"replicas", replicas},
+                                   {"updatedReplicas", replicas},
+                                   {"readyReplicas", ready},
+                                   {"availableReplicas", ready}}));
   CHECK(api_.Update(kube::kDeployment, next, kKubeletStatus).has_value());
 }
 

@@ -83,7 +83,7 @@ Json OnlyWhatMayChange(const kube::Resource& resource, const Json& before, Json 
                        const std::string& subresource) {
   if (subresource == "status") {
     Json merged = before;
-    if (next.Contains("status")) merged.Set("status", next["status"]);
+    if (next.Contains("status")) merged.Set("status", std::move(next.MutableAt("status")));
     return merged;
   }
   if (HasStatus(resource)) {
@@ -238,6 +238,14 @@ Answer<std::vector<ApiModel::Event>> ApiModel::Changes(const kube::Resource& res
       [](int64_t number, const Event& event) { return number < event.after->number; });
   for (; from != kind->log.end() && from->after->number <= view; ++from) events.push_back(*from);
   return events;
+}
+
+int64_t ApiModel::LastChange(const kube::Resource& resource, int64_t view) const {
+  const Kind* kind = FindKind(resource);
+  if (kind == nullptr) return compacted_;
+  auto last = std::find_if(kind->log.rbegin(), kind->log.rend(),
+                           [view](const Event& event) { return event.after->number <= view; });
+  return last == kind->log.rend() ? compacted_ : last->after->number;
 }
 
 void ApiModel::ForEach(const std::function<void(const kube::Resource&, const Json&)>& visit) const {

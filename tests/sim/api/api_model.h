@@ -111,6 +111,9 @@ class ApiModel {
                                      int64_t view = kLatest) const;
 
   int64_t version() const { return version_; }
+  /// What a watch of the kind was last told of, up to `view`: the number of its last change, or of
+  /// the compaction since.
+  int64_t LastChange(const kube::Resource& resource, int64_t view) const;
   /// Forgets history up to now: who asks for an older version gets 410.
   void Compact();
   int64_t compacted() const { return compacted_; }

@@ -221,6 +221,8 @@ Response Serve(ApiModel& api, const Request& request, int64_t view) {
   }
 }
 
+constexpr std::string_view kErrorEvent = R"({"type":"ERROR")";
+
 std::string EventLine(std::string_view type, const std::string& object) {
   return R"({"type":")" + std::string(type) + R"(","object":)" + object + "}\n";
 }
@@ -281,6 +283,7 @@ kube::StreamEnd ModelTransport::Stream(std::stop_token, std::chrono::millisecond
     return end;
   }
   end.status = answer->status;
+  if (end.status == 200 && !answer->body.starts_with(kErrorEvent)) ++watches_told;
   if (end.status == 200)
     on_bytes(answer->body);
   else

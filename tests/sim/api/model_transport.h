@@ -35,6 +35,8 @@ class ModelTransport final : public kube::Transport {
   /// The last version that its watches may show: caches lag more often than reads.
   int64_t watch_view = ApiModel::kLatest;
   OnCall on_call;
+  /// How many watches have been told what there was to tell.
+  int64_t watches_told = 0;
 
  private:
   ApiModel& api_;

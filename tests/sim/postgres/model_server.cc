@@ -85,10 +85,10 @@ const DatabaseState* ServerState::Find(const std::string& name) const {
 DatabaseState* ServerState::Edit(const std::string& name) {
   auto found = databases.find(name);
   if (found == databases.end()) return nullptr;
-  auto copy = std::make_shared<DatabaseState>(*found->second);
-  DatabaseState* editable = copy.get();
-  found->second = std::move(copy);
-  return editable;
+  // Shared with what a transaction sees: that stays as it is.
+  if (found->second.use_count() > 1)
+    found->second = std::make_shared<DatabaseState>(*found->second);
+  return found->second.get();
 }
 
 bool ServerState::ActsAs(const std::string& role, const std::string& other) const {

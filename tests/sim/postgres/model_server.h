@@ -122,7 +122,7 @@ struct Slot {
 
 /// What one server holds. Cheap to copy: databases are shared until they are edited.
 struct ServerState {
-  std::map<std::string, std::shared_ptr<const DatabaseState>> databases;
+  std::map<std::string, std::shared_ptr<DatabaseState>> databases;
   std::map<std::string, RoleState> roles;
   std::map<std::string, Slot> slots;
   int64_t oids = 20'000;

@@ -65,17 +65,18 @@ bool Apply(DatabaseState& database, const LogEntry& entry, const std::string& or
 
 bool ApplyOne(ModelServer& subscriber, const std::string& database, const std::string& name,
               WallTime made_until, int changes_max) {
-  const Subscription before = subscriber.state().Find(database)->subscriptions.at(name);
-  ModelServer* publisher = PublisherOf(before);
+  const Subscription& seen = subscriber.state().Find(database)->subscriptions.at(name);
+  ModelServer* publisher = PublisherOf(seen);
   if (publisher == nullptr) return false;
-  std::vector<const LogEntry*> pending = Pending(*publisher, before);
+  std::vector<const LogEntry*> pending = Pending(*publisher, seen);
   pending.erase(std::find_if(pending.begin(), pending.end(),
                              [&](const LogEntry* entry) { return entry->at > made_until; }),
                 pending.end());
   if (pending.empty()) return false;
   if (pending.size() > static_cast<size_t>(changes_max))
     pending.resize(static_cast<size_t>(changes_max));
-  int64_t applied = before.progress;
+  const std::string slot_name = seen.slot;
+  int64_t applied = seen.progress;
   subscriber.Edit([&](ServerState& state) {
     DatabaseState* edited = state.Edit(database);
     Subscription& subscription = edited->subscriptions.at(name);
@@ -90,7 +91,7 @@ bool ApplyOne(ModelServer& subscriber, const std::string& database, const std::s
     }
   });
   publisher->Edit([&](ServerState& state) {
-    Slot& slot = state.slots.at(before.slot);
+    Slot& slot = state.slots.at(slot_name);
     slot.position = std::max(slot.position, applied);
   });
   return true;
