@@ -9,6 +9,7 @@
 #include "operator/api/tenant_migration.h"
 #include "operator/kube/resource.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/orphans/late_pause.h"
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/reconciler.h"
 #include "reconcilers/placement/reconciler.h"
@@ -101,6 +102,7 @@ class Controllers::Impl {
                                       placement_);
     AddMigrationController();
     AddSweeper();
+    migration::AddLatePauseController(parts.manager, migrations_, late_pauses_);
     for (const auto& controller : parts.manager.controllers()) parts.runtime.Add(*controller);
   }
 
@@ -204,6 +206,7 @@ class Controllers::Impl {
   const migration::ClusterContext context_;
   migration::MigrationReconciler migration_;
   migration::Sweeper sweeper_{context_};
+  migration::LatePauses late_pauses_{context_};
 };
 
 Controllers::Controllers(const ControllerParts& parts) : impl_(std::make_unique<Impl>(parts)) {}

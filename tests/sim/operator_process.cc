@@ -59,12 +59,14 @@ OperatorProcess::OperatorProcess(ApiModel& api, const VirtualClock& clock, std::
       context_{manager_.client(), resolver_, clock, Config()},
       migration_(context_, migrations_, events_),
       sweeper_(context_),
+      late_pauses_(context_),
       next_tick_(clock.SteadyNow()) {
   transport_.on_call = std::move(on_call);
   server::AddServerController(manager_, servers_, server_);
   placement::AddPlacementController(manager_, placements_, servers_, migrations_, placement_);
   AddMigrationController();
   AddSweeper();
+  migration::AddLatePauseController(manager_, migrations_, late_pauses_);
 }
 
 migration::OperatorConfig OperatorProcess::Config() const {

@@ -13,6 +13,7 @@
 #include "operator/kube/events.h"
 #include "operator/kube/leader_election.h"
 #include "operator/kube/manager.h"
+#include "reconcilers/migration/orphans/late_pause.h"
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/reconciler.h"
 #include "reconcilers/placement/reconciler.h"
@@ -80,6 +81,7 @@ class OperatorProcess {
   const migration::ClusterContext context_;
   migration::MigrationReconciler migration_;
   migration::Sweeper sweeper_;
+  migration::LatePauses late_pauses_;
   SteadyTime next_tick_;
 };
 

@@ -357,8 +357,8 @@ void Simulation::CheckHome(const ModelServer& home) {
   if (!Surroundings::IsWritable(home)) Fail("the tenant is shut out");
   if (surroundings_.WiredTo() != &home) Fail("wired to the wrong server");
   if (!surroundings_.UsersReachTheTenant()) Fail("users are left at the maintenance page");
-  // Nobody is there any more who would look for a PAUSE that comes when the migration is gone.
-  const bool nobody_looks = !phase_ && HasFault({FaultKind::kSecondLeader});
+  // Who watched the migration go looks for a PAUSE that comes later, and may have died since.
+  const bool nobody_looks = !phase_ && HasFault({FaultKind::kSecondLeader}) && faults_.size() > 1;
   if (surroundings_.pooler().paused() && !nobody_looks)
     Fail("clients are left waiting in the pooler");
   auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});

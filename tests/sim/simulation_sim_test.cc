@@ -132,6 +132,25 @@ TEST(SimulatedMigration, ASecondCutoverGoesByTheSourceAsItIsByThen) {
                                                    R"({"owner":"acme","connectionLimit":17,)"));
 }
 
+// PgBouncer knows no epochs: what a deposed leader has sent is done, and the move that it was for
+// may be over, and deleted.
+TEST(SimulatedMigration, APauseThatComesWhenTheMigrationIsGoneKeepsNobodyWaiting) {
+  const Itinerary* itinerary = FindItinerary("OnlinePoolerDeleteInFencing");
+  ASSERT_NE(itinerary, nullptr);
+  const std::vector<std::string>& trace = ReferenceOf(*itinerary).trace;
+  auto pause = std::find_if(trace.begin(), trace.end(), [](const std::string& effect) {
+    return effect.ends_with("PAUSE at the pooler");
+  });
+  ASSERT_NE(pause, trace.end());
+  const Fault fault{.kind = FaultKind::kSecondLeader,
+                    .at = static_cast<int>(pause - trace.begin()),
+                    .rival_effects = 1'000};  // As far as it comes.
+  RunResult result = sim::Simulation({itinerary, {fault}, 0}).Run();
+  EXPECT_THAT(result.failures, testing::IsEmpty());
+  EXPECT_FALSE(result.end) << "the migration was to be gone when the PAUSE came";
+  EXPECT_THAT(result.trace, testing::Contains(testing::HasSubstr(" - RESUME at the pooler")));
+}
+
 // What no operator could prevent, so that it is known that the oracles would see it.
 std::string FailuresOf(const Itinerary& itinerary) {
   std::string text;

@@ -5,32 +5,6 @@
 namespace cutover::migration {
 namespace {
 
-// PgBouncer knows no epochs: the PAUSE of a leader that was frozen before it, and deposed, may come
-// when all is over, and nobody would let clients go on. Not for ever: a person may pause, too.
-constexpr std::chrono::minutes kLatePauseMax{10};
-constexpr std::chrono::seconds kLookAtPoolers{10};
-
-bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen) {
-  return migration.spec.by_pooler() && migration.status.cutover.attempts > 0 &&
-         seen.now - EnteredAt(migration, seen) < kLatePauseMax;
-}
-
-std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
-                                     const Observation& seen) {
-  if (!MayBePausedLate(migration, seen)) return std::nullopt;
-  ASK(seen.poolers);
-  if (!seen.poolers.known() || seen.poolers->resumed) return std::nullopt;
-  // A later migration that has paused them has been under way for long by then.
-  ASK(seen.placement);
-  const bool moved = migration.status.phase == api::Phase::kCompleted;
-  const std::string& home =
-      moved ? migration.spec.target_server_name : migration.status.source_server_name;
-  if (!seen.placement.known() || !seen.placement->rival_migration.empty() ||
-      seen.placement->server_name != home)
-    return std::nullopt;
-  return Plan::Do(Intent::kResumePoolers, "");
-}
-
 // The last check before the one thing that nothing can undo: the source is ours, retired and still
 // fenced, and the tenant is seen to live elsewhere. (It may have moved on from our target since.)
 // Why the source has to stay; empty when it may be dropped.
@@ -85,6 +59,27 @@ std::optional<Plan> DropCopy(const Observation& seen) {
 }
 
 }  // namespace
+
+bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen) {
+  return migration.spec.by_pooler() && migration.status.cutover.attempts > 0 &&
+         seen.now - EnteredAt(migration, seen) < kLatePauseMax;
+}
+
+std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
+                                     const Observation& seen) {
+  if (!MayBePausedLate(migration, seen)) return std::nullopt;
+  ASK(seen.poolers);
+  if (!seen.poolers.known() || seen.poolers->resumed) return std::nullopt;
+  // A later migration that has paused them has been under way for long by then.
+  ASK(seen.placement);
+  const bool moved = migration.status.phase == api::Phase::kCompleted;
+  const std::string& home =
+      moved ? migration.spec.target_server_name : migration.status.source_server_name;
+  if (!seen.placement.known() || !seen.placement->rival_migration.empty() ||
+      seen.placement->server_name != home)
+    return std::nullopt;
+  return Plan::Do(Intent::kResumePoolers, "");
+}
 
 /// The ends. Completed waits for the source's retention; RolledBack keeps the copy for forensics;
 /// every end lets go of its finalizer once the object is deleted. Where poolers were paused they

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <optional>
 
 #include "reconcilers/migration/observation.h"
@@ -120,6 +121,17 @@ std::string Megabytes(int64_t bytes);
 std::optional<Plan> RefreshViews(const Observation& seen, std::chrono::seconds pause);
 /// "; 2 materialized views …", or nothing.
 std::string DescribeViews(const Observation& seen);
+
+// After the end (end.cc). PgBouncer knows no epochs: the PAUSE of a leader that was frozen before
+// it, and deposed, may come when all is over, and nobody would let clients go on. Not for ever: a
+// person may pause, too.
+inline constexpr std::chrono::minutes kLatePauseMax{10};
+inline constexpr std::chrono::seconds kLookAtPoolers{10};
+/// Whether poolers are still to be looked at: of a migration that has ended and had paused them.
+bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen);
+/// Clients go on whom such a PAUSE has stopped, where the tenant is as this migration has left it.
+std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
+                                     const Observation& seen);
 
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);
