@@ -77,6 +77,7 @@ Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
   telemetry::Metrics metrics;
   metrics.AddCollector(
       [](const telemetry::Metrics::Sink& sink) { telemetry::CollectProcess(sink); });
+  metrics.Set(telemetry::Metric::kBuildInfo, {CUTOVER_VERSION}, 1);
   telemetry::RuntimeMetrics runtime(metrics);
   telemetry::ObjectMetrics objects(metrics);
 

@@ -40,6 +40,7 @@ enum class Metric {
   kServerUp,
   kServerTenants,
   kPlacementInfo,
+  kBuildInfo,
 
   kReconcileTotal,
   kReconcileErrorsTotal,
@@ -114,6 +115,9 @@ class Metrics {
   void Increment(Metric counter, LabelValues labels, double by = 1);
   void Set(Metric gauge, LabelValues labels, double value);
   void Observe(Metric histogram, LabelValues labels, double value);
+  /// Makes the series of a histogram visible before its first observation: increase() does not
+  /// count the one with which a series appears.
+  void Show(Metric histogram, LabelValues labels);
 
   /// `collect` passes its samples to the sink it gets, in any order; it is called on the scraping
   /// thread and must outlive the last scrape. A metric has its values either from collectors or

@@ -14,6 +14,12 @@ using api::Phase;
 
 constexpr Phase kEnds[] = {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack};
 
+// Why a migration goes back after the point of no return: every reason that a phase gives to
+// Plan::RollBack. Others are counted as well, but their first one is not seen by increase().
+constexpr std::string_view kRollbackReasons[] = {
+    "Deleted",       "HypercareCheckFailed", "RollbackRequested", "SmokeFailed",
+    "TargetChanged", "WiringFailed",         "WorkloadsNotReady"};
+
 bool HasEnded(Phase phase) { return std::ranges::find(kEnds, phase) != std::end(kEnds); }
 bool GoesBack(Phase phase) { return phase == Phase::kRollingBack || phase == Phase::kRolledBack; }
 
@@ -106,8 +112,8 @@ void AddMigration(const api::TenantMigration& migration, WallTime now, const Ser
   series.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
   series.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);
   series.Add(Metric::kMigrationTablesExpected, status.progress.tables_total);
-  // Before and after the copy an estimate of 0 would read as "done any moment".
-  if (status.phase == Phase::kCopying)
+  // Before the first byte and after the copy an estimate of 0 would read as "done any moment".
+  if (status.phase == Phase::kCopying && status.progress.bytes_copied > 0)
     series.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
   AddWritePause(status, now, series);
   // Without a verification that ended there is no proof, and 0 mismatches would look like one.
@@ -172,7 +178,16 @@ ObjectMetrics::ObjectMetrics(Metrics& metrics, const Clock& clock)
 void ObjectMetrics::StartLeading() {
   MutexLock lock(mutex_);
   leading_ = true;
+  // What may happen, as 0: increase() does not count the event with which a series appears, and
+  // after each change of leaders the first one of everything would be such an event.
   for (Phase end : kEnds) metrics_.Increment(Metric::kMigrationsTotal, {api::Name(end)}, 0);
+  for (std::string_view reason : kRollbackReasons)
+    metrics_.Increment(Metric::kRollbacksTotal, {reason}, 0);
+  metrics_.Show(Metric::kWritePauseSeconds, {});
+  for (int i = 0; i <= static_cast<int>(Phase::kRolledBack); ++i) {
+    const auto stage = static_cast<Phase>(i);
+    if (!HasEnded(stage)) metrics_.Show(Metric::kStageDurationSeconds, {api::Name(stage)});
+  }
 }
 
 void ObjectMetrics::ObserveMigration(std::shared_ptr<const api::TenantMigration> migration) {

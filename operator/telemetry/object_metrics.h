@@ -24,6 +24,7 @@ namespace cutover::telemetry {
 /// *Guarantees*: shows nothing and counts nothing until StartLeading, since a standby that watches
 /// the same objects would double every sum. Counters and histograms count what happened between
 /// two versions of an object; what an object had behind it when first seen is not counted again.
+/// From StartLeading on they show 0 for everything that may happen.
 ///
 /// *Costs*: for each object a pointer to the store's own version of it; its series are made anew at
 /// each scrape, and a scrape of many keeps nobody who observes waiting. Of a migration that is

@@ -11,6 +11,10 @@ double Seconds(kube::Duration duration) { return std::chrono::duration<double>(d
 
 }  // namespace
 
+RuntimeMetrics::RuntimeMetrics(Metrics& metrics) : metrics_(metrics) {
+  metrics_.Increment(Metric::kEventsDroppedTotal, {}, 0);
+}
+
 void RuntimeMetrics::Add(kube::Controller& controller) {
   const std::string& name = controller.name();
   metrics_.Set(Metric::kMaxConcurrentReconciles, {name}, controller.workers());
@@ -19,6 +23,8 @@ void RuntimeMetrics::Add(kube::Controller& controller) {
   // All results from the start: a counter that appears with its first error shows no increase.
   for (std::string_view result : {"success", "error", "requeue_after"})
     metrics_.Increment(Metric::kReconcileTotal, {name, result}, 0);
+  metrics_.Increment(Metric::kQueueAddsTotal, {name, name}, 0);
+  metrics_.Increment(Metric::kQueueRetriesTotal, {name, name}, 0);
   metrics_.Increment(Metric::kReconcileErrorsTotal, {name}, 0);
   metrics_.Increment(Metric::kTerminalReconcileErrorsTotal, {name}, 0);
   metrics_.Increment(Metric::kReconcilePanicsTotal, {name}, 0);

@@ -13,7 +13,7 @@ namespace cutover::telemetry {
 /// `metrics` outlives it.
 class RuntimeMetrics final : public kube::Observer {
  public:
-  explicit RuntimeMetrics(Metrics& metrics) : metrics_(metrics) {}
+  explicit RuntimeMetrics(Metrics& metrics);
 
   /// Shows the controller's workers and, at every scrape, the age of what is being worked on.
   /// `controller` outlives the last scrape.

@@ -87,8 +87,10 @@ class World {
   World() {
     leader_runtime_.OnLeader("cutover-operator", true);
     standby_runtime_.OnLeader("cutover-operator", false);
-    for (Metrics* metrics : {&leader_, &standby_})
+    for (Metrics* metrics : {&leader_, &standby_}) {
       metrics->AddCollector([](const Metrics::Sink& sink) { CollectProcess(sink); });
+      metrics->Set(Metric::kBuildInfo, {"0.0.0"}, 1);
+    }
     for (const char* controller : kControllers) {
       leader_.Set(Metric::kMaxConcurrentReconciles, {controller}, 4);
       leader_.Increment(Metric::kTerminalReconcileErrorsTotal, {controller}, 0);
@@ -215,7 +217,9 @@ class World {
         last && *story.reason != '\0' ? story.reason : std::string(api::Name(status.phase)));
     if (status.phase == Phase::kRollingBack) status.failure_reason = story.reason;
     if (status.phase == Phase::kRolledBack) status.rollback.reason = story.reason;
-    if (status.phase == Phase::kHypercare) {
+    if (status.phase == Phase::kHypercare && story.online) {
+      status.rollback.sampled_at = clock_.now;
+      status.rollback.sampled_rows = 5000;
       SetCondition(status, "RollbackReady", api::ConditionStatus::kTrue, "Following");
       status.rollback.available_until = start + minutes(90);
     }

@@ -71,6 +71,15 @@ TEST(Metrics, MakesACounterVisibleBeforeItsFirstEvent) {
   EXPECT_THAT(metrics.Expose(), HasSubstr("cutover_kube_events_dropped_total 0\n"));
 }
 
+TEST(Metrics, MakesAHistogramVisibleBeforeItsFirstObservation) {
+  Metrics metrics;
+  metrics.Show(Metric::kWritePauseSeconds, {});
+  EXPECT_THAT(metrics.Expose(), HasSubstr("cutover_write_pause_seconds_bucket{le=\"2\"} 0\n"));
+  metrics.Observe(Metric::kWritePauseSeconds, {}, 1.5);
+  metrics.Show(Metric::kWritePauseSeconds, {});
+  EXPECT_THAT(metrics.Expose(), HasSubstr("cutover_write_pause_seconds_bucket{le=\"2\"} 1\n"));
+}
+
 TEST(Metrics, IgnoresWhatACounterCannotGrowBy) {
   Metrics metrics;
   metrics.Increment(Metric::kEventsDroppedTotal, {}, 5);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <sstream>
 
 namespace cutover::telemetry {
 namespace {
@@ -48,6 +49,13 @@ class ObjectMetricsTest : public testing::Test {
     objects_.ObservePlacement(std::make_shared<const api::DatabasePlacement>(placement));
   }
   std::string Expose() const { return metrics_.Expose(); }
+
+  long SeriesShown() const {
+    std::istringstream lines(Expose());
+    long series = 0;
+    for (std::string line; std::getline(lines, line);) series += line.starts_with('#') ? 0 : 1;
+    return series;
+  }
 
   const kube::Key key_{"tenant-a", "move"};
   FixedClock clock_;
@@ -95,8 +103,26 @@ TEST_F(ObjectMetricsTest, ShowsTheBoundOfThePauseThatHoldsWhetherTheSpecNamesItO
 }
 
 TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
-  Observe(MigrationIn(Phase::kVerifying));
+  auto migration = MigrationIn(Phase::kVerifying);
+  migration.status.progress.bytes_copied = 10;
+  Observe(migration);
   EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
+}
+
+TEST_F(ObjectMetricsTest, ShowsNoEstimateBeforeTheFirstByte) {
+  Observe(MigrationIn(Phase::kCopying));
+  EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
+}
+
+TEST_F(ObjectMetricsTest, ShowsZerosSoThatTheFirstOfItsKindIsAnIncrease) {
+  const std::string text = Expose();
+  for (const char* line : {"cutover_migrations_total{result=\"RolledBack\"} 0\n",
+                           "cutover_rollbacks_total{reason=\"RollbackRequested\"} 0\n",
+                           "cutover_write_pause_seconds_count 0\n",
+                           "cutover_stage_duration_seconds_count{stage=\"Pending\"} 0\n",
+                           "cutover_stage_duration_seconds_count{stage=\"RollingBack\"} 0\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+  EXPECT_THAT(text, Not(HasSubstr("stage=\"Completed\""))) << "no end takes time";
 }
 
 TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
@@ -132,6 +158,25 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
                               "namespace=\"tenant-a\",name=\"move\"} 5000\n"));
 }
 
+TEST_F(ObjectMetricsTest, ShowsAsManySeriesAsItsReferenceSays) {
+  const std::string reference = RenderMetricsReference();
+  const long leader = SeriesShown();
+  EXPECT_THAT(reference, HasSubstr("| leader | " + std::to_string(leader) + ","));
+  auto migration = MigrationIn(Phase::kCopying);
+  migration.spec.max_write_pause_seconds = 300;
+  auto& status = migration.status;
+  status.stages = {{"Copying", "Running", clock_.now, {}, "", 0, 0, ""}};
+  status.progress.bytes_copied = 10;
+  status.conditions.Set({"Ready", api::ConditionStatus::kFalse, "Copying", "", 1, {}}, clock_.now);
+  status.cutover.fenced_at = status.verification.finished_at = clock_.now;
+  status.rollback.sampled_at = status.rollback.available_until = clock_.now;
+  Observe(migration);
+  objects_.ObserveWritableSides(key_, 1);
+  objects_.ObserveStreams(key_, {{"forward", 1, 1, 1.0}, {"reverse", 1, 1, 1.0}});
+  EXPECT_THAT(reference, HasSubstr("| TenantMigration | up to " +
+                                   std::to_string(SeriesShown() - leader) + ","));
+}
+
 TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
   Observe(MigrationIn(Phase::kCopying));
   objects_.ObserveWritableSides(key_, 1);
@@ -162,7 +207,7 @@ TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
       "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
   auto migration = MigrationIn(Phase::kCopying);
   Observe(migration);
-  EXPECT_THAT(Expose(), Not(HasSubstr("write_pause_seconds{")));
+  EXPECT_THAT(Expose(), Not(HasSubstr(kPause)));
   migration.status.cutover.fenced_at = clock_.now;
   Observe(migration);
   clock_.now += seconds(12);
@@ -229,7 +274,7 @@ TEST_F(ObjectMetricsTest, TimesAStageWhenItCompletesAndOnlyThen) {
   auto migration = MigrationIn(Phase::kCopying);
   migration.status.stages = {{"Copying", "Running", clock_.now, {}, "", 0, 0, ""}};
   Observe(migration);
-  EXPECT_THAT(Expose(), Not(HasSubstr("cutover_stage_duration_seconds")));
+  EXPECT_THAT(Expose(), HasSubstr("cutover_stage_duration_seconds_count{stage=\"Copying\"} 0\n"));
   migration.status.stages[0].completed_at = clock_.now + seconds(40);
   Observe(migration);
   Observe(migration);
@@ -245,8 +290,8 @@ TEST_F(ObjectMetricsTest, CountsNothingThatHadHappenedBeforeTheFirstSight) {
   Observe(migration);
   const std::string text = Expose();
   EXPECT_THAT(text, HasSubstr("cutover_migrations_total{result=\"Completed\"} 0\n"));
-  EXPECT_THAT(text, Not(HasSubstr("cutover_stage_duration_seconds")));
-  EXPECT_THAT(text, Not(HasSubstr("cutover_write_pause_seconds")));
+  EXPECT_THAT(text, HasSubstr("cutover_stage_duration_seconds_count{stage=\"Copying\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("cutover_write_pause_seconds_count 0\n"));
 }
 
 TEST_F(ObjectMetricsTest, ShowsWritableSidesAsLastObservedAndNothingWhenUnknown) {
@@ -290,7 +335,7 @@ TEST_F(ObjectMetricsTest, TellsWhereATenantIs) {
 // The store's own version is shared, so ten thousand migrations are in memory once.
 TEST_F(ObjectMetricsTest, KeepsTheObjectItselfAndNothingMadeOfIt) {
   const auto migration = std::make_shared<const api::TenantMigration>(MigrationIn(Phase::kCopying));
-  objects_.ObserveMigration(migration);
+  Observe(migration);
   EXPECT_EQ(migration.use_count(), 2);
   Expose();
   EXPECT_EQ(migration.use_count(), 2);
