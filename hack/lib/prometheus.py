@@ -12,7 +12,7 @@ import urllib.request
 
 DASHBOARDS = pathlib.Path(__file__).resolve().parents[2] / "charts/cutover/dashboards"
 # What Grafana puts in for a person who looks at everything.
-VARIABLES = {"$namespace": ".+", "$migration": ".+", "$job": ".+",
+VARIABLES = {"$namespace": ".+", "$migration": ".+", "$job": ".+", "$instance": ".+",
              "$__rate_interval": "2m", "$__range": "1h"}  # fmt: skip
 
 
@@ -24,12 +24,23 @@ def dashboards():
     return {path.name: json.loads(path.read_text()) for path in DASHBOARDS.glob("*.json")}
 
 
-def panels():
-    """(where, panel) for everything that asks a question."""
+def panels(without=None):
+    """(where, panel) for everything that asks a question; `without`: not in the rows whose titles
+    have these words."""
     for name, dashboard in sorted(dashboards().items()):
+        row = ""
         for panel in dashboard["panels"]:
-            if panel["type"] != "row":
+            if panel["type"] == "row":
+                row = panel["title"]
+            elif without is None or without not in row:
                 yield f"{name}: {panel['title']}", panel
+
+
+def filled(expression):
+    """The expression as Grafana sends it."""
+    for variable, value in VARIABLES.items():
+        expression = expression.replace(variable, value)
+    return expression
 
 
 def free_port():
@@ -77,9 +88,7 @@ class Prometheus:
 
     def numbers(self, expression, start, end, step=60):
         """What a panel that asks `expression` shows in that time, of all its series."""
-        for variable, value in VARIABLES.items():
-            expression = expression.replace(variable, value)
-        series = self.query_range(expression, start, end, step)
+        series = self.query_range(filled(expression), start, end, step)
         return [value for one in series for _, value in one["values"] if value != "NaN"]
 
     def close(self):
