@@ -11,8 +11,8 @@
 BINARIES_API=(kube-apiserver etcd kubectl)
 BINARIES_ALL=("${BINARIES_API[@]}" kube-controller-manager kube-scheduler kubelet kube-proxy
   coredns local-path-provisioner helm traefik)
-# What only tests of the chart and of the plugin's archive run; built when they ask for it.
-BINARIES_CHART=(helm-unittest helm-docs krew validate-krew-manifest)
+# What only tests of the chart, its dashboards and the plugin's archive run; built when they ask for it.
+BINARIES_CHART=(helm-unittest helm-docs dashboard-linter krew validate-krew-manifest)
 BINARIES_DIRECTORY=$CUTOVER_CACHE/bin
 
 # binary_row NAME: prints "module<TAB>package<TAB>ldflags".
@@ -38,6 +38,7 @@ binary_row() {
       ;;
     helm-unittest) printf 'helm-unittest\tgithub.com/helm-unittest/helm-unittest/cmd/helm-unittest\t-s -w' ;;
     helm-docs) printf 'helm-docs\tgithub.com/norwoodj/helm-docs/cmd/helm-docs\t-s -w' ;;
+    dashboard-linter) printf 'dashboard-linter\tgithub.com/grafana/dashboard-linter\t-s -w' ;;
     krew)
       printf 'krew\tsigs.k8s.io/krew/cmd/krew\t-s -w -X %s.gitTag=v%s' \
         sigs.k8s.io/krew/internal/version "$KREW_VERSION"
@@ -111,7 +112,8 @@ prune_cache() {
 
 # write_module NAME IMPORT_PATHS REQUIREMENT...: makes hack/modules/NAME from a pin. tools.go
 # imports the main packages so that `go mod tidy` records the sums of all they need: `go get` of
-# the module alone leaves go.sum incomplete.
+# the module alone leaves go.sum incomplete. attested.sum, where a module has one, holds sums that the
+# checksum database may not know, with their public witnesses; whatever else go.sum needs is asked of it.
 write_module() {
   local name=$1 imports=$2 directory=$REPOSITORY/hack/modules/$1 package requirement
   shift 2
@@ -136,6 +138,7 @@ write_module() {
     printf ')\n'
   } >"$directory/tools.go"
   rm -f "$directory/go.sum"
+  [ ! -f "$directory/attested.sum" ] || sed '/^#/d' "$directory/attested.sum" >"$directory/go.sum"
   (cd "$directory" && cutover_go mod tidy)
 }
 
@@ -198,6 +201,10 @@ pin_modules() {
       helm-docs)
         write_module "$name" github.com/norwoodj/helm-docs/cmd/helm-docs \
           "github.com/norwoodj/helm-docs v$HELM_DOCS_VERSION"
+        ;;
+      dashboard-linter)
+        write_module "$name" github.com/grafana/dashboard-linter \
+          "github.com/grafana/dashboard-linter v$DASHBOARD_LINTER_VERSION"
         ;;
       krew) write_module krew sigs.k8s.io/krew/cmd/krew "sigs.k8s.io/krew v$KREW_VERSION" ;;
       *) die "no module named '$name' is pinned here" ;;
