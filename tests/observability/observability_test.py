@@ -162,6 +162,19 @@ class Dashboards(WithPrometheus):
                 for target in panel["targets"]:
                     self.assertNotRegex(target["expr"], r"\[\d+[smh]\]", "a range of its own")
 
+    def test_links_lead_somewhere(self):
+        text = json.dumps(dashboards())
+        pages = set(re.findall(r'"https://cutover.dev/runbooks/(\w+)"', text))
+        self.assertGreater(len(pages), 8)
+        self.assertEqual([page for page in pages if not (RUNBOOKS / f"{page}.md").exists()], [])
+        inside = re.findall(r'"/d/([\w-]+)\?([^"]*)"', text)
+        self.assertTrue(inside)
+        for uid, query in inside:
+            [board] = [board for board in dashboards().values() if board["uid"] == uid]
+            variables = {variable["name"] for variable in board["templating"]["list"]}
+            self.assertLessEqual(set(re.findall(r"var-(\w+)=", query)), variables)
+            self.assertLessEqual(set(re.findall(r"\{(\w+):queryparam\}", query)), variables)
+
     def test_dashboards_are_what_the_generator_makes(self):
         subprocess.run([REPOSITORY / "hack/gen-dashboards", "--check"], check=True)
 
