@@ -88,8 +88,8 @@ constexpr MetricDefinition kTable[] = {
      "Age of the last heartbeat that has arrived on the side that follows.",
      "namespace,name,direction", {}},
     {Metric::kSlotRetainedBytes, "cutover_slot_retained_bytes", kGauge,
-     "WAL that a server keeps for a migration's stream, from the copy's beginning on; also while the "
-     "other server is away.",
+     "WAL that a server keeps for a migration's stream, from the copy's beginning on; also while "
+     "the other server is away.",
      "namespace,name,direction", {}},
     {Metric::kRollbackReady, "cutover_rollback_ready", kGauge,
      "1 while the way back to the source is open and was last seen working.",

@@ -7,7 +7,8 @@
 namespace cutover::migration {
 namespace {
 
-// In the order of the enumeration.
+// In the order of the enumeration, and one a line as there.
+// clang-format off
 constexpr std::string_view kIntentNames[] = {
     "AddFinalizer",
     "RemoveFinalizer",
@@ -64,6 +65,7 @@ constexpr std::string_view kIntentNames[] = {
     "PlaceOnSource",
     "CleanSource",
 };
+// clang-format on
 static_assert(std::size(kIntentNames) == static_cast<size_t>(Intent::kCleanSource) + 1);
 
 }  // namespace

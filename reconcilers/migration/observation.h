@@ -182,7 +182,7 @@ struct PublisherFacts {
   bool slot = false;
   bool slot_lost = false;  ///< The server has thrown away WAL that the slot needs.
   int64_t lag_bytes = 0;
-  int64_t retained_bytes = 0;  ///< WAL that the server keeps for it; for the copy's watch, too.
+  int64_t retained_bytes = 0;   ///< WAL that the server keeps for it; for the copy's watch, too.
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
   double clock_seconds = 0;     ///< What the server's clock said when this was read, since 1970.
 };

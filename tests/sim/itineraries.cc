@@ -413,7 +413,7 @@ void WriteMuch(ModelServer& server) { server.bytes_per_change = 20'000; }
 // One server is away for so long that the other one would have to keep too much for it.
 void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
   const Json spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"maxRetainedWalBytes":1048576},
-                                         "hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})");
+                           "hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})");
   auto away_beyond_the_bound = [](Simulation& run) {
     WriteMuch(run.target());
     run.TakeAway(run.source(), seconds(75));

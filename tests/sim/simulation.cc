@@ -301,8 +301,9 @@ void Simulation::VanishMigration() {
 
 void Simulation::ResolveOrphan() {
   Json patch = Json::Object();
-  patch.MutableAt("metadata").MutableAt("annotations").Set(migration::kResolveOrphanAnnotation,
-                                                           uid_);
+  patch.MutableAt("metadata")
+      .MutableAt("annotations")
+      .Set(migration::kResolveOrphanAnnotation, uid_);
   static_cast<void>(
       api_.MergePatch(kube::kDatabaseServer, {"", kTargetServer}, patch, {.manager = "kubectl"}));
 }

@@ -13,6 +13,7 @@
 #include "postgres/control.h"
 #include "postgres/pooler.h"
 #include "postgres/replication.h"
+#include "postgres/sequences.h"
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/config.h"
 #include "reconcilers/migration/cluster/database_side.h"

@@ -108,8 +108,8 @@ std::optional<Plan> BoundRetainedWal(const api::TenantMigration& migration,
                                      const Observation& seen);
 /// Undoes a move whose slot on `server` can no longer give what it kept.
 Plan SlotLost(const std::string& server);
-/// Hypercare: the slot of the way back has kept too much. It goes now, or is gone, which is known by
-/// what RollbackReady says (WayBackGivenUp).
+/// Hypercare: the slot of the way back has kept too much. It goes now, or is gone, which is known
+/// by what RollbackReady says (WayBackGivenUp).
 bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& seen);
 /// Names the bound, and what is left to a person; the same each time.
 std::string DescribeWayBackGivenUp(const api::TenantMigration& migration);

@@ -157,17 +157,16 @@ TEST_F(StructureTest, WhatLeavesRowsBehindUnseenCountsForEver) {
 
 // Of it, catalogs are touched all day.
 TEST_F(StructureTest, WhatIsNoDdlOrTuningOnlyDoesNotCount) {
-  MustExec(
-      move_.target,
-      {"INSERT INTO public.t SELECT n, repeat('x', 100) FROM generate_series(10, 2000) n",
-       "DELETE FROM public.t WHERE id > 1000", "ANALYZE", "VACUUM", "VACUUM FULL",
-       "REINDEX TABLE CONCURRENTLY public.t", "SELECT nextval('public.free')",
-       "REFRESH MATERIALIZED VIEW public.m", "REFRESH MATERIALIZED VIEW CONCURRENTLY public.m",
-       "CREATE TEMP TABLE passing (a serial PRIMARY KEY, b int CHECK (b > 0))",
-       "CREATE TYPE pg_temp.passing_type AS ENUM ('a')", "TRUNCATE public.keyless",
-       "CREATE INDEX CONCURRENTLY t_word ON public.t (word)",
-       "CREATE STATISTICS public.tuned ON id, word FROM public.t",
-       "ALTER TABLE public.t REPLICA IDENTITY FULL"});
+  MustExec(move_.target,
+           {"INSERT INTO public.t SELECT n, repeat('x', 100) FROM generate_series(10, 2000) n",
+            "DELETE FROM public.t WHERE id > 1000", "ANALYZE", "VACUUM", "VACUUM FULL",
+            "REINDEX TABLE CONCURRENTLY public.t", "SELECT nextval('public.free')",
+            "REFRESH MATERIALIZED VIEW public.m", "REFRESH MATERIALIZED VIEW CONCURRENTLY public.m",
+            "CREATE TEMP TABLE passing (a serial PRIMARY KEY, b int CHECK (b > 0))",
+            "CREATE TYPE pg_temp.passing_type AS ENUM ('a')", "TRUNCATE public.keyless",
+            "CREATE INDEX CONCURRENTLY t_word ON public.t (word)",
+            "CREATE STATISTICS public.tuned ON id, word FROM public.t",
+            "ALTER TABLE public.t REPLICA IDENTITY FULL"});
   EXPECT_EQ(Look(), "");
   Must(WriteHeartbeat({}, Soon(), move_.target, move_.target_claim), "heartbeat");
   EXPECT_EQ(LookAt(1).compared_at, WallTime(1'800'000'000s)) << "untouched since, so not compared";

@@ -143,9 +143,13 @@ Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token, Deadline) {
 
 // Whoever has a transaction open keeps all of them from being paused, for longer than is waited.
 Result<PauseReport> Poolers::Pause(std::stop_token, Deadline, const std::vector<std::string>&,
-                                   const PauseBounds&) {
+                                   const PauseBounds& bounds) {
   for (const auto& console : consoles_) {
     TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
+    if (pooler->transaction_stuck && bounds.end_transactions) {
+      TRY(bounds.end_transactions());
+      pooler->transaction_stuck = false;
+    }
     if (pooler->transaction_stuck)
       return RetryError("TransactionsOpen", "a client has a transaction open");
     if (!pooler->Pause()) return tl::unexpected(console->NoAnswer());
@@ -159,6 +163,12 @@ Status Poolers::Resume(std::stop_token, Deadline, const std::vector<std::string>
     if (!pooler->Resume()) return tl::unexpected(console->NoAnswer());
   }
   return Ok();
+}
+
+// The model's transactions do nothing that would be rolled back.
+Result<int> EndOpenTransactions(std::stop_token, Deadline, Connection&, std::string_view,
+                                const std::vector<std::string>&) {
+  return 1;
 }
 
 Result<bool> Poolers::ProveBefore(std::stop_token, Deadline, const std::vector<std::string>&,
