@@ -8,12 +8,13 @@
 namespace cutover::pg {
 namespace {
 
-// Each part is a sum of hashes, so that no order has to be made.
+// Each part is a sum of hashes, so that no order has to be made. Without a large object the hash is
+// what it was before those were looked at: a move that began under an earlier operator goes on.
 constexpr char kHash[] = R"(
   SELECT encode(sha256(string_agg(part || ' ' || hashes, ',' ORDER BY part COLLATE "C")::bytea),
                 'hex')
     FROM (SELECT part, count(*) || ' ' || sum(hashtextextended(row, 0)) AS hashes
-            FROM rows GROUP BY part) parts)";
+            FROM rows WHERE row <> '' GROUP BY part) parts)";
 
 // A large object is made without DDL, and no stream carries it: none may come, or go, either. Of
 // many that were accepted only both ends are looked at, which an index has.

@@ -80,6 +80,7 @@ TEST_F(StructureTest, AllDdlOnTheTargetIsSeenAndNamed) {
        "function public.f(integer) was altered (function)"},
       {"CREATE VIEW public.v AS SELECT 1 AS a", "view public.v is new"},
       {"CREATE SCHEMA later", "schema later is new"},
+      {"SELECT lo_create(4711)", "was altered (large objects)"},
       {"ALTER PUBLICATION @ DROP TABLE public.t", "table public.t was altered (publication)"},
       {"ALTER TABLE public.t ALTER price TYPE numeric USING price * 2",
        "table public.t was altered (rows rewritten)"},
@@ -108,6 +109,16 @@ TEST_F(StructureTest, RowsOfATableThatCameLaterAreNotCarriedWhichIsSaidUntilItIs
   EXPECT_EQ(Look(), "table public.later is new");
   EXPECT_EQ(LookAt(1).changes, "table public.later is new") << "it stays known";
   MustExec(move_.target, {"DROP TABLE public.later"});
+  EXPECT_EQ(Look(), "");
+}
+
+TEST_F(StructureTest, ALargeObjectWhoseRowIsCarriedWithoutItsContentShutsTheWayBackUntilItIsGone) {
+  MustExec(move_.target, {"SELECT lo_from_bytea(4711, 'a scan')",
+                          "INSERT INTO public.t VALUES (4711, 'the OID of a scan')"});
+  move_.Settle(kReverse);
+  EXPECT_EQ(MustRead(move_.source, "SELECT count(*) FROM public.t WHERE id = 4711")[0], "1");
+  EXPECT_THAT(Look(), HasSubstr("was altered (large objects)"));
+  MustExec(move_.target, {"SELECT lo_unlink(4711)"});
   EXPECT_EQ(Look(), "");
 }
 
