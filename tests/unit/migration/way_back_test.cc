@@ -69,7 +69,7 @@ class WayBack : public ::testing::Test {
     seen.forward_publisher = PublisherFacts();
     seen.reverse_publisher = target_;
     seen.reverse_subscriber = source_;
-    seen.reverse_sample = SampleFacts{.taken_at = seen.now, .words = ""};
+    seen.reverse_sample = SampleFacts{.taken_at = seen.now, .words = "", .not_compared = ""};
     seen.structure = StructureFacts{.settled = settled_ ? kMarker : 0, .changes = ""};
     seen.views = ViewFacts();
     seen.poolers = poolers_;

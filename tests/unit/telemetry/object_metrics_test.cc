@@ -335,7 +335,7 @@ TEST_F(ObjectMetricsTest, TellsWhereATenantIs) {
 // The store's own version is shared, so ten thousand migrations are in memory once.
 TEST_F(ObjectMetricsTest, KeepsTheObjectItselfAndNothingMadeOfIt) {
   const auto migration = std::make_shared<const api::TenantMigration>(MigrationIn(Phase::kCopying));
-  Observe(migration);
+  objects_.ObserveMigration(migration);
   EXPECT_EQ(migration.use_count(), 2);
   Expose();
   EXPECT_EQ(migration.use_count(), 2);
