@@ -74,7 +74,7 @@ class Placement : public ::testing::Test {
   void Reconcile() {
     PlacementReconcilerOptions options;
     options.operator_namespace = ns_;
-    PlacementReconciler reconciler({*client_, resolver_, servers_, migrations_}, options,
+    PlacementReconciler reconciler({*client_, resolver_, servers_, active_migrations_}, options,
                                    RealClock(),
                                    [](std::stop_token, Deadline, const DatabaseQuestion&) {
                                      DatabaseObservation seen;
@@ -96,6 +96,7 @@ class Placement : public ::testing::Test {
   NoResolver resolver_;
   kube::Store<api::DatabaseServer> servers_{"servers", api::DecodeDatabaseServer};
   kube::Store<api::TenantMigration> migrations_{"migrations", api::DecodeTenantMigration};
+  kube::Index<api::TenantMigration> active_migrations_{migrations_, PlacementMovedBy};
 };
 
 TEST_F(Placement, IsAdoptedInTheFormThatTheSchemaAdmits) {
