@@ -203,7 +203,7 @@ TEST(Oracles, SeeASlotThatKeepsMoreThanItMay) {
     MakeSlot(run.target(), kTenant, "somebody_elses");
   };
   EXPECT_THAT(FailuresOf(itinerary),
-              testing::HasSubstr("slot somebody_elses on the dedicated keeps more than it may"));
+              testing::HasSubstr("slot somebody_elses on the target keeps more than it may"));
 }
 
 // Of the line that a failed run prints, in CUTOVER_SIM_REPLAY; else of one that does not fail.

@@ -435,6 +435,7 @@ TEST(Copying, APodThatCannotStartIsSaidAndUsersAreNotKeptOutForIt) {
     if (online) migration.spec.strategy = api::Strategy::kOnline;
     for (int after : {30, 599, 601}) {
       Observation seen = At(after);
+      seen.forward_publisher = seen.reverse_publisher = PublisherFacts{};
       seen.source = Database(ControlState::kFenced, true);
       seen.copy_result = std::optional<CopyResult>();
       seen.copy_job = job;
