@@ -121,9 +121,6 @@ void SetDomainConditions(const Change& change, Guard guard) {
     case Guard::kUndoneAfterFailure:
       UndoneAgain(change, {"Fenced", "Copied", "InSync", "Verified"});
       break;
-    case Guard::kRollbackRefused:
-      no("RollbackReady", change.plan.reason, message);
-      break;
     case Guard::kRolledBack:
       yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);
       no("Switched", "RolledBack", "the source is the tenant's database again");
@@ -194,6 +191,7 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.failure_message.clear();
   }
   if (refused) {
+    change.Set("RollbackReady", ConditionStatus::kFalse, change.plan.reason, change.plan.message);
     ClosePause(change, status.rollback);
     status.rollback.available_until.reset();
     status.cutover.attempts += 1;  // The next marker is another one (MarkerOf()).
