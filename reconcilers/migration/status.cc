@@ -186,6 +186,8 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   }
   if (guard == Guard::kCutoverUndone || (refused && change.plan.reason == "WritePauseExceeded"))
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
+  // The smoke test's word stands: Hypercare goes back as soon as that may be.
+  if (refused && status.failure_reason == kSmokeFailed) status.rollback.reason = kSmokeFailed;
   if (guard == Guard::kCutoverUndone || refused) {
     status.failure_reason.clear();
     status.failure_message.clear();

@@ -98,6 +98,21 @@ std::optional<Plan> KeepWayBack(const api::TenantMigration& migration, const Obs
   return RemoveForwardStream(seen);
 }
 
+// With a pooler users are in when the smoke test fails, so the rollback may have been put off.
+std::optional<Plan> GoBackAfterSmoke(const api::TenantMigration& migration,
+                                     const Observation& seen) {
+  if (migration.status.rollback.reason != kSmokeFailed) return std::nullopt;
+  const std::string words = "the smoke test had failed, and going back was put off";
+  ASK(seen.reverse_subscriber);
+  if (MayGoBack(migration, seen)) return Plan::RollBack(kSmokeFailed, words);
+  Plan plan = Plan::Wait(
+      std::chrono::seconds(2),
+      words + " until nothing is lost by it (now: " + WhyNotBackNow(migration, seen) + ")",
+      kSmokeFailed);
+  plan.trouble = true;
+  return plan;
+}
+
 Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.checks);
   std::vector<CheckStatus> checks = CountRuns(migration, seen);
@@ -127,7 +142,8 @@ Plan PlanHypercare(const api::TenantMigration& migration, const Observation& see
   if (auto plan = KeepWayBack(migration, seen)) return *plan;
   // The source is fenced: what was refreshed there too late for the doors is known, and final.
   if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
-  Plan plan = Watch(migration, seen);
+  auto back = GoBackAfterSmoke(migration, seen);
+  Plan plan = back ? *back : Watch(migration, seen);
   if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
   plan.effect = KeepWayBackOpen(seen);
   return plan;

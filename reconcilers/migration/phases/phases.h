@@ -133,6 +133,9 @@ bool MayBePausedLate(const api::TenantMigration& migration, const Observation& s
 std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
                                      const Observation& seen);
 
+/// Why Smoke rolls back; Hypercare keeps to it where that had to be put off.
+inline constexpr char kSmokeFailed[] = "SmokeFailed";
+
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);
 

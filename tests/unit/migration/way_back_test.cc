@@ -295,6 +295,24 @@ TEST_F(WayBack, UsersDoNotWaitLongerThanTheSpecAllows) {
   EXPECT_EQ(Round(120).guard, Guard::kRollBack);
 }
 
+TEST_F(WayBack, AFailedSmokeTestIsNotForgottenWhereGoingBackWasPutOff) {
+  GoBack();
+  migration_.status.failure_reason = "SmokeFailed";
+  CloseDoors();
+  source_.working = false;
+  EXPECT_EQ(Round(61).effect, Intent::kReopenTarget);
+  target_database_ = Database(ControlState::kOpen, false);
+  poolers_.paused = false;
+  poolers_.resumed = true;
+  EXPECT_EQ(Round(62).guard, Guard::kRollbackRefused);
+  migration_.meta.annotations.clear();
+  EXPECT_EQ(Round(70).reason, "SmokeFailed") << "the checks of hypercare may not ask the same";
+  source_.working = true;
+  const Plan back = Round(300);
+  EXPECT_EQ(back.guard, Guard::kRollBack);
+  EXPECT_EQ(migration_.status.failure_reason, "SmokeFailed");
+}
+
 TEST_F(WayBack, EachFenceOfTheTargetHasAMarkerOfItsOwn) {
   GoBack();
   settled_ = true;
