@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/orphans/late_pause.h"
 #include "reconcilers/migration/orphans/remedy.h"
 #include "reconcilers/migration/transitions.h"
+#include "tests/unit/kube/fake_client.h"
+#include "tests/unit/kube/fake_clock.h"
 #include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
@@ -144,6 +147,67 @@ TEST(Orphans, AnUndoThatMeetsTheJournalStopsThere) {
   EXPECT_TRUE(IsSettled(Remedy::kUndo, api::Phase::kAborted));
   EXPECT_FALSE(IsSettled(Remedy::kFinish, api::Phase::kHypercare));
   EXPECT_TRUE(IsSettled(Remedy::kFinish, api::Phase::kCompleted));
+}
+
+// --- a PAUSE that comes when the migration is gone
+// ------------------------------------------------
+
+class NobodyResolves final : public wiring::Resolver {
+ public:
+  Result<std::vector<std::string>> Resolve(std::stop_token, Deadline, const std::string&) override {
+    return std::vector<std::string>();
+  }
+};
+
+class LatePausesTest : public ::testing::Test {
+ protected:
+  api::TenantMigration Pooled(api::Phase phase) const {
+    api::TenantMigration migration = testing::MigrationIn(phase);
+    migration.meta.uid = "uid";
+    migration.status.stages.back().started_at = clock_.WallNow();
+    migration.spec.switch_mode = api::SwitchMode::kPooler;
+    migration.status.cutover.attempts = 1;
+    return migration;
+  }
+  OperatorConfig Config() {
+    OperatorConfig config;
+    config.epoch = [this] { return epoch_; };
+    return config;
+  }
+  bool IsLookedAfter() {
+    auto step = pauses_.LookAfter({}, Deadline::After(std::chrono::seconds(1)), "uid");
+    return step && step->delay().has_value();
+  }
+
+  kube::FakeClient client_;
+  NobodyResolves resolver_;
+  kube::FakeClock clock_;
+  int64_t epoch_ = 7;
+  ClusterContext context_{client_, resolver_, clock_, Config()};
+  LatePauses pauses_{context_};
+};
+
+TEST_F(LatePausesTest, OnlyWhatHasEndedAndHadPausedPoolersIsLookedAfter) {
+  EXPECT_FALSE(pauses_.Remember(Pooled(api::Phase::kHypercare)))
+      << "somebody removed its finalizer";
+  EXPECT_FALSE(pauses_.Remember(testing::MigrationIn(api::Phase::kCompleted))) << "no pooler";
+  api::TenantMigration never_closed = Pooled(api::Phase::kAborted);
+  never_closed.status.cutover.attempts = 0;
+  EXPECT_FALSE(pauses_.Remember(never_closed));
+  EXPECT_FALSE(IsLookedAfter());
+  EXPECT_TRUE(pauses_.Remember(Pooled(api::Phase::kCompleted)));
+  EXPECT_TRUE(IsLookedAfter());
+}
+
+TEST_F(LatePausesTest, NobodyIsLookedAfterForEverNorByALeaderThatWasDeposed) {
+  ASSERT_TRUE(pauses_.Remember(Pooled(api::Phase::kAborted)));
+  epoch_ = 0;
+  EXPECT_FALSE(IsLookedAfter());
+  epoch_ = 7;
+  clock_.Advance(std::chrono::minutes(9));
+  EXPECT_TRUE(IsLookedAfter()) << "a server that cannot be asked is asked again";
+  clock_.Advance(std::chrono::minutes(2));
+  EXPECT_FALSE(IsLookedAfter());
 }
 
 }  // namespace
