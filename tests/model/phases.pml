@@ -277,13 +277,15 @@ inline CarryBack() {
 #endif
 }
 
-/* Users go on on the target. */
+/* Users go on on the target. A leader that froze on its way to fence it must not wake up later. */
+#define AdmitsFormerLeader (target.state == open && target.epoch < epoch)
 inline StayOnTarget() {
   if
-  :: target.state == fenced -> Do(kReopenTarget)
-  :: target.state == open && !running -> Do(kStartWorkloads)
-  :: target.state == open && running && route != at_workloads -> Do(kRestoreRoutes)
-  :: target.state == open && running && route == at_workloads ->
+  :: target.state == fenced || AdmitsFormerLeader -> Do(kReopenTarget)
+  :: target.state == open && !AdmitsFormerLeader && !running -> Do(kStartWorkloads)
+  :: target.state == open && !AdmitsFormerLeader && running && route != at_workloads ->
+     Do(kRestoreRoutes)
+  :: target.state == open && !AdmitsFormerLeader && running && route == at_workloads ->
      Go(RollingBack, kRollbackRefused, Hypercare)
   fi
 }

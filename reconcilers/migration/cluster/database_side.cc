@@ -115,7 +115,7 @@ Result<bool> DatabaseSide::HasTraces(std::stop_token stop, Deadline deadline,
 }
 
 Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadline,
-                                            const std::string& uid) {
+                                            const std::string& uid, int64_t epoch) {
   DatabaseFacts facts;
   TRY_ASSIGN(facts.exists, Exists(stop, deadline));
   if (!facts.exists) {
@@ -128,6 +128,7 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
   if (control) {
     facts.state = StateOf(control->state);
     facts.foreign = control->migration_uid != uid;
+    facts.admits_former_leader = control->epoch < epoch;
   }
   // One whose control row says that it is ours need not be asked what else is.
   if (!facts.OursToDrop()) {

@@ -34,7 +34,9 @@ class DatabaseSide {
   const pg::ConnectOptions& admin() const { return admin_; }
   const std::string& database() const { return database_; }
 
-  Result<DatabaseFacts> Observe(std::stop_token stop, Deadline deadline, const std::string& uid);
+  /// `uid`: the migration's; `epoch`: this leader's.
+  Result<DatabaseFacts> Observe(std::stop_token stop, Deadline deadline, const std::string& uid,
+                                int64_t epoch);
 
   /// Whether the tenant's database is there.
   Result<bool> Exists(std::stop_token stop, Deadline deadline);

@@ -282,7 +282,8 @@ Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call) {
 
 Result<DatabaseFacts> ClusterWorld::ObserveSide(const Call& call, Result<DatabaseSide*> side) {
   if (!side) return tl::make_unexpected(std::move(side).error());
-  return (*side)->Observe(call.stop, call.deadline, call.migration.meta.uid);
+  return (*side)->Observe(call.stop, call.deadline, call.migration.meta.uid,
+                          context_.config.epoch());
 }
 
 Result<std::optional<CopyProgress>> ClusterWorld::ObserveProgress(const Call& call) {

@@ -72,10 +72,12 @@ std::optional<Refusal> FindRefusal(const api::TenantMigration& migration, const 
 }
 
 // The target is opened again instead of the source: what shut the way back came too late to be seen
-// before the doors closed. A token that asked for the rollback is asked again then.
+// before the doors closed. A token that asked for the rollback is asked again then. Also one that
+// is open is held under our epoch first: a leader that froze on his way to fence it must not wake
+// up once users are to stay (the model's online_comes_to_rest).
 Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen,
                   const Refusal& refusal) {
-  if (seen.target->state == ControlState::kFenced)
+  if (seen.target->state == ControlState::kFenced || seen.target->admits_former_leader)
     return Plan::Do(Intent::kReopenTarget, "opening the target again: " + refusal.why);
   if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + refusal.why);

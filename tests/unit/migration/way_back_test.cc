@@ -268,6 +268,17 @@ TEST_F(WayBack, BehindClosedDoorsAStreamThatIsGoneHasTheTargetOpenedAgain) {
   EXPECT_EQ(Round(4).reason, "RollbackNeedsConsent") << "the token is asked again";
 }
 
+TEST_F(WayBack, WhoeverStaysHoldsTheTargetUnderHisOwnEpochFirst) {
+  GoBack();
+  source_.working = false;
+  CloseDoors();
+  target_database_ = Database(ControlState::kOpen, false);
+  target_database_.admits_former_leader = true;  // Who is on his way to fence it, perhaps.
+  EXPECT_EQ(Round(61).effect, Intent::kReopenTarget);
+  target_database_.admits_former_leader = false;
+  EXPECT_EQ(Round(62).effect, Intent::kResumePoolers);
+}
+
 TEST_F(WayBack, BehindClosedDoorsAnAcceptedLossGoesOn) {
   GoBack();
   Consent();
