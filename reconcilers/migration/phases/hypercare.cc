@@ -104,7 +104,7 @@ std::optional<Plan> GoBackAfterSmoke(const api::TenantMigration& migration,
   if (migration.status.rollback.reason != kSmokeFailed) return std::nullopt;
   const std::string words = "the smoke test had failed, and going back was put off";
   ASK(seen.reverse_subscriber);
-  if (MayGoBack(migration, seen)) return Plan::RollBack(kSmokeFailed, words);
+  if (MayGoBack(migration, seen)) return Plan::RollBack("SmokeFailed", words);
   Plan plan = Plan::Wait(
       std::chrono::seconds(2),
       words + " until nothing is lost by it (now: " + WhyNotBackNow(migration, seen) + ")",

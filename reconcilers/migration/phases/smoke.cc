@@ -32,7 +32,7 @@ Plan Judge(const api::TenantMigration& migration, const Observation& seen) {
     if (!failing.empty()) failing += "; ";
     failing += check.name + ": " + check.message;
     if (IsOutOfTime(*seen.checks, check, elapsed))
-      return Plan::RollBack(kSmokeFailed, "check " + failing);
+      return Plan::RollBack("SmokeFailed", "check " + failing);
   }
   if (jobs_wait && !others_fail)
     return Plan::Do(Intent::kStartCheckJobs, "starting the Jobs of the smoke checks");
