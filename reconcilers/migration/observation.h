@@ -46,7 +46,7 @@ struct DatabaseFacts {
   int64_t other_sessions = 0;  ///< Sessions in it that are not the operator's or the mover's.
   int64_t prepared_transactions = 0;
   std::string detail;  ///< What is in the way, for a message.
-  /// The control row has the epoch of a leader before us: what he has sent late would still be done.
+  /// The control row has the epoch of a leader before us: what it sends late would still be done.
   bool admits_former_leader = false;
 
   /// Roles that we made, or a database half made, are there; not looked for while the database's

@@ -33,14 +33,14 @@ TEST(BadInput, AServerReplacedBehindTheSameNameIsUnknownAndNeverEmpty) {
   TestDatabase database(Servers().source, owner.name());
   const std::string known = IdentifierOf(Servers().source);
   DatabaseSide right("pg-shared-1", known, Servers().source, database.name());
-  auto facts = right.Observe({}, Soon(), "uid-1");
+  auto facts = right.Observe({}, Soon(), "uid-1", /*epoch=*/1);
   ASSERT_TRUE(facts) << facts.error().message;
   EXPECT_TRUE(facts->exists);
 
   // The same name leads to another cluster, which has no such database.
   DatabaseSide replaced("pg-shared-1", known, Servers().target, database.name());
   for (int look = 0; look < 2; ++look) {
-    auto unknown = replaced.Observe({}, Soon(), "uid-1");
+    auto unknown = replaced.Observe({}, Soon(), "uid-1", /*epoch=*/1);
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().reason, "IdentityChanged");
     EXPECT_EQ(unknown.error().disposition, Disposition::kRetry) << "must never undo anything";
