@@ -151,6 +151,23 @@ TEST(SimulatedMigration, APauseThatComesWhenTheMigrationIsGoneKeepsNobodyWaiting
   EXPECT_THAT(result.trace, testing::Contains(testing::HasSubstr(" - RESUME at the pooler")));
 }
 
+// A leader froze while it wrote that the tenant lives on the target, and its successor went back.
+TEST(SimulatedMigration, APlacementIsNotLedElsewhereByWhatAFrozenLeaderSendsLate) {
+  const Itinerary* itinerary = FindItinerary("OnlinePoolerRollbackInHypercare");
+  ASSERT_NE(itinerary, nullptr);
+  const std::vector<std::string>& trace = ReferenceOf(*itinerary).trace;
+  auto place = std::find_if(trace.begin(), trace.end(), [](const std::string& effect) {
+    return effect.find("Opening PATCH") != effect.npos &&
+           effect.ends_with("databaseplacements/acme/status");
+  });
+  ASSERT_NE(place, trace.end());
+  const Fault fault{.kind = FaultKind::kSecondLeader,
+                    .at = static_cast<int>(place - trace.begin()),
+                    .lasts = std::chrono::seconds(45),
+                    .rival_effects = 6};
+  EXPECT_THAT(sim::Simulation({itinerary, {fault}, 0}).Run().failures, testing::IsEmpty());
+}
+
 // What no operator could prevent, so that it is known that the oracles would see it.
 std::string FailuresOf(const Itinerary& itinerary) {
   std::string text;

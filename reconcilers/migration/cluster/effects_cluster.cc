@@ -245,11 +245,17 @@ Status ClusterWorld::ApplyWiring(const Call& call) {
 // that neither reconciler takes the other's fields away.
 Status ClusterWorld::PlaceOn(const Call& call, const std::string& server_name) {
   kube::Key key{call.migration.meta.namespace_name, call.migration.spec.placement_name};
+  TRY_ASSIGN(auto placement,
+             context_.client.Get(call.stop, call.deadline, kube::kDatabasePlacement, key));
+  if (!placement) return Ok();
   kube::PatchOptions options;
   options.type = kube::PatchType::kJsonMerge;
   options.subresource = "status";
   options.field_manager = "cutover-migration";
   Json patch = Json::Object({{"status", Json::Object({{"serverName", server_name}})}});
+  // What a leader that froze here sends late must not lead the tenant elsewhere once its successor
+  // is through: by then the placement's own reconciler has written that the move is over.
+  patch.MutableAt("metadata").Set("resourceVersion", kube::ResourceVersionOf(*placement));
   auto patched = context_.client.Patch(call.stop, call.deadline, kube::kDatabasePlacement, key,
                                        patch, options);
   if (!patched && !kube::IsNotFound(patched.error())) return tl::make_unexpected(patched.error());

@@ -90,7 +90,11 @@ Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& cl
 
 Status DeleteLedger(std::stop_token stop, Deadline deadline, kube::Client& client,
                     const std::string& ns, const api::TenantMigration& migration) {
-  return client.Delete(stop, deadline, kube::kSecret, {ns, LedgerName(migration)});
+  const kube::Key key{ns, LedgerName(migration)};
+  TRY_ASSIGN(auto secret, client.Get(stop, deadline, kube::kSecret, key));
+  if (!secret) return Ok();
+  // This very one: what a leader that froze here sends late must not take the next attempt's.
+  return client.Delete(stop, deadline, kube::kSecret, key, {.uid = kube::UidOf(*secret)});
 }
 
 }  // namespace cutover::migration
