@@ -245,6 +245,7 @@ def a_failing_check_in_hypercare_brings_the_tenant_back_with_all_it_wrote():
     target = other(source)
     begin(target, hypercare={"durationSeconds": 600, "onFailedChecks": "Rollback"},
           checks=[{"name": "ballast", "when": ["Hypercare"], "timeoutSeconds": 3,
+                   "intervalSeconds": 5, "failureThreshold": 2,
                    "sql": {"query": "select count(*) from app.ballast where n = 1",
                            "expected": "1"}}])
     wait_for({"Hypercare"})
