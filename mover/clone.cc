@@ -22,6 +22,7 @@
 #include "mover/survey.h"
 #include "mover/target_database.h"
 #include "mover/verify/verify.h"
+#include "operator/base/enumerate.h"
 #include "postgres/database.h"
 #include "postgres/roles.h"
 #include "postgres/sequences.h"
@@ -32,6 +33,7 @@ namespace {
 constexpr auto kConnectTimeout = std::chrono::seconds(30);
 /// Creating a table waits for the disk, not for a core: docs/performance.md.
 constexpr int kSchemaLanes = 8;
+constexpr size_t kNamesMax = 10;  // In a sentence.
 
 /// One run of CloneDatabase; each method is a step, in the order in which they stand here.
 class Clone {
@@ -170,7 +172,8 @@ class Clone {
     const SchemaChanges changes = FindSchemaChanges(std::move(before), structure_marks_);
     TRY(RefuseChanges(changes.changed));
     if (!changes.appeared.empty())
-      Warn({"not in the copy, since it came after the snapshot: " + Enumerate(changes.appeared)});
+      Warn({"not in the copy, since it came after the snapshot: " +
+            Enumerate(changes.appeared, kNamesMax)});
     if (options_.on_copied) options_.on_copied();
     return Ok();
   }
@@ -189,19 +192,9 @@ class Clone {
 
   static Status RefuseChanges(const std::vector<std::string>& changed) {
     if (changed.empty()) return Ok();
-    return RetryError("SourceChanged", "on the source, " + Enumerate(changed) +
+    return RetryError("SourceChanged", "on the source, " + Enumerate(changed, kNamesMax) +
                                            " changed or went away while it was copied; run it "
                                            "again when nobody changes the structure");
-  }
-
-  static std::string Enumerate(const std::vector<std::string>& names) {
-    constexpr size_t kNamesMax = 10;
-    std::string text;
-    for (size_t i = 0; i < std::min(names.size(), kNamesMax); ++i)
-      text += (i == 0 ? "" : ", ") + names[i];
-    if (names.size() > kNamesMax)
-      text += " and " + std::to_string(names.size() - kNamesMax) + " more";
-    return text;
   }
 
   /// Sequences know no snapshot, so they are read at the very end; event triggers come after all

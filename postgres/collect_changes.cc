@@ -10,6 +10,7 @@
 #include "postgres/changes.h"
 #include "postgres/idle_transaction.h"
 #include "postgres/pgoutput.h"
+#include "postgres/snapshot.h"
 
 namespace cutover::pg {
 namespace {
@@ -52,10 +53,6 @@ constexpr char kAdvance[] =
 constexpr char kConfirmed[] =
     "SELECT confirmed_flush_lsn FROM pg_replication_slots"
     " WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL";
-
-constexpr char kRetained[] =
-    "SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint"
-    " FROM pg_replication_slots WHERE slot_name = $1";
 
 int Digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
@@ -101,8 +98,8 @@ class Collector {
       if (move_on_ || !found_.complete) TRY(Advance());
     } while (!found_.complete && !enough.Expired());
     if (move_on_ && found_.complete) TRY(Settle());
-    TRY_ASSIGN(Rows retained, source_.Query(stop_, deadline_, kRetained, {watch_.slot}));
-    if (!retained.empty()) found_.retained_bytes = retained[0].Int(0);
+    TRY_ASSIGN(auto retained, RetainedBytes(stop_, deadline_, source_, watch_.slot));
+    found_.retained_bytes = retained.value_or(found_.retained_bytes);
     return std::move(found_);
   }
 

@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/base/enumerate.h"
+
 namespace cutover::pg {
 namespace {
 
 constexpr char kRecord[] = "sample";
-constexpr int kNamedMax = 5;
+constexpr size_t kNamedMax = 5;
 
 bool SameRow(const std::optional<RowState>& a, const std::optional<RowState>& b) {
   return a.has_value() == b.has_value() && (!a || a->hash == b->hash);
@@ -47,21 +49,16 @@ int64_t Sample::differences() const {
 int64_t Sample::undecided() const { return static_cast<int64_t>(suspects.size()) - differences(); }
 
 std::string Sample::DescribeDifferences() const {
-  std::string text;
-  int named = 0;
-  for (const Suspect& suspect : suspects) {
-    if (!suspect.proven || ++named > kNamedMax) continue;
-    text += (text.empty() ? "" : ", ") + suspect.words + Verb(suspect);
-  }
-  return named > kNamedMax ? text + " and " + std::to_string(named - kNamedMax) + " more" : text;
+  std::vector<std::string> proven;
+  for (const Suspect& suspect : suspects)
+    if (suspect.proven) proven.push_back(suspect.words + Verb(suspect));
+  return Enumerate(proven, kNamedMax);
 }
 
 std::string Sample::DescribeNotCompared() const {
-  std::string text;
-  int named = 0;
-  for (const TableName& table : not_compared)
-    if (++named <= kNamedMax) text += (text.empty() ? "" : ", ") + Display(table);
-  return named > kNamedMax ? text + " and " + std::to_string(named - kNamedMax) + " more" : text;
+  std::vector<std::string> tables;
+  for (const TableName& table : not_compared) tables.push_back(Display(table));
+  return Enumerate(tables, kNamedMax);
 }
 
 Json ToJson(const Sample& sample) {

@@ -6,6 +6,7 @@
 
 #include "operator/base/log.h"
 #include "operator/base/mutex.h"
+#include "operator/kube/for_each.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/line_splitter.h"
 #include "operator/kube/metadata.h"
@@ -20,7 +21,6 @@ using std::chrono::seconds;
 constexpr size_t kWatchLineBytesMax = 16u << 20;
 constexpr seconds kRetryAfterMax{30};
 constexpr seconds kWatchMargin{10};
-constexpr int kListRestartsMax = 3;
 
 // The query of a URL, encoded.
 class Query {
@@ -184,21 +184,14 @@ bool EndsInitialEvents(const WatchEvent& event) {
 Result<ObjectList> Client::List(std::stop_token stop, Deadline deadline, const Resource& resource,
                                 const ListOptions& options) {
   ObjectList all;
-  PageRequest next;
-  for (int restarts = 0;;) {
-    Result<ListPage> page = GetPage(stop, deadline, resource, options, next);
-    if (!page && IsGone(page.error()) && !next.next.empty() && restarts++ < kListRestartsMax) {
-      // Half of one state and half of another would be no state at all.
-      all = {};
-      next = {};
-      continue;
-    }
-    TRY(page);
-    std::move(page->list.items.begin(), page->list.items.end(), std::back_inserter(all.items));
-    all.resource_version = page->list.resource_version;
-    if (page->next.empty()) return all;
-    next.next = page->next;
-  }
+  TRY(ForEachPage(
+      stop, deadline, *this, resource, options,
+      [&all](ObjectList& page) {
+        std::move(page.items.begin(), page.items.end(), std::back_inserter(all.items));
+        all.resource_version = page.resource_version;
+      },
+      [&all] { all = {}; }));
+  return all;
 }
 
 Result<Json> Client::Apply(std::stop_token stop, Deadline deadline, const Resource& resource,

@@ -22,4 +22,11 @@ namespace cutover::kube {
 Status ForEach(std::stop_token stop, Deadline deadline, Client& client, const Resource& resource,
                const ListOptions& options, const std::function<void(const Json&)>& each);
 
+/// What List and ForEach() do: `on_page` gets every page in turn, and may take it; `on_restart` is
+/// called where the list begins again, since half of one state and half of another would be none.
+Status ForEachPage(std::stop_token stop, Deadline deadline, Client& client,
+                   const Resource& resource, const ListOptions& options,
+                   const std::function<void(ObjectList&)>& on_page,
+                   const std::function<void()>& on_restart);
+
 }  // namespace cutover::kube

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <utility>
 
+#include "operator/base/enumerate.h"
+
 namespace cutover::pg {
 namespace {
 
@@ -99,13 +101,6 @@ Result<DatabaseAccess> WithStreamRoles(const std::stop_token& stop, Deadline dea
   return access;
 }
 
-std::string Some(const std::vector<std::string>& items) {
-  std::string text;
-  for (size_t at = 0; at < std::min(items.size(), kItemsNamedMax); ++at)
-    text += (at == 0 ? "" : ", ") + items[at];
-  if (items.size() > kItemsNamedMax)
-    text += " and " + std::to_string(items.size() - kItemsNamedMax) + " more";
-  return text;
-}
+std::string Some(const std::vector<std::string>& items) { return Enumerate(items, kItemsNamedMax); }
 
 }  // namespace cutover::pg

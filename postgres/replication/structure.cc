@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "operator/base/enumerate.h"
 #include "postgres/replication/structure_rows.h"
 
 namespace cutover::pg {
@@ -138,12 +139,7 @@ std::vector<std::string> CompareStructures(const Structure& before, const Struct
 }
 
 std::string DescribeChanges(const std::vector<std::string>& changes) {
-  std::string text;
-  for (size_t i = 0; i < changes.size() && i < kNamedMax; ++i)
-    text += (text.empty() ? "" : ", ") + changes[i];
-  if (changes.size() > kNamedMax)
-    text += " and " + std::to_string(changes.size() - kNamedMax) + " more";
-  return text;
+  return Enumerate(changes, kNamedMax);
 }
 
 Json ToJson(const Structure& structure) {

@@ -187,6 +187,9 @@ struct PublisherFacts {
   int64_t retained_bytes = 0;   ///< WAL that the server keeps for it; for the copy's watch, too.
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
   double clock_seconds = 0;     ///< What the server's clock said when this was read, since 1970.
+
+  /// Whether a stream can read from it: what is lost or dropped here does not come back.
+  bool Streams() const { return published && slot && !slot_lost; }
 };
 
 /// What the subscribing side holds.

@@ -141,11 +141,13 @@ void StartOver(api::TenantMigrationStatus& status) {
   status = std::move(fresh);
 }
 
+// How long doors that were closed in vain stay open before they are closed again.
+constexpr std::chrono::seconds kBackOffMin{30}, kBackOffMax{600};
+
 // Until the next cutover after `attempts` that were given up: twice as long each time.
 std::chrono::seconds BackOff(int64_t attempts) {
-  constexpr std::chrono::seconds kFirst{30}, kLongest{600};
   int64_t doublings = std::clamp<int64_t>(attempts - 1, 0, 5);
-  return std::min(kFirst * (1 << doublings), kLongest);
+  return std::min(kBackOffMin * (1 << doublings), kBackOffMax);
 }
 
 // A pause that has begun, and ends now that users are in again. Pause: CutoverStatus or
@@ -262,7 +264,6 @@ bool KeepsWayBackOpen(const std::optional<Intent>& effect) {
 // While going back waits with its doors open, users wait for nothing. A pooler that could not be
 // paused is tried again later: each time its clients have waited, too.
 void NoteWaitWithDoorsOpen(const Change& change) {
-  constexpr std::chrono::seconds kFirst{30}, kLongest{600};
   if (change.migration.status.phase != Phase::kRollingBack) return;
   const Plan& plan = change.plan;
   auto& rollback = change.status.rollback;
@@ -271,7 +272,8 @@ void NoteWaitWithDoorsOpen(const Change& change) {
   if (missed) {
     const auto until_now = std::chrono::duration_cast<std::chrono::seconds>(
         change.seen.now - EnteredAt(change.migration, change.seen));
-    change.status.cutover.retry_at = change.seen.now + std::clamp(until_now, kFirst, kLongest);
+    change.status.cutover.retry_at =
+        change.seen.now + std::clamp(until_now, kBackOffMin, kBackOffMax);
   }
   if (change.status.cutover.opened_at && ClosesDoors(plan.effect) && !rollback.fenced_at)
     rollback.fenced_at = change.seen.now;

@@ -16,11 +16,7 @@ Plan PlanBackingUp(const api::TenantMigration& migration, const Observation& see
     return Plan::Undo("BackupFailed", job.message.empty()
                                           ? "the backup Job failed: see its pod's log"
                                           : job.message);
-  if (!job.succeeded && job.hindrance) {
-    Plan plan = Plan::Wait(std::chrono::seconds(2), job.hindrance->words, "PodCannotStart");
-    plan.trouble = true;
-    return plan;
-  }
+  if (!job.succeeded && job.hindrance) return AwaitPod(*job.hindrance);
   if (!job.succeeded) return Plan::Wait(std::chrono::seconds(2), "backing up, users work");
   if (job.message.empty())
     return Plan::Undo("BackupUnproven",

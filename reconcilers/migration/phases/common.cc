@@ -53,6 +53,12 @@ std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const 
   return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
 }
 
+Plan AwaitPod(const PodHindrance& hindrance) {
+  Plan plan = Plan::Wait(std::chrono::seconds(2), hindrance.words, "PodCannotStart");
+  plan.trouble = true;
+  return plan;
+}
+
 std::optional<Plan> RemoveHelpers(const Observation& seen) {
   NEED(seen.maintenance_page);
   if (seen.maintenance_page->exists)

@@ -7,14 +7,6 @@ namespace {
 // Behind closed doors users wait for a copy, however long it takes; not for one that cannot begin.
 constexpr std::chrono::minutes kStartBound{10};
 
-Plan AwaitPod(const PodHindrance& hindrance, bool users_wait, WallTime now) {
-  if (users_wait && now - hindrance.since > kStartBound)
-    return Plan::Undo("PodCannotStart", hindrance.words);
-  Plan plan = Plan::Wait(std::chrono::seconds(2), hindrance.words, "PodCannotStart");
-  plan.trouble = true;
-  return plan;
-}
-
 }  // namespace
 
 /// Copying: a mover Job copies and compares what arrived: Offline under the fence, Online under the
@@ -49,7 +41,11 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                         : seen.copy_job->message);
   if (!seen.copy_job->order_current)
     return Plan::Do(Intent::kCreateCopyJob, "changing how fast is copied");
-  if (seen.copy_job->hindrance) return AwaitPod(*seen.copy_job->hindrance, !online, seen.now);
+  if (const auto& hindrance = seen.copy_job->hindrance) {
+    if (!online && seen.now - hindrance->since > kStartBound)
+      return Plan::Undo("PodCannotStart", hindrance->words);
+    return AwaitPod(*hindrance);
+  }
   ASK(seen.copy_progress);
   // Offline, users wait while this runs, so the result is looked for more often than progress is
   // recorded.

@@ -41,6 +41,8 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
 /// Users out: routes to the page and workloads stopped, or the poolers paused.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
+/// What a Job waits for whose pod cannot start: somebody to mend that. The Job begins by itself.
+Plan AwaitPod(const PodHindrance& hindrance);
 /// The maintenance page and the Jobs gone.
 std::optional<Plan> RemoveHelpers(const Observation& seen);
 

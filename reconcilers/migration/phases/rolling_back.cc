@@ -31,8 +31,7 @@ bool MayStillArrive(const api::TenantMigration& migration, const Observation& se
   const auto silent = seen.now - EnteredAt(migration, seen);
   const double age_max = std::chrono::duration<double>(silent).count() + kHeartbeatSecondsMax;
   const double age = source.HeartbeatAgeSeconds(target);
-  return target.published && target.slot && !target.slot_lost && source.working && age >= 0 &&
-         age <= age_max && silent < kPatience;
+  return target.Streams() && source.working && age >= 0 && age <= age_max && silent < kPatience;
 }
 
 // Behind these very doors, where nobody can change it any more.

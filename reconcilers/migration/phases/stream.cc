@@ -128,8 +128,7 @@ bool FollowsClosely(const api::TenantMigration& migration, const Observation& se
 bool FollowsBack(const Observation& seen) {
   if (!seen.reverse_publisher.known() || !seen.reverse_subscriber.known()) return false;
   const PublisherFacts& target = *seen.reverse_publisher;
-  const SubscriberFacts& source = *seen.reverse_subscriber;
-  return target.published && target.slot && !target.slot_lost && Follows(target, source);
+  return target.Streams() && Follows(target, *seen.reverse_subscriber);
 }
 
 bool UsersWriteOnTarget(const api::TenantMigrationStatus& status) {
@@ -161,8 +160,8 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the target cannot be asked: " + seen.reverse_publisher.error().message;
   if (seen.reverse_publisher->slot_lost)
     return "the target has thrown away WAL that the way back needs";
-  if (!seen.reverse_publisher->slot || !seen.reverse_publisher->published)
-    return "the slot or the publication of the way back is gone from the target";
+  if (!seen.reverse_publisher->published)
+    return "the publication of the way back is gone from the target";
   if (!seen.reverse_subscriber->exists)
     return "the subscription of the way back is gone from the source";
   if (StreamBackIsBroken(seen))
@@ -181,10 +180,7 @@ std::string WhyWayBackIsShut(const Observation& seen) {
 }
 
 bool StreamBackIsGone(const Observation& seen) {
-  if (seen.reverse_publisher.known()) {
-    const PublisherFacts& target = *seen.reverse_publisher;
-    if (!target.published || !target.slot || target.slot_lost) return true;
-  }
+  if (seen.reverse_publisher.known() && !seen.reverse_publisher->Streams()) return true;
   return seen.reverse_subscriber.known() && !seen.reverse_subscriber->exists;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "operator/base/enumerate.h"
 #include "reconcilers/migration/preflight/facts.h"
 
 namespace cutover::migration {
@@ -24,12 +25,7 @@ bool Have(const Fact<T>& fact, Findings& findings) {
 
 /// "a, b, c and 4 more"
 inline std::string List(const std::vector<std::string>& items, size_t shown_max = 5) {
-  std::string text;
-  for (size_t i = 0; i < std::min(items.size(), shown_max); ++i)
-    text += (i == 0 ? "" : ", ") + items[i];
-  if (items.size() > shown_max)
-    text += " and " + std::to_string(items.size() - shown_max) + " more";
-  return text;
+  return Enumerate(items, shown_max);
 }
 
 // The checks that look into the two servers (database_checks.cc).

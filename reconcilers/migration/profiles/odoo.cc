@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "operator/base/enumerate.h"
 #include "reconcilers/migration/checks/http_check.h"
 #include "reconcilers/migration/profiles/common.h"
 
@@ -256,15 +257,6 @@ BuiltinCheck CompareAttachments(const Json& expected) {
   });
 }
 
-std::string Join(const std::vector<std::string>& items) {
-  std::string text;
-  for (size_t i = 0; i < std::min(items.size(), kModulesNamedMax); ++i)
-    text += (i == 0 ? "" : ", ") + items[i];
-  if (items.size() > kModulesNamedMax)
-    text += " and " + std::to_string(items.size() - kModulesNamedMax) + " more";
-  return text;
-}
-
 }  // namespace
 
 Result<std::vector<Finding>> OdooProfile::Preflight(std::stop_token stop, Deadline deadline,
@@ -287,7 +279,8 @@ Result<std::vector<Finding>> OdooProfile::Preflight(std::stop_token stop, Deadli
   for (pg::Row row : rows) modules.push_back(row.Text(0));
   findings.push_back(
       {Severity::kBlocking, "ModulesPending",
-       "Odoo modules wait to be changed at the next start: " + Join(modules) +
+       "Odoo modules wait to be changed at the next start: " +
+           Enumerate(modules, kModulesNamedMax) +
            "; let Odoo finish (start it with --update, or restart it), or cancel the "
            "change in Apps"});
   return findings;

@@ -628,61 +628,6 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
-// --- the end -------------------------------------------------------------------------------------
-
-PlacementFacts PlacedOn(const char* server_name) {
-  PlacementFacts facts;
-  facts.exists = true;
-  facts.server_name = server_name;
-  return facts;
-}
-
-// A minute after the end of a move without retention, with nothing in the way of dropping.
-Observation NothingKeepsTheSource() {
-  Observation seen = At(60);
-  seen.source = Database(ControlState::kRetired, true);
-  seen.target = Database(ControlState::kOpen, false);
-  seen.placement = PlacedOn("pg-target");
-  return seen;
-}
-
-Plan AfterRetention(const Observation& seen) {
-  api::TenantMigration migration = MigrationIn(Phase::kCompleted);
-  migration.meta.finalizers = {api::kFinalizer};
-  migration.spec.reclaim_policy = api::ReclaimPolicy::kDelete;
-  migration.spec.retention_seconds = 0;
-  return Decide(migration, seen).plan;
-}
-
-TEST(Completed, DropsARetiredSourceWhoseTenantLivesElsewhere) {
-  EXPECT_EQ(AfterRetention(NothingKeepsTheSource()).effect, Intent::kDropSource);
-}
-
-TEST(Completed, KeepsTheSourceAndSaysWhyWheneverTheTenantMightLiveThere) {
-  using Change = void (*)(Observation&);
-  const std::pair<const char*, Change> reasons[] = {
-      {"is gone, so nothing says where",
-       [](Observation& seen) { seen.placement = PlacementFacts{}; }},
-      {"does not say that the tenant lives elsewhere",
-       [](Observation& seen) { seen.placement = PlacedOn("pg-source"); }},
-      {"does not say that the tenant lives elsewhere",
-       [](Observation& seen) { seen.placement = PlacedOn(""); }},
-      {"not as it was retired",
-       [](Observation& seen) { seen.source = Database(ControlState::kReopened, false); }},
-      {"not as it was retired",
-       [](Observation& seen) { seen.source = Database(ControlState::kRetired, false); }},
-      {"not open", [](Observation& seen) { seen.target = Database(ControlState::kFenced, true); }},
-      {"not open", [](Observation& seen) { seen.target = DatabaseFacts{}; }},
-  };
-  for (const auto& [words, change] : reasons) {
-    Observation seen = NothingKeepsTheSource();
-    change(seen);
-    const Plan plan = AfterRetention(seen);
-    EXPECT_FALSE(plan.effect) << words;
-    EXPECT_NE(plan.message.find(words), std::string::npos) << plan.message;
-  }
-}
-
 // --- bad input -----------------------------------------------------------------------------------
 
 TEST(BadInput, ALeaderWhoseClockIsBehindGivesNothingUpAndGoesOn) {

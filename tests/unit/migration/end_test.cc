@@ -8,6 +8,8 @@ namespace cutover::migration {
 namespace {
 
 using api::Phase;
+using testing::At;
+using testing::Database;
 using testing::MigrationIn;
 using testing::NothingReadableAt;
 
@@ -19,6 +21,59 @@ TEST(Completed, ASourceThatIsAwayWhenItIsToBeDroppedIsAskedAgainWithinSeconds) {
   EXPECT_FALSE(plan.effect);
   EXPECT_GT(plan.wait, std::chrono::seconds(0));
   EXPECT_LE(plan.wait, std::chrono::seconds(15));
+}
+
+PlacementFacts PlacedOn(const char* server_name) {
+  PlacementFacts facts;
+  facts.exists = true;
+  facts.server_name = server_name;
+  return facts;
+}
+
+// A minute after the end of a move without retention, with nothing in the way of dropping.
+Observation NothingKeepsTheSource() {
+  Observation seen = At(60);
+  seen.source = Database(ControlState::kRetired, true);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.placement = PlacedOn("pg-target");
+  return seen;
+}
+
+Plan AfterRetention(const Observation& seen) {
+  api::TenantMigration migration = MigrationIn(Phase::kCompleted);
+  migration.meta.finalizers = {api::kFinalizer};
+  migration.spec.reclaim_policy = api::ReclaimPolicy::kDelete;
+  migration.spec.retention_seconds = 0;
+  return Decide(migration, seen).plan;
+}
+
+TEST(Completed, DropsARetiredSourceWhoseTenantLivesElsewhere) {
+  EXPECT_EQ(AfterRetention(NothingKeepsTheSource()).effect, Intent::kDropSource);
+}
+
+TEST(Completed, KeepsTheSourceAndSaysWhyWheneverTheTenantMightLiveThere) {
+  using Change = void (*)(Observation&);
+  const std::pair<const char*, Change> reasons[] = {
+      {"is gone, so nothing says where",
+       [](Observation& seen) { seen.placement = PlacementFacts{}; }},
+      {"does not say that the tenant lives elsewhere",
+       [](Observation& seen) { seen.placement = PlacedOn("pg-source"); }},
+      {"does not say that the tenant lives elsewhere",
+       [](Observation& seen) { seen.placement = PlacedOn(""); }},
+      {"not as it was retired",
+       [](Observation& seen) { seen.source = Database(ControlState::kReopened, false); }},
+      {"not as it was retired",
+       [](Observation& seen) { seen.source = Database(ControlState::kRetired, false); }},
+      {"not open", [](Observation& seen) { seen.target = Database(ControlState::kFenced, true); }},
+      {"not open", [](Observation& seen) { seen.target = DatabaseFacts{}; }},
+  };
+  for (const auto& [words, change] : reasons) {
+    Observation seen = NothingKeepsTheSource();
+    change(seen);
+    const Plan plan = AfterRetention(seen);
+    EXPECT_FALSE(plan.effect) << words;
+    EXPECT_NE(plan.message.find(words), std::string::npos) << plan.message;
+  }
 }
 
 // As a PAUSE that a deposed leader had sent leaves them.
@@ -34,7 +89,7 @@ api::TenantMigration Pooled(Phase phase) {
 
 Observation TenantOn(const char* server, int seconds) {
   Observation seen = testing::At(seconds);
-  seen.placement = PlacementFacts{.exists = true, .server_name = server, .rival_migration = ""};
+  seen.placement = PlacedOn(server);
   seen.poolers = Paused();
   return seen;
 }
