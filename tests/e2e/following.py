@@ -68,6 +68,26 @@ def nothing_left(*servers):
             expect(found == "0", f"{found} {what} are left behind on {name}")
 
 
+def to_hypercare(target, checks=(), **hypercare):
+    """Moves, until users work on `target` and may go back without losing a write."""
+    begin(target, hypercare={"durationSeconds": 600, **hypercare}, checks=list(checks))
+    wait_for({"Hypercare"})
+    wait_until_counting(target)
+    wait_until("the way back is open", 60, way_back_is_open)
+
+
+def came_back(source, target, on_target):
+    """The tenant works on `source` again, with what it wrote on `target`; returns the status."""
+    status = wait_for({"RolledBack"})
+    wait_until_counting(source)
+    expect_nothing_lost(source, on_target + acknowledged())
+    nothing_left(source)
+    forget()
+    expect(not Server(target).has_database(DATABASE), "the copy goes with the migration")
+    nothing_left(target)
+    return status
+
+
 def moved(source, target):
     """The tenant works on `target`, with everything that was acknowledged."""
     wait_until_counting(target)

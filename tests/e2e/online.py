@@ -11,8 +11,8 @@ import traceback
 import pooler
 import shop
 from cluster import Failure, expect, get, kill_leader, wait_until
-from following import (begin, command, condition, forget, moved, nothing_left, other, wait_for,
-                       way_back_is_open)
+from following import (begin, came_back, command, condition, forget, moved, nothing_left, other,
+                       to_hypercare, wait_for, way_back_is_open)
 from server import Server
 from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
                   wait_until_counting)
@@ -30,19 +30,10 @@ def an_online_move_loses_no_write_and_leaves_nothing_behind():
 def a_rollback_in_hypercare_brings_back_what_was_written_on_the_target():
     source = ensure()
     target = other(source)
-    begin(target, hypercare={"durationSeconds": 600})
-    wait_for({"Hypercare"})
-    wait_until_counting(target)
-    wait_until("the way back is open", 60, way_back_is_open)
+    to_hypercare(target)
     on_target = acknowledged()
     command("rollback", "back")
-    wait_for({"RolledBack"})
-    wait_until_counting(source)
-    expect_nothing_lost(source, on_target + acknowledged())
-    nothing_left(source)
-    forget()
-    expect(not Server(target).has_database(DATABASE), "the copy goes with the migration")
-    nothing_left(target)
+    came_back(source, target, on_target)
 
 
 def the_leader_killed_while_the_doors_are_closed_costs_no_write():

@@ -19,8 +19,8 @@ import pooler
 import shop
 import till
 from cluster import Failure, apply, expect, get, kubectl, wait_until
-from following import (begin, command, condition, forget, moved, nothing_left, other, wait_for,
-                       way_back_is_open)
+from following import (begin, came_back, command, condition, forget, moved, nothing_left, other,
+                       to_hypercare, wait_for, way_back_is_open)
 from server import ON_THIS_MACHINE, Sampler, Server
 from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
                   wait_until_counting)
@@ -243,34 +243,23 @@ def the_pooler_killed_while_it_is_paused_costs_no_write():
 def a_failing_check_in_hypercare_brings_the_tenant_back_with_all_it_wrote():
     source = ensure()
     target = other(source)
-    begin(target, hypercare={"durationSeconds": 600, "onFailedChecks": "Rollback"},
-          checks=[{"name": "ballast", "when": ["Hypercare"], "timeoutSeconds": 3,
-                   "intervalSeconds": 5, "failureThreshold": 2,
-                   "sql": {"query": "select count(*) from app.ballast where n = 1",
-                           "expected": "1"}}])
-    wait_for({"Hypercare"})
-    wait_until_counting(target)
-    wait_until("the way back is open", 60, way_back_is_open)
+    check = {"name": "ballast", "when": ["Hypercare"], "timeoutSeconds": 3, "intervalSeconds": 5,
+             "failureThreshold": 2,
+             "sql": {"query": "select count(*) from app.ballast where n = 1", "expected": "1"}}
+    to_hypercare(target, checks=[check], onFailedChecks="Rollback")
     on_target = acknowledged()
     Server(target).sql(DATABASE, "update app.ballast set n = -1 where n = 1")
-    words = wait_for({"RolledBack"})
-    wait_until_counting(source)
-    expect_nothing_lost(source, on_target + acknowledged())
+    words = came_back(source, target, on_target)
     expect("ballast" in words["rollback"]["reason"] + words["message"] + str(words["conditions"]),
            f"it names the check: {words}")
     # What the check found wrong came back as well: it was written on the target.
     Server(source).sql(DATABASE, "update app.ballast set n = 1 where n = -1")
-    nothing_left(source)
-    forget()
-    nothing_left(target)
 
 
 def a_rollback_waits_for_a_source_that_is_down():
     source = ensure()
     target = other(source)
-    begin(target, hypercare={"durationSeconds": 600})
-    wait_for({"Hypercare"})
-    wait_until("the way back is open", 60, way_back_is_open)
+    to_hypercare(target)
     scale = ["--namespace", "databases", "scale", f"statefulset/{source}", "--replicas"]
     kubectl(*scale, "0")
     try:
@@ -285,21 +274,13 @@ def a_rollback_waits_for_a_source_that_is_down():
     finally:
         kubectl(*scale, "1")
         Server(source).wait_until_ready()
-    wait_for({"RolledBack"})
-    wait_until_counting(source)
-    expect_nothing_lost(source, on_target + acknowledged())
-    nothing_left(source)
-    forget()
-    nothing_left(target)
+    came_back(source, target, on_target)
 
 
 def ddl_on_the_target_in_hypercare_closes_the_way_back():
     source = ensure()
     target = other(source)
-    begin(target, hypercare={"durationSeconds": 600})
-    wait_for({"Hypercare"})
-    wait_until_counting(target)
-    wait_until("the way back is open", 60, way_back_is_open)
+    to_hypercare(target)
     Server(target).sql(DATABASE, "create table app.later (n int primary key)")
     Server(target).sql(DATABASE, "insert into app.later values (1)")
     wait_until("the way back is said to be shut", 30, lambda: not way_back_is_open())
@@ -313,12 +294,7 @@ def ddl_on_the_target_in_hypercare_closes_the_way_back():
     wait_until_counting(target)
     on_target = acknowledged()
     Server(target).sql(DATABASE, "drop table app.later")
-    wait_for({"RolledBack"})
-    wait_until_counting(source)
-    expect_nothing_lost(source, on_target + acknowledged())
-    nothing_left(source)
-    forget()
-    nothing_left(target)
+    came_back(source, target, on_target)
 
 
 def two_moves_from_one_server_at_once_lose_no_write():
