@@ -63,6 +63,10 @@ struct Claim {
   Side side = Side::kSource;
 };
 
+/// For a statement that cannot be part of a transaction, at the end of its WHERE: what a leader
+/// that froze sends late does nothing once its successor has raised the row's epoch, $2.
+inline constexpr char kUnderEpoch[] = " AND EXISTS (SELECT FROM cutover.control WHERE epoch = $2)";
+
 struct Control {
   std::string migration_uid;
   int64_t epoch = 0;

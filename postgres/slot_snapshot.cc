@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "operator/base/mutex.h"
+#include "postgres/control.h"
 #include "postgres/snapshot.h"
 
 namespace cutover::pg {
@@ -155,7 +156,7 @@ Result<std::optional<int64_t>> RetainedBytes(std::stop_token stop, Deadline dead
 }
 
 Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connection,
-                    const std::string& slot) {
+                    const std::string& slot, std::optional<int64_t> under_epoch) {
   const Deadline release = deadline.OrAfter(kReleasePatience);
   while (true) {
     TRY_ASSIGN(Rows found, connection.Query(stop, deadline, kFindSlot, {slot}));
@@ -171,8 +172,13 @@ Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connect
     if (!SleepUntil(stop, deadline.OrAfter(kLook)))
       return RetryError("Stopped", "dropping replication slot " + slot + " was stopped");
   }
-  auto dropped =
-      connection.Query(stop, deadline, "SELECT pg_catalog.pg_drop_replication_slot($1)", {slot});
+  std::string drop = "SELECT pg_catalog.pg_drop_replication_slot($1)";
+  Params params{slot};
+  if (under_epoch) {
+    drop += std::string(" WHERE true") + kUnderEpoch;
+    params.push_back(*under_epoch);
+  }
+  auto dropped = connection.Query(stop, deadline, drop, params);
   if (dropped || connection.last_sqlstate() == "42704") return Ok();
   return tl::unexpected(std::move(dropped).error());
 }

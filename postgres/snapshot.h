@@ -96,9 +96,10 @@ Result<std::optional<int64_t>> RetainedBytes(std::stop_token stop, Deadline dead
 
 /// Drops a logical slot of this database that nobody reads. One that is not there is no error;
 /// terminal "SlotInUse". One whose making was never finished, since its client died, is taken from
-/// the session that still makes it.
+/// the session that still makes it. With `under_epoch`, only where the control row is of that epoch
+/// (kUnderEpoch in control.h).
 Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connection,
-                    const std::string& slot);
+                    const std::string& slot, std::optional<int64_t> under_epoch = {});
 
 /// Whether the last statement of `connection` failed because no such snapshot is exported any more.
 bool SaysSnapshotLost(const Connection& connection);

@@ -80,16 +80,20 @@ Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& conn
 }
 
 Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                  const std::string& name) {
+                  const std::string& name, std::optional<int64_t> under_epoch) {
+  std::string drop =
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1";
+  Params params{name};
+  if (under_epoch) {
+    drop += kUnderEpoch;
+    params.push_back(*under_epoch);
+  }
   while (true) {
     TRY(connection.Query(stop, deadline,
                          "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
                          " WHERE slot_name = $1 AND active_pid IS NOT NULL",
                          {name}));
-    auto dropped = connection.Query(stop, deadline,
-                                    "SELECT pg_drop_replication_slot(slot_name)"
-                                    " FROM pg_replication_slots WHERE slot_name = $1",
-                                    {name});
+    auto dropped = connection.Query(stop, deadline, drop, params);
     // 42704: somebody else has dropped it in between.
     if (dropped || connection.last_sqlstate() == "42704") return Ok();
     // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
@@ -129,8 +133,8 @@ Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connecti
       SELECT (pg_replication_slot_advance(
                 s.slot_name, greatest(s.confirmed_flush_lsn, p.flushed))).end_lsn >= p.flushed
         FROM pg_replication_slots s, (SELECT pg_current_wal_flush_lsn() AS flushed) p
-       WHERE s.slot_name = $1)",
-                                         {name}));
+       WHERE s.slot_name = $1)" + std::string(kUnderEpoch),
+                                         {name, claim.epoch}));
   if (rows.empty())
     return TerminalError("SlotMissing", "there is no replication slot " + name + " to advance");
   if (!rows[0].Bool(0))
@@ -143,7 +147,7 @@ Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                 Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);
   TRY(RaiseEpoch(stop, deadline, connection, claim));
-  return RemoveSlot(stop, deadline, connection, name);
+  return RemoveSlot(stop, deadline, connection, name, claim.epoch);
 }
 
 Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -53,9 +54,10 @@ Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Dead
 /// pg_create_logical_replication_slot(), as EnsureSlot() says.
 Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                 const std::string& name);
-/// Ends the slot's WAL sender and drops it, if it is there.
+/// Ends the slot's WAL sender and drops it, if it is there and the control row is not another
+/// epoch's than `under_epoch`.
 Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                  const std::string& name);
+                  const std::string& name, std::optional<int64_t> under_epoch = {});
 
 /// What the subscriber's server hands to libpq. Holds a password: never log it.
 std::string SubscriberConnInfo(const PublisherAddress& publisher, const std::string& role,

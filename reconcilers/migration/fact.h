@@ -18,6 +18,7 @@ enum class Subject {
   kRoutes,
   kWiring,
   kWiringRestored,
+  kOutdated,
   kMaintenancePage,
   kBackupJob,
   kCopyJob,

@@ -72,7 +72,8 @@ enum class Intent {
   kReopenSource,   ///< journaled → reopened; after a drain with the target's sequences.
   kRestoreWiring,
   kPlaceOnSource,
-  kCleanSource,  ///< Drops our schema there.
+  kOutdateRequests,  ///< New versions of all objects: what a former leader asked for is too late.
+  kCleanSource,      ///< Drops our schema there.
 };
 std::string_view Name(Intent intent);
 

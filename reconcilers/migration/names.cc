@@ -63,6 +63,7 @@ constexpr std::string_view kIntentNames[] = {
     "ReopenSource",
     "RestoreWiring",
     "PlaceOnSource",
+    "OutdateRequests",
     "CleanSource",
 };
 // clang-format on

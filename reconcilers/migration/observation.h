@@ -260,6 +260,8 @@ struct Observation {
   Fact<RouteFacts> routes{Subject::kRoutes};
   Fact<WiringFacts> wiring{Subject::kWiring};
   Fact<bool> wiring_restored{Subject::kWiringRestored};  ///< Exactly what the ledger holds.
+  /// No request of a former leader can change workloads, routes or wiring any more.
+  Fact<bool> requests_outdated{Subject::kOutdated};
   Fact<MaintenancePageFacts> maintenance_page{Subject::kMaintenancePage};
   Fact<JobFacts> backup_job{Subject::kBackupJob};
   Fact<JobFacts> copy_job{Subject::kCopyJob};

@@ -133,6 +133,12 @@ Json DesiredService(const api::DatabasePlacement& placement) {
   return service;
 }
 
+std::vector<kube::Key> SliceKeys(const api::DatabasePlacement& placement) {
+  const std::string& ns = placement.meta.namespace_name;
+  const std::string& service = placement.spec.connection.service_name;
+  return {{ns, SliceName(service, false)}, {ns, SliceName(service, true)}};
+}
+
 std::vector<Json> DesiredSlices(const api::DatabasePlacement& placement, const HostPort& server,
                                 const Backends& backends) {
   std::vector<Json> slices;

@@ -39,8 +39,10 @@ Status RefreshService(std::stop_token stop, Deadline deadline, const Access& acc
 
 // Pure.
 
-/// Service and EndpointSlices, one slice for each family of addresses, as they are applied.
+/// Service and EndpointSlices, one slice for each family of addresses, as they are applied; and
+/// the names that these may have.
 Json DesiredService(const api::DatabasePlacement& placement);
+std::vector<kube::Key> SliceKeys(const api::DatabasePlacement& placement);
 std::vector<Json> DesiredSlices(const api::DatabasePlacement& placement, const HostPort& server,
                                 const Backends& backends);
 ServiceObservation InterpretService(const std::optional<Json>& service,

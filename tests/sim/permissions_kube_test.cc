@@ -23,6 +23,7 @@
 #include "operator/kube/metadata.h"
 #include "reconcilers/server/reconciler.h"
 #include "reconcilers/wiring/maintenance.h"
+#include "reconcilers/wiring/outdate.h"
 #include "reconcilers/wiring/routes.h"
 #include "reconcilers/wiring/service.h"
 #include "reconcilers/wiring/wiring.h"
@@ -228,6 +229,8 @@ class Permissions : public ::testing::Test {
     Expect(admin_->Patch({}, Soon(), kube::kEndpointSlice, {servers_, "pg"},
                          *Json::Parse(R"({"endpoints":[{"addresses":["10.1.0.3"]}]})")));
     Expect(wiring::RefreshService({}, Soon(), access, placement_));
+    Expect(
+        wiring::OutdateRequests({}, Soon(), access, placement_, {.wiring = true, .doors = true}));
     Expect(wiring::RestoreWiring({}, Soon(), access, placement_, *wired));
     Expect(wiring::RestoreWorkloads({}, Soon(), client, placement_, *workloads));
     Expect(wiring::RestoreRoutes({}, Soon(), client, placement_, *routes));

@@ -132,40 +132,70 @@ TEST(SimulatedMigration, ASecondCutoverGoesByTheSourceAsItIsByThen) {
                                                    R"({"owner":"acme","connectionLimit":17,)"));
 }
 
-// PgBouncer knows no epochs: what a deposed leader has sent is done, and the move that it was for
-// may be over, and deleted.
-TEST(SimulatedMigration, APauseThatComesWhenTheMigrationIsGoneKeepsNobodyWaiting) {
-  const Itinerary* itinerary = FindItinerary("OnlinePoolerDeleteInFencing");
-  ASSERT_NE(itinerary, nullptr);
+constexpr int kAsFarAsItComes = 1'000;
+
+// The first effect of these words comes late: its leader froze in the request, and its successor
+// has come `rival_effects` further.
+RunResult RunWithLate(const char* name, std::string_view words, int rival_effects) {
+  const Itinerary* itinerary = FindItinerary(name);
   const std::vector<std::string>& trace = ReferenceOf(*itinerary).trace;
-  auto pause = std::find_if(trace.begin(), trace.end(), [](const std::string& effect) {
-    return effect.ends_with("PAUSE at the pooler");
+  auto effect = std::find_if(trace.begin(), trace.end(), [words](const std::string& line) {
+    return line.find(words) != line.npos;
   });
-  ASSERT_NE(pause, trace.end());
+  EXPECT_NE(effect, trace.end()) << words;
   const Fault fault{.kind = FaultKind::kSecondLeader,
-                    .at = static_cast<int>(pause - trace.begin()),
-                    .rival_effects = 1'000};  // As far as it comes.
-  RunResult result = sim::Simulation({itinerary, {fault}, 0}).Run();
-  EXPECT_THAT(result.failures, testing::IsEmpty());
-  EXPECT_FALSE(result.end) << "the migration was to be gone when the PAUSE came";
-  EXPECT_THAT(result.trace, testing::Contains(testing::HasSubstr(" - RESUME at the pooler")));
+                    .at = static_cast<int>(effect - trace.begin()),
+                    .lasts = std::chrono::seconds(45),
+                    .rival_effects = rival_effects};
+  return sim::Simulation({itinerary, {fault}, 0}).Run();
+}
+
+// PgBouncer knows no epochs: what a deposed leader has sent is done, and the move that it was for
+// may be over, and deleted, or gone since somebody took its finalizer away.
+TEST(SimulatedMigration, APauseThatComesWhenTheMigrationIsGoneKeepsNobodyWaiting) {
+  for (const char* name : {"OnlinePoolerDeleteInFencing", "OnlinePoolerVanishesInFencing"}) {
+    const RunResult result = RunWithLate(name, "PAUSE at the pooler", kAsFarAsItComes);
+    EXPECT_THAT(result.failures, testing::IsEmpty());
+    EXPECT_FALSE(result.end) << name << ": it was to be gone when the PAUSE came";
+    EXPECT_THAT(result.trace, testing::Contains(testing::HasSubstr(" - RESUME at the pooler")));
+  }
 }
 
 // A leader froze while it wrote that the tenant lives on the target, and its successor went back.
 TEST(SimulatedMigration, APlacementIsNotLedElsewhereByWhatAFrozenLeaderSendsLate) {
-  const Itinerary* itinerary = FindItinerary("OnlinePoolerRollbackInHypercare");
-  ASSERT_NE(itinerary, nullptr);
-  const std::vector<std::string>& trace = ReferenceOf(*itinerary).trace;
-  auto place = std::find_if(trace.begin(), trace.end(), [](const std::string& effect) {
-    return effect.find("Opening PATCH") != effect.npos &&
-           effect.ends_with("databaseplacements/acme/status");
-  });
-  ASSERT_NE(place, trace.end());
-  const Fault fault{.kind = FaultKind::kSecondLeader,
-                    .at = static_cast<int>(place - trace.begin()),
-                    .lasts = std::chrono::seconds(45),
-                    .rival_effects = 6};
-  EXPECT_THAT(sim::Simulation({itinerary, {fault}, 0}).Run().failures, testing::IsEmpty());
+  const RunResult result = RunWithLate("OnlinePoolerRollbackInHypercare",
+                                       "Opening PATCH /apis/cutover.dev/v1alpha1/namespaces/acme/"
+                                       "databaseplacements/acme/status",
+                                       6);
+  EXPECT_THAT(result.failures, testing::IsEmpty());
+}
+
+// Its successor went back without having to touch the routes, since they were as they had been.
+TEST(SimulatedMigration, UsersAreNotSentToAPageThatIsGoneByWhatAFrozenLeaderSendsLate) {
+  for (int rival_effects : {6, kAsFarAsItComes}) {
+    const RunResult result =
+        RunWithLate("WritePauseExceeded", "Fencing PATCH /apis/networking.k8s.io", rival_effects);
+    EXPECT_THAT(result.failures, testing::IsEmpty());
+  }
+}
+
+TEST(SimulatedMigration, AServiceIsNotLedElsewhereByWhatAFrozenLeaderSendsLate) {
+  for (const char* words : {"Switching PATCH /api/v1/namespaces/acme/secrets",
+                            "Switching PATCH /apis/discovery.k8s.io"})
+    for (int rival_effects : {6, kAsFarAsItComes}) {
+      const RunResult result = RunWithLate("OnlinePoolerDeleteInSwitching", words, rival_effects);
+      EXPECT_THAT(result.failures, testing::IsEmpty()) << words;
+    }
+}
+
+// The slot of the next copy has the name of the last one's.
+TEST(SimulatedMigration, TheNextCopysSlotIsNotDroppedByWhatAFrozenLeaderSendsLate) {
+  for (const char* words : {"Undoing commit on the source: SELECT pg_drop_replication_slot",
+                            "Undoing commit on the source: SELECT pg_catalog.pg_drop_repl"}) {
+    const RunResult result =
+        RunWithLate("OnlinePoolerStructureChangedIsCopiedAgain", words, kAsFarAsItComes);
+    EXPECT_THAT(result.failures, testing::IsEmpty()) << words;
+  }
 }
 
 // What no operator could prevent, so that it is known that the oracles would see it.

@@ -76,6 +76,7 @@ class ClusterWorld final : public World {
   Result<wiring::WiringObservation> ReadWiring(const Call& call);
   Result<WiringFacts> ObserveWiring(const Call& call);
   Result<bool> ObserveWiringRestored(const Call& call);
+  Result<bool> ObserveOutdated(const Call& call);
   Result<MaintenancePageFacts> ObservePage(const Call& call);
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
@@ -108,6 +109,8 @@ class ClusterWorld final : public World {
   Status StartChecks(const Call& call);
   Status DeleteJobs(const Call& call);
   Status ApplyWiring(const Call& call);
+  std::string OutdatingNow(const Call& call) const;
+  Status OutdateRequests(const Call& call);
   Status PlaceOn(const Call& call, const std::string& server_name);
   Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
@@ -175,7 +178,7 @@ class ClusterWorld final : public World {
   wiring::Access WiringAccess() const;
 
   const ClusterContext& context_;
-  std::optional<Ledger> ledger_;  ///< Immutable once written, so it is read once.
+  std::optional<Ledger> ledger_;  ///< Read once: ours alone, but for OutdateRequests() immutable.
   /// As they were first read in this round, which its connections rest on as well.
   std::map<std::string, api::DatabaseServer> servers_;
   /// Of the source, when its structure was last seen to be as copied.

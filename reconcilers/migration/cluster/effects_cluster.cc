@@ -6,7 +6,9 @@
 #include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/wiring/maintenance.h"
+#include "reconcilers/wiring/outdate.h"
 #include "reconcilers/wiring/routes.h"
 #include "reconcilers/wiring/wiring.h"
 #include "reconcilers/wiring/workloads.h"
@@ -86,6 +88,7 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
     return wiring::RestoreRoutes(stop, deadline, client, placement, ledger.routes);
   if (intent == Intent::kRestoreWiring)
     return wiring::RestoreWiring(stop, deadline, WiringAccess(), placement, ledger.wiring);
+  if (intent == Intent::kOutdateRequests) return OutdateRequests(call);
   return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
 }
 
@@ -239,6 +242,25 @@ Status ClusterWorld::ApplyWiring(const Call& call) {
   wanted.user = placement.spec.owner;
   wanted.database = placement.spec.database_name;
   return wiring::ApplyWiring(call.stop, call.deadline, WiringAccess(), placement, wanted);
+}
+
+// Another leader, and another cutover of this one: requests of their own are on their way.
+std::string ClusterWorld::OutdatingNow(const Call& call) const {
+  return std::to_string(context_.config.epoch()) + "/" + std::to_string(MarkerOf(call.migration));
+}
+
+// The note comes last: a leader that dies before it begins again.
+Status ClusterWorld::OutdateRequests(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  wiring::Outdated what;
+  what.doors = !migration.spec.by_pooler();
+  what.wiring = migration.status.phase == api::Phase::kRollingBack;
+  TRY(wiring::OutdateRequests(stop, deadline, WiringAccess(), placement, what));
+  TRY(NoteOutdated(stop, deadline, context_.client, context_.config.namespace_name, migration,
+                   OutdatingNow(call)));
+  ledger_.reset();
+  return Ok();
 }
 
 // The one field of the placement's status that a migration owns, under a manager of its own, so

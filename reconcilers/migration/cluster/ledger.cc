@@ -4,17 +4,20 @@
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/wiring/base64.h"
+#include "reconcilers/wiring/edit.h"
 
 namespace cutover::migration {
 namespace {
 
 constexpr char kKey[] = "ledger.json";
+constexpr char kOutdatedAnnotation[] = "cutover.dev/requests-outdated";
 
 Result<Ledger> Decode(const Json& secret) {
   TRY_ASSIGN(std::string text, wiring::DecodeBase64(secret.At({"data", kKey}).StringRef()));
   TRY_ASSIGN(Json json, Json::Parse(text));
-  return Ledger{json["migration"], json["placement"], json["workloads"], json["routes"],
-                json["wiring"]};
+  return Ledger{json["migration"], json["placement"],
+                json["workloads"], json["routes"],
+                json["wiring"],    kube::AnnotationOf(secret, kOutdatedAnnotation)};
 }
 
 // Those of older versions do not say whose they are.
@@ -86,6 +89,17 @@ Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& cl
   auto created = client.Create(stop, deadline, kube::kSecret, secret);
   if (created || kube::IsAlreadyExists(created.error())) return Ok();
   return tl::make_unexpected(created.error());
+}
+
+Status NoteOutdated(std::stop_token stop, Deadline deadline, kube::Client& client,
+                    const std::string& ns, const api::TenantMigration& migration,
+                    const std::string& note) {
+  const auto edit = [&note](Json& secret) -> Status {
+    secret.MutableAt("metadata").MutableAt("annotations").Set(kOutdatedAnnotation, note);
+    return Ok();
+  };
+  TRY(wiring::EditObject(stop, deadline, client, kube::kSecret, {ns, LedgerName(migration)}, edit));
+  return Ok();
 }
 
 Status DeleteLedger(std::stop_token stop, Deadline deadline, kube::Client& client,

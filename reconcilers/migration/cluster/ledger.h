@@ -27,6 +27,7 @@ struct Ledger {
   Json workloads;
   Json routes;
   Json wiring;
+  std::string outdated{};  ///< Of NoteOutdated(); empty before the first.
 
   friend bool operator==(const Ledger&, const Ledger&) = default;
 };
@@ -55,6 +56,13 @@ Result<std::vector<FoundLedger>> ListLedgers(std::stop_token stop, Deadline dead
 Status WriteLedgerOnce(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration,
                        const Ledger& ledger);
+
+/// Notes on the ledger, whose record stays as it is, that requests of former leaders have been
+/// outdated (ClusterWorld::OutdateRequests), by whom and for which cutover. Nothing where there is
+/// no ledger.
+Status NoteOutdated(std::stop_token stop, Deadline deadline, kube::Client& client,
+                    const std::string& ns, const api::TenantMigration& migration,
+                    const std::string& note);
 
 Status DeleteLedger(std::stop_token stop, Deadline deadline, kube::Client& client,
                     const std::string& ns, const api::TenantMigration& migration);

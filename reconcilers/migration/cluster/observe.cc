@@ -144,6 +144,9 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
     case Subject::kWiringRestored:
       seen.wiring_restored = going() ? true : Fact<bool>(ObserveWiringRestored(call));
       break;
+    case Subject::kOutdated:
+      seen.requests_outdated = going() ? true : Fact<bool>(ObserveOutdated(call));
+      break;
     case Subject::kMaintenancePage:
       seen.maintenance_page = ObservePage(call);
       break;
@@ -181,7 +184,8 @@ Result<PlacementFacts> ClusterWorld::ObservePlacement(const Call& call) {
   facts.generation = placement.meta.generation;
   facts.server_name = placement.status.server_name;
   const Phase phase = call.migration.status.phase;
-  if (phase == Phase::kPending || (IsEnd(phase) && call.migration.spec.by_pooler())) {
+  const bool is_over = IsEnd(phase) || call.migration.meta.deleting();
+  if (phase == Phase::kPending || (is_over && call.migration.spec.by_pooler())) {
     TRY_ASSIGN(facts.rival_migration, RivalOf(call));
   }
   return facts;
@@ -272,6 +276,11 @@ Result<bool> ClusterWorld::ObserveWiringRestored(const Call& call) {
   // A Service follows the server it leads to, so its addresses are no part of the record.
   TRY_ASSIGN(wiring::WiringObservation observed, ReadWiring(call));
   return observed.AllAt(wiring::Side::kSource);
+}
+
+Result<bool> ClusterWorld::ObserveOutdated(const Call& call) {
+  TRY_ASSIGN(auto ledger, ReadLedger(call));
+  return !ledger || ledger->outdated == OutdatingNow(call);
 }
 
 Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call) {

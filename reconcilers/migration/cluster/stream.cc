@@ -396,7 +396,7 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, where));
   TRY(pg::DropSlot(stop, deadline, *inside, claim, direction));
   if (direction == Direction::kForward)
-    TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot));
+    TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot, claim.epoch));
   TRY(pg::DropPublication(stop, deadline, *inside, claim, direction));
   TRY(pg::DropReplicationRole(stop, deadline, *inside, claim, direction));
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);

@@ -6,17 +6,18 @@
 
 #include "operator/base/log.h"
 #include "reconcilers/migration/phases/phases.h"
-#include "reconcilers/migration/transitions.h"
 
 namespace cutover::migration {
 
 bool LatePauses::Remember(const api::TenantMigration& gone) {
-  const bool had_paused = gone.spec.by_pooler() && gone.status.cutover.attempts > 0;
-  if (!had_paused || !IsEnd(gone.status.phase)) return false;
+  if (!HasPausedPoolers(gone)) return false;
   const SteadyTime now = context_.clock.SteadyNow();
   MutexLock lock(mutex_);
   Forget(now);
-  gone_[gone.meta.uid] = {gone, now + kLatePauseMax};
+  Gone& entry = gone_[gone.meta.uid];
+  entry = {gone, now + kLatePauseMax};
+  // Its finalizer was taken away by hand before anybody deleted it.
+  if (!gone.meta.deleting()) entry.migration.meta.deletion_timestamp = context_.clock.WallNow();
   return true;
 }
 
@@ -37,7 +38,6 @@ Result<kube::Step> LatePauses::LookAfter(std::stop_token stop, Deadline deadline
   if (!migration) return kube::Step::Done();
   ClusterWorld world(context_);
   Observation seen = world.Observe(stop, deadline, *migration);
-  if (!MayBePausedLate(*migration, seen)) return kube::Step::Done();
   std::optional<Plan> plan = LetLateClientsGo(*migration, seen);
   for (; plan && plan->look_at; plan = LetLateClientsGo(*migration, seen))
     world.LookAt(stop, deadline, *migration, *plan->look_at, seen);

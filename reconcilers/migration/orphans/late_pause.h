@@ -20,8 +20,8 @@ namespace cutover::migration {
 /// deposed leader had sent it, PgBouncer knows no epochs, and clients would wait for ever.
 ///
 /// While the object is there its own end looks at the poolers (phases/end.cc). This goes on with
-/// that when the object is deleted, by the same rule and until the same ten minutes after the end
-/// are over; it can do nothing but RESUME.
+/// that for ten minutes when the object is gone, by the same rule, at its end or before it: what
+/// one left that vanished half way the sweeper settles. It can do nothing but RESUME.
 ///
 /// *Caveat*: what is gone is remembered by the processes that watched it go, leader or standby. A
 /// PAUSE that comes when none of them is left, or later than that, waits for a person's RESUME.
@@ -29,8 +29,8 @@ class LatePauses {
  public:
   explicit LatePauses(const ClusterContext& context) : context_(context) {}
 
-  /// `gone` as it was last seen. True if it is to be looked after: it has ended, and had paused
-  /// poolers. From any thread.
+  /// `gone` as it was last seen. True if it is to be looked after: it had paused poolers. From
+  /// any thread.
   bool Remember(const api::TenantMigration& gone);
 
   /// One look for the migration of this uid, and when to look again; a deposed leader does nothing.

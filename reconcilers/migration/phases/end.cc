@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/base/clock.h"
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/migration/transitions.h"
 
 namespace cutover::migration {
 namespace {
@@ -58,26 +59,42 @@ std::optional<Plan> DropCopy(const Observation& seen) {
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
+bool IsOnTarget(const api::TenantMigration& migration, const PlacementFacts& placement) {
+  return placement.server_name == migration.spec.target_server_name;
+}
+
+// Whether the tenant is where this migration has left it. One that vanished half way was settled
+// either way.
+bool IsAtHome(const api::TenantMigration& migration, const PlacementFacts& placement) {
+  const bool on_target = IsOnTarget(migration, placement);
+  const bool on_source = placement.server_name == migration.status.source_server_name;
+  if (!IsEnd(migration.status.phase)) return on_target || on_source;
+  return migration.status.phase == api::Phase::kCompleted ? on_target : on_source;
+}
+
+// Whether poolers are still to be looked at.
+bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen) {
+  return HasPausedPoolers(migration) && seen.now - EnteredAt(migration, seen) < kLatePauseMax;
+}
+
 }  // namespace
 
-bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen) {
-  return migration.spec.by_pooler() && migration.status.cutover.attempts > 0 &&
-         seen.now - EnteredAt(migration, seen) < kLatePauseMax;
+bool HasPausedPoolers(const api::TenantMigration& migration) {
+  return migration.spec.by_pooler() && migration.status.cutover.attempts > 0;
 }
 
 std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
                                      const Observation& seen) {
-  if (!MayBePausedLate(migration, seen)) return std::nullopt;
   ASK(seen.poolers);
   if (!seen.poolers.known() || seen.poolers->resumed) return std::nullopt;
   // A later migration that has paused them has been under way for long by then.
   ASK(seen.placement);
-  const bool moved = migration.status.phase == api::Phase::kCompleted;
-  const std::string& home =
-      moved ? migration.spec.target_server_name : migration.status.source_server_name;
-  if (!seen.placement.known() || !seen.placement->rival_migration.empty() ||
-      seen.placement->server_name != home)
-    return std::nullopt;
+  if (!seen.placement.known() || !seen.placement->rival_migration.empty()) return std::nullopt;
+  if (!IsAtHome(migration, *seen.placement)) return std::nullopt;
+  const Fact<DatabaseFacts>& home =
+      IsOnTarget(migration, *seen.placement) ? seen.target : seen.source;
+  ASK(home);
+  if (!home.known() || home->closed) return std::nullopt;
   return Plan::Do(Intent::kResumePoolers, "");
 }
 
@@ -85,7 +102,10 @@ std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
 /// every end lets go of its finalizer once the object is deleted. Where poolers were paused they
 /// are looked at for a while.
 Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen) {
-  if (auto plan = LetLateClientsGo(migration, seen)) return *plan;
+  const bool may_be_paused = MayBePausedLate(migration, seen);
+  if (may_be_paused) {
+    if (auto plan = LetLateClientsGo(migration, seen)) return *plan;
+  }
   bool held = migration.meta.HasFinalizer(api::kFinalizer);
   if (migration.meta.deleting() && held) {
     if (migration.status.phase == api::Phase::kRolledBack) {
@@ -96,8 +116,7 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Wait(std::chrono::milliseconds(0), "");
   if (migration.status.phase == api::Phase::kCompleted) plan = PlanRetention(migration, seen);
   const bool only_waits = !plan.look_at && !plan.effect && !plan.guard;
-  if (only_waits && MayBePausedLate(migration, seen) &&
-      (plan.wait.count() == 0 || plan.wait > kLookAtPoolers))
+  if (only_waits && may_be_paused && (plan.wait.count() == 0 || plan.wait > kLookAtPoolers))
     plan.wait = kLookAtPoolers;
   return plan;
 }

@@ -41,6 +41,9 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
 /// Users out: routes to the page and workloads stopped, or the poolers paused.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
+/// Nothing that a former leader has asked for can close the doors or lead users elsewhere any more:
+/// an end that came without these requests being repeated is not undone by them.
+std::optional<Plan> OutdateRequests(const api::TenantMigration& migration, const Observation& seen);
 /// What a Job waits for whose pod cannot start: somebody to mend that. The Job begins by itself.
 Plan AwaitPod(const PodHindrance& hindrance);
 /// The maintenance page and the Jobs gone.
@@ -129,9 +132,9 @@ std::string DescribeViews(const Observation& seen);
 // person may pause, too.
 inline constexpr std::chrono::minutes kLatePauseMax{10};
 inline constexpr std::chrono::seconds kLookAtPoolers{10};
-/// Whether poolers are still to be looked at: of a migration that has ended and had paused them.
-bool MayBePausedLate(const api::TenantMigration& migration, const Observation& seen);
-/// Clients go on whom such a PAUSE has stopped, where the tenant is as this migration has left it.
+bool HasPausedPoolers(const api::TenantMigration& migration);
+/// Of a migration that has ended, or vanished: clients go on whom such a PAUSE has stopped, where
+/// the tenant's database is open and no other migration is on its way.
 std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
                                      const Observation& seen);
 

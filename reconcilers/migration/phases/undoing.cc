@@ -90,6 +90,7 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     if (seen.source->state == ControlState::kFenced)
       return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+    if (auto plan = OutdateRequests(migration, seen)) return *plan;
     if (migration.spec.online()) ASK(seen.forward_publisher);
     if (OnlyTheCutoverFailed(migration, seen))
       return Plan::Go(Guard::kCutoverUndone, migration.status.failure_message);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/wiring/wiring.h"
 
+#include "operator/kube/error.h"
 #include "reconcilers/wiring/base64.h"
+#include "reconcilers/wiring/edit.h"
+#include "reconcilers/wiring/outdate.h"
 #include "tests/kube/wiring/wiring_world.h"
 
 namespace cutover::wiring {
@@ -120,6 +123,36 @@ TEST_F(Wiring, SomebodyElsesChangeIsSeenAsNeitherSide) {
   EXPECT_NE(seen.Describe(Side::kSource).find("Secret db"), std::string::npos);
   EXPECT_NE(seen.Describe(Side::kSource).find("elsewhere"), std::string::npos);
   EXPECT_EQ(seen.Describe(Side::kSource).find("conf"), std::string::npos);
+}
+
+TEST_F(Wiring, WhatWasAskedForBeforeRequestsWereOutdatedIsRefused) {
+  placement_.spec.workloads = {{"Deployment", "odoo"}};
+  const std::string before = World();
+  std::vector<std::pair<kube::Resource, Json>> late;
+  for (const auto& [resource, name] : std::vector<std::pair<kube::Resource, std::string>>{
+           {kube::kSecret, "db"},
+           {kube::kConfigMap, "conf"},
+           {kube::kDeployment, "odoo"},
+           {kube::kCronJob, "nightly"},
+           {kube::kEndpointSlice, "tenant-db-cutover-ipv4"}})
+    late.emplace_back(resource, Stored(resource, name));
+  Status outdated =
+      OutdateRequests({}, Soon(), access_, placement_, {.wiring = true, .doors = true});
+  ASSERT_TRUE(outdated) << outdated.error().message;
+  EXPECT_EQ(World(), before);
+  for (auto& [resource, object] : late) {
+    const kube::Key key = kube::KeyOf(object);
+    EXPECT_TRUE(Stored(resource, key.name)["metadata"]["annotations"].Empty() ||
+                Stored(resource, key.name)["metadata"]["annotations"] ==
+                    object["metadata"]["annotations"])
+        << key.name << " keeps an annotation";
+    Json wanted = object;
+    wanted.MutableAt("metadata").Set("labels", Json::Object({{"late", "true"}}));
+    const auto patch = ConditionalPatch(object, wanted);
+    auto written = client_->Patch({}, Soon(), resource, key, *patch);
+    ASSERT_FALSE(written) << key.name;
+    EXPECT_TRUE(kube::IsConflict(written.error())) << written.error().message;
+  }
 }
 
 TEST_F(Wiring, OtherKeysAndContainersAreNotTouched) {

@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "postgres/database.h"
+#include "postgres/replication/stream.h"
+#include "postgres/snapshot.h"
 #include "tests/postgres/replication/streaming.h"
 
 namespace cutover::pg {
@@ -237,6 +239,20 @@ TEST(Stream, ADeposedLeaderChangesNothing) {
   EXPECT_EQ(move.Subscribed(kForward).marker, 0);
   // A newer one is let through the quick way at once, and the older not even by that.
   Must(WriteMarker({}, Soon(), move.source, newer_source, 8), "marker");
+}
+
+// What the epoch's transaction cannot hold goes by the epoch itself: statements that a leader froze
+// in reach the server when another leads.
+TEST(Stream, ASlotIsLeftAloneByAStatementOfAnEarlierEpoch) {
+  Streaming move;
+  move.PreparePublisher(kForward);
+  const std::string slot = StreamName(move.uid, kForward);
+  ASSERT_TRUE(ClaimEpoch({}, Soon(), move.source, Claim{move.uid, 2, Side::kSource}));
+  Must(RemoveSlot({}, Soon(), move.source, slot, 1), "a late removal");
+  Must(DropIdleSlot({}, Soon(), move.source, slot, 1), "a late removal of another kind");
+  EXPECT_TRUE(move.Published(kForward).slot_exists);
+  Must(DropIdleSlot({}, Soon(), move.source, slot, 2), "the new leader's removal");
+  EXPECT_FALSE(move.Published(kForward).slot_exists);
 }
 
 TEST(Stream, LeavesTheAccessOfTheDatabaseAsItWasBeforeTheMove) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "postgres/control.h"
 #include "tests/sim/postgres/statement.h"
 #include "tests/sim/postgres/stream.h"
 
@@ -95,9 +96,16 @@ Outcome CreateSlot(const Statement& statement) {
   return Table{{name}};
 }
 
+// Of kUnderEpoch: whether the control row is of the epoch that the statement was sent under.
+bool IsUnderEpoch(const Statement& statement) {
+  if (statement.sql.find(pg::kUnderEpoch) == statement.sql.npos) return true;
+  const auto& control = statement.here().control;
+  return control && std::to_string(control->epoch) == statement.Text(1);
+}
+
 Outcome DropSlot(const Statement& statement) {
   const std::string name = statement.Text(0);
-  if (FindSlot(statement, name) == nullptr) return Table();
+  if (FindSlot(statement, name) == nullptr || !IsUnderEpoch(statement)) return Table();
   statement.server.ChangeAtOnce(statement.backend,
                                 [name](ServerState& state) { state.slots.erase(name); });
   return Table{{""}};
@@ -125,6 +133,7 @@ Outcome AdvanceSlot(const Statement& statement) {
 }
 
 Outcome AdvanceSlotToEnd(const Statement& statement) {
+  if (!IsUnderEpoch(statement)) return Table();
   return MoveSlot(statement, EndOfLog(statement.here()));
 }
 

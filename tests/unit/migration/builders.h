@@ -61,6 +61,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.routes = away;
   seen.wiring = away;
   seen.wiring_restored = away;
+  seen.requests_outdated = away;
   seen.maintenance_page = away;
   seen.backup_job = seen.copy_job = seen.check_jobs = away;
   seen.copy_progress = away;

@@ -628,6 +628,44 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
+// Users are in again, and nothing of ours is left but the control row and the ledger.
+Observation UndoneFor(const api::TenantMigration& migration) {
+  Observation seen = At(1);
+  const bool back = migration.status.phase == Phase::kRollingBack;
+  seen.source = Database(back ? ControlState::kReopened : ControlState::kOpen, false);
+  seen.target = DatabaseFacts{};
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{false, false};
+  seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
+  seen.routes = RouteFacts{false, true, ""};
+  seen.workloads = WorkloadFacts();
+  seen.poolers = PoolerFacts{.paused = false, .resumed = true, .since = {}, .detail = ""};
+  seen.wiring_restored = true;
+  return seen;
+}
+
+TEST(Undone, IsNotOverWhileARequestOfAFormerLeaderMayComeLate) {
+  for (Phase phase : {Phase::kUndoing, Phase::kRollingBack}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.status.cutover.attempts = 1;
+    Observation seen = UndoneFor(migration);
+    seen.requests_outdated = false;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kOutdateRequests) << Name(phase);
+    seen.requests_outdated = true;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kCleanSource) << Name(phase);
+  }
+}
+
+TEST(Undone, WritesNothingToObjectsWhoseDoorsWereNeverTried) {
+  EXPECT_EQ(
+      Decide(MigrationIn(Phase::kUndoing), UndoneFor(MigrationIn(Phase::kUndoing))).plan.effect,
+      Intent::kCleanSource);
+  api::TenantMigration by_pooler = MigrationIn(Phase::kUndoing);
+  by_pooler.spec.switch_mode = api::SwitchMode::kPooler;
+  by_pooler.status.cutover.attempts = 1;
+  EXPECT_EQ(Decide(by_pooler, UndoneFor(by_pooler)).plan.effect, Intent::kCleanSource);
+}
+
 // --- bad input -----------------------------------------------------------------------------------
 
 TEST(BadInput, ALeaderWhoseClockIsBehindGivesNothingUpAndGoesOn) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
@@ -90,6 +91,9 @@ api::TenantMigration Pooled(Phase phase) {
 Observation TenantOn(const char* server, int seconds) {
   Observation seen = testing::At(seconds);
   seen.placement = PlacedOn(server);
+  const bool on_target = seen.placement->server_name == "pg-target";
+  (on_target ? seen.target : seen.source) = Database(ControlState::kOpen, false);
+  (on_target ? seen.source : seen.target) = Database(ControlState::kRetired, true);
   seen.poolers = Paused();
   return seen;
 }
@@ -104,6 +108,14 @@ TEST(Ended, ClientsWhomALatePauseHasStoppedGoOn) {
   const Plan plan = Decide(Pooled(Phase::kCompleted), open).plan;
   EXPECT_FALSE(plan.effect);
   EXPECT_GT(plan.wait.count(), 0) << "it may come yet";
+}
+
+TEST(Ended, ClientsOfOneThatVanishedGoOnOnceItsDatabaseIsOpen) {
+  api::TenantMigration vanished = Pooled(Phase::kFencing);
+  Observation seen = TenantOn("pg-source", 60);
+  EXPECT_EQ(LetLateClientsGo(vanished, seen)->effect, Intent::kResumePoolers);
+  seen.source = Database(ControlState::kFenced, true);
+  EXPECT_FALSE(LetLateClientsGo(vanished, seen)) << "the sweeper is not through";
 }
 
 TEST(Ended, APauseThatIsSomebodyElsesIsLeftAlone) {

@@ -187,16 +187,16 @@ class LatePausesTest : public ::testing::Test {
   LatePauses pauses_{context_};
 };
 
-TEST_F(LatePausesTest, OnlyWhatHasEndedAndHadPausedPoolersIsLookedAfter) {
-  EXPECT_FALSE(pauses_.Remember(Pooled(api::Phase::kHypercare)))
-      << "somebody removed its finalizer";
+TEST_F(LatePausesTest, OnlyWhatHadPausedPoolersIsLookedAfter) {
   EXPECT_FALSE(pauses_.Remember(testing::MigrationIn(api::Phase::kCompleted))) << "no pooler";
   api::TenantMigration never_closed = Pooled(api::Phase::kAborted);
   never_closed.status.cutover.attempts = 0;
   EXPECT_FALSE(pauses_.Remember(never_closed));
   EXPECT_FALSE(IsLookedAfter());
-  EXPECT_TRUE(pauses_.Remember(Pooled(api::Phase::kCompleted)));
-  EXPECT_TRUE(IsLookedAfter());
+  for (api::Phase phase : {api::Phase::kCompleted, api::Phase::kFencing}) {
+    EXPECT_TRUE(pauses_.Remember(Pooled(phase)));
+    EXPECT_TRUE(IsLookedAfter()) << Name(phase);
+  }
 }
 
 TEST_F(LatePausesTest, NobodyIsLookedAfterForEverNorByALeaderThatWasDeposed) {
