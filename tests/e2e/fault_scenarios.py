@@ -7,11 +7,9 @@ hack/cluster on this machine, prepared by hack/test.
 """
 
 import json
-import re
 import sys
 import time
 import traceback
-import urllib.request
 
 import fault_table
 import faults
@@ -68,19 +66,6 @@ def remove_small_server():
     kubectl("delete", "dbs", SMALL, "--ignore-not-found")
     kubectl("--namespace", "databases", "delete", "statefulset,service", SMALL,
             "--ignore-not-found")
-
-
-def two_sides_reported():
-    """Whether an operator's metrics claim, or have claimed, that both sides were writable."""
-    for pod in node.operators():
-        address = (get("pod", pod, "cutover-system") or {}).get("status", {}).get("podIP")
-        try:
-            with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
-                if re.search(r"^cutover_writable_sides\{.*\} 2", answer.read().decode(), re.M):
-                    return True
-        except OSError:
-            continue
-    return False
 
 
 def remains_on(server, home):
@@ -151,7 +136,7 @@ def check(case, move, sampler, home):
     shop.expect_nothing_lost(home, move.acknowledged)
     both = sampler.both_writable()
     expect(not both, f"at {both} the tenant could write on two servers")
-    expect(not two_sides_reported(), "cutover_writable_sides never is 2")
+    expect(not node.two_sides_reported(), "cutover_writable_sides never is 2")
 
 
 def strike(case):

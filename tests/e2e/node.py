@@ -7,9 +7,11 @@ Works on the cluster of hack/cluster alone; NodeOutOfReach says so elsewhere.
 import contextlib
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
+import urllib.request
 
 from cluster import Failure, expect, get, kubectl, wait_until
 
@@ -53,6 +55,19 @@ def operators():
     return kubectl("--namespace", "cutover-system", "get", "pods", "--selector",
                    "app.kubernetes.io/name=cutover", "--output",
                    "jsonpath={.items[*].metadata.name}").split()
+
+
+def two_sides_reported():
+    """Whether an operator's metrics claim, or have claimed, that both sides were writable."""
+    for pod in operators():
+        address = (get("pod", pod, "cutover-system") or {}).get("status", {}).get("podIP")
+        try:
+            with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
+                if re.search(r"^cutover_writable_sides\{.*\} 2", answer.read().decode(), re.M):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 @contextlib.contextmanager
