@@ -7,7 +7,7 @@ import unittest
 sys.dont_write_bytecode = True
 
 from harness.clients import (Transaction, judge, longest_silence_ms,  # noqa: E402
-                             longest_stall_ms)  # fmt: skip
+                             longest_stall_ms, under_way)  # fmt: skip
 
 
 def transaction(number, start_us=0, end_us=1000, outcome="ok", client=1):
@@ -50,6 +50,11 @@ class Judging(unittest.TestCase):
 
 
 class Waiting(unittest.TestCase):
+    def test_under_way_is_what_had_begun_and_was_not_answered(self):
+        before, across = transaction(1, 0, 1_000), transaction(2, 1_000, 301_000)
+        after = transaction(3, 302_000, 303_000)
+        self.assertEqual(under_way([before, across, after], 200_000), [across])
+
     def test_the_stall_is_that_of_the_unluckiest_client_at_the_time(self):
         some = [transaction(1, 0, 1_000), transaction(2, 1_000, 301_000),
                 transaction(3, 900_000, 1_900_000)]  # fmt: skip

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Odoo tenant of hack/lib/demo_world.sh: its users, and what must not change about it."""
 
+import collections
 import json
 import os
 import threading
@@ -79,13 +80,18 @@ class RecordingWriter:
                 self.refused += 1
             time.sleep(0.05)
 
+    def compare(self, server):
+        """Which acknowledged partners are not on `server`, and which are there more than once."""
+        found = collections.Counter(sql(server, DATABASE, "select name from res_partner where name "
+                                                          f"like 'e2e-{self.run}-%'").split("\n"))
+        lost = [name for name in self.acknowledged if not found[name]]
+        return lost, [name for name, times in found.items() if times > 1]
+
     def check(self, server):
         """Every acknowledged partner is on `server` exactly once."""
-        found = sql(server, DATABASE, "select name from res_partner where name like "
-                                      f"'e2e-{self.run}-%'").split("\n")
-        lost = [name for name in self.acknowledged if name not in set(found)]
+        lost, doubled = self.compare(server)
         expect(not lost, f"{len(lost)} acknowledged writes lost, the first: {lost[:3]}")
-        expect(len(found) == len(set(found)), "an acknowledged write is there twice")
+        expect(not doubled, f"acknowledged writes are there twice: {doubled[:3]}")
 
 
 def server_of_tenant():

@@ -136,6 +136,11 @@ def longest_stall_ms(transactions, from_us, to_us):
     return max(waits, default=0) / 1000
 
 
+def under_way(transactions, at_us):
+    """Those that had begun by then, and whose clients had no answer yet."""
+    return [one for one in transactions if one.start_us < at_us < one.end_us]
+
+
 def longest_silence_ms(transactions, from_us, to_us):
     """The longest time in it without one acknowledgement to anybody: closed doors, as users
     together see them."""
