@@ -14,6 +14,7 @@ import traceback
 import fault_table
 import faults
 import node
+import remains
 import shop
 from cluster import Failure, apply, expect, get, kubectl, wait_until
 from server import ON_THIS_MACHINE, Sampler, Server, pods_restarted
@@ -66,50 +67,6 @@ def remove_small_server():
     kubectl("delete", "dbs", SMALL, "--ignore-not-found")
     kubectl("--namespace", "databases", "delete", "statefulset,service", SMALL,
             "--ignore-not-found")
-
-
-def remains_on(server, home):
-    """What a move has left on the server: sentences."""
-    remains = []
-    question = {
-        "a half-made database": "select count(*) from pg_database where datname like 'cutover%'",
-        "a replication slot": "select count(*) from pg_replication_slots",
-        "a role that carries the mark of a move":
-            "select count(*) from pg_shdescription where classoid = 'pg_authid'::regclass and "
-            "description like '%cutover%'",
-        "a session of the mover":
-            "select count(*) from pg_stat_activity where application_name like 'cutover-mover%'",
-    }
-    for what, statement in question.items():
-        if server.sql("postgres", statement) != "0":
-            remains.append(f"{what} on {server.name}")
-    if server.has_database(shop.DATABASE):
-        if server.name != home:
-            remains.append(f"the tenant's database on {server.name}")
-        elif server.sql(shop.DATABASE, "select count(*) from pg_namespace where nspname = "
-                                       "'cutover'") != "0":
-            remains.append(f"schema cutover on {server.name}")
-    return remains
-
-
-def remains(home):
-    found = [what for name in shop.HOMES for what in remains_on(Server(name), home)]
-    objects = kubectl("get", "jobs,configmaps,secrets,deployments,services", "--all-namespaces",
-                      "--selector", "cutover.dev/migration-uid", "--output", "name").split()
-    return found + objects
-
-
-def expect_nothing_left(home):
-    last = []
-
-    def clean():
-        last[:] = remains(home)
-        return not last
-
-    try:
-        wait_until("everything of the move is gone", 60, clean, 1)
-    except Failure as failure:
-        raise Failure(f"left behind: {', '.join(last)}") from failure
 
 
 def wait_for_end(case, history):
@@ -189,7 +146,7 @@ def run(case):
             check=False)
     if case.fault == fault_table.FULL:
         remove_small_server()
-    expect_nothing_left(home)
+    remains.expect_none(shop.DATABASE, home)
 
 
 def main():

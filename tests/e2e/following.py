@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Online moves of the tenant of shop.py: ordered, watched, commanded, and looked after."""
 
+import remains
 import shop
 from cluster import apply, expect, kubectl, wait_until
 from server import Server
@@ -47,27 +48,6 @@ def forget():
     kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "120s")
 
 
-def nothing_left(*servers):
-    """No slot, role, publication, subscription or schema of a move, and no changed identity."""
-    for name in servers:
-        server = Server(name)
-        for what, question in {
-                "slots": "select count(*) from pg_replication_slots",
-                "roles": "select count(*) from pg_roles where rolname like 'cutover\\_%\\_%'",
-                "subscriptions": "select count(*) from pg_subscription"}.items():
-            found = server.sql("postgres", question)
-            expect(found == "0", f"{found} {what} are left behind on {name}")
-        if not server.has_database(DATABASE):
-            continue
-        for what, question in {
-                "publications": "select count(*) from pg_publication",
-                "schemas": "select count(*) from pg_namespace where nspname = 'cutover'",
-                "tables with identity FULL":
-                    "select count(*) from pg_class where relreplident = 'f'"}.items():
-            found = server.sql(DATABASE, question)
-            expect(found == "0", f"{found} {what} are left behind on {name}")
-
-
 def to_hypercare(target, checks=(), **hypercare):
     """Moves, until users work on `target` and may go back without losing a write."""
     begin(target, hypercare={"durationSeconds": 600, **hypercare}, checks=list(checks))
@@ -81,10 +61,10 @@ def came_back(source, target, on_target):
     status = wait_for({"RolledBack"})
     wait_until_counting(source)
     expect_nothing_lost(source, on_target + acknowledged())
-    nothing_left(source)
+    found = remains.on_server(source, DATABASE, source)
+    expect(not found, f"left behind: {', '.join(found)}")
     forget()
-    expect(not Server(target).has_database(DATABASE), "the copy goes with the migration")
-    nothing_left(target)
+    remains.expect_none(DATABASE, source)  # Nor the copy.
     return status
 
 
@@ -93,5 +73,12 @@ def moved(source, target):
     wait_until_counting(target)
     expect_nothing_lost(target, acknowledged())
     wait_until("the source is dropped", 60, lambda: not Server(source).has_database(DATABASE))
-    nothing_left(source, target)
+    remains.expect_none(DATABASE, target)
+    forget()
+
+
+def stayed(source):
+    """The migration has ended before anything was switched, and the tenant works where it was."""
+    wait_until_counting(source)
+    remains.expect_none(DATABASE, source)
     forget()

@@ -9,13 +9,13 @@ import time
 import traceback
 
 import pooler
+import remains
 import shop
 from cluster import Failure, expect, get, kill_leader, wait_until
-from following import (begin, came_back, command, condition, forget, moved, nothing_left, other,
+from following import (begin, came_back, command, condition, forget, moved, other, stayed,
                        to_hypercare, wait_for, way_back_is_open)
 from server import Server
-from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
-                  wait_until_counting)
+from shop import DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost
 
 
 def an_online_move_loses_no_write_and_leaves_nothing_behind():
@@ -59,9 +59,7 @@ def a_changed_structure_holds_the_move_until_somebody_decides():
     command("abort", "stop")
     wait_for({"Aborted"})
     Server(source).sql(DATABASE, "alter table app.counted drop column why")
-    wait_until_counting(source)
-    nothing_left(source, other(source))
-    forget()
+    stayed(source)
 
 
 def a_row_changed_on_the_target_behind_replications_back_stops_the_switch():
@@ -73,9 +71,7 @@ def a_row_changed_on_the_target_behind_replications_back_stops_the_switch():
     status = wait_until("it gives up", 120, lambda: shop.status() if shop.status().get("phase") in
                         {"Failed"} else None)
     expect("app.ballast" in status["message"], f"it names the table: {status['message']}")
-    wait_until_counting(source)
-    nothing_left(source, target)
-    forget()
+    stayed(source)
 
 
 def the_pooler_switch_costs_clients_a_delay_and_no_error():
@@ -94,8 +90,8 @@ def the_pooler_switch_costs_clients_a_delay_and_no_error():
         expect_nothing_lost(source, numbers)
         print(f"{len(numbers)} statements acknowledged, none failed, none lost; pause {pause} ms "
               f"by status, {stall} ms for the client; longest of both ways {back} ms")
-    nothing_left(source)
     forget()
+    remains.expect_none(DATABASE, source)
 
 
 def main():

@@ -18,9 +18,9 @@ import node
 import pooler
 import shop
 import till
-from cluster import Failure, apply, expect, get, kubectl, wait_until
-from following import (begin, came_back, command, condition, forget, moved, nothing_left, other,
-                       to_hypercare, wait_for, way_back_is_open)
+from cluster import Failure, expect, get, kubectl, wait_until
+from following import (begin, came_back, command, condition, moved, other, stayed, to_hypercare,
+                       wait_for, way_back_is_open)
 from server import ON_THIS_MACHINE, Sampler, Server
 from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
                   wait_until_counting)
@@ -56,15 +56,13 @@ def attempts():
     return shop.status().get("cutover", {}).get("attempts", 0)
 
 
-def gave_up(source, target, reason):
+def gave_up(source, reason):
     """The move has ended for that reason, and the tenant works where it was. Returns the words."""
     words = wait_until("it gives up", 120, lambda: shop.status().get("message")
                        if shop.status().get("phase") == "Failed" else None)
     found = condition("Ready").get("reason"), condition("Succeeded").get("reason")
     expect(reason in found, f"the reason is {reason}, not {found}: {words}")
-    wait_until_counting(source)
-    nothing_left(source, target)
-    forget()
+    stayed(source)
     return words
 
 
@@ -148,7 +146,7 @@ def a_lost_slot_ends_the_move_and_says_what_to_raise():
         "postgres", f"select pg_terminate_backend(active_pid) {slot} and active; "
                     f"select pg_drop_replication_slot(slot_name) {slot}; "
                     f"select count(*) = 0 {slot}"), 0.02)
-    words = gave_up(source, target, "SlotLost")
+    words = gave_up(source, "SlotLost")
     expect("max_slot_wal_keep_size" in words, f"it says what to raise: {words}")
 
 

@@ -5,32 +5,18 @@ Each finds the tenant working, does its deed, and leaves it working, so that the
 order and again.
 """
 
-import json
 import subprocess
 import sys
 import time
 import traceback
 
+import remains
 import shop
 from cluster import (Failure, end_session, expect, get, kill_leader, kubectl, leader, sql,
                      sql_session, wait_until)
-from tenant import (NAMESPACE, RecordingWriter, annotate, apply, delete_migration, expect_open_on,
-                    fingerprint, new_migration, others, server_of_tenant, status_of,
-                    wait_for_phase)
-
-
-def nothing_left_behind(server):
-    """No trace of a move on a server that keeps or has lost the tenant."""
-    exists = sql(server, "postgres", "select count(*) from pg_database where datname = 'acme'")
-    if exists == "1":
-        schema = sql(server, "acme", "select count(*) from pg_namespace where nspname = 'cutover'")
-        expect(schema == "0", f"schema cutover is left behind on {server}")
-    jobs = json.loads(kubectl("get", "jobs", "--all-namespaces", "--selector",
-                              "cutover.dev/migration-uid", "--output", "json"))["items"]
-    expect(not jobs, "Jobs are left behind")
-    page = kubectl("--namespace", NAMESPACE, "get", "deploy,svc", "--selector",
-                   "cutover.dev/migration-uid", "--output", "name").strip()
-    expect(not page, f"the maintenance page is left behind: {page}")
+from tenant import (DATABASE, NAMESPACE, RecordingWriter, annotate, apply, delete_migration,
+                    expect_open_on, fingerprint, new_migration, others, server_of_tenant,
+                    status_of, wait_for_phase)
 
 
 def a_failed_smoke_check_brings_the_tenant_back_exactly_as_it_was():
@@ -52,7 +38,7 @@ def a_failed_smoke_check_brings_the_tenant_back_exactly_as_it_was():
     delete_migration("fails")
     kept = sql(target, "postgres", "select count(*) from pg_database where datname = 'acme'")
     expect(kept == "0", "deleting the migration drops the copy")
-    nothing_left_behind(source)
+    remains.expect_none(DATABASE, source)
 
 
 def an_abort_before_the_journal_leaves_everything_as_it_was():
@@ -73,7 +59,7 @@ def an_abort_before_the_journal_leaves_everything_as_it_was():
            f"as it was: {fingerprint(source)} instead of {before}")
     gone = sql(target, "postgres", "select count(*) from pg_database where datname = 'acme'")
     expect(gone == "0", "the half copy is dropped")
-    nothing_left_behind(source)
+    remains.expect_none(DATABASE, source)
     delete_migration("aborted")
 
 
@@ -111,7 +97,7 @@ def a_copy_whose_image_cannot_be_pulled_says_so_and_lets_users_in_again():
         set_mover_image(image)
     expect_open_on(source)
     expect(fingerprint(source) == before, "as it was")
-    nothing_left_behind(source)
+    remains.expect_none(DATABASE, source)
     delete_migration("unpullable")
 
 
@@ -127,7 +113,7 @@ def a_second_migration_of_the_same_placement_is_refused():
     delete_migration("second")
     delete_migration("first")
     expect_open_on(source)
-    nothing_left_behind(source)
+    remains.expect_none(DATABASE, source)
 
 
 def move(name, meanwhile=lambda source: None):
@@ -150,7 +136,7 @@ def move(name, meanwhile=lambda source: None):
     wait_until("the source is dropped, its retention of 0 s being over", 60, lambda: sql(
         source, "postgres", "select count(*) from pg_database where datname = 'acme'") == "0", 1)
     delete_migration(name)
-    nothing_left_behind(target)
+    remains.expect_none(DATABASE, target)
     return status
 
 
