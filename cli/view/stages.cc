@@ -19,13 +19,17 @@ void Join(std::string& text, const std::string& part) {
   text += (text.empty() ? "" : ", ") + part;
 }
 
+std::string DescribeEta(const api::MigrationProgress& progress) {
+  if (progress.eta_seconds <= 0) return "";
+  return "about " + FormatSpan(std::chrono::seconds(progress.eta_seconds)) + " left";
+}
+
 std::string MeasuresOfCopy(const MigrationView& migration, bool running) {
   const api::MigrationProgress& progress = migration.progress;
   std::string text = api::Summary(progress);
   if (auto rate = CopyRate(migration); rate && running)
     Join(text, FormatBytes(*rate) + "/s on average");
-  if (running && progress.eta_seconds > 0)
-    Join(text, "about " + FormatSpan(std::chrono::seconds(progress.eta_seconds)) + " left");
+  if (running) Join(text, DescribeEta(progress));
   if (progress.tables_total > 0)
     Join(text,
          std::to_string(progress.tables_copied) + "/" + Counted(progress.tables_total, "table"));
@@ -46,6 +50,7 @@ StageLine LineOf(const MigrationView& migration, const api::Stage& stage) {
   if (running &&
       (stage.name == "CatchingUp" || stage.name == "AwaitingCutover" || stage.name == "Hypercare"))
     Join(line.measures, DescribeLag(migration));
+  if (running && stage.name == "CatchingUp") Join(line.measures, DescribeEta(migration.progress));
   return line;
 }
 

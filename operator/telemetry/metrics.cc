@@ -59,7 +59,8 @@ constexpr MetricDefinition kTable[] = {
     {Metric::kMigrationTablesExpected, "cutover_migration_tables_expected", kGauge,
      "Tables that the copy will have moved when it is done.", "namespace,name", {}},
     {Metric::kMigrationEtaSeconds, "cutover_migration_eta_seconds", kGauge,
-     "Estimated time until the copy is done; only while copying.", "namespace,name", {}},
+     "Estimated time until the copy is done, while copying, or until the target has caught up, "
+     "while it does so.", "namespace,name", {}},
     {Metric::kMigrationWritePauseSeconds, "cutover_migration_write_pause_seconds", kGauge,
      "How long the tenant could not write; grows while the doors are closed.",
      "namespace,name", {}},

@@ -115,6 +115,8 @@ void AddMigration(const api::TenantMigration& migration, WallTime now, const Ser
   // Before the first byte and after the copy an estimate of 0 would read as "done any moment".
   if (status.phase == Phase::kCopying && status.progress.bytes_copied > 0)
     series.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
+  if (status.phase == Phase::kCatchingUp && status.progress.eta_seconds > 0)
+    series.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);
   AddWritePause(status, now, series);
   // Without a verification that ended there is no proof, and 0 mismatches would look like one.
   if (status.verification.finished_at) {

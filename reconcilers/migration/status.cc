@@ -2,6 +2,7 @@
 #include "reconcilers/migration/status.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "operator/base/check.h"
 #include "reconcilers/migration/phases/phases.h"
@@ -215,6 +216,7 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.rollback.completed_at = change.seen.now;
   }
   status.phase = to;
+  status.progress.eta_seconds = 0;  // It was of the phase that is over.
   OpenStage(change, to);
   SetDomainConditions(change, guard);
 }
@@ -344,6 +346,34 @@ void NoteCopy(const Change& change) {
     NoteProgress(change, **progress);
 }
 
+// Seconds until the doors may close: until no more than spec.cutover.maxReplicationLagBytes are
+// missing. How fast they become fewer is a mean that forgets within a minute or so, since what has
+// been applied is confirmed by leaps, up to 30 seconds apart (half of wal_sender_timeout) while the
+// subscriber is busy. The mean needs no place of its own: the last lag and its estimate hold it.
+// 0: they may close already, or it does not become less.
+int64_t EtaOfFollowing(const Change& change, const api::MigrationProgress& before,
+                       int64_t lag_bytes) {
+  constexpr double kMemorySeconds = 60;
+  const int64_t goal = change.migration.spec.replication_lag_bytes_max;
+  if (change.migration.status.phase != Phase::kCatchingUp || lag_bytes <= goal) return 0;
+  if (!before.replication_lag_bytes || !before.updated_at) return 0;
+  const double elapsed =
+      std::chrono::duration<double>(change.seen.now - *before.updated_at).count();
+  if (elapsed <= 0) return before.eta_seconds;  // The leader before had a clock that is ahead.
+  const auto before_left = static_cast<double>(*before.replication_lag_bytes - goal);
+  const auto left = static_cast<double>(lag_bytes - goal);
+  double per_second = (before_left - left) / elapsed;
+  if (before.eta_seconds > 0 && before_left > 0) {
+    const double kept = std::exp(-elapsed / kMemorySeconds);
+    per_second =
+        kept * before_left / static_cast<double>(before.eta_seconds) + (1 - kept) * per_second;
+  }
+  if (per_second <= 0) return 0;
+  constexpr double kWorthSayingSecondsMax = 30.0 * 24 * 3600;
+  const double eta = std::ceil(left / per_second);
+  return eta > kWorthSayingSecondsMax ? 0 : static_cast<int64_t>(eta);
+}
+
 // How far the following side is behind, at most every few seconds, as above.
 void NoteLag(const Change& change, const Fact<PublisherFacts>& publisher,
              const Fact<SubscriberFacts>& subscriber) {
@@ -353,6 +383,7 @@ void NoteLag(const Change& change, const Fact<PublisherFacts>& publisher,
   bool fresh = progress.replication_lag_bytes && progress.updated_at &&
                change.seen.now - *progress.updated_at < kLagInterval;
   if (fresh) return;
+  progress.eta_seconds = EtaOfFollowing(change, progress, publisher->lag_bytes);
   progress.replication_lag_bytes = publisher->lag_bytes;
   double age = subscriber->HeartbeatAgeSeconds(*publisher);
   progress.replication_lag_seconds =

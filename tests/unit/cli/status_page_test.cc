@@ -82,6 +82,12 @@ TEST(StatusPage, ShowsHowFarTheTargetIsBehind) {
   EXPECT_THAT(page, HasSubstr("12.4 MB, 3s behind"));
 }
 
+TEST(StatusPage, ShowsHowLongCatchingUpTakesYet) {
+  api::TenantMigration migration = Typical(Phase::kCatchingUp);
+  migration.status.progress.eta_seconds = 95;
+  EXPECT_THAT(RenderStatus(Seen(migration), Style{}), HasSubstr("behind, about 1m35s left"));
+}
+
 constexpr char kFast[] = "as expected in 3 ms, median of 5, and in 2 ms before the move";
 
 api::TenantMigration Watched(std::vector<api::CheckStatus> checks) {

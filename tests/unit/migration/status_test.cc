@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
@@ -222,6 +224,80 @@ TEST(Status, WhatChangesNothingWritesNothing) {
     migration.status = After(migration, plan, At(1));
     EXPECT_EQ(After(migration, plan, At(60)), migration.status) << Name(phase);
   }
+}
+
+// --- how long catching up takes yet
+// ---------------------------------------------------------------
+
+/// The target follows, and is looked at as often as a test says.
+class TimeToCatchUp : public ::testing::Test {
+ protected:
+  TimeToCatchUp() { migration_.spec.strategy = api::Strategy::kOnline; }
+
+  /// A look at a lag of so many bytes beyond what the doors close at; returns the estimate.
+  int64_t EtaAfter(int second, int64_t bytes_beyond_gate,
+                   Plan plan = Plan::Wait(std::chrono::seconds(1), "following")) {
+    Observation seen = At(second);
+    PublisherFacts publisher;
+    publisher.slot = publisher.published = true;
+    publisher.lag_bytes = migration_.spec.replication_lag_bytes_max + bytes_beyond_gate;
+    seen.forward_publisher = publisher;
+    seen.forward_subscriber = SubscriberFacts{};
+    migration_.status = After(migration_, std::move(plan), seen);
+    return migration_.status.progress.eta_seconds;
+  }
+
+  api::TenantMigration migration_ = MigrationIn(Phase::kCatchingUp);
+};
+
+TEST_F(TimeToCatchUp, IsEstimatedFromHowTheLagFalls) {
+  EXPECT_EQ(EtaAfter(0, 1'000'000), 0) << "one look tells nothing";
+  EXPECT_EQ(EtaAfter(10, 900'000), 90);
+  EXPECT_EQ(EtaAfter(20, 800'000), 80);
+  EXPECT_EQ(EtaAfter(50, 500'000), 50) << "however long the operator looked away";
+}
+
+TEST_F(TimeToCatchUp, IsNotEstimatedWhileTheLagDoesNotFall) {
+  EXPECT_EQ(EtaAfter(0, 1'000'000), 0);
+  EXPECT_EQ(EtaAfter(10, 1'000'000), 0);
+  EXPECT_EQ(EtaAfter(20, 1'200'000), 0);
+  EXPECT_EQ(EtaAfter(30, 1'100'000), 110);
+  EXPECT_EQ(EtaAfter(40, 2'100'000), 0) << "users write faster than the target applies";
+}
+
+// A busy subscriber confirms what it has applied every 30 seconds only.
+TEST_F(TimeToCatchUp, IsEstimatedWithoutLeapsWhenTheLagFallsByLeaps) {
+  int64_t lag = 6'000'000, before = 0;
+  EtaAfter(0, lag);
+  for (int second = 5; second <= 300; second += 5) {
+    if (second % 30 == 0) lag -= 300'000;
+    const int64_t eta = EtaAfter(second, lag);
+    if (second > 150) {
+      ASSERT_GT(eta, 0) << second;
+      EXPECT_LT(std::abs(eta - before), before / 2) << second;
+      const auto truly = lag / 10'000;
+      EXPECT_GT(eta, truly / 2) << second;
+      EXPECT_LT(eta, truly * 2) << second;
+    }
+    before = eta;
+  }
+}
+
+TEST_F(TimeToCatchUp, IsEstimatedNoLongerOnceTheDoorsMayCloseOrThePhaseIsOver) {
+  EtaAfter(0, 1'000'000);
+  EXPECT_EQ(EtaAfter(10, 900'000), 90);
+  EXPECT_EQ(EtaAfter(20, 0), 0);
+  EtaAfter(30, 1'000'000);
+  EXPECT_EQ(EtaAfter(40, 900'000), 90);
+  EXPECT_EQ(EtaAfter(41, 0, Plan::Go(Guard::kCaughtUp)), 0) << "between two notes of the lag";
+}
+
+TEST_F(TimeToCatchUp, IsNotedEveryFewSecondsOnly) {
+  EtaAfter(0, 1'000'000);
+  EXPECT_EQ(EtaAfter(10, 900'000), 90);
+  const api::TenantMigrationStatus noted = migration_.status;
+  EXPECT_EQ(EtaAfter(14, 600'000), 90);
+  EXPECT_EQ(migration_.status, noted) << "every write of the status wakes all who watch";
 }
 
 TEST(Status, ThePauseRunsFromTheFirstClosedDoorToTheLastOpenOne) {

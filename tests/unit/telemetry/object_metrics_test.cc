@@ -102,11 +102,17 @@ TEST_F(ObjectMetricsTest, ShowsTheBoundOfThePauseThatHoldsWhetherTheSpecNamesItO
                                   "7\n"));
 }
 
-TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyWhileCopying) {
-  auto migration = MigrationIn(Phase::kVerifying);
-  migration.status.progress.bytes_copied = 10;
+TEST_F(ObjectMetricsTest, ShowsAnEstimateOnlyOfTheCopyAndOfCatchingUp) {
+  for (Phase phase : {Phase::kCatchingUp, Phase::kAwaitingCutover, Phase::kVerifying}) {
+    auto migration = MigrationIn(phase);
+    migration.status.progress.bytes_copied = 10;
+    Observe(migration);
+    EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds"))) << Name(phase);
+  }
+  auto migration = MigrationIn(Phase::kCatchingUp);
+  migration.status.progress.eta_seconds = 33;
   Observe(migration);
-  EXPECT_THAT(Expose(), Not(HasSubstr("eta_seconds")));
+  EXPECT_THAT(Expose(), HasSubstr("eta_seconds{namespace=\"tenant-a\",name=\"move\"} 33\n"));
 }
 
 TEST_F(ObjectMetricsTest, ShowsNoEstimateBeforeTheFirstByte) {
