@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "postgres/idle_transaction.h"
 #include "tests/sim/postgres/statement.h"
 
 namespace cutover::sim {
@@ -218,6 +219,11 @@ Outcome ReadPrepared(const Statement& statement) {
   return Column({prepared.begin(), prepared.end()});
 }
 
+Outcome SilenceMax(const Statement& statement) {
+  const bool ends = statement.backend.in_transaction && statement.backend.bounded;
+  return Table{{ends ? Tokens(pg::kEndIfSilent).back() : "0"}};
+}
+
 }  // namespace
 
 const std::vector<Known>& ControlStatements() {
@@ -248,6 +254,7 @@ const std::vector<Known>& ControlStatements() {
       {"SELECT gid FROM pg_prepared_xacts", ReadPrepared},
       {"set_config($1, $2", Nothing},
       {"SELECT set_config(name, value, true)", Nothing},
+      {"SHOW idle_in_transaction_session_timeout", SilenceMax},
       {"SET LOCAL lock_timeout", Nothing},
       {"SET LOCAL statement_timeout", Nothing},
   };

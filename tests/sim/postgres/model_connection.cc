@@ -204,19 +204,24 @@ Status Transaction::Exec(std::stop_token stop, Deadline deadline, const std::str
 
 Status Transaction::Commit(std::stop_token, Deadline) {
   CHECK(connection_ != nullptr);
+  auto in_doubt = [](Connection::Session& session) -> Status {
+    session.pid = 0;
+    return InDoubtError("TransactionInDoubt",
+                        "the connection was lost in COMMIT; what is there must be looked at");
+  };
   Connection::Session& session = *std::exchange(connection_, nullptr)->session_;
-  sim::Backend* backend = session.Live();
-  if (backend == nullptr || !backend->in_transaction)
+  if (session.pid == 0)
     return RetryError("ConnectionLost", "the connection was lost before COMMIT; nothing happened");
+  sim::Backend* backend = session.Live();
+  // It has ended since the last statement, and the client does not know before it has sent COMMIT.
+  if (backend == nullptr) return in_doubt(session);
   if (backend->failed) {
     session.server->Rollback(*backend);
     return TerminalError("TransactionAborted",
                          "the server rolled back, because a statement had failed before COMMIT");
   }
   if (session.server->Commit(*backend)) return Ok();
-  session.pid = 0;
-  return InDoubtError("TransactionInDoubt",
-                      "the connection was lost in COMMIT; what is there must be looked at");
+  return in_doubt(session);
 }
 
 Status Transaction::Rollback(std::stop_token, Deadline) {

@@ -27,6 +27,9 @@ class PostgresPlace {
   virtual std::string password() const = 0;
   /// Differs from that of every other place.
   virtual std::string uid() const = 0;
+  /// Returns when the client of `transaction`, which is open, has said nothing for as long as the
+  /// transaction may last without a word from it; some time later when it may for ever.
+  virtual void FallSilent(pg::Transaction& transaction) = 0;
 };
 
 struct PostgresSubject {

@@ -30,6 +30,9 @@ class ModelPlace final : public PostgresPlace {
   std::string owner() const override { return "owner"; }
   std::string password() const override { return "own"; }
   std::string uid() const override { return "uid-1"; }
+  void FallSilent(pg::Transaction&) override {
+    for (ModelServer* server : {&source_, &target_}) server->EndSilentTransactions();
+  }
 
  private:
   static pg::ConnectOptions Admin(const char* host) {
