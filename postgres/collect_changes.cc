@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <map>
 #include <utility>
 
@@ -65,12 +64,6 @@ std::string BytesOf(std::string_view hex) {
   return bytes;
 }
 
-uint64_t ParseLsn(const std::string& text) {
-  unsigned high = 0, low = 0;
-  if (std::sscanf(text.c_str(), "%X/%X", &high, &low) != 2) return 0;
-  return uint64_t{high} << 32 | low;
-}
-
 /// One call of CollectChanges().
 class Collector {
  public:
@@ -88,7 +81,9 @@ class Collector {
   Result<CollectedChanges> Run() {
     TRY(CreateChangeTables(stop_, deadline_, target_, claim_));
     TRY_ASSIGN(found_.position, ReadChangePosition(stop_, deadline_, target_, watch_.slot));
-    kept_ = ParseLsn(found_.position);
+    if (!found_.position.empty()) {
+      TRY_ASSIGN(kept_, ParseLsn(found_.position));
+    }
     TRY(LookAtSlot());
     if (kept_ > 0) TRY(Advance());
     const Deadline enough =
@@ -113,7 +108,7 @@ class Collector {
   Status LookAtSlot() {
     TRY_ASSIGN(Rows rows, source_.Query(stop_, deadline_, kLookAtSlot, {watch_.slot}));
     if (!rows.empty() && !rows[0].Bool(1)) {
-      end_ = rows[0].Text(0);
+      TRY_ASSIGN(end_, ParseLsn(rows[0].Text(0)));
       return Ok();
     }
     return TerminalError("WatchLost", "replication slot " + watch_.slot +
@@ -143,7 +138,7 @@ class Collector {
     TRY(transaction.Rollback(stop_, deadline_));
     // A slice that is not full has ended where the log did.
     found_.complete = messages < kMessagesPerSlice;
-    if (found_.complete) last_end_ = std::max(last_end_, ParseLsn(end_));
+    if (found_.complete) last_end_ = std::max(last_end_, end_);
     return Keep(FormatLsn(last_end_));
   }
 
@@ -156,7 +151,7 @@ class Collector {
            ") ELSE data END,"
            " get_byte(data, 0) IN (68, 73, 85) AND octet_length(data) > " +
            bytes_max + " FROM pg_logical_slot_peek_binary_changes(" + QuoteLiteral(watch_.slot) +
-           ", " + QuoteLiteral(end_) + "::pg_lsn, " + std::to_string(kMessagesPerSlice) +
+           ", " + QuoteLiteral(FormatLsn(end_)) + "::pg_lsn, " + std::to_string(kMessagesPerSlice) +
            ", 'proto_version', '1', 'publication_names', " +
            QuoteLiteral(QuoteIdentifier(watch_.publication)) + ")";
   }
@@ -252,7 +247,7 @@ class Collector {
   }
 
   Status Keep(const std::string& position) {
-    const std::string changes_end = FormatLsn(std::max(last_end_, ParseLsn(end_)));
+    const std::string changes_end = FormatLsn(std::max(last_end_, end_));
     TRY(KeepChanges(stop_, deadline_, target_, claim_, limits_, changes_,
                     {watch_.slot, position, changes_end}));
     changes_.clear();
@@ -288,7 +283,7 @@ class Collector {
   const ChangeLimits& limits_;
   const bool move_on_;  ///< Whether the slot is moved on past the last slice, too.
   CollectedChanges found_;
-  std::string end_;                   ///< Where the source's log ended when the call began.
+  uint64_t end_ = 0;                  ///< Where the source's log ended when the call began.
   uint64_t kept_ = 0;                 ///< Transactions that were committed before are kept already.
   uint64_t last_end_ = 0;             ///< Of the last transaction that was read.
   bool skipping_ = false;             ///< The current transaction is kept already.

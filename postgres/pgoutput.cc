@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <utility>
 
@@ -157,6 +158,24 @@ std::string FormatLsn(uint64_t lsn) {
   std::snprintf(text.data(), text.size(), "%X/%X", static_cast<unsigned>(lsn >> 32),
                 static_cast<unsigned>(lsn & 0xFFFFFFFF));
   return text.data();
+}
+
+Result<uint64_t> ParseLsn(std::string_view text) {
+  constexpr size_t kDigitsMax = 8;
+  const size_t slash = text.find('/');
+  std::array<uint32_t, 2> halves{};
+  std::array<std::string_view, 2> digits{text.substr(0, slash)};
+  if (slash != std::string_view::npos) digits[1] = text.substr(slash + 1);
+  for (size_t i = 0; i < halves.size(); ++i) {
+    const char* end = digits[i].data() + digits[i].size();
+    const auto [read, error] = std::from_chars(digits[i].data(), end, halves[i], 16);
+    if (error != std::errc() || read != end || digits[i].size() > kDigitsMax)
+      return TerminalError("ProtocolViolation",
+                           "'" + std::string(text) +
+                               "' is no position in a log, which is like 0/16B3748; this is a "
+                               "defect, please report it with the server's version");
+  }
+  return uint64_t{halves[0]} << 32 | halves[1];
 }
 
 }  // namespace cutover::pg

@@ -51,5 +51,8 @@ Result<PgoutputMessage> ParsePgoutput(std::string_view message, bool cut = false
 
 /// "0/16B3748".
 std::string FormatLsn(uint64_t lsn);
+/// What FormatLsn() writes and what a server takes for pg_lsn: one to eight hexadecimal digits on
+/// each side of the slash. Terminal "ProtocolViolation" for any other text.
+Result<uint64_t> ParseLsn(std::string_view text);
 
 }  // namespace cutover::pg

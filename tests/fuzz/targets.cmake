@@ -2,4 +2,4 @@
 #
 # The fuzz targets, each a source beside this file with its corpus in corpus/NAME.
 set(CUTOVER_FUZZ_TARGETS watch_framing api_decode kubeconfig odoo_conf sql_tokens resource_version
-                         pgoutput)
+                         pgoutput lsn)

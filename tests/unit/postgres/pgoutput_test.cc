@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace cutover::pg {
 namespace {
@@ -104,6 +105,33 @@ TEST(Pgoutput, AMessageThatEndsInItsMiddleOrHasAnUnknownValueIsRefused) {
   EXPECT_FALSE(ParsePgoutput("I" + Number(7, 4) + "N" + Number(1, 2) + "x"));
   EXPECT_FALSE(ParsePgoutput("I" + Number(7, 4) + "X"));
   EXPECT_FALSE(ParsePgoutput("I" + Number(7, 4) + "N" + Number(1, 2) + Text("a").substr(0, 3)));
+}
+
+TEST(Lsn, IsReadAsTheNumberThatItWrites) {
+  for (const auto& [text, value] : {std::pair("0/0", uint64_t{0}),
+                                    {"0/16B3748", 0x16B3748},
+                                    {"1/16B3748", 0x1016B3748},
+                                    {"a/b", 0xA0000000B},
+                                    {"0000000A/0000000B", 0xA0000000B},
+                                    {"FFFFFFFF/FFFFFFFF", ~uint64_t{0}}}) {
+    auto lsn = ParseLsn(text);
+    ASSERT_TRUE(lsn) << lsn.error().message;
+    EXPECT_EQ(*lsn, value) << text;
+    EXPECT_EQ(*ParseLsn(FormatLsn(value)), value) << text;
+  }
+}
+
+// Taken for 0, it would be the beginning of the log: what was kept already would be read again, and
+// what has changed since counted as compared.
+TEST(Lsn, IsRefusedWhenTheTextIsAnythingElse) {
+  for (const char* text :
+       {"", "/", "0", "0/", "/0", "16B3748", "garbage", "0/G", "0/1 ", " 0/1", "0/1/2", "0x0/1",
+        "-1/0", "+1/0", "0/-1", "100000000/0", "0/100000000", "000000001/0", "1\n/2"}) {
+    auto lsn = ParseLsn(text);
+    ASSERT_FALSE(lsn) << text;
+    EXPECT_EQ(lsn.error().reason, "ProtocolViolation") << text;
+  }
+  EXPECT_FALSE(ParseLsn(std::string_view("1/2\0", 4)));
 }
 
 }  // namespace
