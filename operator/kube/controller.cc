@@ -14,6 +14,9 @@ namespace {
 
 // How soon to look whether a store has heard of our own last write.
 constexpr std::chrono::milliseconds kOwnWriteDelay{20};
+// Whoever wants another look sooner is in the middle of something, a cutover perhaps, and users
+// wait for it. Later ones only make sure that nothing was missed.
+constexpr std::chrono::seconds kResyncMin{10};
 
 std::string_view ResultLabel(const Result<Step>& outcome, bool panicked) {
   if (panicked) return "panic";
@@ -64,7 +67,7 @@ void Controller::Process(std::stop_token stop, const Key& key) {
   if (IsBehind(key)) {
     // What it would decide by is from before its own last step. The watch is a few milliseconds
     // away, or broken; then waiting is right as well.
-    queue_.AddAfter(key, kOwnWriteDelay);
+    queue_.AddAfter(key, kOwnWriteDelay, Priority::kChanged);
     return queue_.Done(key);
   }
   LogContext context({{"controller", options_.name},
@@ -98,7 +101,8 @@ void Controller::Schedule(const Key& key, const Result<Step>& outcome) {
   if (outcome && outcome->gone() && IsListed(key)) return queue_.AddRateLimited(key);
   if (outcome) {
     queue_.Forget(key);
-    if (outcome->delay()) queue_.AddAfter(key, *outcome->delay());
+    if (const auto delay = outcome->delay())
+      queue_.AddAfter(key, *delay, *delay < kResyncMin ? Priority::kChanged : Priority::kTimed);
     return;
   }
   const Error& error = outcome.error();

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/kube/workqueue.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "operator/base/check.h"
 
 namespace cutover::kube {
+namespace {
+
+// Each so many-eth key that is handed out is one of a lower priority, if any waits.
+constexpr uint64_t kTurnOfOthers = 8;
+
+}  // namespace
 
 WorkQueue::WorkQueue(std::string name, const Clock& clock, Observer& observer,
                      RateLimiter::Options limits)
@@ -14,15 +23,15 @@ void WorkQueue::Add(const Key& key, Priority priority) {
   AddLocked(key, priority);
 }
 
-void WorkQueue::AddAfter(const Key& key, std::chrono::nanoseconds delay) {
+void WorkQueue::AddAfter(const Key& key, std::chrono::nanoseconds delay, Priority priority) {
   MutexLock lock(mutex_);
-  AddAfterLocked(key, delay);
+  AddAfterLocked(key, delay, priority);
 }
 
 void WorkQueue::AddRateLimited(const Key& key) {
   MutexLock lock(mutex_);
   observer_.OnQueueRetry(name_);
-  AddAfterLocked(key, limiter_.When(key));
+  AddAfterLocked(key, limiter_.When(key), Priority::kChanged);
 }
 
 void WorkQueue::Forget(const Key& key) {
@@ -46,17 +55,19 @@ void WorkQueue::AddLocked(const Key& key, Priority priority) {
   changed_.NotifyOne();
 }
 
-void WorkQueue::AddAfterLocked(const Key& key, std::chrono::nanoseconds delay) {
+void WorkQueue::AddAfterLocked(const Key& key, std::chrono::nanoseconds delay, Priority priority) {
   if (shut_down_) return;
-  if (delay.count() <= 0) return AddLocked(key, Priority::kChanged);
-  SteadyTime due = clock_.SteadyNow() + delay;
-  auto [known, inserted] = due_.try_emplace(key, due);
+  if (delay.count() <= 0) return AddLocked(key, priority);
+  SteadyTime at = clock_.SteadyNow() + delay;
+  auto [known, inserted] = due_.try_emplace(key, Due{at, priority});
   if (!inserted) {
-    if (known->second <= due) return;
-    delayed_.erase({known->second, key});
-    known->second = due;
+    Due& due = known->second;
+    due.priority = std::max(due.priority, priority);
+    if (due.at <= at) return;
+    delayed_.erase({due.at, key});
+    due.at = at;
   }
-  delayed_.insert({due, key});
+  delayed_.insert({at, key});
   changed_.NotifyOne();  // A sleeping Get may have to wake earlier now.
 }
 
@@ -64,15 +75,31 @@ void WorkQueue::MoveDueLocked() {
   while (!delayed_.empty() && delayed_.begin()->first <= clock_.SteadyNow()) {
     Key key = delayed_.begin()->second;
     delayed_.erase(delayed_.begin());
-    due_.erase(key);
-    AddLocked(key, Priority::kChanged);
+    auto due = due_.find(key);
+    const Priority priority = due->second.priority;
+    due_.erase(due);
+    AddLocked(key, priority);
   }
+}
+
+std::map<WorkQueue::Place, Key>::iterator WorkQueue::NextLocked() {
+  const auto first = queue_.begin();
+  if (++handed_out_ % kTurnOfOthers != 0) return first;
+  auto longest = queue_.end();
+  const auto next_class = [&](Priority priority) {
+    return queue_.upper_bound({priority, std::numeric_limits<uint64_t>::max()});
+  };
+  for (auto at = next_class(first->first.priority); at != queue_.end();
+       at = next_class(at->first.priority))
+    if (longest == queue_.end() || at->first.number < longest->first.number) longest = at;
+  return longest == queue_.end() ? first : longest;
 }
 
 std::optional<Key> WorkQueue::TakeLocked() {
   if (queue_.empty() || shut_down_) return std::nullopt;
-  Key key = std::move(queue_.begin()->second);
-  queue_.erase(queue_.begin());
+  const auto next = NextLocked();
+  Key key = std::move(next->second);
+  queue_.erase(next);
   SteadyTime now = clock_.SteadyNow();
   auto added = dirty_.find(key);
   CHECK(added != dirty_.end());

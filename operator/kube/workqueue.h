@@ -20,13 +20,15 @@
 namespace cutover::kube {
 
 /// Which of the keys that wait goes first. What was there before this process started has waited
-/// already; somebody who changes an object is looking. (controller-runtime: -100 and 0.)
-enum class Priority { kExisting, kChanged };
+/// already (controller-runtime: -100), and nobody waits for what is only looked at again because
+/// its time has come; somebody who changes an object is looking (controller-runtime: 0).
+enum class Priority { kExisting, kTimed, kChanged };
 
 /// Keys that wait for a worker: those of the higher priority first, among equals the one that came
-/// first. A key is handed out to one worker at a time: added while being worked on, it is only
-/// marked and comes again after Done. Added twice while waiting, it comes once, by the higher of
-/// its priorities. Thread-safe. Time is the injected clock's; only Get sleeps, in real time.
+/// first. So that nothing starves, every eighth is instead the one of a lower priority that has
+/// waited longest. A key is handed out to one worker at a time: added while being worked on, it is
+/// only marked and comes again after Done. Added twice while waiting, it comes once, by the higher
+/// of its priorities. Thread-safe. Time is the injected clock's; only Get sleeps, in real time.
 class WorkQueue {
  public:
   WorkQueue(std::string name, const Clock& clock = RealClock(),
@@ -35,9 +37,11 @@ class WorkQueue {
   WorkQueue(std::string name, const Clock& clock, Observer& observer, RateLimiter::Options limits);
 
   void Add(const Key& key, Priority priority = Priority::kChanged);
-  /// Adds the key once `delay` has passed. Of several delays of one key the earliest counts.
-  void AddAfter(const Key& key, std::chrono::nanoseconds delay);
-  /// AddAfter with the delay that the key's failures have earned.
+  /// Adds the key once `delay` has passed. Of several delays of one key the earliest counts, and
+  /// the highest priority.
+  void AddAfter(const Key& key, std::chrono::nanoseconds delay,
+                Priority priority = Priority::kTimed);
+  /// AddAfter with the delay that the key's failures have earned, as kChanged.
   void AddRateLimited(const Key& key);
   /// Forgets the failures of a key: it succeeded.
   void Forget(const Key& key);
@@ -60,11 +64,6 @@ class WorkQueue {
   const std::string& name() const { return name_; }
 
  private:
-  void AddLocked(const Key& key, Priority priority) REQUIRES(mutex_);
-  void AddAfterLocked(const Key& key, std::chrono::nanoseconds delay) REQUIRES(mutex_);
-  void MoveDueLocked() REQUIRES(mutex_);
-  std::optional<Key> TakeLocked() REQUIRES(mutex_);
-
   // Where a key stands in the queue: the lesser first.
   struct Place {
     Priority priority;
@@ -73,9 +72,21 @@ class WorkQueue {
       return a.priority != b.priority ? a.priority > b.priority : a.number < b.number;
     }
   };
+
+  void AddLocked(const Key& key, Priority priority) REQUIRES(mutex_);
+  void AddAfterLocked(const Key& key, std::chrono::nanoseconds delay, Priority priority)
+      REQUIRES(mutex_);
+  void MoveDueLocked() REQUIRES(mutex_);
+  std::optional<Key> TakeLocked() REQUIRES(mutex_);
+  std::map<Place, Key>::iterator NextLocked() REQUIRES(mutex_);
+
   struct Dirty {
     SteadyTime since;
     Place place;
+  };
+  struct Due {
+    SteadyTime at;
+    Priority priority;
   };
 
   const std::string name_;
@@ -87,12 +98,13 @@ class WorkQueue {
   RateLimiter limiter_ GUARDED_BY(mutex_);
   std::map<Place, Key> queue_ GUARDED_BY(mutex_);
   uint64_t next_number_ GUARDED_BY(mutex_) = 0;
+  uint64_t handed_out_ GUARDED_BY(mutex_) = 0;
   // In need of work. Their places are taken in the queue unless they are being worked on.
   std::unordered_map<Key, Dirty, KeyHash> dirty_ GUARDED_BY(mutex_);
   // Being worked on, and since when.
   std::unordered_map<Key, SteadyTime, KeyHash> processing_ GUARDED_BY(mutex_);
   std::set<std::pair<SteadyTime, Key>> delayed_ GUARDED_BY(mutex_);
-  std::unordered_map<Key, SteadyTime, KeyHash> due_ GUARDED_BY(mutex_);
+  std::unordered_map<Key, Due, KeyHash> due_ GUARDED_BY(mutex_);
 };
 
 }  // namespace cutover::kube

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/kube/fake_clock.h"
 
@@ -99,6 +102,53 @@ TEST_F(WorkQueueTest, OfTwoDelaysOfOneKeyTheEarlierCountsAndItComesOnce) {
   queue_.Done(kA);
   clock_.Advance(seconds(20));
   EXPECT_EQ(queue_.TryGet(), std::nullopt);
+}
+
+TEST_F(WorkQueueTest, WhatChangesGoesBeforeWhatIsDueToBeLookedAtAgain) {
+  const Key c{"ns", "c"}, d{"ns", "d"};
+  queue_.Add(c, Priority::kExisting);
+  queue_.AddAfter(kA, seconds(10));
+  queue_.AddAfter(d, seconds(10));
+  clock_.Advance(seconds(10));
+  EXPECT_EQ(queue_.TryGet(), kA);  // The other one stands in the queue by now.
+  queue_.Add(kB);
+  EXPECT_EQ(queue_.TryGet(), kB);
+  EXPECT_EQ(queue_.TryGet(), d);
+  EXPECT_EQ(queue_.TryGet(), c);
+}
+
+TEST_F(WorkQueueTest, WhatChangesWhileItIsDueComesOnceAndFirst) {
+  queue_.AddAfter(kA, seconds(1));
+  queue_.AddAfter(kB, seconds(1));
+  clock_.Advance(seconds(2));
+  queue_.Add(kB);
+  EXPECT_EQ(queue_.TryGet(), kB);
+  EXPECT_EQ(queue_.TryGet(), kA);
+  EXPECT_EQ(queue_.TryGet(), std::nullopt);
+}
+
+TEST_F(WorkQueueTest, AFailuresNextTryIsNotPutBehindWhatChanges) {
+  queue_.AddAfter(kA, milliseconds(5));
+  queue_.AddRateLimited(kA);
+  clock_.Advance(seconds(1));
+  queue_.AddAfter(kB, seconds(0), Priority::kTimed);
+  EXPECT_EQ(queue_.TryGet(), kA);
+  EXPECT_EQ(queue_.TryGet(), kB);
+}
+
+TEST_F(WorkQueueTest, WhateverElseChangesEachWaitingKeyGetsItsTurn) {
+  queue_.Add(kA, Priority::kExisting);
+  queue_.AddAfter(kB, milliseconds(1));
+  clock_.Advance(seconds(1));
+  std::vector<int> turns;
+  for (int turn = 1; turn <= 24; ++turn) {
+    for (int i = 0; i < 2; ++i) queue_.Add({"busy", std::to_string(2 * turn + i)});
+    const std::optional<Key> key = queue_.TryGet();
+    ASSERT_TRUE(key);
+    if (key->ns == "ns") turns.push_back(turn);
+    queue_.Done(*key);
+  }
+  EXPECT_EQ(turns, std::vector<int>({8, 16}));
 }
 
 TEST_F(WorkQueueTest, FailuresOfAKeyDoubleItsDelayUpToTheCapUntilForgotten) {
