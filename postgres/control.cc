@@ -174,6 +174,11 @@ bool MayMove(Side side, ControlState from, ControlState to) {
   });
 }
 
+Statement UnderEpoch(std::string sql, const std::string& first, std::optional<int64_t> epoch) {
+  if (!epoch) return {std::move(sql), {first}};
+  return {std::move(sql) + kUnderEpoch, {first, *epoch}};
+}
+
 Result<std::optional<Control>> ReadControl(std::stop_token stop, Deadline deadline,
                                            Connection& connection) {
   TRY_ASSIGN(bool found, FindSchema(stop, deadline, connection));

@@ -66,6 +66,9 @@ struct Claim {
 /// For a statement that cannot be part of a transaction, at the end of its WHERE: what a leader
 /// that froze sends late does nothing once its successor has raised the row's epoch, $2.
 inline constexpr char kUnderEpoch[] = " AND EXISTS (SELECT FROM cutover.control WHERE epoch = $2)";
+/// `sql`, which ends in a WHERE and knows `$1`, under that epoch; as it is without one: not every
+/// database has a control row.
+Statement UnderEpoch(std::string sql, const std::string& first, std::optional<int64_t> epoch);
 
 struct Control {
   std::string migration_uid;

@@ -172,13 +172,9 @@ Status DropIdleSlot(std::stop_token stop, Deadline deadline, Connection& connect
     if (!SleepUntil(stop, deadline.OrAfter(kLook)))
       return RetryError("Stopped", "dropping replication slot " + slot + " was stopped");
   }
-  std::string drop = "SELECT pg_catalog.pg_drop_replication_slot($1)";
-  Params params{slot};
-  if (under_epoch) {
-    drop += std::string(" WHERE true") + kUnderEpoch;
-    params.push_back(*under_epoch);
-  }
-  auto dropped = connection.Query(stop, deadline, drop, params);
+  const Statement drop =
+      UnderEpoch("SELECT pg_catalog.pg_drop_replication_slot($1) WHERE true", slot, under_epoch);
+  auto dropped = connection.Query(stop, deadline, drop.sql, drop.params);
   if (dropped || connection.last_sqlstate() == "42704") return Ok();
   return tl::unexpected(std::move(dropped).error());
 }

@@ -61,6 +61,8 @@ milliseconds LeaderElector::Tick(std::stop_token stop) {
     if (IsLeader()) return options_.retry_period;
     return StandbyWait();
   }
+  // Who has been asleep for so long does not ask first who leads by now.
+  if (IsLost()) return milliseconds(0);
   Renew(stop);
   MutexLock lock(mutex_);
   auto left = renewed_at_ + options_.renew_deadline - clock_.SteadyNow();

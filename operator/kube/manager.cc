@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kReleaseTimeout{5};
 
 Manager::Manager(Client& client, ManagerOptions options, const Clock& clock, Observer& observer)
     : client_(client),
-      writes_(client),
+      writes_(client, [this] { return IsLeader(); }),
       options_(std::move(options)),
       clock_(clock),
       observer_(observer) {

@@ -5,6 +5,11 @@
 
 namespace cutover::kube {
 
+Status OwnWrites::MayWrite() const {
+  if (!may_write_ || may_write_()) return Ok();
+  return RetryError("NotLeading", "another leader may be there: nothing is written any more");
+}
+
 Result<Json> OwnWrites::Tell(const Resource& resource, bool dry_run, Result<Json> written) const {
   if (!written || dry_run) return written;
   for (const auto& [followed, expect] : followers_)
@@ -25,22 +30,26 @@ Result<ListPage> OwnWrites::GetPage(std::stop_token stop, Deadline deadline,
 
 Result<Json> OwnWrites::Create(std::stop_token stop, Deadline deadline, const Resource& resource,
                                const Json& object, const WriteOptions& options) {
+  TRY(MayWrite());
   return Tell(resource, options.dry_run, inner_.Create(stop, deadline, resource, object, options));
 }
 
 Result<Json> OwnWrites::Update(std::stop_token stop, Deadline deadline, const Resource& resource,
                                const Json& object, const WriteOptions& options) {
+  TRY(MayWrite());
   return Tell(resource, options.dry_run, inner_.Update(stop, deadline, resource, object, options));
 }
 
 Result<Json> OwnWrites::Patch(std::stop_token stop, Deadline deadline, const Resource& resource,
                               const Key& key, const Json& patch, const PatchOptions& options) {
+  TRY(MayWrite());
   return Tell(resource, options.dry_run,
               inner_.Patch(stop, deadline, resource, key, patch, options));
 }
 
 Status OwnWrites::Delete(std::stop_token stop, Deadline deadline, const Resource& resource,
                          const Key& key, const DeleteOptions& options) {
+  TRY(MayWrite());
   return inner_.Delete(stop, deadline, resource, key, options);
 }
 

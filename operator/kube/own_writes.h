@@ -17,6 +17,9 @@ namespace cutover::kube {
 /// *Guarantees*: when a write returns its answer, the stores that follow its kind expect the
 /// version in it; Store::IsBehind is true until they have heard of it.
 ///
+/// Writes are refused, kRetry "NotLeading", once `may_write` says no: a process that froze in a
+/// request, and wakes to a conflict, must not read again and repeat it.
+///
 /// *Caveats*: a write in doubt and a deletion without a finalizer have no version to expect. Before
 /// anything that cannot be undone, read with Get: it asks the server, here as anywhere.
 ///
@@ -25,7 +28,8 @@ class OwnWrites final : public Client {
  public:
   using Expect = std::function<void(const Key&, const std::string& version)>;
 
-  explicit OwnWrites(Client& inner) : inner_(inner) {}
+  explicit OwnWrites(Client& inner, std::function<bool()> may_write = nullptr)
+      : inner_(inner), may_write_(std::move(may_write)) {}
 
   /// From now on `expect` is called, on the writing thread, for every write to `resource`.
   void Follow(const Resource& resource, Expect expect) {
@@ -49,9 +53,11 @@ class OwnWrites final : public Client {
   bool OffersInitialEvents() const override { return inner_.OffersInitialEvents(); }
 
  private:
+  Status MayWrite() const;
   Result<Json> Tell(const Resource& resource, bool dry_run, Result<Json> written) const;
 
   Client& inner_;
+  const std::function<bool()> may_write_;
   std::vector<std::pair<Resource, Expect>> followers_;
 };
 

@@ -81,19 +81,15 @@ Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& conn
 
 Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                   const std::string& name, std::optional<int64_t> under_epoch) {
-  std::string drop =
-      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1";
-  Params params{name};
-  if (under_epoch) {
-    drop += kUnderEpoch;
-    params.push_back(*under_epoch);
-  }
+  const Statement drop = UnderEpoch(
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
+      name, under_epoch);
   while (true) {
     TRY(connection.Query(stop, deadline,
                          "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
                          " WHERE slot_name = $1 AND active_pid IS NOT NULL",
                          {name}));
-    auto dropped = connection.Query(stop, deadline, drop, params);
+    auto dropped = connection.Query(stop, deadline, drop.sql, drop.params);
     // 42704: somebody else has dropped it in between.
     if (dropped || connection.last_sqlstate() == "42704") return Ok();
     // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
@@ -135,6 +131,7 @@ Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connecti
         FROM pg_replication_slots s, (SELECT pg_current_wal_flush_lsn() AS flushed) p
        WHERE s.slot_name = $1)" + std::string(kUnderEpoch),
                                          {name, claim.epoch}));
+  if (rows.empty()) TRY(RaiseEpoch(stop, deadline, connection, claim));  // Says who was deposed.
   if (rows.empty())
     return TerminalError("SlotMissing", "there is no replication slot " + name + " to advance");
   if (!rows[0].Bool(0))

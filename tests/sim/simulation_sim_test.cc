@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "operator/base/check.h"
 #include "operator/base/log.h"
 #include "tests/sim/itineraries.h"
 #include "tests/sim/postgres/stream.h"
@@ -138,6 +139,7 @@ constexpr int kAsFarAsItComes = 1'000;
 // has come `rival_effects` further.
 RunResult RunWithLate(const char* name, std::string_view words, int rival_effects) {
   const Itinerary* itinerary = FindItinerary(name);
+  CHECK(itinerary != nullptr);
   const std::vector<std::string>& trace = ReferenceOf(*itinerary).trace;
   auto effect = std::find_if(trace.begin(), trace.end(), [words](const std::string& line) {
     return line.find(words) != line.npos;

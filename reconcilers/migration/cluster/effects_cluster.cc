@@ -253,14 +253,12 @@ std::string ClusterWorld::OutdatingNow(const Call& call) const {
 Status ClusterWorld::OutdateRequests(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
-  wiring::Outdated what;
-  what.doors = !migration.spec.by_pooler();
-  what.wiring = migration.status.phase == api::Phase::kRollingBack;
-  TRY(wiring::OutdateRequests(stop, deadline, WiringAccess(), placement, what));
-  TRY(NoteOutdated(stop, deadline, context_.client, context_.config.namespace_name, migration,
-                   OutdatingNow(call)));
+  const ObjectsAtStake stake = FindObjectsAtStake(migration);
+  TRY(wiring::OutdateRequests(stop, deadline, WiringAccess(), placement,
+                              {.wiring = stake.wiring, .doors = stake.doors}));
   ledger_.reset();
-  return Ok();
+  return NoteOutdated(stop, deadline, context_.client, context_.config.namespace_name, migration,
+                      OutdatingNow(call));
 }
 
 // The one field of the placement's status that a migration owns, under a manager of its own, so

@@ -16,7 +16,8 @@ bool LatePauses::Remember(const api::TenantMigration& gone) {
   Forget(now);
   Gone& entry = gone_[gone.meta.uid];
   entry = {gone, now + kLatePauseMax};
-  // Its finalizer was taken away by hand before anybody deleted it.
+  // By this it is known to be over, and rivals are looked for: whoever takes the finalizer away by
+  // hand before he deletes leaves none.
   if (!gone.meta.deleting()) entry.migration.meta.deletion_timestamp = context_.clock.WallNow();
   return true;
 }

@@ -86,6 +86,7 @@ api::TenantMigration GhostOf(const std::string& uid, const Ledger& ledger, Remed
   ghost.spec.reclaim_policy = api::ReclaimPolicy::kRetain;
   ghost.status.source_server_name = ledger.migration["sourceServerName"].AsString();
   ghost.status.attempt = ledger.migration["attempt"].AsInt(1);
+  ghost.status.cutover.attempts = 1;  // Nobody knows how far it came.
   ghost.status.phase = PhaseFor(remedy);
   ghost.status.failure_reason = "Deleted";
   ghost.status.failure_message = "the TenantMigration vanished";

@@ -53,19 +53,24 @@ std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const 
   return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
 }
 
+ObjectsAtStake FindObjectsAtStake(const api::TenantMigration& migration) {
+  if (migration.status.cutover.attempts == 0) return {};  // The doors were never tried.
+  return {.doors = !migration.spec.by_pooler(),
+          .wiring = migration.status.phase == api::Phase::kRollingBack};
+}
+
 std::optional<Plan> OutdateRequests(const api::TenantMigration& migration,
                                     const Observation& seen) {
-  // Of one that vanished, which has no stages, nobody knows how far it came.
-  const bool doors_were_tried =
-      migration.status.cutover.attempts > 0 || migration.status.stages.empty();
-  // A pooler's doors are no objects, and the wiring is changed after the journal only.
-  const bool objects_were_tried =
-      !migration.spec.by_pooler() || migration.status.phase == api::Phase::kRollingBack;
-  if (!doors_were_tried || !objects_were_tried) return std::nullopt;
+  const ObjectsAtStake stake = FindObjectsAtStake(migration);
+  if (!stake.doors && !stake.wiring) return std::nullopt;
   NEED(seen.requests_outdated);
   if (*seen.requests_outdated) return std::nullopt;
   return Plan::Do(Intent::kOutdateRequests,
                   "making sure that no former leader's request comes late");
+}
+
+bool IsHalfDropped(const Fact<DatabaseFacts>& side) {
+  return !side.known() && side.error().reason == "HalfDropped";
 }
 
 Plan AwaitPod(const PodHindrance& hindrance) {

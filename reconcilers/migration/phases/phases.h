@@ -41,9 +41,19 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
 /// Users out: routes to the page and workloads stopped, or the poolers paused.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
+/// Which of the placement's objects a leader of this migration may have been about to change.
+struct ObjectsAtStake {
+  bool doors = false;   ///< Workloads and routes.
+  bool wiring = false;  ///< Changed after the journal only.
+};
+ObjectsAtStake FindObjectsAtStake(const api::TenantMigration& migration);
 /// Nothing that a former leader has asked for can close the doors or lead users elsewhere any more:
-/// an end that came without these requests being repeated is not undone by them.
+/// an end that came without these requests being repeated is not undone by them. Users are in by
+/// then, and slots and helpers gone: whatever keeps this from being done keeps nothing else.
 std::optional<Plan> OutdateRequests(const api::TenantMigration& migration, const Observation& seen);
+/// Whether a DROP DATABASE of this side was cut short by its server's death. Nothing can be read of
+/// it any more, so it is unknown; where it was ours to drop, it still is.
+bool IsHalfDropped(const Fact<DatabaseFacts>& side);
 /// What a Job waits for whose pod cannot start: somebody to mend that. The Job begins by itself.
 Plan AwaitPod(const PodHindrance& hindrance);
 /// The maintenance page and the Jobs gone.

@@ -79,10 +79,7 @@ Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen
   if (seen.target->state == ControlState::kFenced || seen.target->admits_former_leader)
     return Plan::Do(Intent::kReopenTarget, "opening the target again: " + refusal.why);
   if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
-  // Routes and workloads; the wiring was not touched yet.
-  if (!migration.spec.by_pooler()) {
-    if (auto plan = OutdateRequests(migration, seen)) return *plan;
-  }
+  if (auto plan = OutdateRequests(migration, seen)) return *plan;
   Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + refusal.why);
   plan.reason = refusal.reason;
   return plan;
@@ -210,7 +207,6 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
   if (*seen.ledger_recorded) {
     if (auto plan = PointBackAtSource(migration, seen)) return *plan;
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
-    if (auto plan = OutdateRequests(migration, seen)) return *plan;
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
@@ -218,6 +214,9 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
   }
   if (seen.source->state != ControlState::kNone && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
+  if (*seen.ledger_recorded) {
+    if (auto plan = OutdateRequests(migration, seen)) return *plan;
+  }
   // The ledger stays as long as the copy does: it says which database that is.
   return Plan::Go(Guard::kRolledBack);
 }

@@ -12,7 +12,10 @@ bool MayBeTheOnlyCopy(const Observation& seen) {
 }
 
 // The ledger goes last: as long as anything else is left, it says what was there.
-Plan RemoveDatabases(const Observation& seen) {
+Plan RemoveDatabases(const api::TenantMigration& migration, const Observation& seen) {
+  ASK(seen.target);
+  if (IsHalfDropped(seen.target))
+    return Plan::Do(Intent::kDropTarget, "dropping the rest of the copy on the target");
   NEED(seen.target);
   if (MayBeTheOnlyCopy(seen))
     return Plan::Wait(std::chrono::seconds(30),
@@ -23,6 +26,7 @@ Plan RemoveDatabases(const Observation& seen) {
     return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
   if (seen.source->state == ControlState::kOpen && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
+  if (auto plan = OutdateRequests(migration, seen)) return *plan;
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 
@@ -90,16 +94,17 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     if (seen.source->state == ControlState::kFenced)
       return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
     if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
-    if (auto plan = OutdateRequests(migration, seen)) return *plan;
     if (migration.spec.online()) ASK(seen.forward_publisher);
-    if (OnlyTheCutoverFailed(migration, seen))
+    if (OnlyTheCutoverFailed(migration, seen)) {
+      if (auto plan = OutdateRequests(migration, seen)) return *plan;
       return Plan::Go(Guard::kCutoverUndone, migration.status.failure_message);
+    }
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
     if (auto plan = RemoveStreams(seen)) return *plan;
   }
-  return RemoveDatabases(seen);
+  return RemoveDatabases(migration, seen);
 }
 
 }  // namespace cutover::migration

@@ -142,12 +142,12 @@ TEST_F(Wiring, WhatWasAskedForBeforeRequestsWereOutdatedIsRefused) {
   EXPECT_EQ(World(), before);
   for (auto& [resource, object] : late) {
     const kube::Key key = kube::KeyOf(object);
-    EXPECT_TRUE(Stored(resource, key.name)["metadata"]["annotations"].Empty() ||
-                Stored(resource, key.name)["metadata"]["annotations"] ==
-                    object["metadata"]["annotations"])
-        << key.name << " keeps an annotation";
+    const Json now = Stored(resource, key.name)["metadata"];
+    EXPECT_EQ(now["labels"], object["metadata"]["labels"]) << key.name;
+    EXPECT_EQ(now["annotations"], object["metadata"]["annotations"]) << key.name;
+    EXPECT_EQ(now["generation"], object["metadata"]["generation"]) << key.name;
     Json wanted = object;
-    wanted.MutableAt("metadata").Set("labels", Json::Object({{"late", "true"}}));
+    wanted.MutableAt("metadata").Set("annotations", Json::Object({{"late", "true"}}));
     const auto patch = ConditionalPatch(object, wanted);
     auto written = client_->Patch({}, Soon(), resource, key, *patch);
     ASSERT_FALSE(written) << key.name;

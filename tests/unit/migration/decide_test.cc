@@ -628,11 +628,10 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
-// Users are in again, and nothing of ours is left but the control row and the ledger.
-Observation UndoneFor(const api::TenantMigration& migration) {
+// Users are in again, and nothing of ours is left but the ledger.
+Observation AllButTheLedgerGone() {
   Observation seen = At(1);
-  const bool back = migration.status.phase == Phase::kRollingBack;
-  seen.source = Database(back ? ControlState::kReopened : ControlState::kOpen, false);
+  seen.source = Database(ControlState::kNone, false);
   seen.target = DatabaseFacts{};
   seen.ledger_recorded = true;
   seen.maintenance_page = MaintenancePageFacts{false, false};
@@ -648,22 +647,41 @@ TEST(Undone, IsNotOverWhileARequestOfAFormerLeaderMayComeLate) {
   for (Phase phase : {Phase::kUndoing, Phase::kRollingBack}) {
     api::TenantMigration migration = MigrationIn(phase);
     migration.status.cutover.attempts = 1;
-    Observation seen = UndoneFor(migration);
+    Observation seen = AllButTheLedgerGone();
     seen.requests_outdated = false;
     EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kOutdateRequests) << Name(phase);
     seen.requests_outdated = true;
-    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kCleanSource) << Name(phase);
+    EXPECT_NE(Decide(migration, seen).plan.effect, Intent::kOutdateRequests) << Name(phase);
   }
 }
 
+// Slots keep a server's log, and a copy its disk: neither waits for an object that cannot be
+// changed.
+TEST(Undone, NothingElseWaitsForThat) {
+  api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+  migration.status.cutover.attempts = 1;
+  Observation seen = AllButTheLedgerGone();
+  seen.requests_outdated = false;
+  seen.target = Database(ControlState::kCopied, true);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
+  seen.target = DatabaseFacts{};
+  seen.source = Database(ControlState::kOpen, false);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kCleanSource);
+}
+
+TEST(Undone, TheRestOfACopyWhoseDropWasCutShortIsDropped) {
+  Observation seen = AllButTheLedgerGone();
+  seen.target = Error{Disposition::kRetry, "HalfDropped", "cut short"};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kUndoing), seen).plan.effect, Intent::kDropTarget);
+}
+
 TEST(Undone, WritesNothingToObjectsWhoseDoorsWereNeverTried) {
-  EXPECT_EQ(
-      Decide(MigrationIn(Phase::kUndoing), UndoneFor(MigrationIn(Phase::kUndoing))).plan.effect,
-      Intent::kCleanSource);
+  const Observation seen = AllButTheLedgerGone();
+  EXPECT_EQ(Decide(MigrationIn(Phase::kUndoing), seen).plan.effect, Intent::kDeleteLedger);
   api::TenantMigration by_pooler = MigrationIn(Phase::kUndoing);
   by_pooler.spec.switch_mode = api::SwitchMode::kPooler;
   by_pooler.status.cutover.attempts = 1;
-  EXPECT_EQ(Decide(by_pooler, UndoneFor(by_pooler)).plan.effect, Intent::kCleanSource);
+  EXPECT_EQ(Decide(by_pooler, seen).plan.effect, Intent::kDeleteLedger);
 }
 
 // --- bad input -----------------------------------------------------------------------------------
