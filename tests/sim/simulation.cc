@@ -216,7 +216,10 @@ bool Simulation::RunUntil(const std::function<bool()>& done, seconds within) {
 }
 
 bool Simulation::IsQuiet() const {
-  return !api_back_at_ && !source_back_at_ && !target_back_at_ && commands_.empty() &&
+  // Whoever was shown the past has not seen the end yet.
+  const bool up_to_date = std::all_of(replicas_.begin(), replicas_.end(),
+                                      [](const auto& one) { return one->stale_reads == 0; });
+  return up_to_date && !api_back_at_ && !source_back_at_ && !target_back_at_ && commands_.empty() &&
          later_.empty() && clock_.SteadyNow() - last_effect_at_ >= itinerary_.settles;
 }
 
@@ -377,8 +380,10 @@ Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Reque
   ObeyPeople();
   if (api_back_at_) return Unreachable();
   if (!IsEffect(request)) {
-    if (replica.stale_reads > 0 && --replica.stale_reads == 0)
+    if (replica.stale_reads > 0 && --replica.stale_reads == 0) {
       replica.process->transport().view = ApiModel::kLatest;
+      last_effect_at_ = clock_.SteadyNow();  // What it sees now may be news.
+    }
     return serve();
   }
   const Fault* fault = BeginEffect(replica, std::string(kube::Name(request.method)) + " " +
