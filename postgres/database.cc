@@ -325,6 +325,15 @@ Result<bool> HasProvisionalDatabase(std::stop_token stop, Deadline deadline, Con
   return Exists(stop, deadline, connection, ProvisionalName(migration_uid));
 }
 
+Result<bool> IsHalfDropped(std::stop_token stop, Deadline deadline, Connection& connection,
+                           std::string_view name) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline,
+                                         "SELECT FROM pg_catalog.pg_database"
+                                         " WHERE datname = $1 AND datconnlimit = -2",
+                                         {name}));
+  return !rows.empty();
+}
+
 Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOptions& admin_options,
                     std::string_view name, const Claim& claim) {
   TRY_ASSIGN(Connection server, Connection::Open(stop, deadline, admin_options));
@@ -333,6 +342,9 @@ Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOption
   TRY_ASSIGN(bool exists, Exists(stop, deadline, server, name));
   if (!exists) return Ok();
   TRY(TakeOverDropping(stop, deadline, server, name));
+  // Asked behind that lock: it is not another one of that name by now.
+  TRY_ASSIGN(bool half_dropped, IsHalfDropped(stop, deadline, server, name));
+  if (half_dropped) return DropNow(stop, deadline, server, name);
   TRY(MarkDropping(stop, deadline, admin_options, name, claim));
   TRY(GiveUpSubscriptions(stop, deadline, admin_options, name));
   return DropNow(stop, deadline, server, name);

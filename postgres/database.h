@@ -88,6 +88,12 @@ Result<std::vector<SkippedSetting>> ApplyDatabaseProperties(std::stop_token stop
 Status OpenDatabase(std::stop_token stop, Deadline deadline, Connection& connection,
                     const Claim& claim, const DatabaseAccess& access);
 
+/// Whether a DROP DATABASE of it was cut short: nobody may enter it any more, and all that can be
+/// done with it is to drop it (PostgreSQL 15.4 and its contemporaries: "invalid database"; older
+/// ones do not know).
+Result<bool> IsHalfDropped(std::stop_token stop, Deadline deadline, Connection& connection,
+                           std::string_view name);
+
 /// Drops the database if its control row is this migration's and in a state that may be dropped
 /// (see control.h), sessions and all. Subscriptions in it are given up first, as no database with
 /// one can be dropped; their slots at the publisher stay, since by then the other side's

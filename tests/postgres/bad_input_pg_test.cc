@@ -50,6 +50,19 @@ TEST(BadInput, AServerReplacedBehindTheSameNameIsUnknownAndNeverEmpty) {
   EXPECT_FALSE(replaced.Beside({}, Soon()));
 }
 
+TEST(BadInput, ADatabaseWhoseDropWasCutShortIsUnknownAndSaidToBe) {
+  pg::testing::TestRole owner(Servers().source);
+  TestDatabase database(Servers().source, owner.name());
+  pg::Connection server = pg::testing::MustConnect(Servers().source);
+  pg::testing::MustExec(server, {"UPDATE pg_database SET datconnlimit = -2 WHERE datname = " +
+                                 pg::QuoteLiteral(database.name())});
+  DatabaseSide side("pg-shared-1", IdentifierOf(Servers().source), Servers().source,
+                    database.name());
+  auto facts = side.Observe({}, Soon(), "uid-1", /*epoch=*/1);
+  ASSERT_FALSE(facts);
+  EXPECT_EQ(facts.error().reason, "HalfDropped");
+}
+
 // A database and its owner, both of this name, from the source to an open target.
 class Names : public ::testing::TestWithParam<std::string> {
  protected:

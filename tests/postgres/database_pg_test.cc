@@ -120,6 +120,21 @@ TEST_F(TwoSides, UndoDropsDatabaseAndRolesAndMayBeRepeated) {
       MustRead(server, "SELECT 1 FROM pg_roles WHERE rolname = $1", {owner_.name()}).empty());
 }
 
+// As a server that dies in DROP DATABASE leaves it: its control row cannot be read any more.
+TEST_F(TwoSides, WhatIsLeftOfADropThatWasCutShortIsDropped) {
+  ASSERT_TRUE(Create());
+  Connection server = MustConnect(Servers().target);
+  EXPECT_FALSE(*IsHalfDropped({}, Soon(), server, database_.name()));
+  MustExec(server, {"UPDATE pg_database SET datconnlimit = -2 WHERE datname = " +
+                    QuoteLiteral(database_.name())});
+  EXPECT_FALSE(Connection::Open({}, Soon(), Servers().target.WithDatabase(database_.name())));
+  EXPECT_TRUE(*IsHalfDropped({}, Soon(), server, database_.name()));
+  Status dropped = DropDatabase({}, Soon(), Servers().target, database_.name(), claim_);
+  EXPECT_TRUE(dropped) << dropped.error().message;
+  EXPECT_TRUE(
+      MustRead(server, "SELECT 1 FROM pg_database WHERE datname = $1", {database_.name()}).empty());
+}
+
 TEST_F(TwoSides, AnOpenTargetIsNeverDropped) {
   ASSERT_TRUE(Create());
   ASSERT_TRUE(CopyRoles());

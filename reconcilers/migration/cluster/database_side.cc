@@ -114,6 +114,16 @@ Result<bool> DatabaseSide::HasTraces(std::stop_token stop, Deadline deadline,
   return pg::HasCreatedRoles(stop, deadline, *beside, uid);
 }
 
+tl::unexpected<Error> DatabaseSide::WhyShut(std::stop_token stop, Deadline deadline, Error error) {
+  auto beside = Beside(stop, deadline);
+  if (!beside) return tl::make_unexpected(std::move(error));
+  auto half_dropped = pg::IsHalfDropped(stop, deadline, **beside, database_);
+  if (!half_dropped || !*half_dropped) return tl::make_unexpected(std::move(error));
+  return RetryError("HalfDropped", "a DROP DATABASE of " + database_ + " on server " +
+                                       server_name_ +
+                                       " was cut short, so nobody can enter it any more: drop it");
+}
+
 Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadline,
                                             const std::string& uid, int64_t epoch) {
   DatabaseFacts facts;
@@ -123,7 +133,9 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
     facts.detail = "no database " + database_ + " on server " + server_name_;
     return facts;
   }
-  TRY_ASSIGN(pg::Connection * inside, InDatabase(stop, deadline));
+  auto entered = InDatabase(stop, deadline);
+  if (!entered) return WhyShut(stop, deadline, std::move(entered).error());
+  pg::Connection* inside = *entered;
   TRY_ASSIGN(auto control, pg::ReadControl(stop, deadline, *inside));
   if (control) {
     facts.state = StateOf(control->state);

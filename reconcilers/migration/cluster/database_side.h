@@ -49,6 +49,8 @@ class DatabaseSide {
 
  private:
   /// Whether anything of ours is there beside the database itself.
+  /// `error`, with which nobody could enter the database, or kRetry "HalfDropped".
+  tl::unexpected<Error> WhyShut(std::stop_token stop, Deadline deadline, Error error);
   Result<bool> HasTraces(std::stop_token stop, Deadline deadline, const std::string& uid);
   Result<pg::Connection*> Session(std::stop_token stop, Deadline deadline,
                                   std::optional<pg::Connection>& session,

@@ -6,6 +6,11 @@
 namespace cutover::migration {
 namespace {
 
+bool IsAsRetired(const DatabaseFacts& source) {
+  return !source.foreign && (source.state == ControlState::kDropping ||
+                             (source.state == ControlState::kRetired && source.ProvenFenced()));
+}
+
 // The last check before the one thing that nothing can undo: the source is ours, retired and still
 // fenced, and the tenant is seen to live elsewhere. (It may have moved on from our target since.)
 // Why the source has to stay; empty when it may be dropped.
@@ -17,10 +22,8 @@ std::string WhyKeepSource(const api::TenantMigration& migration, const Observati
            "database by hand";
   if (placement.server_name.empty() || placement.server_name == migration.status.source_server_name)
     return "the placement does not say that the tenant lives elsewhere";
-  bool ours = !seen.source->foreign &&
-              (seen.source->state == ControlState::kDropping ||
-               (seen.source->state == ControlState::kRetired && seen.source->ProvenFenced()));
-  if (!ours) return "it is not as it was retired: " + seen.source->detail;
+  if (!IsHalfDropped(seen.source) && !IsAsRetired(*seen.source))
+    return "it is not as it was retired: " + seen.source->detail;
   bool still_on_target = placement.server_name == migration.spec.target_server_name;
   if (still_on_target && (!seen.target->exists || seen.target->closed))
     return "the tenant's own is not open: " + seen.target->detail;
@@ -41,9 +44,10 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
   ASK(seen.source);
   ASK(seen.target);
   ASK(seen.placement);
-  if (!seen.source.known() || !seen.target.known() || !seen.placement.known())
+  const bool half_dropped = IsHalfDropped(seen.source);
+  if ((!seen.source.known() && !half_dropped) || !seen.target.known() || !seen.placement.known())
     return Plan::Wait(kAskAgain, "");
-  if (!seen.source->exists) return Plan::Go(Guard::kSourceGone);
+  if (!half_dropped && !seen.source->exists) return Plan::Go(Guard::kSourceGone);
   if (std::string why = WhyKeepSource(migration, seen); !why.empty())
     return Plan::Wait(kLookAgain, "keeping the source database past its retention: " + why);
   return Plan::Do(Intent::kDropSource, "");
@@ -51,11 +55,13 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
 
 // Dropping the copy needs the ledger, which says which database it is; so the ledger goes after it.
 std::optional<Plan> DropCopy(const Observation& seen) {
+  constexpr char kDroppingTheCopy[] = "dropping the copy on the target";
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded) return std::nullopt;
+  ASK(seen.target);
+  if (IsHalfDropped(seen.target)) return Plan::Do(Intent::kDropTarget, kDroppingTheCopy);
   NEED(seen.target);
-  if (seen.target->OursToDrop())
-    return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
+  if (seen.target->OursToDrop()) return Plan::Do(Intent::kDropTarget, kDroppingTheCopy);
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 

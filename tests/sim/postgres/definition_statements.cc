@@ -243,6 +243,7 @@ const std::vector<Known>& DefinitionStatements() {
   static const std::vector<Known> statements = {
       {"CREATE DATABASE ", CreateDatabase},
       {"DROP DATABASE IF EXISTS ", DropDatabase},
+      {"datconnlimit = -2", Nothing},  // No server dies within a statement.
       {"ALTER DATABASE ", AlterDatabase},
       {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
       {" ON DATABASE ", GrantOnDatabase},

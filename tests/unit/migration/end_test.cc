@@ -52,6 +52,16 @@ TEST(Completed, DropsARetiredSourceWhoseTenantLivesElsewhere) {
   EXPECT_EQ(AfterRetention(NothingKeepsTheSource()).effect, Intent::kDropSource);
 }
 
+// Its server died in the middle of DROP DATABASE: nothing can be read of it, and nobody can enter
+// it.
+TEST(Completed, DropsTheRestOfASourceWhoseDropWasCutShort) {
+  Observation seen = NothingKeepsTheSource();
+  seen.source = Error{Disposition::kRetry, "HalfDropped", "cut short"};
+  EXPECT_EQ(AfterRetention(seen).effect, Intent::kDropSource);
+  seen.placement = PlacedOn("pg-source");
+  EXPECT_FALSE(AfterRetention(seen).effect);
+}
+
 TEST(Completed, KeepsTheSourceAndSaysWhyWheneverTheTenantMightLiveThere) {
   using Change = void (*)(Observation&);
   const std::pair<const char*, Change> reasons[] = {
