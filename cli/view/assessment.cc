@@ -2,12 +2,12 @@
 #include "cli/view/assessment.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "cli/view/command.h"
 #include "cli/view/phases.h"
 #include "cli/view/words.h"
+#include "operator/api/waits_for_person.h"
 
 namespace cutover::cli {
 namespace {
@@ -23,33 +23,9 @@ constexpr seconds kUnseenMax{30};
 // Beyond the lease's own duration, for clocks that differ by a little.
 constexpr seconds kLeaseTolerance{10};
 
-// Reasons of Ready=False for which nothing happens until a person does something, and what that is.
-struct Awaited {
-  std::string_view reason;
-  std::string_view what;
-};
-constexpr std::array<Awaited, 11> kAwaited{{
-    {"AwaitingApproval", "approve it, and the users are stopped"},
-    {"Suspended", "resume it"},
-    {"RollbackNeedsConsent",
-     "a rollback was asked for, which would lose what users wrote since the switch: accept that, "
-     "or "
-     "take the rollback back"},
-    {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
-    {"NoWayBack",
-     "the stream back to the source is gone; accept to lose what was written on the target, or "
-     "mend the stream"},
-    {"SchemaChanged", "take the change of the source's structure back, or abort and retry"},
-    {"ApplyFails", "the target cannot apply what comes; mend what it says, or abort"},
-    {"SourceGone", "somebody dropped the source database; save the copy first"},
-    {"PodCannotStart", "mend what keeps the Job's pod from starting"},
-    {"PlacementNotFound", "create the DatabasePlacement that it names"},
-    {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
-}};
-
-const Awaited* FindAwaited(const std::string& reason) {
-  for (const Awaited& awaited : kAwaited)
-    if (awaited.reason == reason) return &awaited;
+const api::WaitForPerson* FindWait(const std::string& reason) {
+  for (const api::WaitForPerson& wait : api::kWaitsForPerson)
+    if (wait.reason == reason) return &wait;
   return nullptr;
 }
 
@@ -212,8 +188,8 @@ std::optional<Verdict> JudgeWaiting(const MigrationView& migration) {
     return Verdict{Health::kAsksYou, "Yes: nothing happens until somebody changes something (" +
                                          migration.ReasonOf("Stalled", ConditionStatus::kTrue) +
                                          ")."};
-  if (const Awaited* awaited = FindAwaited(reason))
-    return Verdict{Health::kAsksYou, "It waits for you: " + std::string(awaited->what) + "."};
+  if (const api::WaitForPerson* wait = FindWait(reason))
+    return Verdict{Health::kAsksYou, "It waits for you: " + std::string(wait->task) + "."};
   return std::nullopt;
 }
 

@@ -214,6 +214,35 @@ void RecordWaits(Recording& recording) {
       "cutover", Json::Object({{"window", Json::Object({{"start", "2026-11-22T01:00:00Z"},
                                                         {"end", "2026-11-22T03:00:00Z"}})}}));
   recording.AddDecided("awaiting-window", Phase::kAwaitingCutover, early, Seen());
+
+  Observation empty = Seen();
+  empty.placement = migration::PlacementFacts{};  // It does not exist.
+  recording.AddDecided("placement-not-found", Phase::kPending, MigrationObject(), empty);
+
+  Observation lacking = Seen();
+  lacking.preflight = std::vector{migration::Finding{migration::Severity::kBlocking, "ServerFull",
+                                                     "DatabaseServer pg-acme has 3 tenants"}};
+  recording.AddDecided("preflight-failed", Phase::kPreflight, MigrationObject(), lacking);
+}
+
+// The other reasons of api::kWaitsForPerson, which follow from facts of two databases, each in a
+// phase that gives it. tests/gitops/waits_for_person_test.py sees that none is missing.
+void RecordWaitsOfDatabases(Recording& recording) {
+  struct Held {
+    Phase phase;
+    const char* reason;
+    bool trouble;
+  };
+  for (const Held& held : {Held{Phase::kCopying, "PodCannotStart", true},
+                           Held{Phase::kCatchingUp, "SchemaChanged", true},
+                           Held{Phase::kCatchingUp, "ApplyFails", true},
+                           Held{Phase::kHypercare, "AwaitingWayBack", false},
+                           Held{Phase::kRollingBack, "NoWayBack", false},
+                           Held{Phase::kUndoing, "SourceGone", false}}) {
+    Plan plan = Plan::Wait(std::chrono::seconds(5), "holding for a person", held.reason);
+    plan.trouble = held.trouble;
+    recording.AddPlanned(FileName(held.reason), held.phase, plan);
+  }
 }
 
 // Moments between two writes of the operator.
@@ -330,6 +359,7 @@ int main() {
   cutover::RecordPhases(recording);
   cutover::RecordEnds(recording);
   cutover::RecordWaits(recording);
+  cutover::RecordWaitsOfDatabases(recording);
   cutover::RecordMoments(recording);
   cutover::RecordServers(recording);
   cutover::RecordPlacements(recording);

@@ -8,6 +8,7 @@
 
 #include "cli/view/command.h"
 #include "cli/view/phases.h"
+#include "operator/api/waits_for_person.h"
 #include "tests/unit/cli/scenes.h"
 
 namespace cutover::cli {
@@ -41,6 +42,16 @@ TEST(Assess, AnApprovalThatIsAwaitedIsTheFirstThingOffered) {
   EXPECT_THAT(assessment.stuck, StartsWith("It waits for you"));
   EXPECT_EQ(assessment.advice.front().command, "kubectl cutover approve acme-to-dedicated -n acme");
   EXPECT_TRUE(assessment.advice.front().awaited);
+}
+
+TEST(Assess, EveryReasonThatWaitsForAPersonAsksOne) {
+  for (const api::WaitForPerson& wait : api::kWaitsForPerson) {
+    api::TenantMigration migration = Typical(Phase::kHypercare);
+    GoOn(migration, std::string(wait.reason), "words", true);
+    const Assessment assessment = Assess(Seen(migration));
+    EXPECT_EQ(assessment.health, Health::kAsksYou) << wait.reason;
+    EXPECT_THAT(assessment.stuck, HasSubstr(std::string(wait.task))) << wait.reason;
+  }
 }
 
 TEST(Assess, AWindowIsNoReasonToCallAnybody) {

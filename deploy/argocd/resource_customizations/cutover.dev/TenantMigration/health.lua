@@ -1,11 +1,19 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Degraded fails a sync, so it is said only of what stays as it is without a person: condition
 -- Stalled. Trouble that is tried again is Progressing; waiting for somebody's answer is Suspended.
+-- The reasons are those of operator/api/waits_for_person.h; a test says which one differs.
 local waits_for_a_person = {
+  ApplyFails = true,
   AwaitingApproval = true,
+  AwaitingWayBack = true,
   HypercareCheckFailed = true,
   NoWayBack = true,
+  PlacementNotFound = true,
+  PodCannotStart = true,
+  PreflightFailed = true,
   RollbackNeedsConsent = true,
+  SchemaChanged = true,
+  SourceGone = true,
   Suspended = true,
 }
 

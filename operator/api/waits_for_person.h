@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace cutover::api {
+
+/// A reason of a migration's Ready=False for which nothing goes on until a person does something.
+struct WaitForPerson {
+  std::string_view reason;
+  std::string_view task;  ///< What the person has to do; the plugin's words.
+};
+
+/// All of them, and the only list that is decided upon. The plugin reads it, and so does
+/// hack/gen-dashboards; Argo CD's health script, the alerts and docs/gitops.md, which no code of
+/// ours runs in, are held against it by tests/gitops/waits_for_person_test.py.
+///
+/// What passes by itself is not here, however long it may take: the window of AwaitingWindow, a
+/// check that has not failed often enough (AwaitingChecks), a placement that is being adopted.
+inline constexpr std::array<WaitForPerson, 12> kWaitsForPerson{{
+    {"AwaitingApproval", "approve it, and the users are stopped"},
+    {"Suspended", "resume it"},
+    {"RollbackNeedsConsent",
+     "a rollback was asked for, which would lose what users wrote since the switch: accept that, "
+     "or take the rollback back"},
+    {"AwaitingWayBack",
+     "a rollback was asked for, and the source does not follow closely: mend what is said above, "
+     "accept to lose what has not arrived, or take the rollback back"},
+    {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
+    {"NoWayBack",
+     "the stream back to the source is gone; accept to lose what was written on the target, or "
+     "mend the stream"},
+    {"SchemaChanged", "take the change of the source's structure back, or abort and retry"},
+    {"ApplyFails", "the target cannot apply what comes; mend what it says, or abort"},
+    {"SourceGone", "somebody dropped the source database; save the copy first"},
+    {"PodCannotStart", "mend what keeps the Job's pod from starting"},
+    {"PlacementNotFound", "create the DatabasePlacement that it names"},
+    {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
+}};
+
+}  // namespace cutover::api
