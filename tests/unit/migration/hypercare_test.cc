@@ -429,6 +429,7 @@ class GoingBack : public Hypercare {
     poolers.paused = !resumed_;
     poolers.resumed = resumed_;
     seen.poolers = poolers;
+    seen.requests_outdated = true;
     return seen;
   }
 
