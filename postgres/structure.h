@@ -19,6 +19,10 @@
 
 namespace cutover::pg {
 
+/// What a database is made of, object by object, and what of it was changed. Of the source, which
+/// is followed, SchemaFingerprint() and ReadTableFiles() together tell whether it is still as it
+/// was copied. The rest is about the target.
+///
 /// The structure of the target while users work on it. The stream back carries rows of the tables
 /// that it was made with, and nothing else: rows of a table that came later go nowhere, and what a
 /// column that came later holds makes it stop. So the structure is written down while nobody can
@@ -49,6 +53,13 @@ using Structure = std::map<std::string, StructureObject>;
 /// about as long as that.
 Result<Structure> ReadStructure(std::stop_token stop, Deadline deadline, Connection& connection,
                                 const std::string& publication);
+
+/// The tables alone, with what tells those whose rows ALTER TABLE has rewritten (… TYPE … USING …):
+/// no stream carries that, and SchemaFingerprint() is what it was where the types are. Compared
+/// with an earlier one of the same database, names them; VACUUM FULL, CLUSTER, TRUNCATE, REINDEX
+/// and ANALYZE are none. One too many, rather than missed: a table without TOAST of which a column
+/// was added with a default that was dropped again, once VACUUM FULL has filled it in.
+Result<Structure> ReadTableFiles(std::stop_token stop, Deadline deadline, Connection& connection);
 
 /// Pure: "table public.orders was altered (column)", one for each object; empty when nothing
 /// counts.

@@ -15,28 +15,45 @@ constexpr char kStructureRecord[] = "structure";
 constexpr char kWatchRecord[] = "structure-watch";
 constexpr size_t kNamedMax = 5;
 
-// What ALTER TABLE has rewritten has another file, and columns that were written anew; either alone
-// says nothing (VACUUM FULL and TRUNCATE, a privilege on a column).
+// What ALTER TABLE has rewritten has another file, another TOAST table where it had one, and
+// columns that were written anew. Each alone says nothing: VACUUM FULL, CLUSTER and TRUNCATE make a
+// file (and keep the TOAST table), a privilege writes a column. A column's default is the better
+// stamp: ALTER … TYPE makes it anew, VACUUM FULL does not, which does write a column that was added
+// with a default (attmissingval).
 constexpr char kFile[] = "file";
+constexpr char kToast[] = "toast";
 constexpr char kStamp[] = "stamp";
 
-constexpr char kObjects[] = R"(,
-  more (part, class, object, row) AS (
-    SELECT * FROM rows WHERE part NOT IN ('index', 'statistics')
-    UNION ALL
+constexpr char kFiles[] = R"(,
+  files (part, class, object, row) AS (
     SELECT 'file', 'pg_class'::regclass, oid, relfilenode::text FROM relations WHERE relkind = 'r'
     UNION ALL
-    SELECT 'stamp', 'pg_class'::regclass, attrelid, concat_ws(' ', attnum, xmin)
-      FROM pg_attribute
+    SELECT 'toast', 'pg_class'::regclass, oid, reltoastrelid::text
+      FROM relations WHERE relkind = 'r' AND reltoastrelid <> 0
+    UNION ALL
+    SELECT 'stamp', 'pg_class'::regclass, attrelid,
+           concat_ws(' ', attnum, coalesce(d.oid::text, a.xmin::text))
+      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
      WHERE attnum > 0 AND NOT attisdropped
-       AND attrelid IN (SELECT oid FROM relations WHERE relkind = 'r')
+       AND attrelid IN (SELECT oid FROM relations WHERE relkind = 'r')))";
+
+constexpr char kOnlyFiles[] = R"(,
+  more AS (SELECT * FROM files))";
+
+constexpr char kAll[] = R"(,
+  more AS (
+    SELECT * FROM rows WHERE part NOT IN ('index', 'statistics')
+    UNION ALL
+    SELECT * FROM files
     UNION ALL
     SELECT 'publication', 'pg_class'::regclass, r.prrelid, r::text
       FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
      WHERE p.pubname = $1
     UNION ALL
     SELECT 'publication', 'pg_publication'::regclass, oid, xmin::text
-      FROM pg_publication WHERE pubname = $1),
+      FROM pg_publication WHERE pubname = $1))";
+
+constexpr char kObjects[] = R"(,
   parts AS (
     SELECT class::oid, object, part, count(*) || ' ' || sum(hashtextextended(row, 0)) AS hashes
       FROM more WHERE object <> 0 GROUP BY 1, 2, 3),
@@ -50,6 +67,11 @@ std::string PartOf(const StructureObject& object, const std::string& part) {
   return found == object.parts.end() ? "" : found->second;
 }
 
+bool IsRewritten(const StructureObject& before, const StructureObject& now) {
+  auto differs = [&](const char* part) { return PartOf(before, part) != PartOf(now, part); };
+  return differs(kFile) && differs(kStamp) && (PartOf(before, kToast).empty() || differs(kToast));
+}
+
 // "column, constraint": those parts that differ, and count.
 std::string Differing(const StructureObject& before, const StructureObject& now) {
   std::set<std::string> parts;
@@ -57,12 +79,11 @@ std::string Differing(const StructureObject& before, const StructureObject& now)
     for (const auto& [part, hash] : side->parts) parts.insert(part);
   std::string text;
   for (const std::string& part : parts) {
-    if (part == kFile || part == kStamp || PartOf(before, part) == PartOf(now, part)) continue;
+    const bool tells_rewriting = part == kFile || part == kToast || part == kStamp;
+    if (tells_rewriting || PartOf(before, part) == PartOf(now, part)) continue;
     text += (text.empty() ? "" : ", ") + part;
   }
-  const bool rewritten =
-      PartOf(before, kFile) != PartOf(now, kFile) && PartOf(before, kStamp) != PartOf(now, kStamp);
-  if (text.empty() && rewritten) return "rows rewritten";
+  if (text.empty() && IsRewritten(before, now)) return "rows rewritten";
   return text;
 }
 
@@ -105,12 +126,7 @@ Status Compare(const std::stop_token& stop, Deadline deadline, Connection& targe
   return Ok();
 }
 
-}  // namespace
-
-Result<Structure> ReadStructure(std::stop_token stop, Deadline deadline, Connection& connection,
-                                const std::string& publication) {
-  static const std::string sql = std::string(kStructureRows) + kObjects;
-  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, sql, {publication}));
+Result<Structure> StructureFrom(const Rows& rows) {
   Structure structure;
   for (Row row : rows) {
     TRY_ASSIGN(Json parts, Json::Parse(row.Text(2)));
@@ -119,6 +135,21 @@ Result<Structure> ReadStructure(std::stop_token stop, Deadline deadline, Connect
     for (const auto& [part, hash] : parts.Members()) object.parts[part] = hash.AsString();
   }
   return structure;
+}
+
+}  // namespace
+
+Result<Structure> ReadStructure(std::stop_token stop, Deadline deadline, Connection& connection,
+                                const std::string& publication) {
+  static const std::string sql = std::string(kStructureRows) + kFiles + kAll + kObjects;
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, sql, {publication}));
+  return StructureFrom(rows);
+}
+
+Result<Structure> ReadTableFiles(std::stop_token stop, Deadline deadline, Connection& connection) {
+  static const std::string sql = std::string(kStructureRows) + kFiles + kOnlyFiles + kObjects;
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, sql));
+  return StructureFrom(rows);
 }
 
 std::vector<std::string> CompareStructures(const Structure& before, const Structure& now) {

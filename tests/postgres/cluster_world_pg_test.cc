@@ -261,12 +261,34 @@ TEST_F(OnlineWorld, AViewIsNotFilledWithLessThanTheSourcesWas) {
   EXPECT_EQ(LookAt(Subject::kViews).views->stale.size(), 1u) << "it is still to be done";
 }
 
-// --- the way back --------------------------------------------------------------------------------
+// --- the way there -------------------------------------------------------------------------------
 
 const std::vector<std::string> kShop = {
     "CREATE TABLE public.orders (id serial PRIMARY KEY, word text)",
     "INSERT INTO public.orders (word) VALUES ('before')",
 };
+
+TEST_F(OnlineWorld, Trap59_RowsThatAlterTableHasRewrittenHoldTheMoveAndStopTheSwitchByName) {
+  CatchUp(kShop);
+  OnSource({"VACUUM FULL public.orders", "UPDATE public.orders SET word = 'once'"});
+  EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, "");
+  OnSource({"ALTER TABLE public.orders ALTER word TYPE text USING upper(word)"});
+  const char* words = "table public.orders was altered (rows rewritten)";
+  EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, words);
+  EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, words) << "it cannot be taken back";
+
+  migration_.status.cutover.attempts = 1;
+  MustPerform(Intent::kFenceSource);
+  MustPerform(Intent::kDrainForward);
+  EXPECT_EQ(MustRead(source(), "SELECT word FROM public.orders")[0], "ONCE");
+  EXPECT_EQ(MustRead(target(), "SELECT word FROM public.orders")[0], "once");
+  Status proven = Perform(Intent::kFinalizeTarget);
+  ASSERT_FALSE(proven);
+  EXPECT_EQ(proven.error().reason, "SchemaChanged");
+  EXPECT_THAT(proven.error().message, HasSubstr(words));
+}
+
+// --- the way back --------------------------------------------------------------------------------
 
 TEST_F(OnlineWorld, DdlOneMomentBeforeTheFenceKeepsTheSourceShutAndOpensTheTargetAgain) {
   CatchUp(kShop);

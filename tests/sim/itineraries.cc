@@ -181,6 +181,18 @@ void AddStreamTroubles(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .on_phase = {{Phase::kCatchingUp,
                                [](Simulation& run) { run.ChangeStructure(run.source()); }}},
                  .ends = {Phase::kCompleted}});
+  all.push_back(
+      {.name = "RowsRewrittenByDdlAreCopiedAgain",
+       .spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"onSchemaChange":"CopyAgain"}})"),
+       .on_phase = {{Phase::kCatchingUp, [](Simulation& run) { run.RewriteRows(run.source()); }}},
+       .ends = {Phase::kCompleted}});
+  // Behind the doors, before the last look. With a pooler that is over before the phase is known.
+  if (mode == api::SwitchMode::kRestart)
+    all.push_back(
+        {.name = "RowsRewrittenByDdlTooLateToBeSeen",
+         .spec = OnlineSpec(mode, R"({"copy":{"jobs":2,"onSchemaChange":"CopyAgain"}})"),
+         .on_phase = {{Phase::kFencing, [](Simulation& run) { run.RewriteRows(run.source()); }}},
+         .ends = {Phase::kCompleted}});
   all.push_back({.name = "StructureChangedHoldsUntilAborted",
                  .on_phase = {{Phase::kCatchingUp,
                                [](Simulation& run) {

@@ -87,6 +87,11 @@ bool HasWayBack(const ModelServer& source, const ModelServer& target, const std:
   return Applies(source, uid, pg::Direction::kReverse);
 }
 
+bool HasRewritings(const ModelServer& source, const DatabaseState& target) {
+  const DatabaseState* before = source.state().Find(kTenant);
+  return before == nullptr || before->content.rewritings == target.content.rewritings;
+}
+
 bool SameStructure(const ModelServer& source, const ModelServer& target) {
   const DatabaseState* before = source.state().Find(kTenant);
   const DatabaseState* now = target.state().Find(kTenant);
@@ -241,6 +246,8 @@ void Simulation::CheckInvariants() {
   const RowSet& acknowledged = surroundings_.acknowledged();
   if (on_target && !target->content.rows.Includes(acknowledged))
     Fail("the target lets users write and lacks writes that were acknowledged");
+  if (on_target && !HasRewritings(source_, *target))
+    Fail("the target lets users write and lacks rows that ALTER TABLE has rewritten");
   if (!itinerary_.loss_accepted && on_source &&
       !source_.state().Find(kTenant)->content.rows.Includes(acknowledged))
     Fail("the source lets users write and lacks writes that were acknowledged");

@@ -348,6 +348,12 @@ void Simulation::ChangeStructure(ModelServer& server, int by) {
   });
 }
 
+void Simulation::RewriteRows(ModelServer& server) {
+  server.Edit([](ServerState& state) {
+    if (DatabaseState* database = state.Edit(kTenant)) ++database->content.rewritings;
+  });
+}
+
 void Simulation::LoseSlots(ModelServer& server) {
   server.Edit([](ServerState& state) {
     for (auto& [name, slot] : state.slots) slot.lost = true;

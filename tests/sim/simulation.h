@@ -124,6 +124,8 @@ class Simulation {
   int64_t WantedReplicas() const;
   /// DDL on the server, which -1 undoes.
   void ChangeStructure(ModelServer& server, int by = 1);
+  /// ALTER TABLE … TYPE … USING …, to the type that it was.
+  void RewriteRows(ModelServer& server);
   void LoseSlots(ModelServer& server);  ///< Their WAL is thrown away.
   /// Row `number` is written on the server by somebody whom no fence keeps out.
   void WriteBehindTheFence(ModelServer& server, int64_t number);

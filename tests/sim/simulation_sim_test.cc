@@ -227,6 +227,15 @@ TEST(Oracles, SeeASecondWritableSide) {
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("both sides are writable"));
 }
 
+// Once the journal is written nobody looks at the source any more.
+TEST(Oracles, SeeRowsThatDdlHasRewrittenLeftBehind) {
+  Itinerary itinerary = *FindItinerary("OnlinePoolerRollbackInHypercare");
+  itinerary.on_phase[Phase::kSwitching] = [](sim::Simulation& run) {
+    run.RewriteRows(run.source());
+  };
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("rows that ALTER TABLE has rewritten"));
+}
+
 // Of its own database the operator knows what was changed; the other one's is fenced.
 TEST(Oracles, SeeWhatDdlMadeLeftBehind) {
   Itinerary itinerary = *FindItinerary("OnlinePoolerRollbackInHypercare");

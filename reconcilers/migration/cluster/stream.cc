@@ -27,6 +27,7 @@ using pg::Direction;
 
 // What the source's ledger keeps of the structure that was copied.
 constexpr char kFingerprintRecord[] = "schema-fingerprint";
+constexpr char kTableFilesRecord[] = "table-files";
 // A marker usually arrives within milliseconds; what is still missing after this is asked for again
 // by the next round, which also looks whether the pause has taken too long.
 constexpr std::chrono::seconds kDrainBound{5};
@@ -67,6 +68,15 @@ SubscriberFacts FactsOf(const pg::SubscriberFacts& side) {
 pg::ChangeWatch WatchOf(const std::string& uid) {
   std::string stream = pg::StreamName(uid, Direction::kForward);
   return {pg::WatchSlotName(stream), stream};
+}
+
+// What has the same structure as before, and other rows that no stream has carried.
+Result<std::string> FindRewrittenTables(const std::stop_token& stop, Deadline deadline,
+                                        pg::Connection& source) {
+  TRY_ASSIGN(auto copied, pg::ReadRecord(stop, deadline, source, kTableFilesRecord, ""));
+  if (!copied) return std::string();  // Published by an operator that did not write it down.
+  TRY_ASSIGN(pg::Structure now, pg::ReadTableFiles(stop, deadline, source));
+  return pg::DescribeChanges(pg::CompareStructures(pg::StructureOf(*copied), now));
 }
 
 }  // namespace
@@ -143,7 +153,7 @@ Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
              pg::ReadRecord(call.stop, call.deadline, *inside, kFingerprintRecord, ""));
   if (!copied) return RetryError("LedgerMissing", "no record of the structure that was copied");
   TRY_ASSIGN(std::string now, pg::SchemaFingerprint(call.stop, call.deadline, *inside));
-  if (now == copied->AsString()) return std::string();
+  if (now == copied->AsString()) return FindRewrittenTables(call.stop, call.deadline, *inside);
   // Who has made a large object will not look for DDL. Preflight lets through no source with any.
   TRY_ASSIGN(pg::Rows large, inside->Query(call.stop, call.deadline,
                                            "SELECT FROM pg_largeobject_metadata LIMIT 1"));
@@ -219,8 +229,8 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
   }
 }
 
-// The fingerprint before the publication: what is copied later can only be as old as that, and a
-// change in between is taken for one too many rather than missed.
+// Fingerprint and files before the publication: what is copied later can only be as old as that,
+// and a change in between is taken for one too many rather than missed.
 Status ClusterWorld::PublishSource(const Call& call) {
   auto& [stop, deadline, migration] = call;
   pg::Claim claim = ClaimOn(call, pg::Side::kSource);
@@ -228,11 +238,13 @@ Status ClusterWorld::PublishSource(const Call& call) {
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
     TRY(pg::SetReplicaIdentities(stop, deadline, *inside, claim));
   TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, *inside));
+  TRY_ASSIGN(pg::Structure files, pg::ReadTableFiles(stop, deadline, *inside));
   TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, *inside));
   Status recorded = pg::WithEpoch(
       stop, deadline, *inside, claim,
       [&](pg::Transaction& transaction, const pg::Control&) -> Status {
         TRY(pg::RecordOnce(stop, deadline, transaction, kFingerprintRecord, "", Json(fingerprint)));
+        TRY(pg::RecordOnce(stop, deadline, transaction, kTableFilesRecord, "", ToJson(files)));
         return pg::RecordMatviews(stop, deadline, transaction, views);
       });
   TRY(recorded);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DDL on the target while users work on it: what the stream back cannot carry.
+// DDL on the target while users work on it: what the stream back cannot carry. And what ALTER TABLE
+// has rewritten on the source, whose structure is told by its fingerprint otherwise.
 #include "postgres/structure.h"
 
 #include <gmock/gmock.h>
@@ -210,6 +211,107 @@ TEST_F(StructureTest, ADeposedLeaderWritesDownNothing) {
   Status looked = LookAtStructure({}, Soon(), move_.target, move_.target_claim, look);
   ASSERT_FALSE(looked);
   EXPECT_EQ(looked.error().reason, "Deposed");
+}
+
+// --- tables that were rewritten on the source ----------------------------------------------------
+
+std::string MustFingerprint(Connection& connection) {
+  auto fingerprint = SchemaFingerprint({}, Soon(), connection);
+  if (!fingerprint) Must(tl::unexpected(fingerprint.error()), "fingerprint");
+  return *fingerprint;
+}
+
+Structure MustReadFiles(Connection& connection) {
+  auto files = ReadTableFiles({}, Soon(), connection);
+  if (!files) Must(tl::unexpected(files.error()), "read files");
+  return *files;
+}
+
+class RewritingTraps : public ::testing::TestWithParam<int> {
+ protected:
+  // With a TOAST table and without, each with columns that were added with a default, as which a
+  // row has them without having been written: it stayed, or was dropped again as Django does.
+  void SetUp() override {
+    MustExec(connection_,
+             {"CREATE TABLE public.t (id int PRIMARY KEY, word text, price numeric)",
+              "CREATE TABLE public.\"Fixed one\" (id int PRIMARY KEY, n int)",
+              "CREATE TABLE public.parted (id int, n int) PARTITION BY RANGE (id)",
+              "CREATE TABLE public.part PARTITION OF public.parted FOR VALUES FROM (0) TO (1000)",
+              "INSERT INTO public.t SELECT n, 'x', n FROM generate_series(1, 50) n",
+              "INSERT INTO public.\"Fixed one\" SELECT n, n FROM generate_series(1, 50) n",
+              "INSERT INTO public.parted SELECT n, n FROM generate_series(1, 50) n",
+              "ALTER TABLE public.t ADD late int DEFAULT 5, ADD later int DEFAULT 5",
+              "ALTER TABLE public.t ALTER late DROP DEFAULT",
+              "ALTER TABLE public.\"Fixed one\" ADD late int DEFAULT 5"});
+  }
+  const ConnectOptions& server_ = testing::Servers().OfMajor(GetParam());
+  testing::TestDatabase database_{server_, server_.user};
+  Connection connection_ = MustConnect(database_.Options());
+};
+
+INSTANTIATE_TEST_SUITE_P(OnMajor, RewritingTraps, ::testing::Values(13, 18),
+                         [](const auto& major) { return std::to_string(major.param); });
+
+TEST_P(RewritingTraps, Trap59_AreNamedThoughTheStructureIsAsItWas) {
+  const std::pair<const char*, const char*> rewritings[] = {
+      {"ALTER TABLE public.t ALTER price TYPE numeric USING price * 2", "table public.t"},
+      {"ALTER TABLE public.t ALTER late TYPE int USING late * 2", "table public.t"},
+      {"ALTER TABLE public.t ALTER later TYPE int USING later * 2", "table public.t"},
+      {"ALTER TABLE public.\"Fixed one\" ALTER n TYPE int USING n * 2",
+       "table public.\"Fixed one\""},
+      {"ALTER TABLE public.\"Fixed one\" ALTER late TYPE int USING late * 2",
+       "table public.\"Fixed one\""},
+      {"ALTER TABLE public.parted ALTER n TYPE int USING n * 2", "table public.part"},
+      {"ALTER TABLE public.t ALTER price TYPE text;"
+       " ALTER TABLE public.t ALTER price TYPE numeric USING price::numeric * 2",
+       "table public.t"},
+  };
+  for (auto [statements, table] : rewritings) {
+    const std::string fingerprint = MustFingerprint(connection_);
+    const Structure before = MustReadFiles(connection_);
+    EXPECT_EQ(DescribeChanges(CompareStructures(before, MustReadFiles(connection_))), "");
+    auto mark = MarkCatalogs({}, Soon(), connection_);
+    ASSERT_TRUE(mark);
+    MustExec(connection_, {statements});
+    // Some majors write down where in the statement a default stood, which shows by itself.
+    const bool has_default = std::string_view(statements).find("late") != std::string_view::npos;
+    EXPECT_TRUE(has_default || MustFingerprint(connection_) == fingerprint) << statements;
+    EXPECT_EQ(DescribeChanges(CompareStructures(before, MustReadFiles(connection_))),
+              std::string(table) + " was altered (rows rewritten)")
+        << statements;
+    auto touched = CatalogsTouched({}, Soon(), connection_, *mark);
+    EXPECT_TRUE(touched && *touched) << "so it is compared behind the fence, too: " << statements;
+  }
+}
+
+TEST_P(RewritingTraps, Trap59_WhatTidiesUpOrEmptiesATableIsNoRewriting) {
+  const Structure before = MustReadFiles(connection_);
+  MustExec(
+      connection_,
+      {"VACUUM FULL", "CLUSTER public.t USING t_pkey", "CLUSTER public.t", "VACUUM FREEZE",
+       "ANALYZE", "REINDEX TABLE public.t", "REINDEX TABLE CONCURRENTLY public.t",
+       "GRANT UPDATE (word) ON public.t TO PUBLIC", "REVOKE UPDATE (word) ON public.t FROM PUBLIC",
+       "ALTER TABLE public.t ALTER word SET STATISTICS 500", "VACUUM FULL public.t",
+       "ALTER TABLE public.t REPLICA IDENTITY FULL", "TRUNCATE public.t, public.parted",
+       "INSERT INTO public.t VALUES (1, repeat('x', 100000), 1)", "VACUUM FULL",
+       "TRUNCATE public.\"Fixed one\""});
+  EXPECT_EQ(DescribeChanges(CompareStructures(before, MustReadFiles(connection_))), "");
+}
+
+TEST(FollowedTraps, Trap59_StayAsTheyWereOnTheTargetSoTheyAreNamed) {
+  Streaming move;
+  move.OnBoth(kSchema);
+  const Structure copied = MustReadFiles(move.source);
+  move.Follow(kForward);
+  MustExec(move.source, {"UPDATE public.t SET price = price + 1",
+                         "ALTER TABLE public.t ALTER price TYPE numeric USING price * 2",
+                         "INSERT INTO public.t VALUES (3, 'three', 3.50)"});
+  move.Settle(kForward);
+  const char* prices = "SELECT price FROM public.t ORDER BY id";
+  EXPECT_THAT(MustRead(move.source, prices), ::testing::ElementsAre("5.00", "7.00", "3.50"));
+  EXPECT_THAT(MustRead(move.target, prices), ::testing::ElementsAre("2.50", "3.50", "3.50"));
+  EXPECT_EQ(DescribeChanges(CompareStructures(copied, MustReadFiles(move.source))),
+            "table public.t was altered (rows rewritten)");
 }
 
 }  // namespace

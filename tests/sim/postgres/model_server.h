@@ -45,7 +45,8 @@ class RowSet {
 struct Content {
   RowSet rows{};
   int64_t tables = 0;
-  int64_t structure = 1;                                        ///< Another number after each DDL.
+  int64_t structure = 1;   ///< Another number after each DDL.
+  int64_t rewritings = 0;  ///< Of rows, by ALTER TABLE: no stream carries them.
   std::map<std::string, std::pair<int64_t, bool>> sequences{};  ///< In schema public.
 
   friend bool operator==(const Content&, const Content&) = default;

@@ -394,9 +394,16 @@ Outcome ReadStructure(const Statement& statement) {
                 "{\"column\":\"" + std::to_string(statement.here().content.structure) + "\"}"}};
 }
 
-// The structure of the model is one number, which also tells what of the catalogs is new.
+Outcome ReadTableFiles(const Statement& statement) {
+  const std::string number = std::to_string(statement.here().content.rewritings);
+  return Table{{"1259/1", "table public.orders",
+                "{\"file\":\"" + number + "\",\"stamp\":\"" + number + "\"}"}};
+}
+
+// What DDL does to the model is two numbers, which also tell what of the catalogs is new.
 Outcome Mark(const Statement& statement) {
-  return Table{{std::to_string(statement.here().content.structure)}};
+  const Content& content = statement.here().content;
+  return Table{{std::to_string(content.structure) + " " + std::to_string(content.rewritings)}};
 }
 
 Outcome OldestTransaction(const Statement&) { return Table{{"1"}}; }
@@ -494,6 +501,7 @@ std::vector<Known> OfStreams() {
       {"SELECT pg_replication_origin_advance($1", AdvanceOrigin},
       {"SELECT FROM pg_largeobject_metadata LIMIT 1", Nothing},
       {"pg_current_logfile()", NoLogFile},
+      {"more AS (SELECT * FROM files)", ReadTableFiles},
       {"pg_identify_object(class, object, 0)", ReadStructure},
       {"WITH spaces AS MATERIALIZED", Fingerprint},
       {"SELECT string_agg(concat(n, ' ', new)", Mark},
