@@ -166,7 +166,7 @@ struct SubscriberFacts {
   bool exists = false;
   bool enabled = false;
   bool working = false;      ///< Its apply worker runs.
-  int64_t apply_errors = 0;  ///< Since it was made; 0 before version 15, which does not count.
+  int64_t apply_errors = 0;  ///< Since it was made; -1 before version 15, which does not count.
   std::string last_error;    ///< The server's own words, where its log can be read.
   int64_t marker = 0;        ///< The highest number applied from the publisher.
   /// What the publisher's clock said when it wrote the last heartbeat that was applied here, as

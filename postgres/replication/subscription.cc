@@ -236,7 +236,7 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
                                           Direction direction) {
   const std::string name = StreamName(migration_uid, direction);
   const std::string head =
-      kObserve + std::string(connection.major_version() >= 15 ? kCountErrors : ", 0");
+      kObserve + std::string(connection.major_version() >= 15 ? kCountErrors : ", -1");
   Result<Rows> rows = connection.QueryOne(stop, deadline, head + kReadApplied + kOfSubscription,
                                           {name, Name(PublisherSide(direction))});
   // 42P01: the tables are not there yet, or no longer.

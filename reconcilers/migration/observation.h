@@ -197,7 +197,7 @@ struct SubscriberFacts {
   bool exists = false;
   bool enabled = false;
   bool working = false;
-  int64_t apply_errors = 0;
+  int64_t apply_errors = 0;  ///< -1: the server does not count them.
   std::string last_error;
   int64_t marker = 0;  ///< The highest that has arrived.
   /// What the publisher's clock said when it wrote the last heartbeat that has arrived; nothing

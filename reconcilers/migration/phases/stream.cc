@@ -9,6 +9,8 @@ namespace {
 
 // A heartbeat older than this says that the stream stands still, however few bytes are missing.
 constexpr double kHeartbeatSecondsMax = 10;
+// Several times wal_retrieve_retry_interval, which is 5 s.
+constexpr double kSilentSecondsMax = 30;
 // From one sample of rows to the next: often enough for a person who thinks of going back, seldom
 // enough for a server that is busy with its users.
 constexpr std::chrono::seconds kSampleInterval{60};
@@ -16,6 +18,23 @@ constexpr std::chrono::seconds kSampleInterval{60};
 bool Follows(const PublisherFacts& publisher, const SubscriberFacts& subscriber) {
   const double age = subscriber.HeartbeatAgeSeconds(publisher);
   return subscriber.working && age >= 0 && age <= kHeartbeatSecondsMax;
+}
+
+// An apply worker that fails is started again every few seconds, so what counts is that it fails.
+// A server before version 15 does not count that: there nothing has arrived for `silent_seconds`,
+// in which several workers were started.
+bool CannotApply(const SubscriberFacts& subscriber, double silent_seconds) {
+  if (!subscriber.exists || !subscriber.enabled || subscriber.working) return false;
+  if (subscriber.apply_errors >= 0) return subscriber.apply_errors > 0;
+  return silent_seconds > kSilentSecondsMax;
+}
+
+// Since the phase began when no heartbeat has arrived at all: what fails may stand before the
+// first.
+double SilentSeconds(const api::TenantMigration& migration, const Observation& seen) {
+  const double age = seen.forward_subscriber->HeartbeatAgeSeconds(*seen.forward_publisher);
+  if (age >= 0) return age;
+  return std::chrono::duration<double>(seen.now - EnteredAt(migration, seen)).count();
 }
 
 // The stream goes on meanwhile, and is watched.
@@ -111,8 +130,7 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
   }
   NEED(seen.forward_subscriber);
   const SubscriberFacts& target = *seen.forward_subscriber;
-  // An apply worker that fails is started again every few seconds, so what counts is that it fails.
-  if (target.exists && target.enabled && !target.working && target.apply_errors > 0)
+  if (CannotApply(target, SilentSeconds(migration, seen)))
     return Hold("ApplyFails",
                 "holding: the target cannot apply what comes from the source: " +
                     (target.last_error.empty() ? "see the server's log for the subscription's error"
@@ -188,7 +206,8 @@ bool StreamBackIsBroken(const Observation& seen) {
   if (StreamBackIsGone(seen)) return true;
   if (!seen.reverse_subscriber.known()) return false;
   const SubscriberFacts& source = *seen.reverse_subscriber;
-  return source.enabled && !source.working && source.apply_errors > 0;
+  const bool both = seen.reverse_publisher.known();
+  return CannotApply(source, both ? source.HeartbeatAgeSeconds(*seen.reverse_publisher) : 0);
 }
 
 bool MayGoBack(const api::TenantMigration& migration, const Observation& seen) {

@@ -254,6 +254,31 @@ TEST(StreamTraps, Trap64_ARowThatCannotBeAppliedStopsTheStreamAndIsReportedInWor
   ExpectSame(move, "public.t");
 }
 
+TEST(StreamTraps, Trap64_ASubscriberThatCountsNoErrorsStandsStillWithoutAWorker) {
+  Streaming move({Servers().source, Servers().OfMajor(13)});
+  move.OnBoth({kTable});
+  move.Follow(kForward);
+  auto beat = [&] {
+    Must(WriteHeartbeat({}, Soon(), move.source, move.source_claim), "heartbeat");
+  };
+  beat();
+  WaitUntil([&] { return move.Subscribed(kForward).heartbeat_at_seconds.has_value(); }, "it runs");
+  EXPECT_EQ(move.Subscribed(kForward).apply_errors, -1);
+  MustExec(move.target, {"INSERT INTO public.t VALUES (5, 'planted')"});
+  MustExec(move.source, {"INSERT INTO public.t VALUES (5, 'other')"});
+  WaitUntil(
+      [&] {
+        beat();
+        const SubscriberFacts target = move.Subscribed(kForward);
+        const double silent = move.Published(kForward).clock_seconds - *target.heartbeat_at_seconds;
+        return target.enabled && !target.working && silent > 3;
+      },
+      "it stands still");
+  MustExec(move.target, {"DELETE FROM public.t"});
+  move.Settle(kForward);
+  ExpectSame(move, "public.t");
+}
+
 TEST(StreamTraps, Trap65_TriggersAndKeysOfTheTargetDoNotActAgain) {
   Streaming move;
   move.OnBoth({"CREATE TABLE public.parent (id int PRIMARY KEY)",

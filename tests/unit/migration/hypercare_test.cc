@@ -565,6 +565,34 @@ TEST(CatchingUp, HoldsForWhatNoStreamCarriesAndSaysWhatThatIs) {
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndo);
 }
 
+// Before version 15 there is no count of errors.
+TEST(CatchingUp, HoldsForATargetThatCountsNoErrorsOnceItsWorkerIsAwayAndNothingHasArrivedForLong) {
+  api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
+  migration.spec.strategy = api::Strategy::kOnline;
+  PublisherFacts published;
+  published.traces = published.published = published.slot = true;
+  published.clock_seconds = 1'800'000'000;
+  SubscriberFacts target;
+  target.exists = target.enabled = true;
+  target.apply_errors = -1;
+  auto reason_at = [&](int second) {
+    Observation seen = At(second);
+    seen.forward_publisher = seen.reverse_publisher = published;
+    seen.forward_subscriber = seen.reverse_subscriber = target;
+    seen.schema_change = std::string();
+    seen.target = testing::Database(ControlState::kPreparing, true);
+    return Decide(migration, seen).plan.reason;
+  };
+  EXPECT_NE(reason_at(10), "ApplyFails");
+  EXPECT_EQ(reason_at(31), "ApplyFails") << "no heartbeat has ever arrived";
+  target.heartbeat_at_seconds = published.clock_seconds - 5;
+  EXPECT_NE(reason_at(600), "ApplyFails");
+  target.heartbeat_at_seconds = published.clock_seconds - 31;
+  EXPECT_EQ(reason_at(600), "ApplyFails");
+  target.working = true;
+  EXPECT_NE(reason_at(600), "ApplyFails") << "it catches up";
+}
+
 TEST(CatchingUp, RefreshesViewsBeforeTheDoorsCloseButNotAgainAndAgain) {
   api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
   migration.spec.strategy = api::Strategy::kOnline;

@@ -151,6 +151,21 @@ TEST_F(WayBack, IsKeptAliveAndSaidInSmokeBehindAPooler) {
 
 // --- asked for in Hypercare ----------------------------------------------------------------------
 
+// Before version 15 there is no count of errors.
+TEST_F(WayBack, OfASourceThatCountsNoErrorsIsBrokenOnceItsWorkerIsAwayAndNothingHasArrivedForLong) {
+  Ask();
+  source_.apply_errors = -1;
+  source_.working = false;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 20;
+  EXPECT_EQ(Round(2).reason, "AwaitingWayBack") << "a worker may be started again meanwhile";
+  source_.heartbeat_at_seconds = target_.clock_seconds - 31;
+  const Plan held = Round(4);
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+  EXPECT_THAT(held.message, HasSubstr("the source cannot apply what comes from the target"));
+  source_.working = true;
+  EXPECT_EQ(Round(6).reason, "AwaitingWayBack") << "it catches up";
+}
+
 TEST_F(WayBack, ATokenWhileTheStreamIsBrokenAsksForConsentAndClosesNothing) {
   Ask();
   target_.slot_lost = true;
