@@ -107,7 +107,7 @@ class ChangesTest : public ::testing::Test {
   Connection target_;
 };
 
-TEST_F(ChangesTest, EqualSidesShowNoDifferenceWhateverTypesTheyHold) {
+TEST_F(ChangesTest, Trap78_EqualSidesShowNoDifferenceWhateverTypesTheyHold) {
   Both({"CREATE TYPE mood AS ENUM ('sad', 'very happy')", "CREATE TYPE pair AS (a int, b text)",
         "CREATE DOMAIN positive AS numeric CHECK (VALUE > 0)",
         "CREATE TABLE awkward (id numeric PRIMARY KEY, f4 float4, f8 float8, n numeric, j json,"
@@ -142,7 +142,7 @@ TEST_F(ChangesTest, EqualSidesShowNoDifferenceWhateverTypesTheyHold) {
   EXPECT_EQ(comparison.rows_compared, 4 + 2 + 3 + (9 + 10 + 20));
 }
 
-TEST_F(ChangesTest, ARowThatIsOtherThanOnTheSourceIsFoundByItsKey) {
+TEST_F(ChangesTest, Trap78_ARowThatIsOtherThanOnTheSourceIsFoundByItsKey) {
   Watch();
   Both({"UPDATE t SET body = 'changed' WHERE id BETWEEN 10 AND 19"});
   OnTarget("UPDATE public.t SET body = 'changed ' WHERE id = 12");  // One byte.
@@ -188,7 +188,7 @@ TEST_F(ChangesTest, ChangesAreCollectedPieceByPieceAndComparedAsTheyAreAtTheEnd)
   ExpectCountedKeys();
 }
 
-TEST_F(ChangesTest, WhatACallThatDiedHadKeptIsNeitherCountedTwiceNorLost) {
+TEST_F(ChangesTest, Trap62_WhatACallThatDiedHadKeptIsNeitherCountedTwiceNorLost) {
   Watch();
   OnSource("UPDATE public.t SET body = 'x' WHERE id < 4");
   // The slot as it is, put back afterwards: as if the call had died before moving it on.

@@ -201,6 +201,23 @@ class NamedTests(unittest.TestCase):
         found = [(f.path, f.line) for f in named_tests.check_named_tests([table, tests])]
         self.assertEqual(found, [("docs/verification.md", 2), ("tests/a_test.cc", 3)])
 
+    def test_a_trap_without_a_row_or_without_a_test_is_found(self):
+        row = "| {} | what | passed | `ATraps.Trap{:02}_Is` |\n"
+        test = "TEST(ATraps, Trap{:02}_Is) {{}}\n"
+        rows = [row.format(n, n) for n in range(1, 86)]
+        tests = [test.format(n) for n in range(1, 86)]
+
+        def found(rows, tests):
+            files = [SourceFile("docs/verification.md", "".join(rows)),
+                     SourceFile("tests/a_test.cc", "".join(tests))]
+            return [finding.message for finding in named_tests.check_every_trap(files)]
+
+        self.assertEqual(found(rows, tests), [])
+        self.assertEqual(found(rows[1:], tests), ["trap 1 has no row that names its test"])
+        self.assertEqual(found(rows, tests[:-1]), ["no test is called Trap85_…"])
+        shared = rows[:1] + [row.format("2, 3", 2)] + rows[3:]
+        self.assertEqual(found(shared, tests), [])
+
 
 if __name__ == "__main__":
     unittest.main()

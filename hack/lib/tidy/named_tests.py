@@ -49,14 +49,34 @@ def check_named_tests(files):
                 yield Finding(path, line, message)
 
 
+def _text(files, path):
+    return next((file.text for file in files if file.path == path), "")
+
+
+_TRAPS_DOCUMENT = "docs/verification.md"
+_TRAPS = range(1, 86)  # The issue's; later ones have no list to be held against.
+_TRAP_ROW = re.compile(r"^\| ([\d, ]+) \| .*Trap\d\d_", re.MULTILINE)
+
+
+def check_every_trap(files):
+    """Each trap has a row in the table, and a test of its number."""
+    document = _text(files, _TRAPS_DOCUMENT)
+    if not document:
+        return
+    rows = {int(n) for cell in _TRAP_ROW.findall(document) for n in cell.split(",")}
+    tested = {int(test[1][4:6]) for test in _written(files) if re.match(r"Trap\d\d_", test[1])}
+    for trap in _TRAPS:
+        if trap not in rows:
+            message = f"trap {trap} has no row that names its test"
+            yield Finding(_TRAPS_DOCUMENT, 1, message)
+        if trap not in tested:
+            yield Finding(_TRAPS_DOCUMENT, 1, f"no test is called Trap{trap:02}_…")
+
+
 _FAILURE_MODES = "docs/failure-modes.md"
 _FAULT_TABLE = "tests/e2e/fault_table.py"
 _SCENARIOS = ("tests/e2e/scenarios.py", "tests/e2e/online.py", "tests/e2e/online_faults.py")
 _E2E = re.compile(r"`e2e\.(\w+)`")
-
-
-def _text(files, path):
-    return next((file.text for file in files if file.path == path), "")
 
 
 def check_failure_modes(files):
@@ -80,4 +100,4 @@ def check_failure_modes(files):
         yield Finding(_FAULT_TABLE, 1, f"name e2e.{name} in the table of {_FAILURE_MODES}")
 
 
-CHECKS = [check_named_tests, check_failure_modes]
+CHECKS = [check_named_tests, check_every_trap, check_failure_modes]

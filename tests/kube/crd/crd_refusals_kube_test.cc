@@ -145,10 +145,14 @@ TEST(CrdRefusals, NonsenseAboutAPlacementIsRefusedInASentence) {
         "choosing a server comes in a later version"},
        {R"({"spec":{"profile":{"type":"Wordpress"}}})", R"(supported values: "Odoo", "Generic")",
         "nothing is known of it"},
-       {R"({"spec":{"files":{"claimName":"a","path":"/"}}})", R"(unknown field "spec.files")",
-        "files would stay behind"},
        {R"({"spec":{"routs":[]}})", R"(unknown field "spec.routs")",
         "users would meet closed doors without a page"}});
+}
+
+TEST(CrdRefusals, Trap82_FilesThatWouldBeMovedBesideTheDatabaseAreRefused) {
+  ExpectRefusals(kube::kDatabasePlacement, "database_placement.yaml",
+                 {{R"({"spec":{"files":{"claimName":"a","path":"/"}}})",
+                   R"(unknown field "spec.files")", "files would stay behind"}});
 }
 
 TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {

@@ -82,6 +82,34 @@ TEST_F(Switching, ThereAndBackClientsSeeLatencyAndNoError) {
   EXPECT_EQ(LoginRetryOf(first_), "15");
 }
 
+// What a client prepared on a connection of the source is gone with it: on the target the same name
+// is free, and what is prepared there is planned there.
+TEST_F(Switching, Trap77_NoStatementThatWasPreparedOnTheSourceOutlivesTheSwitch) {
+  tenant_.Fence(tenant_.target());  // closed from creation
+  SimpleSession client = *SimpleSession::Open(
+      {}, Soon(), first_.As(tenant_.name(), tenant_.password()), tenant_.name());
+  auto ask = [&](const char* statement) {
+    const auto rows = client.Query({}, Soon(), statement);
+    EXPECT_TRUE(rows) << statement << ": " << rows.error().message;
+    return rows && !rows->empty() ? rows->front().begin()->second : "";
+  };
+  const char* prepare = "PREPARE total AS SELECT count(*) FROM written";
+  const char* prepared = "SELECT count(*) FROM pg_prepared_statements";
+  ask(prepare);
+  EXPECT_EQ(ask("EXECUTE total"), "0");
+  EXPECT_EQ(ask(prepared), "1") << "it stays with the pooler's connection";
+  MoveBehindAPause(tenant_.source(), tenant_.target());
+  Connection target = MustConnect(tenant_.target());
+  MustExec(target, {"INSERT INTO public.written VALUES (1, 1), (1, 2)"});
+  const Status resumed =
+      poolers_.ResumeOnto({}, Soon(), entries_, tenant_.Proof(tenant_.target()), target);
+  ASSERT_TRUE(resumed) << resumed.error().message;
+  EXPECT_EQ(ask(prepared), "0") << "the client's own session has lived on";
+  ask(prepare);
+  EXPECT_EQ(ask("EXECUTE total"), "2");
+  EXPECT_EQ(tenant_.Sessions(tenant_.source()), 0);
+}
+
 TEST_F(Switching, BeforeResumingItIsSeenThatAPoolerStillLeadsElsewhere) {
   ASSERT_TRUE(poolers_.Pause({}, Soon(), entries_, {}));
   const PoolerProof target = tenant_.Proof(tenant_.target());

@@ -7,6 +7,7 @@
 #include "postgres/database.h"
 #include "postgres/replication/stream.h"
 #include "postgres/snapshot.h"
+#include "tests/postgres/own_server.h"
 #include "tests/postgres/replication/streaming.h"
 
 namespace cutover::pg {
@@ -17,6 +18,7 @@ using testing::Must;
 using testing::MustConnect;
 using testing::MustExec;
 using testing::MustRead;
+using testing::OwnServer;
 using testing::Servers;
 using testing::Soon;
 using testing::Streaming;
@@ -64,6 +66,41 @@ TEST(StreamTraps, Trap75_AMarkerWrittenAfterTheFenceProvesThatAllOfAWritersRowsA
   EXPECT_EQ(MustRead(move.source, kAllRows), MustRead(move.target, kAllRows));
   EXPECT_GE(std::stoll(MustRead(move.target, "SELECT count(*) FROM public.t").front()),
             writer.acknowledged.load());
+}
+
+// The server has confirmed all that it was sent, and a row of the tenant is still to come.
+TEST(StreamTraps, Trap76_NothingLeftToSendIsNotDrainedAndAMarkerThatArrivedIs) {
+  OwnServer publisher(15);
+  Streaming move({publisher.Options(), Servers().target});
+  move.OnBoth({kTable});
+  move.Follow(kForward);
+  move.Settle(kForward);
+  Connection user = MustConnect(move.source_database.Options());
+  MustExec(user, {"BEGIN", "INSERT INTO public.t VALUES (1, 'under way')"});
+  MustExec(move.source, {"INSERT INTO public.t VALUES (2, 'later, and sooner over')"});
+  auto rows = [&] { return MustRead(move.target, "SELECT id FROM public.t ORDER BY id"); };
+  WaitUntil([&] { return rows() == std::vector<std::string>{"2"}; }, "the other row is there");
+  WaitUntil([&] { return move.Published(kForward).lag_bytes == 0; }, "nothing is left to send");
+  EXPECT_EQ(rows(), std::vector<std::string>{"2"});
+  const int64_t before = move.Subscribed(kForward).marker;
+  MustExec(user, {"COMMIT"});
+  Must(WriteMarker({}, Soon(), move.source, move.source_claim, before + 1), "marker");
+  WaitUntil([&] { return move.Subscribed(kForward).marker > before; }, "the marker has arrived");
+  EXPECT_EQ(rows(), (std::vector<std::string>{"1", "2"}));
+}
+
+// CREATE SUBSCRIPTION that makes its slot itself would wait for its own transaction.
+TEST(StreamTraps, Trap73_ASubscriptionToADatabaseOfTheSameServerWaitsForNobody) {
+  const ConnectOptions& server = Servers().OfMajor(15);
+  Streaming move({server, server});
+  move.OnBoth({kTable});
+  const auto start = std::chrono::steady_clock::now();
+  for (Direction direction : {kForward, kReverse}) move.Prepare(direction);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 20s) << "and others may write meanwhile";
+  move.Enable(kForward);
+  MustExec(move.source, {"INSERT INTO public.t VALUES (1, 'here')"});
+  move.Settle(kForward);
+  EXPECT_EQ(MustRead(move.target, kAllRows), MustRead(move.source, kAllRows));
 }
 
 /// Publishers of each major, since both sides of a move are fenced in time.
