@@ -188,6 +188,11 @@ struct PublisherFacts {
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
   double clock_seconds = 0;     ///< What the server's clock said when this was read, since 1970.
 
+  /// Servers that have said how much more they will keep are not driven to the last byte.
+  static constexpr int64_t kSafeWalBytesMin = 64 << 20;
+  /// Whether the server will throw away soon what the slot needs.
+  bool RunsOutOfWal() const { return safe_wal_bytes >= 0 && safe_wal_bytes < kSafeWalBytesMin; }
+
   /// Whether a stream can read from it: what is lost or dropped here does not come back.
   bool Streams() const { return published && slot && !slot_lost; }
 };

@@ -412,6 +412,14 @@ void NoteUsersWriteOnTarget(const Change& change) {
              "users write on the target; whether that arrives on the source is looked at next");
 }
 
+// It is ready all the same, and how much is left exactly would be another status each round.
+std::string HeadroomOfWayBack(const api::TenantMigration& migration, const Observation& seen) {
+  if (!seen.reverse_publisher->RunsOutOfWal()) return "";
+  return "; but server " + migration.spec.target_server_name +
+         " is about to throw away WAL that the way back needs, should the source fall behind: "
+         "raise max_slot_wal_keep_size there";
+}
+
 // RollbackReady as long as the way back is there to be asked about.
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
@@ -439,7 +447,8 @@ void NoteWayBack(const Change& change) {
                           (seen.reverse_sample->not_compared.empty()
                                ? std::string()
                                : "; not compared row by row, being large and without a key: " +
-                                     seen.reverse_sample->not_compared));
+                                     seen.reverse_sample->not_compared) +
+                          HeadroomOfWayBack(migration, seen));
   }
   rollback.available_until.reset();
   const bool differs = FollowsBack(seen) && seen.structure.known() && seen.reverse_sample.known();

@@ -6,9 +6,6 @@ namespace {
 
 using api::Phase;
 
-// Servers that have said how much more they will keep are not driven to the last byte.
-constexpr int64_t kSafeWalBytesMin = 64 << 20;
-
 bool KeepsTooMuch(const api::TenantMigration& migration, const PublisherFacts& side) {
   return side.slot && side.retained_bytes > migration.spec.retained_wal_bytes_max;
 }
@@ -20,8 +17,7 @@ std::optional<Plan> SlotTrouble(const api::TenantMigration& migration,
   if (!publisher.known() || !publisher->slot) return std::nullopt;
   const PublisherFacts& side = *publisher;
   if (side.slot_lost) return SlotLost(server);
-  const bool out_of_room = side.safe_wal_bytes >= 0 && side.safe_wal_bytes < kSafeWalBytesMin;
-  if (!KeepsTooMuch(migration, side) && !out_of_room) return std::nullopt;
+  if (!KeepsTooMuch(migration, side) && !side.RunsOutOfWal()) return std::nullopt;
   return Plan::Undo("WalRetentionExceeded",
                     "server " + server + " keeps " + Megabytes(side.retained_bytes) +
                         " of WAL for the move: it writes faster than the other side reads, or the "

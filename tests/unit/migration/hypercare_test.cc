@@ -18,6 +18,7 @@ using testing::At;
 using ::testing::HasSubstr;
 using testing::MigrationIn;
 using testing::Noon;
+using ::testing::Not;
 
 constexpr int kHypercareSeconds = 3600;
 
@@ -251,6 +252,42 @@ TEST_F(Hypercare, ComparesRowsEveryMinuteAndThoseThatDifferAgainSooner) {
   EXPECT_EQ(Round(See(2)).effect, Intent::kSettleSample);
   way_back_open_ = false;
   EXPECT_EQ(Round(See(60)).effect, Intent::kWatchReverseStream) << "nothing arrives anyway";
+}
+
+TEST_F(Hypercare, AWayBackWhoseWalIsAboutToBeThrownAwayIsReadyAndSaysSo) {
+  sample_.taken_at = Noon();
+  Observation seen = See(2);
+  PublisherFacts target = *seen.reverse_publisher;
+  target.safe_wal_bytes = PublisherFacts::kSafeWalBytesMin;
+  seen.reverse_publisher = target;
+  Round(seen);
+  EXPECT_THAT(WayBack(migration_).message, Not(HasSubstr("max_slot_wal_keep_size")));
+  target.safe_wal_bytes -= 1;
+  seen.reverse_publisher = target;
+  Round(seen);
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue);
+  EXPECT_EQ(WayBack(migration_).reason, "StreamFollows");
+  EXPECT_THAT(WayBack(migration_).message,
+              HasSubstr("server pg-target is about to throw away WAL that the way back needs"));
+  EXPECT_THAT(WayBack(migration_).message, HasSubstr("raise max_slot_wal_keep_size"));
+  const api::TenantMigrationStatus said = migration_.status;
+  target.safe_wal_bytes = 1;
+  seen.reverse_publisher = target;
+  Round(seen);
+  EXPECT_EQ(migration_.status, said) << "how much is left is not written each round";
+}
+
+TEST_F(Hypercare, IsAvailableUntilItsEndWhileTheWayBackIsOpen) {
+  sample_.taken_at = Noon();
+  Round(See(2));
+  const auto end = Noon() + std::chrono::seconds(migration_.spec.hypercare_seconds);
+  EXPECT_EQ(migration_.status.rollback.available_until, end);
+  way_back_open_ = false;
+  Round(See(4));
+  EXPECT_FALSE(migration_.status.rollback.available_until);
+  way_back_open_ = true;
+  Round(See(6));
+  EXPECT_EQ(migration_.status.rollback.available_until, end);
 }
 
 TEST_F(Hypercare, RowsInFlightLeaveTheWayBackOpenAndRowsThatDifferShutIt) {
