@@ -300,6 +300,20 @@ TEST_F(TimeToCatchUp, IsNotedEveryFewSecondsOnly) {
   EXPECT_EQ(migration_.status, noted) << "every write of the status wakes all who watch";
 }
 
+TEST(Status, DoorsThatWereClosedInVainStayOpenTwiceAsLongEachTimeUpToTenMinutes) {
+  api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
+  migration.spec.strategy = api::Strategy::kOnline;
+  int second = 0;
+  for (const int pause_seconds : {30, 60, 120, 240, 480, 600, 600, 600}) {
+    migration.status.phase = Phase::kAwaitingCutover;
+    migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(++second));
+    migration.status.phase = Phase::kUndoing;
+    migration.status = After(migration, Plan::Go(Guard::kCutoverUndone), At(++second));
+    EXPECT_EQ(migration.status.phase, Phase::kCatchingUp);
+    EXPECT_EQ(migration.status.cutover.retry_at, At(second + pause_seconds).now);
+  }
+}
+
 TEST(Status, ThePauseRunsFromTheFirstClosedDoorToTheLastOpenOne) {
   api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
   migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(10));
