@@ -7,7 +7,9 @@ namespace cutover::pg {
 namespace {
 
 // pg_control_checkpoint() would show the old timeline until the first checkpoint after a promotion,
-// so a primary is asked for the name of the WAL file it writes to.
+// so a primary is asked for the name of the WAL file it writes to. The last column: slots are kept
+// whole up to the larger one of the two settings, in MiB; -1 lifts the bound, and below version 13
+// there is none.
 constexpr const char* kProbe = R"(
   SELECT current_setting('server_version'),
          (SELECT system_identifier FROM pg_control_system()),
@@ -29,7 +31,10 @@ constexpr const char* kProbe = R"(
          current_setting('max_logical_replication_workers')::integer,
          (SELECT count(*) FROM pg_stat_activity
            WHERE backend_type LIKE 'logical replication % worker'
-              OR backend_type = 'logical replication worker'))";
+              OR backend_type = 'logical replication worker'),
+         (SELECT CASE WHEN min(setting::bigint) < 0 THEN -1
+                      ELSE coalesce(max(setting::bigint) << 20, -1) END
+            FROM pg_settings WHERE name IN ('max_slot_wal_keep_size', 'wal_keep_size')))";
 
 constexpr const char* kPrivileges = R"(
   SELECT r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication,
@@ -98,6 +103,7 @@ Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connect
   facts.wal_senders_max = static_cast<int>(row.Int(11));
   facts.replication_workers_max = static_cast<int>(row.Int(12));
   facts.replication_workers_used = static_cast<int>(row.Int(13));
+  facts.slot_wal_bytes_max = row.Int(14);
   TRY_ASSIGN(Rows tenants, connection.Query(stop, deadline, R"(
       SELECT datname FROM pg_database
        WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres'

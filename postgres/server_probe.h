@@ -39,6 +39,7 @@ struct ServerFacts {
   int wal_senders_max = 0;
   int replication_workers_used = 0;
   int replication_workers_max = 0;
+  int64_t slot_wal_bytes_max = -1;  ///< WAL that the server keeps for a slot; -1: no bound.
   /// A sentence for each thing that stands in the way of logical replication; empty means ready.
   std::vector<std::string> replication_obstacles;
 };

@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "postgres/catalog.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "postgres/server_probe.h"
+#include "tests/postgres/own_server.h"
 #include "tests/postgres/servers.h"
 
 namespace cutover::pg {
 namespace {
 
+using ::testing::IsEmpty;
 using testing::MustConnect;
 using testing::MustExec;
 using testing::MustRead;
+using testing::OwnServer;
 using testing::Servers;
 using testing::Soon;
 using testing::TestDatabase;
 using testing::TestRole;
 using testing::UniqueName;
+using ::testing::UnorderedElementsAre;
 
 class Catalog : public ::testing::Test {
  protected:
@@ -139,9 +146,55 @@ TEST(ServerProbe, ReportsTheServerAsItIs) {
     EXPECT_EQ(facts->connections_max, 197);
     EXPECT_TRUE(facts->missing_privileges.empty());
     EXPECT_TRUE(facts->replication_obstacles.empty());
+    EXPECT_EQ(facts->slot_wal_bytes_max, -1);
     EXPECT_NE(std::find(facts->tenants.begin(), facts->tenants.end(), database.name()),
               facts->tenants.end());
   }
+}
+
+ServerFacts Probed(const OwnServer& server) {
+  Connection connection = MustConnect(server.Options());
+  auto facts = ProbeServer({}, Soon(), connection);
+  EXPECT_TRUE(facts) << facts.error().message;
+  return facts ? *facts : ServerFacts();
+}
+
+TEST(ServerProbe, SaysWhatIsTakenUpOfWhatAStreamNeeds) {
+  OwnServer server({17,
+                    0,
+                    0,
+                    {{"wal_level", "logical"},
+                     {"max_wal_senders", "1"},
+                     {"max_replication_slots", "1"},
+                     {"max_logical_replication_workers", "0"}}});
+  constexpr char kNoWorkers[] = "max_logical_replication_workers is 0; raise it";
+  constexpr char kNoSlot[] = "all 1 replication slots are taken; raise max_replication_slots";
+  EXPECT_THAT(Probed(server).replication_obstacles, UnorderedElementsAre(kNoWorkers));
+  Connection admin = MustConnect(server.Options());
+  MustExec(admin, {"SELECT pg_create_physical_replication_slot('taken')"});
+  EXPECT_THAT(Probed(server).replication_obstacles, UnorderedElementsAre(kNoWorkers, kNoSlot));
+  ConnectOptions replicating = server.Options();
+  replicating.keywords.emplace_back("replication", "database");
+  {
+    Connection sender = MustConnect(replicating);
+    EXPECT_THAT(Probed(server).replication_obstacles,
+                UnorderedElementsAre(kNoWorkers, kNoSlot,
+                                     "all 1 WAL senders are taken; raise max_wal_senders"));
+  }
+  MustExec(admin, {"SELECT pg_drop_replication_slot('taken')",
+                   "ALTER SYSTEM SET max_logical_replication_workers = 1"});
+  server.Restart();
+  EXPECT_THAT(Probed(server).replication_obstacles, IsEmpty());
+}
+
+TEST(ServerProbe, ReadsHowMuchWalAServerKeepsForASlot) {
+  OwnServer server({17, 0, 0, {{"max_slot_wal_keep_size", "100MB"}}});
+  EXPECT_EQ(Probed(server).slot_wal_bytes_max, 100 << 20);
+  Connection admin = MustConnect(server.Options());
+  MustExec(admin, {"ALTER SYSTEM SET wal_keep_size = '1GB'", "SELECT pg_reload_conf()"});
+  for (int look = 0; look < 50 && Probed(server).slot_wal_bytes_max != 1 << 30; ++look)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(Probed(server).slot_wal_bytes_max, 1 << 30) << "kept for others, and so for slots";
 }
 
 TEST(ServerProbe, NamesTheStatementForEachPrivilegeThatIsMissing) {

@@ -17,6 +17,13 @@ namespace {
 // within this; one that takes longer says who is in the way.
 constexpr std::chrono::seconds kProbeBound{15};
 
+// Few of an application's transactions take longer, and one that does may never end.
+constexpr std::chrono::seconds kLongTransaction{60};
+
+constexpr int64_t kMebibyte = 1 << 20;
+
+std::string Mebibytes(int64_t bytes) { return std::to_string(bytes / kMebibyte) + " MB"; }
+
 // The stream's, and the watch beside it (postgres/changes.h). The target needs one, for the way
 // back.
 constexpr int kSlotsOnSource = 2;
@@ -43,7 +50,7 @@ Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadlin
              pg::Connection::Open(stop, deadline,
                                   source->WithDatabase(inputs.placement.spec.database_name)));
   bool may_set_full = inputs.migration.spec.replica_identity == api::ReplicaIdentity::kSetFull;
-  return pg::FindOnlineObstacles(stop, deadline, connection, may_set_full);
+  return pg::FindOnlineObstacles(stop, deadline, connection, may_set_full, kLongTransaction);
 }
 
 // Whether the pooler's host is the placement's own Service, the only one that a switch leads
@@ -110,6 +117,31 @@ void AddAll(const std::vector<std::string>& sentences, Severity severity, const 
   for (const std::string& sentence : sentences) findings.push_back({severity, reason, sentence});
 }
 
+// A server that throws away what a slot needs ends the move. Where it keeps too little for any,
+// none is begun. `enough`: that the move's own bound is met first, in whole MiB.
+void KeepsWalForSlot(const std::string& name, const pg::ServerFacts& server,
+                     int64_t retained_bytes_max, Findings& findings) {
+  const int64_t kept = server.slot_wal_bytes_max;
+  if (kept < 0 || kept >= retained_bytes_max) return;
+  const std::string enough =
+      Mebibytes(retained_bytes_max + PublisherFacts::kSafeWalBytesMin + kMebibyte - 1);
+  if (kept < PublisherFacts::kSafeWalBytesMin)
+    findings.push_back({Severity::kBlocking, "ReplicationNotReady",
+                        "DatabaseServer " + name + " keeps no more than " + Mebibytes(kept) +
+                            " of WAL for a replication slot, which is too little for any move: run "
+                            "there ALTER SYSTEM SET max_slot_wal_keep_size = '" +
+                            enough + "' and SELECT pg_reload_conf(); or choose strategy Offline"});
+  else
+    findings.push_back({Severity::kWarning, "LittleWalKept",
+                        "DatabaseServer " + name + " keeps no more than " + Mebibytes(kept) +
+                            " of WAL for a replication slot, less than copy.maxRetainedWalBytes (" +
+                            Mebibytes(retained_bytes_max) +
+                            "): whoever falls behind by that much ends the move, or the way back; "
+                            "if that is too little, run there ALTER SYSTEM SET "
+                            "max_slot_wal_keep_size = '" +
+                            enough + "' and SELECT pg_reload_conf()"});
+}
+
 }  // namespace
 
 OnlineFacts GatherOnline(std::stop_token stop, Deadline deadline, const PreflightInputs& inputs,
@@ -131,11 +163,12 @@ OnlineFacts GatherOnline(std::stop_token stop, Deadline deadline, const Prefligh
 Findings ServersReplicate(const PreflightFacts& facts) {
   Findings findings;
   if (!facts.migration.spec.online()) return findings;
-  auto add = [&findings](const std::string& name, const pg::ServerFacts& server) {
+  auto add = [&](const std::string& name, const pg::ServerFacts& server) {
     for (const std::string& obstacle : server.replication_obstacles)
       findings.push_back(
           {Severity::kBlocking, "ReplicationNotReady",
            "DatabaseServer " + name + ": " + obstacle + "; or choose strategy Offline"});
+    KeepsWalForSlot(name, server, facts.migration.spec.retained_wal_bytes_max, findings);
   };
   if (Have(facts.source, findings)) {
     const pg::ServerFacts& source = facts.source->server;
@@ -166,8 +199,12 @@ Findings SourceCanBeFollowed(const PreflightFacts& facts) {
 Findings BothPathsAreOpen(const PreflightFacts& facts) {
   Findings findings;
   if (!facts.migration.spec.online()) return findings;
-  Have(facts.online.forward_path, findings);
-  Have(facts.online.reverse_path, findings);
+  // Of a server that does not answer at all that is said already, and Offline needs it as well.
+  const bool both_answer = facts.source.known() && facts.target.known();
+  for (const Fact<bool>* path : {&facts.online.forward_path, &facts.online.reverse_path}) {
+    if (Have(*path, findings) || !both_answer) continue;
+    findings.back().message += "; or choose strategy Offline";
+  }
   return findings;
 }
 

@@ -72,7 +72,7 @@ Outcome Probe(const Statement& statement) {
   int version = statement.server.version_number();
   return Table{{std::to_string(version / 10000) + "." + std::to_string(version % 10000),
                 Identifier(statement.server), "f", "1", "logical", "1000000", "3", "97", "0", "10",
-                "0", "10", "4", "0"}};
+                "0", "10", "4", "0", "-1"}};
 }
 
 Outcome Privileges(const Statement& statement) {

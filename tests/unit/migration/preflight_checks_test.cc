@@ -217,6 +217,21 @@ std::vector<Case> CasesOfOnline() {
            s.server.slots_used = 9;
          });
        }},
+      {"replication", "LittleWalKept", Severity::kWarning,
+       "DatabaseServer pg-target keeps no more than 4096 MB of WAL for a replication slot, less "
+       "than "
+       "copy.maxRetainedWalBytes (10240 MB)",
+       [](auto& f) {
+         GoOnline(f);
+         ChangeTarget(f, [](TargetFacts& t) { t.server.slot_wal_bytes_max = int64_t{4} << 30; });
+       }},
+      {"replication", "ReplicationNotReady", Severity::kBlocking,
+       "run there ALTER SYSTEM SET max_slot_wal_keep_size = '10304 MB' and SELECT "
+       "pg_reload_conf(); or choose strategy Offline",
+       [](auto& f) {
+         GoOnline(f);
+         ChangeSource(f, [](SourceFacts& s) { s.server.slot_wal_bytes_max = 0; });
+       }},
       {"followable", "NotFollowable", Severity::kBlocking, "3 large objects",
        [](auto& f) {
          GoOnline(f);
@@ -227,7 +242,8 @@ std::vector<Case> CasesOfOnline() {
          GoOnline(f);
          f.online.obstacles = pg::OnlineObstacles{{}, {"views keep the content of the copy"}};
        }},
-      {"stream-paths", "ConnectionFailed", Severity::kBlocking, "no pg_hba.conf entry",
+      {"stream-paths", "ConnectionFailed", Severity::kBlocking,
+       "no pg_hba.conf entry; or choose strategy Offline",
        [](auto& f) {
          GoOnline(f);
          f.online.reverse_path =
@@ -486,6 +502,30 @@ TEST(Preflight, EveryLineOfTheTableCanFail) {
   }
   for (const Case& c : Cases()) tried.insert(c.check);
   EXPECT_EQ(lines, tried);
+}
+
+TEST(Preflight, AServerThatKeepsAsMuchWalAsTheMoveMayUseIsReady) {
+  PreflightFacts facts = Good();
+  GoOnline(facts);
+  ChangeSource(facts, [&](SourceFacts& s) {
+    s.server.slot_wal_bytes_max = facts.migration.spec.retained_wal_bytes_max;
+  });
+  EXPECT_TRUE(CheckPreflight(facts).empty());
+  facts.migration.spec.strategy = api::Strategy::kOffline;
+  facts.migration.spec.switch_mode = api::SwitchMode::kRestart;
+  ChangeSource(facts, [](SourceFacts& s) { s.server.slot_wal_bytes_max = 0; });
+  EXPECT_TRUE(CheckPreflight(facts).empty()) << "Offline has no slot";
+}
+
+TEST(Preflight, AServerThatDoesNotAnswerIsSaidOnceAndNotToBeMovedOffline) {
+  PreflightFacts facts = Good();
+  GoOnline(facts);
+  const Error down{Disposition::kRetry, "ConnectionFailed", "pg-source does not answer"};
+  facts.source = facts.online.obstacles = facts.online.forward_path = facts.online.reverse_path =
+      down;
+  const std::vector<Finding> all = CheckPreflight(facts);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].message, "pg-source does not answer");
 }
 
 TEST(Preflight, EverythingIsReportedAtOnce) {
