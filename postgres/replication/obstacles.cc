@@ -102,7 +102,8 @@ std::vector<Check> BlockingChecks() {
   };
 }
 
-std::vector<Check> WarningChecks() {
+std::vector<Check> WarningChecks(std::chrono::seconds long_transaction) {
+  const std::string seconds = std::to_string(long_transaction.count());
   const std::string from = kFromTables;
   return {
       {from + "c.relkind = 'm'" + kOfTenant + kInOrder,
@@ -131,10 +132,12 @@ std::vector<Check> WarningChecks() {
       {"SELECT 'role ' || quote_ident(usename) || ' in database ' || quote_ident(datname) ||"
        " ' since ' || to_char(xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"')"
        " FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-       " AND xact_start < now() - interval '1 minute'"
-       " AND (backend_xid IS NOT NULL OR datname = current_database()) ORDER BY xact_start",
-       "transactions have been open for more than a minute; those that write keep the slot from "
-       "being made",
+       " AND xact_start < now() - interval '" +
+           seconds +
+           " seconds'"
+           " AND (backend_xid IS NOT NULL OR datname = current_database()) ORDER BY xact_start",
+       "transactions have been open for more than " + seconds +
+           " seconds; those that write keep the slot from being made",
        "end them, if they do not end by themselves"},
   };
 }
@@ -155,7 +158,8 @@ Status Run(const std::stop_token& stop, Deadline deadline, Connection& connectio
 }  // namespace
 
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
-                                            Connection& connection, bool may_set_full_identity) {
+                                            Connection& connection, bool may_set_full_identity,
+                                            std::chrono::seconds long_transaction) {
   OnlineObstacles found;
   TRY_ASSIGN(Rows objects,
              connection.QueryOne(stop, deadline, "SELECT count(*) FROM pg_largeobject_metadata"));
@@ -176,7 +180,7 @@ Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadl
                              count + Some(keyless) +
                              "; give each a primary key, set spec.copy.replicaIdentity to SetFull" +
                              std::string(kOrOffline));
-  TRY(Run(stop, deadline, connection, WarningChecks(), &found.warnings));
+  TRY(Run(stop, deadline, connection, WarningChecks(long_transaction), &found.warnings));
   return found;
 }
 

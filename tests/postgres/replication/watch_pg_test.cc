@@ -242,8 +242,10 @@ TEST_P(FingerprintTraps, Trap59_WhatIsNoDdlDoesNotChangeIt) {
 
 class ObstacleTraps : public ::testing::Test {
  protected:
-  OnlineObstacles Find(bool may_set_full_identity = true) {
-    auto found = FindOnlineObstacles({}, Soon(), connection_, may_set_full_identity);
+  OnlineObstacles Find(bool may_set_full_identity = true,
+                       std::chrono::seconds long_transaction = 60s) {
+    auto found =
+        FindOnlineObstacles({}, Soon(), connection_, may_set_full_identity, long_transaction);
     if (!found) Must(tl::unexpected(found.error()), "find obstacles");
     return *found;
   }
@@ -253,8 +255,10 @@ class ObstacleTraps : public ::testing::Test {
 };
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST_F(ObstacleTraps, AreNoneInAnOrdinaryDatabase) {
   for (const char* statement : kSchema) {
@@ -350,6 +354,19 @@ TEST_F(ObstacleTraps, SubscriptionsBlockAndTheirLikeWarn) {
   MustExec(connection_,
            {"ALTER SUBSCRIPTION " + name + " DISABLE",
             "ALTER SUBSCRIPTION " + name + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + name});
+}
+
+// Others' transactions that write count as well: this looks for its own.
+TEST_F(ObstacleTraps, Trap71_ATransactionThatHasBeenOpenForLongIsNamedWithWhoseAndWhere) {
+  Connection idle = MustConnect(database_.Options());
+  MustExec(idle, {"BEGIN", "SELECT 1", "SELECT pg_sleep(1.1)"});
+  const std::string where = "in database " + database_.name();
+  EXPECT_THAT(Find(true, 60s).warnings, Not(Contains(HasSubstr(where))));
+  EXPECT_THAT(Find(true, 1s).warnings,
+              ElementsAre(AllOf(HasSubstr("open for more than 1 seconds"),
+                                HasSubstr("role cutover_admin " + where))));
+  MustExec(idle, {"ROLLBACK"});
+  EXPECT_THAT(Find(true, 1s).warnings, Not(Contains(HasSubstr(where))));
 }
 
 TEST_F(ObstacleTraps, Trap70_APreparedTransactionIsNamedWithWhose) {
