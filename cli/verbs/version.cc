@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+#include <regex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/console.h"
 #include "cli/verbs/verb.h"
@@ -34,8 +38,9 @@ class VersionVerb : public Verb {
     ExitCode ended = kExitGood;
     if (!client_only_) {
       TRY_ASSIGN(const Cluster cluster, Cluster::Connect(flags));
-      const std::string running = OperatorVersion(cluster), crds = CrdVersions(cluster);
-      versions.Text("operator", running).Text("crds", crds);
+      const Operators running = FindOperators(cluster);
+      const std::string crds = CrdVersions(cluster);
+      versions.Text("operator", running.text).Text("crds", crds);
       const std::string verdict = Compatible(running, crds);
       versions.Text("compatible", verdict);
       if (verdict.starts_with("no")) ended = kExitTrouble;
@@ -51,20 +56,30 @@ class VersionVerb : public Verb {
   }
 
  private:
-  static std::string OperatorVersion(const Cluster& cluster) {
-    auto found = cluster.List(kube::kDeployment, cluster.operator_namespace(), kOperatorSelector);
-    if (!found) return Unknown(found.error());
+  // The Deployments of operators: in words, and of which versions. None where they cannot be read.
+  struct Operators {
     std::string text;
+    std::vector<std::string> versions;
+    bool known = true;
+  };
+
+  static Operators FindOperators(const Cluster& cluster) {
+    auto found = cluster.List(kube::kDeployment, cluster.operator_namespace(), kOperatorSelector);
+    if (!found) return {Unknown(found.error()), {}, false};
+    Operators operators;
     for (const Json& deployment : *found) {
       const std::string version =
           deployment.At({"metadata", "labels", "app.kubernetes.io/version"}).AsString("unknown");
       const Json& containers = deployment.At({"spec", "template", "spec", "containers"});
-      text += (text.empty() ? "" : "; ") + version + ", image " +
-              containers[size_t{0}]["image"].AsString() + ", " +
-              std::to_string(deployment["status"]["readyReplicas"].AsInt()) + " of " +
-              std::to_string(deployment["spec"]["replicas"].AsInt(1)) + " ready";
+      operators.versions.push_back(version);
+      operators.text += (operators.text.empty() ? "" : "; ") + version + ", image " +
+                        containers[size_t{0}]["image"].AsString() + ", " +
+                        std::to_string(deployment["status"]["readyReplicas"].AsInt()) + " of " +
+                        std::to_string(deployment["spec"]["replicas"].AsInt(1)) + " ready";
     }
-    return text.empty() ? "none in namespace " + cluster.operator_namespace() : text;
+    if (operators.versions.empty())
+      operators.text = "none in namespace " + cluster.operator_namespace();
+    return operators;
   }
 
   static std::string CrdVersions(const Cluster& cluster) {
@@ -86,15 +101,37 @@ class VersionVerb : public Verb {
     return text;
   }
 
-  // Only what is certain: a plugin shows objects of any version of v1alpha1.
-  static std::string Compatible(const std::string& running, const std::string& crds) {
+  // "1.4.2" → {"1", "1.4"}; nothing where it is no such version.
+  static std::optional<std::pair<std::string, std::string>> MajorAndMinor(
+      const std::string& version) {
+    static const std::regex kVersion(R"(v?(\d+)\.(\d+)\..+)");
+    std::smatch part;
+    if (!std::regex_match(version, part, kVersion)) return std::nullopt;
+    return std::pair(part.str(1), part.str(1) + "." + part.str(2));
+  }
+
+  // Of one operator. A plugin shows objects of any version of v1alpha1, so that another minor is
+  // no more than a warning: what only one of the two knows is not shown, or not offered.
+  static std::string CompatibleWith(const std::string& version) {
+    const auto ours = MajorAndMinor(CUTOVER_VERSION), theirs = MajorAndMinor(version);
+    if (!ours || !theirs) return "unknown: the operator's Deployment does not say its version";
+    const std::string differ = "the operator is of version " + version + ", this plugin of " +
+                               CUTOVER_VERSION + "; install the plugin of the operator's version";
+    if (ours->first != theirs->first) return "no: " + differ;
+    return ours->second == theirs->second ? "yes" : "perhaps: " + differ;
+  }
+
+  static std::string Compatible(const Operators& running, const std::string& crds) {
     if (crds.find("missing") != std::string::npos) return "no: CRDs are missing; install the chart";
     if (crds.starts_with("unknown")) return "unknown: the CRDs cannot be read";
     if (crds.find(api::kVersion) == std::string::npos)
       return "no: this plugin speaks " + std::string(api::kVersion) + "; use a newer one";
-    if (running.starts_with("none"))
+    if (!running.known) return "unknown: the operator's Deployment cannot be read";
+    if (running.versions.empty())
       return "yes, but no operator was found; is it elsewhere "
              "(--operator-namespace)?";
+    for (const std::string& version : running.versions)
+      if (const std::string verdict = CompatibleWith(version); verdict != "yes") return verdict;
     return "yes";
   }
 

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <iterator>
 
 #include "tests/kube/cli/plugin.h"
@@ -41,6 +42,96 @@ TEST_F(Commands, AbortWaitsForTheOperatorsAnswerAndReportsIt) {
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Undoing"));
   EXPECT_THAT(Token("move", api::kAbortAnnotation), HasSubstr(" by admin "));
+}
+
+// What the operator writes once it has taken up `verb`, whose token is in `annotation`.
+std::function<void(Json&)> TakesUp(const char* verb, const char* annotation, const char* phase) {
+  return [=](Json& object) {
+    Json& status = object.MutableAt("status");
+    if (!status.Contains("handled")) status.Set("handled", Json::Object());
+    status.MutableAt("handled").Set(verb, object.At({"metadata", "annotations", annotation}));
+    status.Set("phase", phase);
+  };
+}
+
+TEST_F(Commands, ARetryWaitsForTheNewAttempt) {
+  Store(Typical(Phase::kFailed), "move");
+  const std::jthread op =
+      AnswerOnce("move", api::kRetryAnnotation, TakesUp("retry", api::kRetryAnnotation, "Pending"));
+  const Ran ran = Run({"retry", "move", "--timeout", "20s"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Pending"));
+}
+
+TEST_F(Commands, ARollbackWaitsUntilTheMigrationGoesBack) {
+  Store(Typical(Phase::kSmoke), "move");
+  const std::jthread op = AnswerOnce("move", api::kRollbackAnnotation,
+                                     TakesUp("rollback", api::kRollbackAnnotation, "RollingBack"));
+  const Ran ran = Run({"rollback", "move", "--yes", "--timeout", "20s"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("the operator took it up: RollingBack"));
+}
+
+TEST_F(Commands, AnApprovalThatIsAwaitedWaitsForTheDoorsToClose) {
+  Store(Typical(Phase::kAwaitingCutover), "move");
+  const auto taken_up = TakesUp("approve", api::kApproveAnnotation, "Fencing");
+  const std::jthread op = AnswerOnce("move", api::kApproveAnnotation, [&](Json& object) {
+    taken_up(object);
+    object.MutableAt("status").Set("cutover",
+                                   Json::Object({{"fencedAt", "2026-11-21T03:04:05.000000Z"}}));
+  });
+  const Ran ran = Run({"approve", "move", "--yes", "--timeout", "20s"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Fencing"));
+}
+
+TEST_F(Commands, AResumeWaitsUntilTheOperatorHasSeenIt) {
+  api::TenantMigration held = Typical(Phase::kPreparing);
+  held.spec.suspend = true;
+  GoOn(held, "Suspended", "suspended: set spec.suspend to false to go on");
+  Store(held, "move");
+  const std::jthread op([this] {
+    while (Stored("move").At({"spec", "suspend"}).AsBool())
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    Answer("move", [](Json& object) {
+      object.Set("status", ObjectOf(Typical(Phase::kPreparing))["status"]);
+      object.MutableAt("status").Set("observedGeneration", object.At({"metadata", "generation"}));
+    });
+  });
+  const Ran ran = Run({"resume", "move", "--timeout", "20s"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("goes on: "));
+}
+
+TEST_F(Commands, TroubleThatIsTriedAgainEndsStatusWithFour) {
+  api::TenantMigration migration = Typical(Phase::kFencing);
+  GoOn(migration, "Unreachable", "pg-shared cannot be reached", true);
+  Store(migration, "move");
+  EXPECT_EQ(Run({"status", "move"}).exit_code, 4);
+}
+
+TEST_F(Commands, AShellIsOfferedVerbsFlagsAndTheNamesOfMigrations) {
+  Store(Typical(Phase::kCopying), "move-of-acme");
+  Store(Typical(Phase::kCopying), "move-of-globex");
+  Store(Typical(Phase::kCopying), "other");
+  EXPECT_EQ(RunPlugin({"__complete", "rol"}).out, "rollback\n");
+  EXPECT_THAT(RunPlugin({"__complete", "rollback", "--acc"}).out,
+              HasSubstr("--accept-data-loss\n"));
+  EXPECT_EQ(RunPlugin({"__complete", "-n", ns_, "status", "move"}).out,
+            "move-of-acme\nmove-of-globex\n");
+  EXPECT_EQ(RunPlugin({"__complete", "completion", "f"}).out, "fish\n");
+  const Ran nowhere = RunPlugin({"__complete", "-n", ns_, "status", ""}, "/nonexistent");
+  EXPECT_EQ(nowhere.exit_code, 0) << "nobody could read an error in the middle of a line";
+  EXPECT_EQ(nowhere.out, "");
+}
+
+TEST_F(Commands, EveryShellIsToldToAskThisProgram) {
+  for (const char* shell : {"kubectl", "bash", "zsh", "fish"}) {
+    const Ran ran = RunPlugin({"completion", shell});
+    EXPECT_EQ(ran.exit_code, 0) << shell;
+    EXPECT_THAT(ran.out, HasSubstr("kubectl-cutover __complete")) << shell;
+  }
+  EXPECT_EQ(RunPlugin({"completion", "powershell"}).exit_code, 64);
 }
 
 TEST_F(Commands, AnAnswerWithoutAnEffectIsNoSuccess) {

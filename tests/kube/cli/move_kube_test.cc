@@ -115,5 +115,33 @@ TEST_F(Moves, TheVersionNamesWhatTheClusterServes) {
   EXPECT_EQ(RunPlugin({"version", "--client"}, "/nonexistent").exit_code, 0);
 }
 
+// The plugin that is tested is of version 0.1.0.
+TEST_F(Moves, AnOperatorOfAnotherMinorIsWarnedOfAndOneOfAnotherMajorIsRefused) {
+  const struct {
+    const char* version;
+    int exit_code;
+    const char* verdict;
+  } cases[] = {{"0.1.7", 0, "compatible: yes"},
+               {"0.9.0", 0, "compatible: perhaps: the operator is of version 0.9.0"},
+               {"7.1.0", 4, "compatible: no: the operator is of version 7.1.0"},
+               {"latest", 0, "compatible: unknown: "}};
+  for (const auto& [version, exit_code, verdict] : cases) {
+    const Json labels = Json::Object(
+        {{"app.kubernetes.io/component", "operator"}, {"app.kubernetes.io/version", version}});
+    Json deployment = *Json::Parse(R"({"apiVersion":"apps/v1","kind":"Deployment",
+        "spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+        "spec":{"containers":[{"name":"operator","image":"none"}]}}}})");
+    deployment.Set("metadata",
+                   Json::Object({{"name", "cutover"}, {"namespace", ns_}, {"labels", labels}}));
+    const Deadline soon = Deadline::After(std::chrono::seconds(20));
+    auto made = client_->Create({}, soon, kube::kDeployment, deployment);
+    ASSERT_TRUE(made) << made.error().message;
+    const Ran ran = Run({"--operator-namespace", ns_, "version"});
+    EXPECT_EQ(ran.exit_code, exit_code) << version << ": " << ran.out;
+    EXPECT_THAT(ran.out, HasSubstr(verdict)) << version;
+    ASSERT_TRUE(client_->Delete({}, soon, kube::kDeployment, {ns_, "cutover"}));
+  }
+}
+
 }  // namespace
 }  // namespace cutover::cli
