@@ -164,6 +164,16 @@ TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
   }
 }
 
+TEST(Rollback, IsObeyedOncePerToken) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Annotate(migration, api::kAcceptDataLossAnnotation, "back");
+  Decision first = Decide(migration, At(1));
+  EXPECT_EQ(first.plan.guard, Guard::kRollBack);
+  migration.status.handled.rollback = first.handled.rollback;
+  EXPECT_FALSE(Decide(migration, At(2)).plan.guard);
+}
+
 // A GitOps sync has put the routes back: users may be writing on the target.
 TEST(Rollback, NeedsConsentOnceTheRoutesAreBackWhoeverPutThemThere) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
@@ -225,6 +235,17 @@ TEST(Retry, StartsOverFromFailedAndAborted) {
     Decision decision = Decide(migration, At(1));
     EXPECT_EQ(decision.plan.guard, Guard::kRetryRequested) << Name(phase);
     EXPECT_EQ(decision.handled.retry, "again");
+  }
+}
+
+TEST(Retry, IsObeyedOncePerToken) {
+  for (Phase phase : {Phase::kFailed, Phase::kAborted}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRetryAnnotation, "again");
+    migration.status.handled.retry = Decide(migration, At(1)).handled.retry;
+    EXPECT_FALSE(Decide(migration, At(2)).plan.guard) << Name(phase) << ": it must not loop";
+    Annotate(migration, api::kRetryAnnotation, "once more");
+    EXPECT_EQ(Decide(migration, At(3)).plan.guard, Guard::kRetryRequested) << Name(phase);
   }
 }
 

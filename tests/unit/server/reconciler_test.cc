@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/server/reconciler.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string_view>
 
 #include "reconcilers/wiring/base64.h"
 #include "tests/unit/kube/fake_client.h"
@@ -107,6 +110,26 @@ TEST_F(ReconcilingAServer, AMissingSecretIsAConditionAndIsLookedForAgain) {
   CreateSecret();
   ASSERT_TRUE(Reconcile());
   EXPECT_EQ(ReadyReason(), "Ready");
+}
+
+TEST_F(ReconcilingAServer, ASecretWithoutAKeyOrItsValueSaysWhichOneToAdd) {
+  CreateSecret();
+  const kube::Key name{"cutover-system", "pg-1-admin"};
+  for (const char* data : {R"({"username":"YWRtaW4="})", R"({"username":"YWRtaW4=","password":""})",
+                           R"({"password":"aHVudGVyMg=="})", "{}"}) {
+    Json secret = **client_.Get({}, Deadline::Never(), kube::kSecret, name);
+    secret.Set("data", *Json::Parse(data));
+    ASSERT_TRUE(client_.Update({}, Deadline::Never(), kube::kSecret, secret, {})) << data;
+    Result<kube::Step> step = Reconcile();
+    ASSERT_TRUE(step) << step.error().message;
+    EXPECT_TRUE(step->delay()) << "it is looked for again";
+    EXPECT_EQ(ReadyReason(), "SecretKeyMissing") << data;
+    const bool has_name = std::string_view(data).find("username") != std::string_view::npos;
+    EXPECT_THAT(OfCondition("Ready", "message"),
+                testing::HasSubstr(has_name ? "no value for key password: add it"
+                                            : "no value for key username: add it"));
+    EXPECT_TRUE(login_.host.empty()) << "no probe without a login";
+  }
 }
 
 TEST_F(ReconcilingAServer, ADeadServerIsAConditionNotAnError) {
