@@ -3,7 +3,8 @@
 // The operator, whole, against models of the API server and of two PostgreSQL servers, with a fault
 // at every effect. By hand, with everything: CUTOVER_SIM_ALL=1 sim_cluster_test; more random runs:
 // CUTOVER_SIM_SEEDS=10000; from another seed on: CUTOVER_SIM_FIRST_SEED=n; only some faults:
-// CUTOVER_SIM_FAULTS=ApiAway,SourceAway.
+// CUTOVER_SIM_FAULTS=ApiAway,SourceAway; how far a second leader comes at an effect:
+// CUTOVER_SIM_RIVAL_EFFECTS=1000.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,10 +71,14 @@ TEST_P(Simulation, EndsAsItShouldWhateverDiesAroundEachEffect) {
   ASSERT_TRUE(reference.failures.empty()) << reference.failures.front();
   // What happens before the migration is there is the same for all.
   int first = GetParam().name == "Success" ? 0 : reference.effects_before;
+  const int rival_effects =
+      static_cast<int>(FromEnvironment("CUTOVER_SIM_RIVAL_EFFECTS", Fault().rival_effects));
   std::vector<RunPlan> all, chosen;
   for (int at = first; at < reference.effects; ++at)
     for (FaultKind kind : TriedFaults())
-      all.push_back({FindItinerary(GetParam().name), {{.kind = kind, .at = at}}, 0});
+      all.push_back({FindItinerary(GetParam().name),
+                     {{.kind = kind, .at = at, .rival_effects = rival_effects}},
+                     0});
   size_t stride = FromEnvironment("CUTOVER_SIM_ALL", 0) != 0 ? 1 : kStride;
   size_t offset = std::hash<std::string>()(GetParam().name) % stride;
   for (size_t at = offset; at < all.size(); at += stride) chosen.push_back(all[at]);
