@@ -70,6 +70,16 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
   return kept;
 }
 
+// Of a migration that is completed, by what its status says of when it was.
+WallTime RetainedUntil(const Json& migration) {
+  WallTime until = WallTime::max();
+  for (const Json& stage : migration["status"]["stages"].Items())
+    if (stage["name"].StringRef() == api::Name(Phase::kCompleted))
+      if (auto at = ParseTime(stage["startedAt"].StringRef()))
+        until = *at + seconds(migration["spec"]["source"]["retentionSeconds"].AsInt());
+  return until;
+}
+
 bool Applies(const ModelServer& subscriber, const std::string& uid, pg::Direction direction) {
   const DatabaseState* database = subscriber.state().Find(kTenant);
   if (database == nullptr || database->subscriptions.empty()) return false;
@@ -170,8 +180,10 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   says_way_back_is_open_ = UsersMayWriteOnTarget(to) && SaysWayBackIsOpen(event.after->object);
   CheckWayBack();
   attempt_ = event.after->object["status"]["attempt"].AsInt();
-  if (to == Phase::kCompleted && from != to && !target_verified_)
-    Fail("completed without a verified target");
+  if (to == Phase::kCompleted && from != to) {
+    if (!target_verified_) Fail("completed without a verified target");
+    retained_until_ = RetainedUntil(event.after->object);
+  }
   phase_ = event.after->deleted ? std::nullopt : std::optional(to);
   is_deleting_ = !event.after->deleted && kube::IsDeleting(event.after->object);
   if (from != to || !event.before) result_.phases.push_back(to);
@@ -260,8 +272,11 @@ void Simulation::CheckInvariants() {
   CheckWayBack();
   CheckDisks();
   bool source_is_there = source_.state().Find(kTenant) != nullptr;
-  if (source_was_there_ && !source_is_there && phase_ != Phase::kCompleted)
+  const bool dropped = source_was_there_ && !source_is_there;
+  if (dropped && phase_ != Phase::kCompleted)
     Fail("the source was dropped before the migration completed");
+  else if (dropped && clock_.WallNow() < retained_until_)
+    Fail("the source was dropped before its retention had ended");
   source_was_there_ = source_is_there;
 }
 

@@ -220,7 +220,8 @@ class Simulation {
   int64_t attempt_ = 0;
   bool target_verified_ = false;
   bool source_was_there_ = true;
-  std::string uid_;  // The migration's.
+  WallTime retained_until_{};  // Once it is completed: when the source may go.
+  std::string uid_;            // The migration's.
   bool says_way_back_is_open_ = false;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
   std::map<std::string, SteadyTime> too_much_since_;  // Slots past the bound; by server and name.

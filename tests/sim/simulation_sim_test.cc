@@ -241,6 +241,32 @@ TEST(Oracles, SeeRowsThatDdlHasRewrittenLeftBehind) {
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("rows that ALTER TABLE has rewritten"));
 }
 
+TEST(Oracles, SeeATargetThatOpensBeforeItIsVerified) {
+  Itinerary itinerary{.name = "TargetOpenedByHand",
+                      .on_phase = {{Phase::kCopying,
+                                    [](sim::Simulation& run) {
+                                      run.target().Edit([](ServerState& state) {
+                                        if (DatabaseState* copy = state.Edit(kTenant))
+                                          copy->access = DefaultAccess(kTenant);
+                                      });
+                                    }}},
+                      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("a target that was not verified is writable"));
+}
+
+TEST(Oracles, SeeASourceThatIsDroppedWithinItsRetention) {
+  Itinerary itinerary{
+      .name = "SourceDroppedByHand",
+      .on_phase = {{Phase::kCompleted,
+                    [](sim::Simulation& run) {
+                      run.source().Edit([](ServerState& state) { state.databases.erase(kTenant); });
+                    }}},
+      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("the source was dropped before its retention had ended"));
+}
+
 // Of its own database the operator knows what was changed; the other one's is fenced.
 TEST(Oracles, SeeWhatDdlMadeLeftBehind) {
   Itinerary itinerary = *FindItinerary("OnlinePoolerRollbackInHypercare");
