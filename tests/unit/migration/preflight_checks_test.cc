@@ -521,8 +521,9 @@ TEST(Preflight, AServerThatDoesNotAnswerIsSaidOnceAndNotToBeMovedOffline) {
   PreflightFacts facts = Good();
   GoOnline(facts);
   const Error down{Disposition::kRetry, "ConnectionFailed", "pg-source does not answer"};
-  facts.source = facts.online.obstacles = facts.online.forward_path = facts.online.reverse_path =
-      down;
+  facts.source = down;
+  facts.online.obstacles = down;
+  facts.online.forward_path = facts.online.reverse_path = down;
   const std::vector<Finding> all = CheckPreflight(facts);
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all[0].message, "pg-source does not answer");
