@@ -212,11 +212,12 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
   if (migration.spec.online()) {
     if (auto plan = RemoveStreams(seen)) return *plan;
   }
-  if (seen.source->state != ControlState::kNone && !seen.source->foreign)
-    return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
+  // Before the control row goes: see Undoing.
   if (*seen.ledger_recorded) {
     if (auto plan = OutdateRequests(migration, seen)) return *plan;
   }
+  if (seen.source->state != ControlState::kNone && !seen.source->foreign)
+    return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
   // The ledger stays as long as the copy does: it says which database that is.
   return Plan::Go(Guard::kRolledBack);
 }

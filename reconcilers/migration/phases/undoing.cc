@@ -24,9 +24,10 @@ Plan RemoveDatabases(const api::TenantMigration& migration, const Observation& s
                       "SourceGone");
   if (seen.target->OursToDrop())
     return Plan::Do(Intent::kDropTarget, "dropping the copy on the target");
+  // Before the control row goes, without which the sweeper takes all of it to have been done.
+  if (auto plan = OutdateRequests(migration, seen)) return *plan;
   if (seen.source->state == ControlState::kOpen && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
-  if (auto plan = OutdateRequests(migration, seen)) return *plan;
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
 

@@ -685,9 +685,21 @@ TEST(Undone, NothingElseWaitsForThat) {
   seen.requests_outdated = false;
   seen.target = Database(ControlState::kCopied, true);
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
-  seen.target = DatabaseFacts{};
-  seen.source = Database(ControlState::kOpen, false);
-  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kCleanSource);
+}
+
+// The sweeper takes a vanished migration without a control row for one that was undone.
+TEST(Undone, IsSoBeforeTheControlRowGoes) {
+  for (Phase phase : {Phase::kUndoing, Phase::kRollingBack}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.status.cutover.attempts = 1;
+    Observation seen = AllButTheLedgerGone();
+    const bool back = phase == Phase::kRollingBack;
+    seen.source = Database(back ? ControlState::kReopened : ControlState::kOpen, false);
+    seen.requests_outdated = false;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kOutdateRequests) << Name(phase);
+    seen.requests_outdated = true;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kCleanSource) << Name(phase);
+  }
 }
 
 TEST(Undone, TheRestOfACopyWhoseDropWasCutShortIsDropped) {
