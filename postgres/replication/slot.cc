@@ -125,15 +125,17 @@ Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connecti
   // A slot goes no further than what is on disk, and an apply worker commits without waiting for
   // that: this transaction, which does wait, takes all before it along.
   TRY(RaiseEpoch(stop, deadline, connection, claim));
-  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
+  const Statement advance = UnderEpoch(R"(
       SELECT (pg_replication_slot_advance(
                 s.slot_name, greatest(s.confirmed_flush_lsn, p.flushed))).end_lsn >= p.flushed
         FROM pg_replication_slots s, (SELECT pg_current_wal_flush_lsn() AS flushed) p
-       WHERE s.slot_name = $1)" + std::string(kUnderEpoch),
-                                         {name, claim.epoch}));
-  if (rows.empty()) TRY(RaiseEpoch(stop, deadline, connection, claim));  // Says who was deposed.
-  if (rows.empty())
+       WHERE s.slot_name = $1)",
+                                       name, claim.epoch);
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, advance.sql, advance.params));
+  if (rows.empty()) {
+    TRY(RaiseEpoch(stop, deadline, connection, claim));  // Says who was deposed.
     return TerminalError("SlotMissing", "there is no replication slot " + name + " to advance");
+  }
   if (!rows[0].Bool(0))
     return RetryError("SlotNotAdvanced",
                       "the replication slot " + name + " did not come to the end of the WAL");

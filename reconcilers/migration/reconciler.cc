@@ -4,6 +4,7 @@
 #include "operator/base/check.h"
 #include "operator/base/log.h"
 #include "operator/kube/error.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/migration/step.h"
 #include "reconcilers/migration/transitions.h"
 #include "reconcilers/migration/unreadable.h"
@@ -121,13 +122,9 @@ void MigrationReconciler::Tell(const api::TenantMigration& before,
     RecordEvent(after, IsTrouble(is.phase), "PhaseChanged", std::string(Name(is.phase)),
                 is.message.empty() ? std::string(Name(is.phase)) : is.message);
   }
-  auto given_up = [](const api::TenantMigrationStatus& status) {
-    const api::Condition* ready = status.conditions.Find("RollbackReady");
-    return ready != nullptr && ready->reason == "WayBackGivenUp" ? ready : nullptr;
-  };
-  if (const api::Condition* ready = given_up(is); ready && !given_up(was))
-    RecordEvent(after, true, ready->reason, std::string(Name(Intent::kGiveUpWayBack)),
-                ready->message);
+  if (const api::Condition* given_up = FindWayBackGivenUp(is); given_up && !FindWayBackGivenUp(was))
+    RecordEvent(after, true, given_up->reason, std::string(Name(Intent::kGiveUpWayBack)),
+                given_up->message);
   auto answered = [&](const char* command, const std::string& old_token,
                       const std::string& new_token) {
     if (old_token == new_token || new_token.empty()) return;

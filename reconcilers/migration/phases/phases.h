@@ -126,6 +126,8 @@ Plan SlotLost(const std::string& server);
 /// Hypercare: the slot of the way back has kept too much. It goes now, or is gone, which is known
 /// by what RollbackReady says (WayBackGivenUp).
 bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& seen);
+/// The condition that says so; nullptr while it was not given up.
+const api::Condition* FindWayBackGivenUp(const api::TenantMigrationStatus& status);
 /// Names the bound, and what is left to a person; the same each time.
 std::string DescribeWayBackGivenUp(const api::TenantMigration& migration);
 /// "3.2 MB"

@@ -67,8 +67,12 @@ bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& 
   if (!seen.reverse_publisher.known()) return false;
   const PublisherFacts& target = *seen.reverse_publisher;
   if (target.slot) return KeepsTooMuch(migration, target);
-  const api::Condition* ready = migration.status.conditions.Find("RollbackReady");
-  return ready != nullptr && ready->reason == "WayBackGivenUp";
+  return FindWayBackGivenUp(migration.status) != nullptr;
+}
+
+const api::Condition* FindWayBackGivenUp(const api::TenantMigrationStatus& status) {
+  const api::Condition* ready = status.conditions.Find("RollbackReady");
+  return ready != nullptr && ready->reason == "WayBackGivenUp" ? ready : nullptr;
 }
 
 std::string DescribeWayBackGivenUp(const api::TenantMigration& migration) {
