@@ -11,6 +11,7 @@ namespace cutover::api {
 // cannot be read has its default, and FieldReader::Failure() says so.
 
 MigrationProgress ReadProgress(FieldReader fields);
+std::vector<Sample> ReadSamples(FieldReader& status);
 CutoverStatus ReadCutoverStatus(FieldReader fields);
 RollbackStatus ReadRollback(FieldReader fields);
 VerificationStatus ReadVerification(FieldReader fields);

@@ -217,7 +217,7 @@ Stage ReadStage(FieldReader& fields) {
   return stage;
 }
 
-std::optional<int64_t> ReadMilliseconds(FieldReader& fields, std::string_view key) {
+std::optional<int64_t> ReadOptionalInt(FieldReader& fields, std::string_view key) {
   return fields.Has(key) ? std::optional(fields.Int(key)) : std::nullopt;
 }
 
@@ -225,6 +225,7 @@ TenantMigrationStatus ReadStatus(FieldReader fields) {
   TenantMigrationStatus status;
   status.phase = fields.Enum("phase", kPhaseNames, status.phase);
   status.message = fields.String("message");
+  status.reason_since = fields.Time("reasonSince");
   status.observed_generation = fields.Int("observedGeneration");
   status.source_server_name = fields.String("sourceServerName");
   status.placement_generation = fields.Int("placementGeneration");
@@ -234,6 +235,7 @@ TenantMigrationStatus ReadStatus(FieldReader fields) {
   status.conditions = ReadConditions(fields);
   fields.ForEach("stages", [&](FieldReader& item) { status.stages.push_back(ReadStage(item)); });
   status.progress = ReadProgress(fields.Object("progress"));
+  status.samples = ReadSamples(fields);
   status.cutover = ReadCutoverStatus(fields.Object("cutover"));
   status.rollback = ReadRollback(fields.Object("rollback"));
   status.verification = ReadVerification(fields.Object("verification"));
@@ -283,6 +285,19 @@ Json EncodeProgress(const MigrationProgress& progress) {
     fields.Value("replicationLagSeconds", Json(*progress.replication_lag_seconds));
   fields.PreciseTime("updatedAt", progress.updated_at);
   return fields.Take();
+}
+
+// The API's bound is the one that a series is kept within; what is beyond it is the oldest.
+Json EncodeSamples(const std::vector<Sample>& samples) {
+  Json encoded = Json::Array();
+  for (size_t i = samples.size() - std::min(samples.size(), kSamplesMax); i < samples.size(); ++i) {
+    FieldWriter fields;
+    fields.PreciseTime("time", samples[i].time);
+    if (samples[i].copied_bytes) fields.Count("copiedBytes", *samples[i].copied_bytes);
+    if (samples[i].lag_bytes) fields.Count("lagBytes", *samples[i].lag_bytes);
+    encoded.Append(fields.Take());
+  }
+  return encoded;
 }
 
 Json EncodeCutover(const CutoverStatus& cutover) {
@@ -367,12 +382,21 @@ MigrationProgress ReadProgress(FieldReader fields) {
   progress.tables_copied = fields.Int("tablesCopied");
   progress.tables_total = fields.Int("tablesTotal");
   progress.eta_seconds = fields.Int("etaSeconds");
-  if (fields.Has("replicationLagBytes"))
-    progress.replication_lag_bytes = fields.Int("replicationLagBytes");
-  if (fields.Has("replicationLagSeconds"))
-    progress.replication_lag_seconds = fields.Int("replicationLagSeconds");
+  progress.replication_lag_bytes = ReadOptionalInt(fields, "replicationLagBytes");
+  progress.replication_lag_seconds = ReadOptionalInt(fields, "replicationLagSeconds");
   progress.updated_at = fields.Time("updatedAt");
   return progress;
+}
+
+std::vector<Sample> ReadSamples(FieldReader& status) {
+  std::vector<Sample> samples;
+  status.ForEach("samples", [&](FieldReader& fields) {
+    const std::optional<WallTime> time = fields.Time("time");
+    if (!time) return fields.Fail("time", "must be set");
+    samples.push_back({*time, ReadOptionalInt(fields, "copiedBytes"),
+                       ReadOptionalInt(fields, "lagBytes")});
+  });
+  return samples;
 }
 
 CutoverStatus ReadCutoverStatus(FieldReader fields) {
@@ -411,8 +435,8 @@ std::vector<CheckStatus> ReadCheckStatuses(FieldReader& status) {
     check.consecutive_failures = fields.Int("consecutiveFailures");
     check.failure_threshold = fields.Int("failureThreshold");
     check.failing_since = fields.Time("failingSince");
-    check.latency_milliseconds = ReadMilliseconds(fields, "latencyMilliseconds");
-    check.baseline_milliseconds = ReadMilliseconds(fields, "baselineMilliseconds");
+    check.latency_milliseconds = ReadOptionalInt(fields, "latencyMilliseconds");
+    check.baseline_milliseconds = ReadOptionalInt(fields, "baselineMilliseconds");
     checks.push_back(std::move(check));
   });
   return checks;
@@ -490,6 +514,7 @@ Json EncodeStatus(const TenantMigrationStatus& status) {
   FieldWriter fields;
   fields.Text("phase", Name(status.phase))
       .Text("message", status.message, kMessageLengthMax)
+      .Time("reasonSince", status.reason_since)
       .Count("observedGeneration", status.observed_generation)
       .Text("sourceServerName", status.source_server_name)
       .Count("placementGeneration", status.placement_generation)
@@ -499,6 +524,7 @@ Json EncodeStatus(const TenantMigrationStatus& status) {
       .Value("conditions", EncodeConditions(status.conditions))
       .Value("stages", EncodeStages(status.stages))
       .Value("progress", EncodeProgress(status.progress))
+      .Value("samples", EncodeSamples(status.samples))
       .Value("cutover", EncodeCutover(status.cutover))
       .Value("rollback", EncodeRollback(status.rollback))
       .Value("verification", EncodeVerification(status.verification))

@@ -204,6 +204,16 @@ struct MigrationProgress {
   friend bool operator==(const MigrationProgress&, const MigrationProgress&) = default;
 };
 
+/// One point of the curves of a move. Either value is absent when it was not to be had.
+struct Sample {
+  WallTime time;                        ///< To the microsecond: rates are computed from it.
+  std::optional<int64_t> copied_bytes;  ///< Since the copy began; only while it runs.
+  /// How far the side that follows is behind: the target in CatchingUp, the source in Hypercare.
+  std::optional<int64_t> lag_bytes;
+
+  friend bool operator==(const Sample&, const Sample&) = default;
+};
+
 /// "512/596 MB", or an empty string while the total is unknown.
 std::string Summary(const MigrationProgress& progress);
 
@@ -274,6 +284,9 @@ struct HandledTokens {
 struct TenantMigrationStatus {
   Phase phase = Phase::kPending;
   std::string message;
+  /// Since when the phase and the reason of condition Ready are what they are; absent where an
+  /// operator that did not keep it was the last to change them.
+  std::optional<WallTime> reason_since;
   int64_t observed_generation = 0;
   std::string source_server_name;  ///< Where the tenant was when the migration began.
   /// Of the DatabasePlacement that preflight passed, and that the whole move is made with; 0
@@ -286,6 +299,7 @@ struct TenantMigrationStatus {
   Conditions conditions;
   std::vector<Stage> stages;  ///< The API keeps the last 64.
   MigrationProgress progress;
+  std::vector<Sample> samples;  ///< In the order of time; the API keeps the last 60.
   CutoverStatus cutover;
   RollbackStatus rollback;
   VerificationStatus verification;

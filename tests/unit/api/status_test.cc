@@ -38,6 +38,7 @@ TenantMigrationStatus FullMigrationStatus() {
   TenantMigrationStatus status;
   status.phase = Phase::kRolledBack;
   status.message = "The tenant is back on pg-shared-1.";
+  status.reason_since = kMorning;
   status.observed_generation = 2;
   status.source_server_name = "pg-shared-1";
   status.placement_generation = 3;
@@ -48,6 +49,7 @@ TenantMigrationStatus FullMigrationStatus() {
   status.stages = {{"Copying", "Succeeded", kPrecise, kPrecise, "96 tables", 5, 5, "bytes"},
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
   status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};
+  status.samples = {{kPrecise, 512'000'000, {}}, {kPrecise, {}, 0}};
   status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
   status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise, 640, kMorning, 1234};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
@@ -120,11 +122,11 @@ TEST(MigrationStatus, AFreshOneSaysOnlyThatItIsPending) {
   Json encoded = EncodeStatus(TenantMigrationStatus());
   EXPECT_EQ(Violations(StatusSchema("tenantmigrations"), encoded, "status"), "");
   EXPECT_EQ(encoded["phase"], Json("Pending"));
-  for (const char* absent : {"progress", "cutover", "rollback", "verification", "handled"})
+  for (const char* absent : {"progress", "samples", "reasonSince", "cutover", "rollback", "verification", "handled"})
     EXPECT_FALSE(encoded.Contains(absent)) << absent;
 }
 
-TEST(MigrationStatus, NoMessageIsTooLongToBeRecorded) {
+TEST(MigrationStatus, NothingIsTooLongToBeRecorded) {
   const std::string endless(1 << 20, 'x');
   TenantMigrationStatus status = FullMigrationStatus();
   for (std::string* text : {&status.message, &status.failure_reason, &status.failure_message,
@@ -133,10 +135,13 @@ TEST(MigrationStatus, NoMessageIsTooLongToBeRecorded) {
     *text = endless;
   status.stages.resize(1000, status.stages[0]);
   status.stages.back().name = "Smoke";
+  status.samples.resize(1000, {kPrecise, -1, -1});
+  status.samples.back().lag_bytes = 7;
   status.progress.bytes_copied = -1;
   Json encoded = EncodeStatus(status);
   EXPECT_EQ(Violations(StatusSchema("tenantmigrations"), encoded, "status"), "");
   EXPECT_EQ(encoded["stages"].Items().back()["name"], Json("Smoke")) << "the latest stage is kept";
+  EXPECT_EQ(encoded["samples"].Items().back()["lagBytes"], Json(7)) << "the latest sample is kept";
 }
 
 TEST(MigrationStatus, ATokenIsNeverShortened) {
