@@ -31,6 +31,7 @@ enum class Subject {
   kForwardSubscriber,
   kReversePublisher,
   kReverseSubscriber,
+  kRehearsal,
   kReverseSample,
   kStructure,
   kViews,

@@ -22,6 +22,7 @@ enum class Intent {
   kPublishSource,       ///< Replica identities, publication, the fingerprint of the structure.
   kStartForwardStream,  ///< The target subscribes to the slot that the copy began at.
   kLayWayBack,          ///< Reverse publication and slot on the target, subscription on the source.
+  kRehearseWayBack,     ///< The source dials the target once more, as it will after the switch.
   kRefreshViews,        ///< Materialized views on the target, as they were on the source.
   kWatchStream,         ///< A heartbeat on the source; rogue writes on the target looked for.
   /// copied or verified → preparing, after a cutover that was undone; its records are forgotten.

@@ -20,6 +20,7 @@ constexpr std::string_view kIntentNames[] = {
     "PublishSource",
     "StartForwardStream",
     "LayWayBack",
+    "RehearseWayBack",
     "RefreshViews",
     "WatchStream",
     "PrepareAgain",

@@ -280,6 +280,8 @@ struct Observation {
   Fact<SubscriberFacts> forward_subscriber{Subject::kForwardSubscriber};  ///< On the target.
   Fact<PublisherFacts> reverse_publisher{Subject::kReversePublisher};     ///< On the target.
   Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
+  /// The way back was tried for the cutover that comes next.
+  Fact<bool> way_back_rehearsed{Subject::kRehearsal};
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
   Fact<StructureFacts> structure{Subject::kStructure};  ///< The target's.
   Fact<ViewFacts> views{Subject::kViews};

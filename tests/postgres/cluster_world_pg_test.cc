@@ -134,6 +134,17 @@ class OnlineWorld : public ::testing::Test {
     return seen;
   }
 
+  /// Where the other server dials from now on.
+  void SetReplicationPort(const std::string& server, int port) {
+    auto found = client_.Get({}, Soon(), kube::kDatabaseServer, {"", server});
+    ASSERT_TRUE(found && *found);
+    Json changed = **found;
+    Json& spec = changed.MutableAt("spec");
+    spec.Set("replicationEndpoint", Json::Object({{"host", spec["endpoint"]["host"].AsString()},
+                                                  {"port", int64_t{port}}}));
+    ASSERT_TRUE(client_.Update({}, Soon(), kube::kDatabaseServer, changed));
+  }
+
   /// A refresh is told by the server's counts of rows, too, which come a moment later: with them.
   void OnSource(const std::vector<std::string>& statements) {
     MustExec(source(), statements);
@@ -286,6 +297,37 @@ TEST_F(OnlineWorld, Trap59_RowsThatAlterTableHasRewrittenHoldTheMoveAndStopTheSw
   ASSERT_FALSE(proven);
   EXPECT_EQ(proven.error().reason, "SchemaChanged");
   EXPECT_THAT(proven.error().message, HasSubstr(words));
+}
+
+// --- the way back, before the doors close --------------------------------------------------------
+
+TEST_F(OnlineWorld, TheWayBackIsTriedByItsOwnRoleAndAddressForEachCutover) {
+  CatchUp(kShop);
+  migration_.status.phase = Phase::kAwaitingCutover;
+  EXPECT_FALSE(*LookAt(Subject::kRehearsal).way_back_rehearsed) << "laying it was another day";
+
+  SetReplicationPort("pg-target", 1);
+  EXPECT_EQ(ReasonOf(Intent::kRehearseWayBack), "PublisherUnreachable");
+  EXPECT_FALSE(*LookAt(Subject::kRehearsal).way_back_rehearsed);
+
+  SetReplicationPort("pg-target", Servers().target.port);
+  MustPerform(Intent::kRehearseWayBack);
+  MustPerform(Intent::kRehearseWayBack);  // Once more, as after a crash.
+  EXPECT_TRUE(*LookAt(Subject::kRehearsal).way_back_rehearsed);
+  EXPECT_THAT(MustRead(source(),
+                       "SELECT subname FROM pg_subscription s JOIN pg_database d"
+                       " ON d.oid = s.subdbid WHERE d.datname = current_database()"),
+              ElementsAre(pg::StreamName(uid_, Direction::kReverse)))
+      << "nothing is left of the trial";
+
+  SwitchOver();
+  MustExec(target(), {"INSERT INTO public.orders (word) VALUES ('after')"});
+  CloseDoorsAgain(1);
+  MustPerform(Intent::kReopenSource);
+  EXPECT_EQ(MustRead(source(), "SELECT count(*) FROM public.orders")[0], "2") << "it carries rows";
+
+  migration_.status.cutover.attempts = 2;
+  EXPECT_FALSE(*LookAt(Subject::kRehearsal).way_back_rehearsed) << "the next cutover has its own";
 }
 
 // --- the way back --------------------------------------------------------------------------------

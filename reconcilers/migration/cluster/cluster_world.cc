@@ -51,6 +51,7 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
     case Intent::kPublishSource:
     case Intent::kStartForwardStream:
     case Intent::kLayWayBack:
+    case Intent::kRehearseWayBack:
     case Intent::kRefreshViews:
     case Intent::kWatchStream:
     case Intent::kPrepareAgain:

@@ -89,6 +89,7 @@ class ClusterWorld final : public World {
   Result<StructureFacts> ObserveStructure(const Call& call);
   Result<ViewFacts> ObserveViews(const Call& call);
   Result<std::string> ObserveSchemaChange(const Call& call);
+  Result<bool> ObserveRehearsal(const Call& call);
   Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   Result<std::vector<Finding>> ObservePreflight(const Call& call);
@@ -131,6 +132,7 @@ class ClusterWorld final : public World {
   Status Subscribe(const Call& call, pg::Direction direction);
   Status StartForwardStream(const Call& call);
   Status LayWayBack(const Call& call);
+  Status RehearseWayBack(const Call& call);
   Result<pg::CollectedChanges> ReadStream(const Call& call);
   Status WatchStream(const Call& call);
   Status ReadStreamToItsEnd(const Call& call);

@@ -67,6 +67,8 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       break;
     case Subject::kChecks:
       seen.checks = ObserveChecks(call, MomentOf(migration.status.phase), seen.now);
+      // A page that is made for the first time takes seconds, and they are not the next phase's.
+      if (migration.status.phase == api::Phase::kSmoke) seen.now = context_.clock.WallNow();
       break;
     case Subject::kBaselines:
       seen.baselines = ObserveBaselines(call);
@@ -75,6 +77,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
     case Subject::kForwardSubscriber:
     case Subject::kReversePublisher:
     case Subject::kReverseSubscriber:
+    case Subject::kRehearsal:
     case Subject::kReverseSample:
     case Subject::kStructure:
     case Subject::kViews:
@@ -100,6 +103,9 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
       break;
     case Subject::kReverseSubscriber:
       seen.reverse_subscriber = ObserveSubscriber(call, Direction::kReverse);
+      break;
+    case Subject::kRehearsal:
+      seen.way_back_rehearsed = ObserveRehearsal(call);
       break;
     case Subject::kReverseSample:
       seen.reverse_sample = ObserveSample(call);

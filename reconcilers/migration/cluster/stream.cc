@@ -28,6 +28,8 @@ using pg::Direction;
 // What the source's ledger keeps of the structure that was copied.
 constexpr char kFingerprintRecord[] = "schema-fingerprint";
 constexpr char kTableFilesRecord[] = "table-files";
+// And the last cutover's marker when the way back was tried for the next one.
+constexpr char kRehearsalRecord[] = "way-back-rehearsed";
 // A marker usually arrives within milliseconds; what is still missing after this is asked for again
 // by the next round, which also looks whether the pause has taken too long.
 constexpr std::chrono::seconds kDrainBound{5};
@@ -160,6 +162,12 @@ Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
   return std::string(large.empty() ? "its structure was changed" : "large objects were made");
 }
 
+Result<bool> ClusterWorld::ObserveRehearsal(const Call& call) {
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  TRY_ASSIGN(auto record, pg::ReadRecord(call.stop, call.deadline, *source, kRehearsalRecord, ""));
+  return record && record->AsInt() == MarkerOf(call.migration);
+}
+
 // Under the fence nothing of it can change any more, so a mark from before the doors closed tells
 // as much as a new fingerprint, and sooner.
 Result<std::string> ClusterWorld::SchemaChangeSinceMark(const Call& call) {
@@ -181,6 +189,8 @@ Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
       return StartForwardStream(call);
     case Intent::kLayWayBack:
       return LayWayBack(call);
+    case Intent::kRehearseWayBack:
+      return RehearseWayBack(call);
     case Intent::kRefreshViews:
       return RefreshViews(call);
     case Intent::kWatchStream:
@@ -287,6 +297,24 @@ Status ClusterWorld::LayWayBack(const Call& call) {
   TRY(pg::EnsureSlot(stop, deadline, inside.target, claim, Direction::kReverse));
   TRY(LookAtStructure(call));
   return Subscribe(call, Direction::kReverse);
+}
+
+// By the very role, path and database that the stream back will take. The subscription gets a new
+// password on both sides, so the record comes last: a leader that dies in between begins again.
+// The heartbeat first: whatever becomes of the rest, the target follows.
+Status ClusterWorld::RehearseWayBack(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  const pg::Claim claim = ClaimOn(call, pg::Side::kSource);
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  TRY(pg::WriteHeartbeat(stop, deadline, *source, claim));
+  TRY(Subscribe(call, Direction::kReverse));
+  return pg::WithEpoch(stop, deadline, *source, claim,
+                       [&](pg::Transaction& transaction, const pg::Control&) -> Status {
+                         TRY(pg::ForgetRecord(stop, deadline, transaction, kRehearsalRecord, ""));
+                         TRY(pg::RecordOnce(stop, deadline, transaction, kRehearsalRecord, "",
+                                            Json(MarkerOf(migration))));
+                         return Ok();
+                       });
 }
 
 Status ClusterWorld::LookForRogueWrites(const Call& call, pg::Connection& target) {

@@ -53,6 +53,13 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
   auto waiting = NotYet(migration, seen);
   if (spec.online()) waiting = KeepFollowing(migration, seen, std::move(waiting));
   if (waiting) return *waiting;
+  // A way back that is not there is found while users work. Approval may have been waited for for
+  // days since it was laid.
+  if (spec.online()) {
+    NEED(seen.way_back_rehearsed);
+    if (!*seen.way_back_rehearsed)
+      return Plan::Do(Intent::kRehearseWayBack, "trying the way back before the doors close");
+  }
   // Poolers that cannot be asked now could not be paused; and what it takes to reach them is done
   // before clients wait.
   if (spec.by_pooler()) NEED(seen.poolers);

@@ -69,6 +69,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.source = seen.target = away;
   seen.forward_publisher = seen.reverse_publisher = away;
   seen.forward_subscriber = seen.reverse_subscriber = away;
+  seen.way_back_rehearsed = away;
   seen.reverse_sample = away;
   seen.structure = away;
   seen.views = away;

@@ -338,6 +338,31 @@ TEST(AwaitingCutover, AnApprovalDoesNotOpenAWindowThatIsOver) {
   EXPECT_EQ(Decide(migration, At(11)).plan.reason, "WindowMissed");
 }
 
+TEST(AwaitingCutover, OnlineTheWayBackIsTriedOnceMoreAfterAllElseThatIsWaitedFor) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.approval = api::Approval::kManual;
+  Observation seen = At(1);
+  PublisherFacts publisher;
+  publisher.slot = publisher.published = true;
+  SubscriberFacts subscriber;
+  subscriber.exists = subscriber.enabled = subscriber.working = true;
+  subscriber.heartbeat_at_seconds = publisher.clock_seconds;
+  seen.forward_publisher = seen.reverse_publisher = publisher;
+  seen.forward_subscriber = seen.reverse_subscriber = subscriber;
+  seen.schema_change = std::string();
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "AwaitingApproval") << "it may take days";
+
+  Annotate(migration, api::kApproveAnnotation, "yes");
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kRehearsal);
+  seen.way_back_rehearsed = false;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRehearseWayBack);
+  seen.way_back_rehearsed = Error{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  EXPECT_EQ(Decide(migration, seen).plan.guard, std::nullopt);
+  seen.way_back_rehearsed = true;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kDoorsMayClose);
+}
+
 // --- bounds --------------------------------------------------------------------------------------
 
 TEST(Bounds, TheWritePauseIsKeptBeforeTheJournal) {
