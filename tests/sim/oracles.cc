@@ -263,6 +263,7 @@ void Simulation::CheckInvariants() {
   if (!itinerary_.loss_accepted && on_source &&
       !source_.state().Find(kTenant)->content.rows.Includes(acknowledged))
     Fail("the source lets users write and lacks writes that were acknowledged");
+  for (const ModelServer* server : {&source_, &target_}) CheckSequences(*server);
   const bool left_behind = phase_ == Phase::kRollingBack && !SameStructure(source_, target_);
   if (!itinerary_.loss_accepted && on_source && left_behind)
     Fail("the source lets users write and lacks what DDL has made on the target");
@@ -278,6 +279,16 @@ void Simulation::CheckInvariants() {
   else if (dropped && clock_.WallNow() < retained_until_)
     Fail("the source was dropped before its retention had ended");
   source_was_there_ = source_is_there;
+}
+
+// A number that was given out must not come again: users' next insert would fail.
+void Simulation::CheckSequences(const ModelServer& server) {
+  if (!Surroundings::IsWritable(server)) return;
+  const Content& content = server.state().Find(kTenant)->content;
+  for (const auto& [name, position] : content.sequences)
+    if (position.first < content.rows.size())
+      Fail("users write on the " + server.name() + ", whose sequence " + name +
+           " is behind its rows");
 }
 
 // What a reader of the design would call the state: phase, control rows, doors, wiring, helpers.

@@ -290,6 +290,13 @@ void Simulation::Annotate(const std::string& annotation, const std::string& valu
       api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch, {.manager = "kubectl"}));
 }
 
+void Simulation::OverwritePhase(api::Phase phase) {
+  Json patch = Json::Object();
+  patch.MutableAt("status").Set("phase", api::Name(phase));
+  CHECK(api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch,
+                        {.manager = "kubectl", .subresource = "status"}));
+}
+
 void Simulation::DeleteMigration() {
   static_cast<void>(api_.Delete(kube::kTenantMigration, {kSpace, kMigration}, {}));
 }

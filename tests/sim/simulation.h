@@ -114,6 +114,8 @@ class Simulation {
   /// A person's word for what the sweeper has reported of the target.
   void ResolveOrphan();
   void PatchSpec(const Json& spec);
+  /// Into the migration's status, as nobody should.
+  void OverwritePhase(api::Phase phase);
   void PatchPlacement(const Json& spec);
   void ScaleWorkload(int replicas);
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first.
@@ -176,6 +178,7 @@ class Simulation {
   void CheckMigration(const ApiModel::Event& event);
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
   void CheckInvariants();
+  void CheckSequences(const ModelServer& server);
   void CheckWayBack();
   void CheckDisks();
   void CheckEnd();

@@ -220,6 +220,22 @@ TEST(Oracles, SeeAnAcknowledgedWriteThatIsLost) {
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("lacks writes that were acknowledged"));
 }
 
+// The source gets what the target says when the tenant goes back.
+TEST(Oracles, SeeASequenceThatIsBehindItsRowsOnEitherSide) {
+  for (const auto& [itinerary_name, phase] :
+       {std::pair("Success", Phase::kAdmitting),
+        std::pair("OnlineRestartRollbackInHypercare", Phase::kRollingBack)}) {
+    Itinerary itinerary = *FindItinerary(itinerary_name);
+    itinerary.on_phase[phase] = [](sim::Simulation& run) {
+      run.target().Edit([](ServerState& state) {
+        state.Edit(kTenant)->content.sequences["orders_id_seq"] = {1, true};
+      });
+    };
+    EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("orders_id_seq is behind its rows"))
+        << itinerary_name;
+  }
+}
+
 TEST(Oracles, SeeASecondWritableSide) {
   Itinerary itinerary{.name = "SourceOpenedByHand",
                       .on_phase = {{Phase::kSmoke,
@@ -274,6 +290,16 @@ TEST(Oracles, SeeWhatDdlMadeLeftBehind) {
     run.ChangeStructure(run.source());
   };
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("lacks what DDL has made on the target"));
+}
+
+TEST(Oracles, SeeAPhaseThatNoLineOfTheTableLeadsTo) {
+  Itinerary itinerary{
+      .name = "PhaseWrittenByHand",
+      .on_phase = {{Phase::kCompleted,
+                    [](sim::Simulation& run) { run.OverwritePhase(Phase::kAborted); }}},
+      .ends = {Phase::kAborted}};
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("illegal transition from Completed to Aborted"));
 }
 
 TEST(Oracles, SeeWhatIsNotAsItWas) {
