@@ -22,6 +22,7 @@ using testing::OwnServer;
 using testing::Servers;
 using testing::Soon;
 using testing::Streaming;
+using testing::TestDatabase;
 using testing::TestRole;
 using testing::WaitUntil;
 using enum Direction;
@@ -225,6 +226,32 @@ TEST(Stream, EveryStepMayBeRepeatedAndSaysWhatIsThere) {
   EXPECT_LE(*subscribed.heartbeat_at_seconds, published.clock_seconds);
   EXPECT_GT(*subscribed.heartbeat_at_seconds, published.clock_seconds - 60);
   EXPECT_EQ(subscribed.last_error, "");
+}
+
+// What the neighbours write on a shared server counts as lag until the stream has gone past it.
+TEST(Stream, AnIdleTenantAdvancesPastWhatItsNeighboursWriteAndSaysHowFarItIs) {
+  constexpr int64_t kNeighboursBytes = 16 << 20;
+  Streaming move;
+  move.Follow(kForward);
+  move.Settle(kForward);
+  const TestRole somebody(Servers().source);
+  const TestDatabase elsewhere(Servers().source, somebody.name());
+  Connection neighbour = MustConnect(elsewhere.Options());
+  auto written = [&] {
+    return std::stoll(MustRead(move.source, "SELECT pg_current_wal_insert_lsn() - '0/0'")[0]);
+  };
+  const int64_t before = written();
+  while (written() - before < kNeighboursBytes)
+    MustExec(neighbour,
+             {"SELECT pg_logical_emit_message(false, 'neighbour', repeat('x', 1000000))"});
+  const double silent_since = move.Published(kForward).clock_seconds;
+  WaitUntil(
+      [&] {
+        Must(WriteHeartbeat({}, Soon(), move.source, move.source_claim), "heartbeat");
+        return move.Published(kForward).lag_bytes < kNeighboursBytes / 16 &&
+               move.Subscribed(kForward).heartbeat_at_seconds > silent_since;
+      },
+      "the stream has gone past it");
 }
 
 TEST(Stream, MarkersOnlyGrow) {
