@@ -7,6 +7,7 @@ hack/cluster on this machine, prepared by hack/test.
 """
 
 import json
+import re
 import sys
 import time
 import traceback
@@ -110,6 +111,8 @@ def strike(case):
         move.start(case)
         faults.bring_into(move, case.phase)
         struck_in, struck = history.phase(), time.time()
+        expect(struck_in == case.phase or not faults.stays_in(case.phase),
+               f"it was to be struck in {case.phase} and was in {struck_in}")
         getattr(faults, case.fault)(move)
         move.release()
         if not case.end.startswith("Gone"):
@@ -121,9 +124,13 @@ def strike(case):
         elif case.fault == fault_table.PLACEMENT:
             faults.place_again(move)
         check(case, move, sampler, home)
+        closed = sampler.closed_seconds()
         print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
-              f"{sampler.closed_seconds():.1f} s, {len(move.acknowledged)} writes acknowledged")
+              f"{closed:.1f} s, {len(move.acknowledged)} writes acknowledged")
         told(history, struck)
+        bound = CLOSED_SECONDS_MAX + (60 if case.fault == fault_table.API else 0)
+        expect(closed < bound, f"the tenant was shut out for {closed:.1f} s, more than {bound}")
+        expect_told(case, history, struck)
     return home
 
 
@@ -134,6 +141,13 @@ def told(history, since):
         if moment >= since and (phase, message) != last:
             print(f"  {moment - since:6.1f} s {phase}: {message}")
             last = (phase, message)
+
+
+def expect_told(case, history, since):
+    """A fault that a person has to know of, or could mend, is named in the status at some time."""
+    said = [message for moment, _, message in history.seen if moment >= since]
+    expect(not case.says or re.search(case.says, "\n".join(said), re.IGNORECASE),
+           f"the status names what happened ({case.says}); it said {said}")
 
 
 def run(case):

@@ -29,6 +29,10 @@ class Case(NamedTuple):
     seconds: int = 240  # For the whole test.
 
     @property
+    def says(self):
+        return SAYS.get(self.fault, "")
+
+    @property
     def name(self):
         phase = "".join("_" + c.lower() if c.isupper() else c for c in self.phase).lstrip("_")
         return f"{self.fault}_in_{phase}_{OUTCOMES[self.end]}"
@@ -49,6 +53,18 @@ MIGRATION = "the_migration_is_deleted"
 NAMESPACE = "the_namespace_is_deleted"
 ISOLATED = "the_leader_is_cut_off_from_the_api_server"
 VANISHED = "the_migration_vanishes_without_its_finalizer"
+
+# What the status must have said (a regular expression) of those that a person has to know of or to
+# mend. Of the others the next leader goes on, and the sentence of the phase stands.
+SAYS = {
+    SOURCE: "connect|server closed|shut|starting up",
+    TARGET: "connect|server closed|shut|starting up",
+    MOVER: "mover|pod|job|restarted|again",
+    CUT: "connect|timed? ?out|no answer|unreachable",
+    FULL: "space|disk|full|connect",
+    TENANT_SECRET: "password",
+    PLACEMENT: "placement",
+}
 
 CASES = [
     Case(LEADER, "Preflight", "Completed"),

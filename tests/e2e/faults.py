@@ -181,7 +181,13 @@ def _in_rolling_back(move):
 
 _HELD = {"Fencing": _in_fencing, "Copying": _in_copying, "Switching": _in_switching,
          "Opening": _in_opening, "Undoing": _in_undoing, "RollingBack": _in_rolling_back}
+_WAITS_THERE = {"AwaitingCutover", "Smoke", "Hypercare"}  # For approval, the gate, its time.
 _BEFORE_APPROVAL = {"Preflight", "BackingUp", "Preparing", "AwaitingCutover"}
+
+
+def stays_in(phase):
+    """Whether a move that was brought into `phase` is still there when it is struck."""
+    return phase in _HELD or phase in _WAITS_THERE
 
 
 def bring_into(move, phase):
