@@ -393,8 +393,8 @@ std::vector<Sample> ReadSamples(FieldReader& status) {
   status.ForEach("samples", [&](FieldReader& fields) {
     const std::optional<WallTime> time = fields.Time("time");
     if (!time) return fields.Fail("time", "must be set");
-    samples.push_back({*time, ReadOptionalInt(fields, "copiedBytes"),
-                       ReadOptionalInt(fields, "lagBytes")});
+    samples.push_back(
+        {*time, ReadOptionalInt(fields, "copiedBytes"), ReadOptionalInt(fields, "lagBytes")});
   });
   return samples;
 }

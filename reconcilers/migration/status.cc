@@ -6,6 +6,7 @@
 
 #include "operator/base/check.h"
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/migration/samples.h"
 #include "reconcilers/migration/tally.h"
 
 namespace cutover::migration {
@@ -404,6 +405,27 @@ void NoteStream(const Change& change) {
   }
 }
 
+// It rides on the write that new progress is, and causes none of its own. Not in AwaitingCutover: a
+// person may let it wait for days, in which nothing is to be learnt from the lag.
+void NoteSample(const Change& change) {
+  const api::MigrationProgress& progress = change.status.progress;
+  if (!progress.updated_at) return;
+  if (progress.updated_at == change.migration.status.progress.updated_at) return;
+  api::Sample sample{*progress.updated_at, std::nullopt, std::nullopt};
+  switch (change.migration.status.phase) {
+    case Phase::kCopying:
+      sample.copied_bytes = progress.bytes_copied;
+      break;
+    case Phase::kCatchingUp:
+    case Phase::kHypercare:
+      sample.lag_bytes = progress.replication_lag_bytes;
+      break;
+    default:
+      return;
+  }
+  AddSample(sample, change.status.samples);
+}
+
 // What was said before users were in is no longer so.
 void NoteUsersWriteOnTarget(const Change& change) {
   const api::Condition* said = change.status.conditions.Find("RollbackReady");
@@ -568,6 +590,17 @@ void SetSummary(const Change& change) {
 
 }  // namespace
 
+std::optional<WallTime> ReasonSince(const api::TenantMigrationStatus& before,
+                                    const api::TenantMigrationStatus& after, WallTime now) {
+  const api::Condition* was = before.conditions.Find("Ready");
+  const api::Condition* is = after.conditions.Find("Ready");
+  const bool same = before.phase == after.phase && was && is && was->reason == is->reason;
+  if (!same) return now;
+  // Never a write of its own: ten thousand ends would each be written for it, and a CRD that is
+  // older than the operator drops it, each time anew.
+  return before.reason_since || after == before ? before.reason_since : now;
+}
+
 api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const Observation& seen,
                                    const Decision& decision) {
   api::TenantMigrationStatus status = migration.status;
@@ -581,6 +614,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteFenceOfTarget(change);
   NoteDoorsOpen(change);
   NoteStream(change);
+  NoteSample(change);
   NoteWayBack(change);
   NoteChecks(change);
   if (decision.plan.guard) {
@@ -594,6 +628,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   }
   NotePlacementChange(change);
   SetSummary(change);
+  status.reason_since = ReasonSince(migration.status, status, seen.now);
   return status;
 }
 

@@ -126,7 +126,11 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   Error error = WithContext(done.error(), Name(*plan.effect));
   LogError("effect failed", error);
   decision.plan = AfterFailure(round.migration.status.phase, error);
-  TRY(round.Record(Advance(round.migration, seen, decision)));
+  api::TenantMigrationStatus failed = Advance(round.migration, seen, decision);
+  // What has been recorded before the effect says that it is tried again, and not that the trouble
+  // it was tried for is over.
+  failed.reason_since = ReasonSince(migration.status, failed, seen.now);
+  TRY(round.Record(failed));
   return round.End(seen, decision.plan.guard.has_value(), decision.plan.wait);
 }
 

@@ -14,7 +14,7 @@ namespace cutover::migration {
 /// was written for a newer CRD than the operator's; acting on the part that is understood would be
 /// another move than the one asked for.
 ///
-/// All else in the object's status stays as it is. Nothing when it says so already.
+/// All else in the object's status but reasonSince stays as it is. Nothing when it says so already.
 std::optional<Json> UnreadableStatus(const Json& object, const Error& why, WallTime now);
 
 }  // namespace cutover::migration

@@ -123,6 +123,40 @@ bool SaysWayBackIsOpen(const Json& migration) {
   return false;
 }
 
+// What the phase and the reason of a status are.
+std::string SituationOf(const Json& status) {
+  for (const Json& condition : status["conditions"].Items())
+    if (condition["type"].StringRef() == "Ready")
+      return status["phase"].AsString() + " " + condition["reason"].AsString();
+  return "";
+}
+
+// Since when a reason holds is said from the first look on, and stays what it is while the reason
+// does, whoever leads. Empty, or what is wrong.
+std::string WrongSince(const Json& before, const Json& after, WallTime now) {
+  const std::string situation = SituationOf(after);
+  if (situation.empty()) return "";
+  const std::optional<WallTime> since = ParseTime(after["reasonSince"].AsString());
+  if (!since || *since > now) return "reasonSince is not a time up to now in " + situation;
+  if (situation == SituationOf(before) && !(before["reasonSince"] == after["reasonSince"]))
+    return "reasonSince has moved in " + situation;
+  return "";
+}
+
+// Samples are few, in order, and written with what they are of. Empty, or what is wrong.
+std::string WrongSamples(const Json& before, const Json& after) {
+  const Json& samples = after["samples"];
+  if (samples.Size() > 60) return "more samples than the API admits";
+  WallTime last{};
+  for (const Json& sample : samples.Items()) {
+    const WallTime time = ParseTime(sample["time"].StringRef()).value_or(WallTime{});
+    if (time - last < seconds(10)) return "samples less than ten seconds apart";
+    last = time;
+  }
+  if (before["samples"] == samples || !(before["progress"] == after["progress"])) return "";
+  return "a write for nothing but a sample";
+}
+
 std::string Describe(const ModelServer& server, const RowSet& acknowledged) {
   std::string text;
   for (const auto& [name, role] : server.state().roles)
@@ -175,6 +209,7 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   if (!IsLegal(from, to))
     Fail("illegal transition from " + std::string(api::Name(from)) + " to " +
          std::string(api::Name(to)));
+  CheckWhatIsTold(event);
   if (key.name != kMigration) return;
   uid_ = kube::UidOf(event.after->object);
   says_way_back_is_open_ = UsersMayWriteOnTarget(to) && SaysWayBackIsOpen(event.after->object);
@@ -190,6 +225,15 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   bool is_new = visited_.insert(to).second;
   auto command = itinerary_.on_phase.find(to);
   if (is_new && command != itinerary_.on_phase.end()) commands_.push_back(command->second);
+}
+
+void Simulation::CheckWhatIsTold(const ApiModel::Event& event) {
+  const Json before = event.before ? event.before->object["status"] : Json();
+  const Json& after = event.after->object["status"];
+  for (const std::string& wrong :
+       {WrongSince(before, after, clock_.WallNow()), WrongSamples(before, after)})
+    if (!wrong.empty()) Fail(wrong);
+  result_.samples = std::max(result_.samples, after["samples"].Size());
 }
 
 // While users work on the target, RollbackReady is said only of a stream that is there, and that

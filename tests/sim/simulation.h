@@ -81,6 +81,7 @@ struct RunResult {
   std::unordered_set<uint64_t> states;  ///< Distinct abstract states, by their hashes.
   std::vector<std::string> trace;       ///< What each effect was.
   std::vector<api::Phase> phases;  ///< Those that the migration's status has entered, in order.
+  size_t samples = 0;              ///< The most that its status has had.
   /// All that the API server was asked: methods and targets.
   std::set<std::pair<kube::Method, std::string>> requests;
 };
@@ -179,6 +180,7 @@ class Simulation {
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
   void CheckInvariants();
   void CheckSequences(const ModelServer& server);
+  void CheckWhatIsTold(const ApiModel::Event& event);
   void CheckWayBack();
   void CheckDisks();
   void CheckEnd();

@@ -114,6 +114,11 @@ TEST(SimulatedMigration, WhileClientsWaitInAPoolerOnlyTheJournalsPhaseIsRecorded
       std::vector<Phase>({Phase::kFencing, Phase::kSwitching, Phase::kOpening, Phase::kSmoke}));
 }
 
+// What is judged of samples wherever they are recorded is judged of some.
+TEST(SimulatedMigration, LeavesSamplesOfItsStream) {
+  EXPECT_GT(ReferenceOf(*FindItinerary("OnlineRestartSuccess")).samples, 1u);
+}
+
 // The target was finalized, and its server away until the doors had been closed for too long: what
 // was recorded of the source then is not what the source is when the doors close again.
 TEST(SimulatedMigration, ASecondCutoverGoesByTheSourceAsItIsByThen) {

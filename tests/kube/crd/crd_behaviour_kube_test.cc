@@ -150,6 +150,7 @@ api::TenantMigrationStatus BusyStatus() {
   api::TenantMigrationStatus status;
   status.phase = api::Phase::kCopying;
   status.message = std::string(100'000, 'm');
+  status.reason_since = now;
   status.observed_generation = 1;
   status.source_server_name = "pg-shared-1";
   status.attempt = 1;
@@ -160,6 +161,7 @@ api::TenantMigrationStatus BusyStatus() {
   status.progress.bytes_copied = 512'000'000;
   status.progress.bytes_total = 596'000'000;
   status.progress.eta_seconds = 65;
+  status.samples.assign(100, {now, 512'000'000, 3'000'000});
   status.cutover = {now, now, now, 4249, 1, {}};
   status.rollback = {now, "SmokeFailed", now, now, now, 640, now, 3000};
   status.checks = {{"profile/source-idle", api::CheckResult::kFailed, std::string(100'000, 'c'), 9,

@@ -122,7 +122,8 @@ TEST(MigrationStatus, AFreshOneSaysOnlyThatItIsPending) {
   Json encoded = EncodeStatus(TenantMigrationStatus());
   EXPECT_EQ(Violations(StatusSchema("tenantmigrations"), encoded, "status"), "");
   EXPECT_EQ(encoded["phase"], Json("Pending"));
-  for (const char* absent : {"progress", "samples", "reasonSince", "cutover", "rollback", "verification", "handled"})
+  for (const char* absent :
+       {"progress", "samples", "reasonSince", "cutover", "rollback", "verification", "handled"})
     EXPECT_FALSE(encoded.Contains(absent)) << absent;
 }
 

@@ -56,6 +56,19 @@ TEST(Unreadable, IsSaidOnce) {
   EXPECT_FALSE(UnreadableStatus(object, why, kNow + std::chrono::hours(1)));
 }
 
+TEST(Unreadable, SaysSinceWhenThatIsSoWhateverElseIsFoundInItLater) {
+  Json object = FromTheFuture();
+  object.MutableAt("status").Set("reasonSince", "2026-11-20T00:00:00Z");
+  const Error why = api::DecodeTenantMigration(object).error();
+  object.Set("status", *UnreadableStatus(object, why, kNow));
+  EXPECT_EQ(object.At({"status", "reasonSince"}), Json(FormatTime(kNow)));
+  Error other = why;
+  other.message = "spec.cutover: is to be read otherwise";
+  auto status = UnreadableStatus(object, other, kNow + std::chrono::hours(1));
+  ASSERT_TRUE(status);
+  EXPECT_EQ((*status)["reasonSince"], Json(FormatTime(kNow)));
+}
+
 TEST(Unreadable, IsSaidOfAnObjectThatHasNoStatusYet) {
   Json object = FromTheFuture();
   object.Remove("status");

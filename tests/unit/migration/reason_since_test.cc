@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// status.reasonSince: since when the phase and the reason of condition Ready are what they are.
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "reconcilers/migration/status.h"
+#include "reconcilers/migration/step.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using std::chrono::seconds;
+using testing::At;
+using testing::MigrationIn;
+
+class ReasonSince : public ::testing::Test {
+ protected:
+  /// What status says after a round at this second that decided so.
+  std::optional<WallTime> After(int second, Plan plan) {
+    Decision decision;
+    decision.plan = std::move(plan);
+    decision.handled = migration_.status.handled;
+    migration_.status = Advance(migration_, At(second), decision);
+    return migration_.status.reason_since;
+  }
+  static Plan Waiting(const char* reason, const char* message = "waiting") {
+    return Plan::Wait(seconds(1), message, reason);
+  }
+
+  api::TenantMigration migration_ = MigrationIn(Phase::kAwaitingCutover);
+};
+
+TEST_F(ReasonSince, IsWhenTheWaitBeganHoweverLongThePhaseHadLasted) {
+  After(0, Waiting("AwaitingWindow"));
+  EXPECT_EQ(After(7200, Waiting("AwaitingApproval")), At(7200).now);
+}
+
+TEST_F(ReasonSince, StaysWhileNothingButTheWordsChange) {
+  After(10, Waiting("AwaitingApproval", "ready"));
+  EXPECT_EQ(After(20, Waiting("AwaitingApproval", "still ready")), At(10).now);
+  migration_.meta.generation += 1;
+  EXPECT_EQ(After(30, Waiting("AwaitingApproval", "a new spec")), At(10).now);
+}
+
+TEST_F(ReasonSince, BeginsAnewWithAnotherReasonAlsoWhenAnEarlierOneComesBack) {
+  After(10, Waiting("AwaitingApproval"));
+  EXPECT_EQ(After(20, Waiting("AwaitingWindow")), At(20).now);
+  EXPECT_EQ(After(30, Waiting("AwaitingApproval")), At(30).now) << "it was interrupted";
+}
+
+TEST_F(ReasonSince, BeginsAnewWhenNothingIsWaitedForAnyMore) {
+  After(10, Waiting("AwaitingApproval"));
+  EXPECT_EQ(After(20, Waiting("")), At(20).now);
+  EXPECT_EQ(After(30, Waiting("")), At(20).now) << "since then nothing is";
+}
+
+TEST_F(ReasonSince, BeginsAnewWithAnotherPhaseAlsoWhenTheReasonIsTheSame) {
+  After(10, Waiting("Suspended"));
+  migration_.status.phase = Phase::kCatchingUp;
+  EXPECT_EQ(After(20, Waiting("Suspended")), At(20).now);
+}
+
+TEST_F(ReasonSince, OfAnEndIsWhenItEnded) {
+  migration_ = MigrationIn(Phase::kCompleting);
+  After(10, Waiting(""));
+  EXPECT_EQ(After(20, Plan::Go(Guard::kCleanedUp)), At(20).now);
+  EXPECT_EQ(After(30, Waiting("ConnectionFailed")), At(20).now)
+      << "what keeps the source from going is no part of how it ended";
+}
+
+TEST_F(ReasonSince, OfARetryIsWhenItBegan) {
+  migration_ = MigrationIn(Phase::kFailed);
+  After(10, Waiting(""));
+  EXPECT_EQ(After(20, Plan::Go(Guard::kRetryRequested)), At(20).now);
+}
+
+// An operator that did not keep it has written the status, or the CRD is as old and has dropped it.
+TEST_F(ReasonSince, ThatNobodyKeptCausesNoWriteAndBeginsWithTheNext) {
+  for (const Phase phase : testing::kAllPhases) {
+    migration_ = MigrationIn(phase);
+    After(10, Waiting("AwaitingApproval"));
+    migration_.status.reason_since.reset();
+    const api::TenantMigrationStatus before = migration_.status;
+    After(20, Waiting("AwaitingApproval"));
+    EXPECT_EQ(migration_.status, before) << Name(phase);
+    migration_.meta.generation += 1;
+    EXPECT_EQ(After(30, Waiting("AwaitingApproval")), At(30).now) << Name(phase);
+    EXPECT_EQ(After(40, Waiting("AwaitingApproval")), At(30).now) << Name(phase);
+  }
+}
+
+/// A world in which an effect fails as often as a test says; it keeps what is recorded.
+class Reluctant final : public World {
+ public:
+  Observation Observe(std::stop_token, Deadline, const api::TenantMigration&) override {
+    Observation seen = testing::NothingReadableAt(second);
+    seen.source = testing::Database(ControlState::kNone, false);
+    seen.copy_job = JobFacts{};
+    return seen;
+  }
+  void LookAt(std::stop_token, Deadline, const api::TenantMigration&, Subject,
+              Observation&) override {}
+  Status Perform(std::stop_token, Deadline, const api::TenantMigration&, Intent) override {
+    if (!fails) return Ok();
+    return RetryError("Forbidden", "no Job may be made here");
+  }
+  Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
+                             const api::TenantMigrationStatus& status) override {
+    recorded.push_back(status);
+    return std::string("8");
+  }
+
+  int second = 0;
+  bool fails = true;
+  std::deque<api::TenantMigrationStatus> recorded;
+};
+
+TEST_F(ReasonSince, OfATroubleThatIsTriedAgainInVainIsWhenItBegan) {
+  migration_ = MigrationIn(Phase::kCopying);
+  migration_.spec.strategy = api::Strategy::kOnline;
+  Reluctant world;
+  const auto round = [&](int second) {
+    world.second = second;
+    auto done = RunOnce(world, {}, Deadline::After(seconds(60)), migration_, migration_.status);
+    EXPECT_TRUE(done) << done.error().message;
+    if (done) migration_.status = done->status;
+    return migration_.status.conditions.Find("Ready")->reason;
+  };
+  EXPECT_EQ(round(10), "Forbidden");
+  EXPECT_EQ(migration_.status.reason_since, At(10).now);
+  for (int second = 20; second < 60; second += 10) {
+    world.recorded.clear();
+    EXPECT_EQ(round(second), "Forbidden");
+    ASSERT_EQ(world.recorded.size(), 2u) << "it says that it is tried again, and then that in vain";
+    EXPECT_EQ(migration_.status.reason_since, At(10).now) << "that it was tried has mended nothing";
+  }
+  world.fails = false;
+  EXPECT_EQ(round(60), "Copying");
+  EXPECT_EQ(migration_.status.reason_since, At(60).now);
+}
+
+}  // namespace
+}  // namespace cutover::migration
