@@ -50,6 +50,9 @@ constexpr MetricDefinition kTable[] = {
     {Metric::kMigrationReason, "cutover_migration_reason", kGauge,
      "The reason of a migration's condition Ready: its phase, what it waits for, or what is wrong; "
      "always 1.", "namespace,name,reason", {}},
+    {Metric::kMigrationReasonSince, "cutover_migration_reason_since_time_seconds", kGauge,
+     "Since when a migration has been in its phase for that reason, in seconds since 1970; only "
+     "while it is under way.", "namespace,name", {}},
     {Metric::kMigrationBytesCopied, "cutover_migration_bytes_copied", kGauge,
      "Bytes of table data copied to the target so far.", "namespace,name", {}},
     {Metric::kMigrationBytesExpected, "cutover_migration_bytes_expected", kGauge,
@@ -186,7 +189,7 @@ constexpr char kCardinality[] =
     "Kubernetes and of HTTP; nothing of a tenant's data, and nothing that grows by what "
     "happens.\n\n"
     "| for each | series | until |\n|---|---|---|\n"
-    "| TenantMigration | up to 44, 22 of them its phases | it is deleted |\n"
+    "| TenantMigration | up to 45, 22 of them its phases | it is deleted |\n"
     "| DatabaseServer | 2 | it is deleted |\n"
     "| DatabasePlacement | 1 | it is deleted |\n"
     "| leader | 372, of what has ended: by stage, result and reason | its process ends |\n"

@@ -17,6 +17,7 @@ enum class Metric {
   kMigrationPhase,
   kMigrationPhaseStartTime,
   kMigrationReason,
+  kMigrationReasonSince,
   kMigrationBytesCopied,
   kMigrationBytesExpected,
   kMigrationTablesCopied,

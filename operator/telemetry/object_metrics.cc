@@ -86,6 +86,9 @@ void AddSituation(const api::TenantMigration& migration, const Series& series) {
     series.Add(Metric::kMigrationPhaseStartTime, SecondsSince1970(*entered));
   if (const api::Condition* ready = status.conditions.Find("Ready"))
     series.Add(Metric::kMigrationReason, 1.0, {ready->reason});
+  // Of an end it would be the time of its phase.
+  if (status.reason_since && !HasEnded(status.phase))
+    series.Add(Metric::kMigrationReasonSince, SecondsSince1970(*status.reason_since));
   if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
     series.Add(Metric::kMigrationWritePauseMaxSeconds, int64_t{*bound});
   if (status.rollback.sampled_at)

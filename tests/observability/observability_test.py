@@ -97,6 +97,8 @@ class Dashboards(WithPrometheus):
         self.assertEqual(set(self.numbers(down)), {"0", "1"})
         [waiting] = expressions["fleet.json: Waiting for a person"]
         self.assertEqual(self.numbers(waiting)[-1], "1")
+        [oldest] = expressions["fleet.json: Oldest wait for a person"]
+        self.assertEqual(self.numbers(oldest)[-1], str(30 * 60))
         _, eta = expressions["migration.json: Copy"]
         self.assertTrue(all(float(value) <= 3600 for value in self.numbers(eta)))
 
@@ -236,6 +238,7 @@ class Alerts(unittest.TestCase):
                             ("for: 5m", "for: 0m"), ("< 900", "< 1800"), ("> 0.5", "> 0.01"),
                             ('reason="Suspended"', 'reason="Suspendd"'),
                             ("bytes_expected == 0", "bytes_expected < 0"),
+                            ("migration_reason_since_time", "migration_phase_start_time"),
                             ("> 21600", "> 1800"), ("SchemaChanged", "SchemaChangd"),
                             ('phase="RollingBack"', 'phase!=""'),
                             ('controller=~"databaseserver|', 'controller=~".+|')]:  # fmt: skip

@@ -44,6 +44,7 @@ struct Story {
   const char* target;
   std::vector<Step> steps;
   const char* reason = "";  ///< Of condition Ready in the last step, and of a failure.
+  minutes reason_from{};    ///< Until then the last step has none.
   bool online = false;
 };
 
@@ -67,7 +68,8 @@ const Story kStories[] = {
     {"initech",
      "pg-shared-2",
      {{minutes(5), Phase::kPreflight}, {minutes(8), Phase::kAwaitingCutover}},
-     "AwaitingApproval"},
+     "AwaitingApproval",
+     minutes(30)},
     {"umbrella",
      "pg-shared-2",
      {{minutes(2), Phase::kCopying},
@@ -79,6 +81,7 @@ const Story kStories[] = {
      "pg-acme",
      {{minutes(4), Phase::kCatchingUp}, {minutes(15), Phase::kHypercare}},
      "",
+     {},
      true},
 };
 
@@ -212,9 +215,11 @@ class World {
       status.verification.finished_at = clock_.now;
     }
     bool last = status.phase == story.steps.back().phase;
-    SetCondition(
-        status, "Ready", api::ConditionStatus::kFalse,
-        last && *story.reason != '\0' ? story.reason : std::string(api::Name(status.phase)));
+    const bool of_story = last && *story.reason != '\0' && at >= story.reason_from;
+    SetCondition(status, "Ready", api::ConditionStatus::kFalse,
+                 of_story ? story.reason : std::string(api::Name(status.phase)));
+    status.reason_since = *status.stages.back().started_at;
+    if (of_story) status.reason_since = std::max(*status.reason_since, start + story.reason_from);
     if (status.phase == Phase::kRollingBack) status.failure_reason = story.reason;
     if (status.phase == Phase::kRolledBack) status.rollback.reason = story.reason;
     if (status.phase == Phase::kHypercare && story.online) {

@@ -147,21 +147,34 @@ TEST_F(ObjectMetricsTest, SaysSinceWhenWhyAndUntilWhen) {
                                  "namespace=\"tenant-a\",name=\"move\"} 900\n"));
   EXPECT_THAT(without, HasSubstr("cutover_migration_reason{namespace=\"tenant-a\",name=\"move\","
                                  "reason=\"AwaitingApproval\"} 1\n"));
+  EXPECT_THAT(without, Not(HasSubstr("cutover_migration_reason_since_time_seconds{")));
   EXPECT_THAT(without, Not(HasSubstr("write_pause_max_seconds{")));
   EXPECT_THAT(without, Not(HasSubstr("available_until_time_seconds{")));
   EXPECT_THAT(without, Not(HasSubstr("cutover_rollback_sampled_rows{")));
   migration.spec.max_write_pause_seconds = 300;
+  migration.status.reason_since = WallTime(seconds(950));
   migration.status.rollback.available_until = WallTime(seconds(1200));
   migration.status.rollback.sampled_at = WallTime(seconds(1100));
   migration.status.rollback.sampled_rows = 5000;
   Observe(migration);
   const std::string with = Expose();
+  EXPECT_THAT(with, HasSubstr("cutover_migration_reason_since_time_seconds{"
+                              "namespace=\"tenant-a\",name=\"move\"} 950\n"));
   EXPECT_THAT(with, HasSubstr("cutover_migration_write_pause_max_seconds{"
                               "namespace=\"tenant-a\",name=\"move\"} 300\n"));
   EXPECT_THAT(with, HasSubstr("cutover_rollback_available_until_time_seconds{"
                               "namespace=\"tenant-a\",name=\"move\"} 1200\n"));
   EXPECT_THAT(with, HasSubstr("cutover_rollback_sampled_rows{"
                               "namespace=\"tenant-a\",name=\"move\"} 5000\n"));
+}
+
+TEST_F(ObjectMetricsTest, SaysSinceWhenForAReasonOnlyOfWhatIsUnderWay) {
+  for (Phase end : {Phase::kCompleted, Phase::kAborted, Phase::kFailed, Phase::kRolledBack}) {
+    auto migration = MigrationIn(end);
+    migration.status.reason_since = clock_.now;
+    Observe(migration);
+    EXPECT_THAT(Expose(), Not(HasSubstr("reason_since_time_seconds{"))) << Name(end);
+  }
 }
 
 TEST_F(ObjectMetricsTest, ShowsAsManySeriesAsItsReferenceSays) {
@@ -174,6 +187,7 @@ TEST_F(ObjectMetricsTest, ShowsAsManySeriesAsItsReferenceSays) {
   status.stages = {{"Copying", "Running", clock_.now, {}, "", 0, 0, ""}};
   status.progress.bytes_copied = 10;
   status.conditions.Set({"Ready", api::ConditionStatus::kFalse, "Copying", "", 1, {}}, clock_.now);
+  status.reason_since = clock_.now;
   status.cutover.fenced_at = status.verification.finished_at = clock_.now;
   status.rollback.sampled_at = status.rollback.available_until = clock_.now;
   Observe(migration);
@@ -184,7 +198,9 @@ TEST_F(ObjectMetricsTest, ShowsAsManySeriesAsItsReferenceSays) {
 }
 
 TEST_F(ObjectMetricsTest, DropsEverySeriesOfADeletedObject) {
-  Observe(MigrationIn(Phase::kCopying));
+  auto migration = MigrationIn(Phase::kCopying);
+  migration.status.reason_since = clock_.now;
+  Observe(migration);
   objects_.ObserveWritableSides(key_, 1);
   api::DatabaseServer server;
   server.meta.name = "tenant-a-server";
