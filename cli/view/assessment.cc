@@ -182,14 +182,26 @@ Verdict JudgeEnd(const MigrationView& migration) {
   return {Health::kNotMoved, text};
 }
 
-std::optional<Verdict> JudgeWaiting(const MigrationView& migration) {
+// "It has waited for you for 12m", however long its phase had lasted before that.
+std::string WaitsForYou(const MigrationView& migration, WallTime now) {
+  if (!migration.reason_since) return "It waits for you";
+  return "It has waited for you for " + FormatSpan(now - *migration.reason_since);
+}
+
+std::string SomethingIsWrong(const MigrationView& migration, WallTime now) {
+  if (!migration.reason_since) return "something is wrong";
+  return "something has been wrong for " + FormatSpan(now - *migration.reason_since);
+}
+
+std::optional<Verdict> JudgeWaiting(const MigrationView& migration, WallTime now) {
   const std::string reason = ReadyReason(migration);
   if (migration.ReasonOf("Stalled", ConditionStatus::kTrue) != "")
     return Verdict{Health::kAsksYou, "Yes: nothing happens until somebody changes something (" +
                                          migration.ReasonOf("Stalled", ConditionStatus::kTrue) +
                                          ")."};
   if (const api::WaitForPerson* wait = FindWait(reason))
-    return Verdict{Health::kAsksYou, "It waits for you: " + std::string(wait->task) + "."};
+    return Verdict{Health::kAsksYou,
+                   WaitsForYou(migration, now) + ": " + std::string(wait->task) + "."};
   return std::nullopt;
 }
 
@@ -200,7 +212,8 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
                 FormatSpan(now - *migration.meta.creation_timestamp) +
                 " since it was created. Does one run, and does it watch this namespace?"};
   if (OperatorRetries(migration))
-    return {Health::kTrouble, "Perhaps: something is wrong, and is tried again by itself."};
+    return {Health::kTrouble,
+            "Perhaps: " + SomethingIsWrong(migration, now) + ", and is tried again by itself."};
   if (std::string silence = SilenceOfCopy(migration, now); !silence.empty())
     return {Health::kTrouble, "Perhaps: " + silence + "."};
   if (ReadyReason(migration) == "AwaitingWindow" && migration.window_start)
@@ -221,7 +234,7 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
 
 Verdict Judge(const MigrationView& migration, WallTime now) {
   if (IsEnd(migration.phase)) return JudgeEnd(migration);
-  if (auto waiting = JudgeWaiting(migration)) return *waiting;
+  if (auto waiting = JudgeWaiting(migration, now)) return *waiting;
   return JudgeGoing(migration, now);
 }
 

@@ -52,6 +52,7 @@ void ReadStages(FieldReader& status, MigrationView& view) {
 void ReadStatus(FieldReader status, MigrationView& view) {
   view.phase = status.String("phase");
   view.message = status.String("message");
+  view.reason_since = status.Time("reasonSince");
   view.observed_generation = status.Int("observedGeneration");
   view.source_server_name = status.String("sourceServerName");
   view.attempt = status.Int("attempt");

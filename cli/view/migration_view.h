@@ -37,6 +37,8 @@ struct MigrationView {
 
   std::string phase;  ///< Empty until an operator has looked at it.
   std::string message;
+  /// Since when the phase and the reason are what they are; nothing from an older operator.
+  std::optional<WallTime> reason_since;
   int64_t observed_generation = 0;
   std::string source_server_name;  ///< Empty until the move has begun.
   int64_t attempt = 0;

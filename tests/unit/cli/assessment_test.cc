@@ -39,7 +39,7 @@ bool Offers(const Assessment& assessment, const std::string& verb) {
 TEST(Assess, AnApprovalThatIsAwaitedIsTheFirstThingOffered) {
   const Assessment assessment = Assess(Seen(Typical(Phase::kAwaitingCutover)));
   EXPECT_EQ(assessment.health, Health::kAsksYou);
-  EXPECT_THAT(assessment.stuck, StartsWith("It waits for you"));
+  EXPECT_THAT(assessment.stuck, StartsWith("It has waited for you"));
   EXPECT_EQ(assessment.advice.front().command, "kubectl cutover approve acme-to-dedicated -n acme");
   EXPECT_TRUE(assessment.advice.front().awaited);
 }
@@ -52,6 +52,26 @@ TEST(Assess, EveryReasonThatWaitsForAPersonAsksOne) {
     EXPECT_EQ(assessment.health, Health::kAsksYou) << wait.reason;
     EXPECT_THAT(assessment.stuck, HasSubstr(std::string(wait.task))) << wait.reason;
   }
+}
+
+TEST(Assess, AWaitAndATroubleAreAsOldAsTheyAreAndNotAsTheirPhase) {
+  api::TenantMigration migration = Typical(Phase::kAwaitingCutover);
+  migration.status.stages.back().started_at = Night() - seconds(86400);
+  GoOn(migration, "AwaitingApproval", "ready to close the doors");
+  migration.status.reason_since = Night() - seconds(12);
+  EXPECT_THAT(Assess(Seen(migration)).stuck, StartsWith("It has waited for you for 12s: approve"));
+  GoOn(migration, "Unreachable", "pg-shared cannot be reached", true);
+  migration.status.reason_since = Night() - seconds(300);
+  EXPECT_THAT(Assess(Seen(migration)).stuck, HasSubstr("something has been wrong for 5m"));
+}
+
+TEST(Assess, WhatAnOlderOperatorHasRecordedIsNotSaidToHaveAnAge) {
+  api::TenantMigration migration = Typical(Phase::kAwaitingCutover);
+  migration.status.reason_since.reset();
+  EXPECT_THAT(Assess(Seen(migration)).stuck, StartsWith("It waits for you: approve"));
+  GoOn(migration, "Unreachable", "pg-shared cannot be reached", true);
+  migration.status.reason_since.reset();
+  EXPECT_THAT(Assess(Seen(migration)).stuck, StartsWith("Perhaps: something is wrong, and"));
 }
 
 TEST(Assess, AWindowIsNoReasonToCallAnybody) {

@@ -199,6 +199,7 @@ api::TenantMigration MigrationIn(Phase phase) {
 void GoOn(api::TenantMigration& migration, const std::string& reason, const std::string& message,
           bool trouble) {
   migration.status.message = message;
+  migration.status.reason_since = Night() - seconds(12);
   Set(migration, "Ready", ConditionStatus::kFalse, reason, message);
   Set(migration, "Succeeded", ConditionStatus::kUnknown, "Running", message);
   Set(migration, "Reconciling", ConditionStatus::kTrue,
