@@ -60,8 +60,9 @@ TEST_F(ReasonSince, BeginsAnewWhenNothingIsWaitedForAnyMore) {
 
 TEST_F(ReasonSince, BeginsAnewWithAnotherPhaseAlsoWhenTheReasonIsTheSame) {
   After(10, Waiting("Suspended"));
-  migration_.status.phase = Phase::kCatchingUp;
-  EXPECT_EQ(After(20, Waiting("Suspended")), At(20).now);
+  api::TenantMigrationStatus next = migration_.status;
+  next.phase = Phase::kCatchingUp;
+  EXPECT_EQ(migration::ReasonSince(migration_.status, next, At(20).now), At(20).now);
 }
 
 TEST_F(ReasonSince, OfAnEndIsWhenItEnded) {
