@@ -27,6 +27,14 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
       ->capture_default_str();
   app.add_option("--metrics-address", flags.metrics_address, "Where to serve /metrics; 0: nowhere")
       ->capture_default_str();
+  CLI::Option* authorization =
+      app.add_flag("--metrics-authorization", flags.metrics_authorization,
+                   "Serve /metrics by HTTPS, and only to bearers of a token that the API server "
+                   "knows (TokenReview) and that may get it (SubjectAccessReview)");
+  app.add_option("--metrics-certificates", flags.metrics_certificates,
+                 "Directory of the tls.crt and tls.key to serve with, read again when they change; "
+                 "else a self-signed certificate is made")
+      ->needs(authorization);
   app.add_option("--health-address", flags.health_address,
                  "Where to serve /healthz and /readyz; 0: nowhere")
       ->capture_default_str();
@@ -105,6 +113,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   line.self_test.namespace_name = line.flags.namespace_name;
   line.self_test.lease_name = line.flags.lease_name;
   line.self_test.watch_namespaces = line.flags.watch_namespaces;
+  line.self_test.metrics_authorization = line.flags.metrics_authorization;
   if (reference->parsed()) line.command = Command::kMetricsReference;
   return line;
 }

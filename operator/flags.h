@@ -26,6 +26,8 @@ struct OperatorFlags {
   std::vector<std::string> watch_namespaces{};  ///< Empty: all.
   std::string pod_name = "cutover-operator";
   std::string metrics_address = ":8080";
+  bool metrics_authorization = false;
+  std::string metrics_certificates{};  ///< Directory; empty: a self-signed one is made.
   std::string health_address = ":8081";
   bool leader_elect = true;
   std::string lease_name = "cutover-operator";

@@ -22,37 +22,55 @@
 #include "operator/telemetry/object_metrics.h"
 #include "operator/telemetry/process_metrics.h"
 #include "operator/telemetry/runtime_metrics.h"
+#include "operator/telemetry/scrape_access.h"
+#include "operator/telemetry/scrape_gate.h"
+#include "operator/telemetry/serving_certificate.h"
 
 namespace cutover {
 namespace {
 
 using Servers = std::vector<std::unique_ptr<telemetry::HttpServer>>;
 
-// Serves `routes` at an address of the command line, where "0" means nowhere.
-Status Serve(const std::string& address_text, telemetry::Routes routes, Servers& servers) {
+// Serves at an address of the command line, where "0" means nowhere.
+Status Serve(const std::string& address_text, telemetry::HttpServerOptions options,
+             Servers& servers) {
   if (address_text == "0") return Ok();
   TRY_ASSIGN(const telemetry::ListenAddress address, telemetry::ParseListenAddress(address_text));
-  telemetry::HttpServerOptions options;
   options.host = address.host;
   options.port = address.port;
-  options.routes = std::move(routes);
   TRY_ASSIGN(auto server, telemetry::HttpServer::Start(std::move(options)));
   LogInfo("serving", {{"address", address_text}, {"port", server->port()}});
   servers.push_back(std::move(server));
   return Ok();
 }
 
-Result<Servers> ServeTelemetry(const OperatorFlags& flags, const telemetry::Metrics& metrics,
-                               const kube::Manager& manager) {
-  Servers servers;
-  auto health = telemetry::HealthRoutes({[&manager] { return manager.IsHealthy(); },
-                                         [&manager] { return manager.ReadinessFacts(); }});
-  auto routes = telemetry::MetricsRoutes(metrics);
+Status RequireToken(const OperatorFlags& flags, kube::Client& client,
+                    telemetry::HttpServerOptions& options) {
   if (flags.metrics_address == flags.health_address)
-    routes.merge(health);
+    return TerminalError("InvalidAddress",
+                         "with --metrics-authorization, --metrics-address must be another than "
+                         "--health-address: probes show no token");
+  TRY_ASSIGN(options.tls, telemetry::ServingCertificate(flags.metrics_certificates));
+  options.gate = std::make_unique<telemetry::ScrapeGate>(
+      [&client](std::stop_token stop, Deadline deadline, const std::string& token) {
+        return telemetry::AskApiServer(stop, deadline, client, token);
+      });
+  return Ok();
+}
+
+Result<Servers> ServeTelemetry(const OperatorFlags& flags, const telemetry::Metrics& metrics,
+                               const kube::Manager& manager, kube::Client& client) {
+  Servers servers;
+  telemetry::HttpServerOptions health, scrapes;
+  health.routes = telemetry::HealthRoutes({[&manager] { return manager.IsHealthy(); },
+                                           [&manager] { return manager.ReadinessFacts(); }});
+  scrapes.routes = telemetry::MetricsRoutes(metrics);
+  if (flags.metrics_authorization) TRY(RequireToken(flags, client, scrapes));
+  if (flags.metrics_address == flags.health_address)
+    scrapes.routes.merge(health.routes);
   else
     TRY(Serve(flags.health_address, std::move(health), servers));
-  TRY(Serve(flags.metrics_address, std::move(routes), servers));
+  TRY(Serve(flags.metrics_address, std::move(scrapes), servers));
   return servers;
 }
 
@@ -101,7 +119,7 @@ Status RunOperator(const OperatorFlags& flags, std::stop_token stop) {
     objects.StartLeading();
   });
   const Controllers controllers({flags, manager.client(), manager, events, runtime, objects});
-  TRY_ASSIGN(const Servers servers, ServeTelemetry(flags, metrics, manager));
+  TRY_ASSIGN(const Servers servers, ServeTelemetry(flags, metrics, manager, *client));
   return manager.Run(stop);
 }
 

@@ -3,6 +3,7 @@
 
 #include "operator/kube/http_transport.h"
 #include "operator/kube/metadata.h"
+#include "operator/telemetry/scrape_access.h"
 
 namespace cutover {
 namespace {
@@ -44,16 +45,33 @@ Status IsRenewed(const std::stop_token& stop, kube::Client& client, const SelfTe
   return RetryError("NoLeader", "its holder no longer renews it: look at the operator's pods");
 }
 
-Status Answers(const std::stop_token& stop, const std::string& host, uint16_t port,
-               const char* path, const char* text) {
-  const std::string url = "http://" + host + ":" + std::to_string(port);
-  TRY_ASSIGN(const auto transport, kube::MakeHttpTransport({.url = url}));
+// What is to be had where, and how it is to look.
+struct Page {
+  std::string url;
+  const char* path;
+  int status;
+  const char* text;
+};
+
+Status Answers(const std::stop_token& stop, const Page& page) {
+  // Nothing secret is shown or learnt here, so it does not matter who signed the certificate.
+  TRY_ASSIGN(const auto transport,
+             kube::MakeHttpTransport({.url = page.url, .insecure_skip_tls_verify = true}));
   kube::Request request;
-  request.target = path;
+  request.target = page.path;
   TRY_ASSIGN(const kube::Response response, transport->Call(stop, Soon(), request));
-  if (response.status == 200 && response.body.find(text) != std::string::npos) return Ok();
-  return RetryError("NotReady", url + path + " answers " + std::to_string(response.status) + ": " +
+  if (response.status == page.status && response.body.find(page.text) != std::string::npos)
+    return Ok();
+  return RetryError("NotReady", page.url + page.path + " answers " +
+                                    std::to_string(response.status) + ": " +
                                     response.body.substr(0, 500));
+}
+
+// By reviews of a token that nobody has, and of somebody who is nobody.
+Status CanBeReviewed(const std::stop_token& stop, kube::Client& client) {
+  TRY(telemetry::AskApiServer(stop, Soon(), client, "no-token"));
+  TRY(telemetry::MayReadMetrics(stop, Soon(), client, Json::Object({{"username", "nobody"}})));
+  return Ok();
 }
 
 }  // namespace
@@ -72,10 +90,21 @@ Status RunSelfTest(std::stop_token stop, kube::Client& client, const SelfTest& a
            CanBeRead(stop, client, resource, asked.watch_namespaces));
   report("lease " + asked.namespace_name + "/" + asked.lease_name + " is renewed by its holder",
          IsRenewed(stop, client, asked));
+  if (asked.metrics_authorization)
+    report("who may read metrics can be asked", CanBeReviewed(stop, client));
   if (!asked.host.empty()) {
-    report("the operator is ready", Answers(stop, asked.host, asked.health_port, "/readyz", ""));
-    report("the operator serves metrics", Answers(stop, asked.host, asked.metrics_port, "/metrics",
-                                                  "leader_election_master_status"));
+    const auto at = [&asked](const char* scheme, uint16_t port) {
+      return scheme + asked.host + ":" + std::to_string(port);
+    };
+    report("the operator is ready",
+           Answers(stop, {at("http://", asked.health_port), "/readyz", 200, ""}));
+    if (asked.metrics_authorization)
+      report("the operator refuses metrics to who shows no token",
+             Answers(stop, {at("https://", asked.metrics_port), "/metrics", 401, ""}));
+    else
+      report("the operator serves metrics",
+             Answers(stop, {at("http://", asked.metrics_port), "/metrics", 200,
+                            "leader_election_master_status"}));
   }
   if (failed == 0) return Ok();
   return TerminalError("SelfTestFailed", std::to_string(failed) + " of the above failed");

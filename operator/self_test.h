@@ -21,14 +21,17 @@ struct SelfTest {
   std::string host{};                           ///< Of a running operator; empty: not asked.
   uint16_t metrics_port = 8080;
   uint16_t health_port = 8081;
+  bool metrics_authorization = false;  ///< Whether metrics are for bearers of tokens alone.
   /// Within which a leader renews its lease: it does so every 2 s.
   std::chrono::milliseconds patience{10'000};
 };
 
 /// Asks, as the operator's own account, whether all is well: the three resources are served and may
 /// be read; somebody holds the lease and renews it while we look, whatever the clocks say; an
-/// operator at `host` says that it is ready, and serves metrics. Prints a line for each, "ok" or
-/// "FAILED" with what to do. Terminal "SelfTestFailed" when one failed; all are tried.
+/// operator at `host` says that it is ready, and serves metrics; or, with metrics_authorization,
+/// that this account may ask whose a token is and what they may do, and that metrics are refused to
+/// who shows none. Its own token it shows to nobody but the API server. Prints a line for each,
+/// "ok" or "FAILED" with what to do. Terminal "SelfTestFailed" when one failed; all are tried.
 Status RunSelfTest(std::stop_token stop, kube::Client& client, const SelfTest& asked,
                    std::ostream& out);
 

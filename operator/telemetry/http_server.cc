@@ -10,14 +10,17 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <charconv>
 #include <limits>
 #include <list>
 #include <optional>
 #include <thread>
+#include <type_traits>
 
 #include "operator/base/log.h"
 
@@ -33,12 +36,20 @@ using tcp = asio::ip::tcp;
 // Beyond this a client that insists on sending a body is cut off, answer or not.
 constexpr size_t kSkippedBodyBytesMax = 16 << 20;
 
-class Session;
+// One connection, as the server sees it.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual void Start() = 0;
+  virtual bool IsIdle() const = 0;
+  // Takes the session off the list and aborts its operations; their handlers do the rest.
+  virtual void Close() = 0;
+};
 
 // What all sessions of a server share. Used on the server's thread only.
 struct Shared {
-  const HttpServerOptions options;
-  std::list<std::shared_ptr<Session>> sessions;
+  HttpServerOptions options;
+  std::list<std::shared_ptr<Session>> sessions{};
 
   bool SkipsBodies() const { return options.fallback != nullptr; }
 };
@@ -81,33 +92,103 @@ HttpRequest MakeRequest(const http::request<http::empty_body>& message) {
   return request;
 }
 
-// One connection. It lives as long as an operation of it is pending; Shared::sessions only lists
-// it, for eviction and for stopping.
-class Session : public std::enable_shared_from_this<Session> {
- public:
-  Session(tcp::socket socket, Shared& shared) : stream_(std::move(socket)), shared_(shared) {}
+// What connections are made with, for as long as the certificate stays as it is. Throws for PEM
+// that is none, and for a key of another certificate.
+std::unique_ptr<asio::ssl::context> MakeTlsContext(const kube::TlsIdentity& identity) {
+  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+  context->use_certificate_chain(asio::buffer(identity.certificate_pem));
+  context->use_private_key(asio::buffer(identity.key_pem), asio::ssl::context::pem);
+  SSL_CTX* native = context->native_handle();
+  SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+  // Nothing is kept for peers that are gone, and those that are idle hold no buffers: who has not
+  // said who he is must not cost memory. Scrapers keep their connection and resume none.
+  SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_num_tickets(native, 0);
+  SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+  return context;
+}
 
-  void Start() {
-    shared_.sessions.push_back(shared_from_this());
-    place_ = std::prev(shared_.sessions.end());
-    Read();
+// Follows a source of certificates. Used on the server's thread, once it has started.
+class Tls {
+ public:
+  Status Start(std::shared_ptr<kube::TlsSource> source) {
+    source_ = std::move(source);
+    TRY_ASSIGN(identity_, source_->Current());
+    try {
+      context_ = MakeTlsContext(identity_);
+      return Ok();
+    } catch (const std::exception& failure) {
+      return TerminalError("InvalidCertificate",
+                           std::string("the certificate to serve with, or its key, cannot be "
+                                       "used: ") +
+                               failure.what());
+    }
   }
 
-  bool IsIdle() const { return idle_; }
+  asio::ssl::context& Current() {
+    Result<kube::TlsIdentity> identity = source_->Current();
+    if (!identity || *identity == identity_) return *context_;
+    identity_ = std::move(*identity);
+    try {
+      context_ = MakeTlsContext(identity_);
+    } catch (const std::exception& failure) {
+      LogWarn("a new certificate to serve with cannot be used; the one before is shown on",
+              {{"error", failure.what()}});
+    }
+    return *context_;
+  }
 
-  // Takes the session off the list and aborts its operations; their handlers do the rest.
-  void Close() {
+ private:
+  std::shared_ptr<kube::TlsSource> source_;
+  kube::TlsIdentity identity_;  // What was seen last, whether it can be used or not.
+  std::unique_ptr<asio::ssl::context> context_;
+};
+
+// A session over TCP or over TLS. It lives as long as an operation of it is pending;
+// Shared::sessions only lists it, for eviction and for stopping.
+template <class Stream>
+class SessionOver final : public Session, public std::enable_shared_from_this<SessionOver<Stream>> {
+ public:
+  template <class... StreamArguments>
+  explicit SessionOver(Shared& shared, StreamArguments&&... arguments)
+      : stream_(std::forward<StreamArguments>(arguments)...), shared_(shared) {}
+
+  void Start() override {
+    shared_.sessions.push_back(this->shared_from_this());
+    place_ = std::prev(shared_.sessions.end());
+    if constexpr (kTls)
+      ShakeHands();
+    else
+      Read();
+  }
+
+  bool IsIdle() const override { return idle_; }
+
+  void Close() override {
     if (closed_) return;
     closed_ = true;
     shared_.sessions.erase(place_);
     error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
-    stream_.close();
+    Tcp().socket().shutdown(tcp::socket::shutdown_both, ignored);
+    Tcp().close();
   }
 
  private:
+  static constexpr bool kTls = !std::is_same_v<Stream, beast::tcp_stream>;
   using Parser = http::request_parser<http::empty_body>;
   using Message = http::response<http::string_body>;
+
+  beast::tcp_stream& Tcp() { return beast::get_lowest_layer(stream_); }
+
+  void ShakeHands() {
+    Tcp().expires_after(shared_.options.request_timeout);
+    stream_.async_handshake(asio::ssl::stream_base::server,
+                            [self = this->shared_from_this()](error_code error) {
+                              if (self->closed_) return;
+                              error ? self->Close() : self->Read();
+                            });
+  }
 
   void Read() {
     parser_.emplace();
@@ -118,10 +199,10 @@ class Session : public std::enable_shared_from_this<Session> {
     // Moves to the end: the list is in order of waiting.
     shared_.sessions.splice(shared_.sessions.end(), shared_.sessions, place_);
     // One deadline for all the reads and the write of a request, however slowly bytes drip in.
-    stream_.expires_after(shared_.options.request_timeout);
+    Tcp().expires_after(shared_.options.request_timeout);
     http::async_read_header(
         stream_, buffer_, *parser_,
-        [self = shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
+        [self = this->shared_from_this()](error_code error, size_t) { self->OnHeader(error); });
   }
 
   void OnHeader(error_code error) {
@@ -132,7 +213,21 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!parser_->is_done() && !shared_.SkipsBodies())
       return Write(PlainText(413, "no body is accepted\n"), false);
     const bool keep_alive = message.keep_alive() && parser_->is_done();
+    if (shared_.options.gate) return Admit(MakeRequest(message), keep_alive);
     Write(Answer(shared_.options, MakeRequest(message)), keep_alive);
+  }
+
+  // No operation is pending until the gate has decided: its word is what keeps the session alive.
+  void Admit(const HttpRequest& request, bool keep_alive) {
+    shared_.options.gate->Admit(
+        request, [self = this->shared_from_this(), executor = stream_.get_executor(), request,
+                  keep_alive](HttpGate::Verdict verdict) {
+          asio::post(executor, [self, request, keep_alive, verdict = std::move(verdict)]() mutable {
+            if (self->closed_) return;
+            self->Write(verdict ? std::move(*verdict) : Answer(self->shared_.options, request),
+                        keep_alive);
+          });
+        });
   }
 
   void RefuseUnreadable(error_code error) {
@@ -158,7 +253,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (!head) message_.body() = std::move(answer.body);
     // The serializer would chunk or recount an empty body; for HEAD only the header goes out.
     serializer_.emplace(message_);
-    auto done = [self = shared_from_this(), keep_alive](error_code error, size_t) {
+    auto done = [self = this->shared_from_this(), keep_alive](error_code error, size_t) {
       self->OnWritten(error, keep_alive);
     };
     if (head)
@@ -171,24 +266,38 @@ class Session : public std::enable_shared_from_this<Session> {
     if (closed_) return;
     if (error) return Close();
     if (keep_alive) return Read();
+    if constexpr (kTls)
+      SayGoodbye();
+    else
+      EndOurSide();
+  }
+
+  // Sends close_notify and waits for the peer's.
+  void SayGoodbye() {
+    stream_.async_shutdown([self = this->shared_from_this()](error_code) { self->Close(); });
+  }
+
+  void EndOurSide() {
+    error_code error;
     // Closing a socket with unread bytes resets the connection, which can destroy the answer on its
     // way. So: end our side, read what still comes, within bounds, then close.
-    stream_.socket().shutdown(tcp::socket::shutdown_send, error);
+    Tcp().socket().shutdown(tcp::socket::shutdown_send, error);
     buffer_.clear();
     Drain(0);
   }
 
   void Drain(size_t skipped_bytes) {
     if (skipped_bytes > kSkippedBodyBytesMax) return Close();
-    stream_.async_read_some(asio::buffer(discarded_), [self = shared_from_this(), skipped_bytes](
-                                                          error_code error, size_t bytes) {
-      if (self->closed_) return;
-      if (error) return self->Close();
-      self->Drain(skipped_bytes + bytes);
-    });
+    stream_.async_read_some(
+        asio::buffer(discarded_),
+        [self = this->shared_from_this(), skipped_bytes](error_code error, size_t bytes) {
+          if (self->closed_) return;
+          if (error) return self->Close();
+          self->Drain(skipped_bytes + bytes);
+        });
   }
 
-  beast::tcp_stream stream_;
+  Stream stream_;
   Shared& shared_;
   std::list<std::shared_ptr<Session>>::iterator place_;
   beast::flat_buffer buffer_{16 << 10};
@@ -258,7 +367,7 @@ Result<ListenAddress> ParseListenAddress(std::string_view text) {
 
 class HttpServer::Impl {
  public:
-  explicit Impl(HttpServerOptions options) : shared_{std::move(options), {}} {}
+  explicit Impl(HttpServerOptions options) : shared_{std::move(options)} {}
 
   ~Impl() {
     if (!thread_.joinable()) return;
@@ -267,12 +376,15 @@ class HttpServer::Impl {
       acceptor_.close(ignored);
       retry_.cancel();
       while (!shared_.sessions.empty()) shared_.sessions.front()->Close();
+      // What it decides of sessions is posted here: it must be gone before the context is.
+      shared_.options.gate.reset();
     });
     // Not context_.stop(): the aborted operations' handlers run, and with them the sessions end.
     thread_.join();
   }
 
   Status Start() {
+    if (shared_.options.tls) TRY(tls_.Start(shared_.options.tls));
     const error_code error = ListenOn(acceptor_, shared_.options.host, shared_.options.port);
     if (error)
       return TerminalError("AddressUnavailable", "cannot listen on " + shared_.options.host + ":" +
@@ -292,9 +404,16 @@ class HttpServer::Impl {
       if (!acceptor_.is_open()) return;
       if (error) return AcceptLater();
       MakeRoom();
-      std::make_shared<Session>(std::move(socket), shared_)->Start();
+      MakeSession(std::move(socket))->Start();
       Accept();
     });
+  }
+
+  std::shared_ptr<Session> MakeSession(tcp::socket socket) {
+    if (!shared_.options.tls)
+      return std::make_shared<SessionOver<beast::tcp_stream>>(shared_, std::move(socket));
+    return std::make_shared<SessionOver<beast::ssl_stream<beast::tcp_stream>>>(
+        shared_, std::move(socket), tls_.Current());
   }
 
   // Out of file descriptors, most likely: accepting at once would fail at once, in a busy loop.
@@ -314,6 +433,7 @@ class HttpServer::Impl {
   }
 
   Shared shared_;
+  Tls tls_;
   asio::io_context context_{1};
   tcp::acceptor acceptor_{context_};
   asio::steady_timer retry_{context_};

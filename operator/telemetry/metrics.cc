@@ -183,6 +183,44 @@ constexpr MetricDefinition kTable[] = {
 // clang-format on
 
 // Its numbers are counted by ObjectMetricsTest.
+constexpr char kReaders[] =
+    "\n## Who may read them\n\n"
+    "Everybody who reaches the port, by plain HTTP, unless `metrics.authorization.enabled` is set\n"
+    "(flag `--metrics-authorization`). Then they are served by HTTPS alone, to who shows a token "
+    "of\n"
+    "which the API server says whose it is and that they may `get` the non-resource URL "
+    "`/metrics`:\n\n"
+    "| answer | to whom | what to do | remembered for |\n|---|---|---|---|\n"
+    "| 200 | who may | | 60 s |\n"
+    "| 401 | no `Authorization: Bearer TOKEN`, or a token that is expired, of another audience or "
+    "made up | show the token of a ServiceAccount | 10 s |\n"
+    "| 403 | who may not; the operator's log names them | bind the ClusterRole "
+    "`RELEASE-metrics-reader`, or list the account in `metrics.authorization.readers` | 10 s |\n"
+    "| 503 | everybody new, when the API server cannot be asked within 5 s; the log says why | "
+    "look at the API server, and at the ClusterRole `RELEASE-metrics-reviewer` | not at all |"
+    "\n\n"
+    "So Prometheus, which runs as ServiceAccount `prometheus` in `monitoring`, gets in with\n\n"
+    "```sh\n"
+    "helm upgrade --install cutover charts/cutover --namespace cutover-system \\\n"
+    "  --set metrics.authorization.enabled=true \\\n"
+    "  --set 'metrics.authorization.readers[0].name=prometheus' \\\n"
+    "  --set 'metrics.authorization.readers[0].namespace=monitoring' \\\n"
+    "  --set monitoring.serviceMonitor.enabled=true\n"
+    "```\n\n"
+    "Where Prometheus may read no files (`arbitraryFSAccessThroughSMs.deny`), or with a "
+    "PodMonitor, put\na token into a Secret beside the operator and name it in "
+    "`metrics.authorization.tokenSecret`. Without\nthe Prometheus Operator:\n\n"
+    "```yaml\n"
+    "scheme: https\n"
+    "authorization: {credentials_file: /var/run/secrets/kubernetes.io/serviceaccount/token}\n"
+    "tls_config: {insecure_skip_verify: true}   # or ca_file and server_name, see below\n"
+    "```\n\n"
+    "The operator makes itself a certificate at each start, as controller-runtime does: it keeps "
+    "tokens from\nwho listens, but nobody can verify it. Name a Secret of your own in "
+    "`metrics.authorization.certificateSecret`\n(cert-manager's will do, for "
+    "`RELEASE-metrics.NAMESPACE.svc`), and Prometheus verifies; a renewed one is\nshown within two "
+    "minutes, without a restart.\n";
+
 constexpr char kCardinality[] =
     "\n## How many series\n\n"
     "As many as there are objects for. Labels hold the names of objects, and words of the API, of\n"
@@ -385,7 +423,7 @@ std::string RenderMetricsReference() {
     text += "| `" + std::string(row.name) + "` | " + std::string(TypeName(row.type)) + " | " +
             labels + " | " + std::string(row.help) + " |\n";
   }
-  return text + kCardinality;
+  return text + kReaders + kCardinality;
 }
 
 }  // namespace cutover::telemetry

@@ -19,6 +19,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{- /* How Prometheus reaches /metrics when it must show a token; for both kinds of monitor. */ -}}
+{{- define "cutover.metricsTls" -}}
+{{- if .Values.metrics.authorization.certificateSecret -}}
+serverName: {{ include "cutover.name" . }}-metrics.{{ .Release.Namespace }}.svc
+ca:
+  secret: {name: {{ .Values.metrics.authorization.certificateSecret }}, key: ca.crt}
+{{- else -}}
+# The operator's certificate is its own making; nobody can verify it.
+insecureSkipVerify: true
+{{- end -}}
+{{- end -}}
+
+{{- define "cutover.metricsToken" -}}
+{{- with .Values.metrics.authorization.tokenSecret -}}
+credentials: {name: {{ .name }}, key: {{ .key }}}
+{{- end -}}
+{{- end -}}
+
 {{- define "cutover.selfTestLabels" -}}
 app.kubernetes.io/name: cutover-self-test
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -64,6 +64,18 @@ TEST(CommandLine, TestsTheOperatorThatTheSameFlagsStart) {
   EXPECT_EQ(line.self_test.health_port, 9);
 }
 
+TEST(CommandLine, KeepsMetricsForBearersOfTokensWhenTold) {
+  EXPECT_FALSE(Parse({}).flags.metrics_authorization);
+  const CommandLine line =
+      Parse({"--metrics-authorization", "--metrics-certificates=/certificates", "self-test"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_TRUE(line.flags.metrics_authorization);
+  EXPECT_EQ(line.flags.metrics_certificates, "/certificates");
+  EXPECT_TRUE(line.self_test.metrics_authorization);
+  // Metrics by HTTPS for everybody are not offered: one would think that they are kept.
+  EXPECT_EQ(Parse({"--metrics-certificates=/certificates"}).exit_code, kExitUsage);
+}
+
 TEST(CommandLine, ReadsAMaintenancePageWhoseTextsBeginWithDashes) {
   const CommandLine line =
       Parse({"maintenance-page", "--port", "9000", "--title", "--- back soon", "--message",
