@@ -101,7 +101,7 @@ std::unique_ptr<asio::ssl::context> MakeTlsContext(const kube::TlsIdentity& iden
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   // Nothing is kept for peers that are gone, and those that are idle hold no buffers: who has not
-  // said who he is must not cost memory. Scrapers keep their connection and resume none.
+  // said who he is must not cost memory. A scraper comes seldom enough to shake hands each time.
   SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_num_tickets(native, 0);
