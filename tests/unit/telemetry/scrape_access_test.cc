@@ -84,8 +84,8 @@ TEST(BearerToken, IsWhatFollowsTheSchemeInAnyCase) {
 }
 
 TEST(BearerToken, IsNothingForWhatSaysSomethingElse) {
-  for (const char* text : {"", "Bearer", "Bearer ", "Bearer   ", "Basic abc", "Bearerabc", "abc",
-                           "Bearer abc def", " Bearer abc"})
+  for (const char* text : {"", "Bearer", "Bearer ", "Bearer   ", "Basic abc", "Digest abc",
+                           "Bearerabc", "abc", "Bearer abc def", " Bearer abc"})
     EXPECT_EQ(BearerToken(text), "") << text;
 }
 

@@ -60,7 +60,9 @@ class SlowServer {
   void Answer() { answers_ = true; }
   int asked() const { return asked_; }
   void WaitUntilAsked(int times) const {
-    while (asked_ < times) std::this_thread::sleep_for(milliseconds(1));
+    const Deadline deadline = Deadline::After(seconds(5));
+    while (asked_ < times && !deadline.Expired()) std::this_thread::sleep_for(milliseconds(1));
+    EXPECT_GE(asked_, times);
   }
 
  private:
