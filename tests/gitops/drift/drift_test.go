@@ -160,8 +160,9 @@ func TestARolledBackTenantIsComparedWithGitAsBefore(t *testing.T) {
 }
 
 // What docs/gitops.md warns of: who owns data.host has not written stringData.host.
-func TestASecretThatGitHasAsStringDataIsNotCovered(t *testing.T) {
-	ignores, cluster := documented(t), connect(t)
+func TestASecretThatGitHasAsStringDataNeedsTheRuleOfItsOwn(t *testing.T) {
+	ignores, more, cluster := documented(t), documentedForStringData(t), connect(t)
+	password := []change{{"Secret", []string{"stringData", "password"}, "new"}}
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			n := newTenant(t, cluster, way, func(object *unstructured.Unstructured) {
@@ -172,9 +173,13 @@ func TestASecretThatGitHasAsStringDataIsNotCovered(t *testing.T) {
 				}
 			})
 			n.expect("before the move", n.outOfSync(n.git, ignores), nothing)
-			n.step("close")
-			n.step("switch")
-			n.expect("switched", n.outOfSync(n.git, ignores), []string{"Secret"})
+			for _, step := range []string{"close", "switch", "open"} {
+				n.step(step)
+				n.expect(step+", with the rule", n.outOfSync(n.git, more), nothing)
+				theirs := with(t, n.git, password)
+				n.expect(step+", another password in Git", n.outOfSync(theirs, more), []string{"Secret"})
+			}
+			n.expect("switched, without it", n.outOfSync(n.git, ignores), []string{"Secret"})
 		})
 	}
 }

@@ -156,11 +156,22 @@ func readManifests(t *testing.T, file string) []*unstructured.Unstructured {
 // documented is the part of an Application that docs/gitops.md tells people to write.
 func documented(t *testing.T) []argo.ResourceIgnoreDifferences {
 	t.Helper()
+	return examples(t)[0]
+}
+
+// documentedForStringData is the same for those who have a Secret in Git as stringData.
+func documentedForStringData(t *testing.T) []argo.ResourceIgnoreDifferences {
+	t.Helper()
+	return examples(t)[1]
+}
+
+func examples(t *testing.T) (found [2][]argo.ResourceIgnoreDifferences) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(environment(t, "CUTOVER_REPOSITORY"), "docs", "gitops.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []argo.Application
+	count := 0
 	for _, part := range strings.Split(string(text), "```yaml\n")[1:] {
 		block, _, _ := strings.Cut(part, "```")
 		if !strings.Contains(block, "ignoreDifferences:") {
@@ -170,16 +181,18 @@ func documented(t *testing.T) []argo.ResourceIgnoreDifferences {
 		if err := yaml.UnmarshalStrict([]byte(block), &application); err != nil {
 			t.Fatalf("docs/gitops.md: %v in\n%s", err, block)
 		}
-		found = append(found, application)
+		if options := application.Spec.SyncPolicy.SyncOptions; !options.HasOption("RespectIgnoreDifferences=true") {
+			t.Errorf("a sync would not respect it: %v", options)
+		}
+		if count < len(found) {
+			found[count] = application.Spec.IgnoreDifferences
+		}
+		count++
 	}
-	if len(found) != 1 || len(found[0].Spec.IgnoreDifferences) == 0 {
-		t.Fatalf("docs/gitops.md has %d examples of ignoreDifferences, not one", len(found))
+	if count != len(found) || len(found[0]) != 1 || len(found[1]) != 2 {
+		t.Fatalf("docs/gitops.md has %d examples of ignoreDifferences: %v", count, found)
 	}
-	options := found[0].Spec.SyncPolicy.SyncOptions
-	if !options.HasOption("RespectIgnoreDifferences=true") {
-		t.Errorf("a sync would not respect it: %v", options)
-	}
-	return found[0].Spec.IgnoreDifferences
+	return found
 }
 
 // tenant is one on the API server, and what Git says of it.
