@@ -37,6 +37,27 @@ credentials: {name: {{ .name }}, key: {{ .key }}}
 {{- end -}}
 {{- end -}}
 
+{{- /* Alerts (text) with links to where the runbooks are, or, if nobody said where, with their names in docs/. */}}
+{{- define "cutover.alerts" -}}
+{{- $home := "https://cutover.dev/runbooks" }}
+{{- if .url }}
+{{- .text | replace $home .url }}
+{{- else }}
+{{- regexReplaceAll (printf "runbook_url: %s/(\\w+)" $home) .text "runbook: docs/runbooks/${1}.md" }}
+{{- end }}
+{{- end -}}
+
+{{- /* A dashboard (text) with links to where the runbooks are, or, if nobody said where, without them. */}}
+{{- define "cutover.dashboard" -}}
+{{- $home := "https://cutover.dev/runbooks" }}
+{{- if .url }}
+{{- .text | replace $home .url }}
+{{- else }}
+{{- $without := regexReplaceAll (printf ",?\\s*\\{[^{}]*\"url\": \"%s[^{}]*\\}" $home) .text "" }}
+{{- regexReplaceAll "\\[\\s*," $without "[" }}
+{{- end }}
+{{- end -}}
+
 {{- define "cutover.selfTestLabels" -}}
 app.kubernetes.io/name: cutover-self-test
 app.kubernetes.io/instance: {{ .Release.Name }}
