@@ -255,6 +255,7 @@ RunResult Simulation::Run() {
   if (result_.failures.empty()) {
     itinerary_.given(surroundings_);
     surroundings_.CreateMigration(kMigration, itinerary_.spec);
+    PutMigrationIntoGit();
     last_effect_at_ = clock_.SteadyNow();
     if (!RunUntil([this] { return HasEnded(); }, kLongestRun)) FailUnended();
   }
@@ -335,10 +336,24 @@ void Simulation::ScaleWorkload(int replicas) {
       api_.MergePatch(kube::kDeployment, {kSpace, kTenant}, patch, {.manager = "kubectl"}));
 }
 
-void Simulation::ApplyFromGit() {
-  for (const auto& [resource, manifest] : git_)
-    CHECK(api_.Apply(resource, kube::KeyOf(manifest), manifest, {.manager = "argocd-controller"})
-              .has_value());
+// Without what people set while it runs (docs/gitops.md).
+void Simulation::PutMigrationIntoGit() {
+  Json manifest = kube::NewObject(kube::kTenantMigration, {kSpace, kMigration});
+  Json spec = Stored(kube::kTenantMigration, kMigration)["spec"];
+  spec.Remove("suspend");
+  manifest.Set("spec", std::move(spec));
+  git_.emplace_back(kube::kTenantMigration, std::move(manifest));
+}
+
+void Simulation::ApplyFromGit(const std::vector<kube::Resource>& kinds) {
+  for (const auto& [resource, manifest] : git_) {
+    const bool is_meant =
+        kinds.empty() || std::find(kinds.begin(), kinds.end(), resource) != kinds.end();
+    const kube::Key key = kube::KeyOf(manifest);
+    // Who deletes the migration takes it out of Git first.
+    if (!is_meant || !api_.Get(resource, key)) continue;
+    CHECK(api_.Apply(resource, key, manifest, {.manager = "argocd-controller"}).has_value());
+  }
 }
 
 Json Simulation::Stored(const kube::Resource& resource, const char* name) const {

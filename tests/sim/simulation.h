@@ -119,8 +119,9 @@ class Simulation {
   void OverwritePhase(api::Phase phase);
   void PatchPlacement(const Json& spec);
   void ScaleWorkload(int replicas);
-  /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first.
-  void ApplyFromGit();
+  /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,
+  /// its placement and migration among them; those of `kinds` alone, if there are any.
+  void ApplyFromGit(const std::vector<kube::Resource>& kinds = {});
   /// An object of the tenant's, as it is.
   Json Stored(const kube::Resource& resource, const char* name) const;
   /// Of the tenant's Deployment.
@@ -162,6 +163,7 @@ class Simulation {
   bool HasEnded() const;
   bool HasSettled();
   bool IsQuiet() const;
+  void PutMigrationIntoGit();
 
   // Faults.
   Result<kube::Response> OnApiCall(Replica& replica, const kube::Request& request,
