@@ -96,7 +96,9 @@ def an_upgrade_in_mid_move_replaces_operator_and_crds_and_the_move_goes_on():
             install(with_a_column_more(directory / "later"), values, "--set-string",
                     "podAnnotations.cutover\\.dev/test=upgraded")  # fmt: skip
             expect("Weather" in columns(), f"the CRDs are upgraded: {columns()}")
-            expect(pods() and not pods() & old_pods, "every pod of the operator is a new one")
+            # helm waits for the new ones to be ready, and not for the old ones to be gone.
+            wait_until("every pod of the operator is a new one", 60,
+                       lambda: pods() and not pods() & old_pods)
             expect(identities() == before, "no object was lost, and none was made anew")
             expect_test_passes()
             annotate("upgraded", "approve", "go")
@@ -117,7 +119,7 @@ def uninstalling_leaves_crds_and_objects_and_the_tenant_to_the_next_release():
     before = identities()
     with the_release() as (_, values):
         helm("uninstall", RELEASE, "--wait")
-        expect(not pods(), "the operator is gone")
+        wait_until("the operator is gone", 60, lambda: not pods())
         for kind in ("deployment", "service", "serviceaccount"):
             expect(kubectl("--namespace", OPERATOR, "get", kind, "--output", "name", "--selector",
                            f"app.kubernetes.io/instance={RELEASE}") == "", f"no {kind} is left")
