@@ -26,22 +26,25 @@ Status CanBeRead(const std::stop_token& stop, kube::Client& client, const kube::
   return Ok();
 }
 
+// Empty when nobody holds the lease.
 Result<std::string> LastRenewal(const std::stop_token& stop, kube::Client& client,
                                 const kube::Key& key) {
   TRY_ASSIGN(const auto lease, client.Get(stop, Soon(), kube::kLease, key));
-  if (!lease || (*lease)["spec"]["holderIdentity"].StringRef().empty())
-    return RetryError("NoLeader", "nobody holds it: does the operator's Deployment have a pod?");
+  if (!lease || (*lease)["spec"]["holderIdentity"].StringRef().empty()) return std::string();
   return (*lease)["spec"]["renewTime"].AsString();
 }
 
 Status IsRenewed(const std::stop_token& stop, kube::Client& client, const SelfTest& asked) {
   const kube::Key key{asked.namespace_name, asked.lease_name};
   TRY_ASSIGN(const std::string first, LastRenewal(stop, client, key));
+  std::string last = first;
   for (const Deadline deadline = Deadline::After(asked.patience); !deadline.Expired();) {
     SleepUntil(stop, Deadline::After(kLook));
-    TRY_ASSIGN(const std::string renewal, LastRenewal(stop, client, key));
-    if (renewal != first) return Ok();
+    TRY_ASSIGN(last, LastRenewal(stop, client, key));
+    if (!last.empty() && last != first) return Ok();
   }
+  if (last.empty())
+    return RetryError("NoLeader", "nobody holds it: does the operator's Deployment have a pod?");
   return RetryError("NoLeader", "its holder no longer renews it: look at the operator's pods");
 }
 

@@ -24,7 +24,8 @@ BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Of which kind a fragment is a part, by a field of its spec.
 KINDS = {"connection": "DatabasePlacement", "checks": "TenantMigration"}
 # Elsewhere in Kubernetes; with who judges them.
-OTHERS = {"docs/gitops.md": "tests/gitops/drift, as Argo CD reads it"}
+OTHERS = {"docs/gitops.md": "tests/gitops/drift, as Argo CD reads it",
+          "docs/metrics.md": "tests/observability, as promtool reads it"}
 
 
 def call(*arguments, stdin=None):

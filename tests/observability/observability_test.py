@@ -218,6 +218,27 @@ class Demo(WithPrometheus):
         self.assertLess(len(excused), 10)
 
 
+class Scraping(unittest.TestCase):
+    def config_is_good(self, job):
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            lines = "".join(f"    {line}\n" for line in job.splitlines())
+            file.write("scrape_configs:\n  - job_name: cutover\n" + lines)
+            file.flush()
+            done = subprocess.run(["promtool", "check", "config", "--syntax-only", file.name],
+                                  capture_output=True, text=True, check=False)  # fmt: skip
+            return done.returncode == 0
+
+    def test_prometheus_takes_the_job_that_the_documents_show_and_none_with_a_word_misspelt(self):
+        [job] = re.findall(r"^```yaml\n(.*?)^```$", (REPOSITORY / "docs/metrics.md").read_text(),
+                           re.MULTILINE | re.DOTALL)  # fmt: skip
+        self.assertTrue(self.config_is_good(job), job)
+        words = re.findall(r"(\w+): ", job)
+        self.assertGreater(len(words), 4)
+        for word in words:
+            with self.subTest(word):
+                self.assertFalse(self.config_is_good(job.replace(word + ":", word + "x:")))
+
+
 class Alerts(unittest.TestCase):
     def promtool(self, rules, tests):
         """Runs promtool over the two texts; returns whether all tests held, and its words."""
