@@ -21,6 +21,7 @@ inline constexpr size_t kReportLengthMax = 8192;
 inline constexpr size_t kStagesMax = 64;
 inline constexpr size_t kSamplesMax = 60;
 inline constexpr size_t kCheckStatusesMax = 64;
+inline constexpr size_t kPreflightLinesMax = 64;
 
 /// The first `length_max` bytes of `text`, ending in "..." if any were left out, and never within
 /// a UTF-8 sequence.

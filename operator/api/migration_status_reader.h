@@ -10,6 +10,7 @@ namespace cutover::api {
 // reader who has to get along with unknown phases (the plugin) reads them like the operator. What
 // cannot be read has its default, and FieldReader::Failure() says so.
 
+PreflightStatus ReadPreflight(FieldReader fields);
 MigrationProgress ReadProgress(FieldReader fields);
 std::vector<Sample> ReadSamples(FieldReader& status);
 CutoverStatus ReadCutoverStatus(FieldReader fields);

@@ -60,6 +60,11 @@ constexpr EnumNames<CheckWhen, 3> kCheckWhenNames{{{CheckWhen::kPreflight, "Pref
 constexpr EnumNames<CheckResult, 3> kCheckResultNames{{{CheckResult::kUnknown, "Unknown"},
                                                        {CheckResult::kPassed, "Passed"},
                                                        {CheckResult::kFailed, "Failed"}}};
+constexpr EnumNames<PreflightResult, 4> kPreflightResultNames{
+    {{PreflightResult::kPassed, "Passed"},
+     {PreflightResult::kWarning, "Warning"},
+     {PreflightResult::kBlocking, "Blocking"},
+     {PreflightResult::kHopeless, "Hopeless"}}};
 
 HttpCheck ReadHttpCheck(FieldReader fields) {
   HttpCheck check;
@@ -217,6 +222,22 @@ Stage ReadStage(FieldReader& fields) {
   return stage;
 }
 
+Json EncodePreflight(const PreflightStatus& preflight) {
+  if (preflight.lines.empty()) return Json();
+  Json lines = Json::Array();
+  for (size_t i = 0; i < std::min(preflight.lines.size(), kPreflightLinesMax); ++i) {
+    const PreflightLine& line = preflight.lines[i];
+    FieldWriter fields;
+    fields.Text("name", line.name)
+        .Text("result", Name(line.result))
+        .Text("message", line.message, kStageMessageLengthMax);
+    lines.Append(fields.Take());
+  }
+  FieldWriter fields;
+  fields.Time("lookedAt", preflight.looked_at).Value("checks", std::move(lines));
+  return fields.Take();
+}
+
 std::optional<int64_t> ReadOptionalInt(FieldReader& fields, std::string_view key) {
   return fields.Has(key) ? std::optional(fields.Int(key)) : std::nullopt;
 }
@@ -233,6 +254,7 @@ TenantMigrationStatus ReadStatus(FieldReader fields) {
   status.failure_reason = fields.String("failureReason");
   status.failure_message = fields.String("failureMessage");
   status.conditions = ReadConditions(fields);
+  status.preflight = ReadPreflight(fields.Object("preflight"));
   fields.ForEach("stages", [&](FieldReader& item) { status.stages.push_back(ReadStage(item)); });
   status.progress = ReadProgress(fields.Object("progress"));
   status.samples = ReadSamples(fields);
@@ -375,6 +397,19 @@ Json EncodeHandled(const HandledTokens& handled) {
 
 }  // namespace
 
+PreflightStatus ReadPreflight(FieldReader fields) {
+  PreflightStatus preflight;
+  preflight.looked_at = fields.Time("lookedAt");
+  fields.ForEach("checks", [&](FieldReader& item) {
+    PreflightLine line;
+    line.name = item.RequiredString("name");
+    line.result = item.Enum("result", kPreflightResultNames, line.result);
+    line.message = item.String("message");
+    preflight.lines.push_back(std::move(line));
+  });
+  return preflight;
+}
+
 MigrationProgress ReadProgress(FieldReader fields) {
   MigrationProgress progress;
   progress.bytes_copied = fields.Int("bytesCopied");
@@ -472,6 +507,7 @@ std::string_view Name(Approval approval) { return NameIn(kApprovalNames, approva
 std::string_view Name(ReclaimPolicy policy) { return NameIn(kReclaimPolicyNames, policy); }
 std::string_view Name(CheckWhen when) { return NameIn(kCheckWhenNames, when); }
 std::string_view Name(CheckResult result) { return NameIn(kCheckResultNames, result); }
+std::string_view Name(PreflightResult result) { return NameIn(kPreflightResultNames, result); }
 
 std::string Summary(const MigrationProgress& progress) {
   constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
@@ -522,6 +558,7 @@ Json EncodeStatus(const TenantMigrationStatus& status) {
       .Text("failureReason", status.failure_reason, kReasonLengthMax)
       .Text("failureMessage", status.failure_message, kMessageLengthMax)
       .Value("conditions", EncodeConditions(status.conditions))
+      .Value("preflight", EncodePreflight(status.preflight))
       .Value("stages", EncodeStages(status.stages))
       .Value("progress", EncodeProgress(status.progress))
       .Value("samples", EncodeSamples(status.samples))

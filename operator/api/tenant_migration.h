@@ -57,6 +57,9 @@ enum class ReclaimPolicy { kRetain, kDelete };
 enum class CheckWhen { kPreflight, kSmoke, kHypercare };
 /// What the last run of a check found. Unknown: nobody could be asked who would know.
 enum class CheckResult { kUnknown, kPassed, kFailed };
+/// What one line of the preflight came to: in nobody's way, in the way until somebody mends it, or
+/// in the way of this very migration for ever.
+enum class PreflightResult { kPassed, kWarning, kBlocking, kHopeless };
 std::string_view Name(Strategy strategy);
 std::string_view Name(SwitchMode mode);
 std::string_view Name(BackupMode mode);
@@ -65,6 +68,7 @@ std::string_view Name(Approval approval);
 std::string_view Name(ReclaimPolicy policy);
 std::string_view Name(CheckWhen when);
 std::string_view Name(CheckResult result);
+std::string_view Name(PreflightResult result);
 
 /// Asks the workload itself: within the cluster, past the route.
 struct HttpCheck {
@@ -274,6 +278,23 @@ struct CheckStatus {
   friend bool operator==(const CheckStatus&, const CheckStatus&) = default;
 };
 
+/// One line of the preflight, of those that the migration's spec asks for.
+struct PreflightLine {
+  std::string name;
+  PreflightResult result = PreflightResult::kPassed;
+  std::string message;  ///< What it makes sure of; what was found, and what to do, if it has not.
+
+  friend bool operator==(const PreflightLine&, const PreflightLine&) = default;
+};
+
+/// The last preflight of this attempt.
+struct PreflightStatus {
+  std::optional<WallTime> looked_at;
+  std::vector<PreflightLine> lines;  ///< The API keeps the first 64.
+
+  friend bool operator==(const PreflightStatus&, const PreflightStatus&) = default;
+};
+
 /// Last token seen of each command; a command is new while its annotation differs from this.
 struct HandledTokens {
   std::string approve, abort, rollback, retry;
@@ -297,6 +318,7 @@ struct TenantMigrationStatus {
   std::string failure_reason;
   std::string failure_message;
   Conditions conditions;
+  PreflightStatus preflight;
   std::vector<Stage> stages;  ///< The API keeps the last 64.
   MigrationProgress progress;
   std::vector<Sample> samples;  ///< In the order of time; the API keeps the last 60.

@@ -289,6 +289,7 @@ struct Observation {
   Fact<std::string> schema_change{Subject::kSchema};
   Fact<PoolerFacts> poolers{Subject::kPoolers};
   Fact<std::vector<Finding>> preflight{Subject::kPreflight};
+  std::vector<api::PreflightLine> preflight_lines;  ///< The same line by line; with `preflight`.
   /// Those that ran: in Hypercare, that were due.
   Fact<std::vector<CheckOutcome>> checks{Subject::kChecks};
   /// In Preflight, those of Hypercare whose latency was measured.

@@ -489,6 +489,18 @@ void NoteChecks(const Change& change) {
   if (phase == Phase::kHypercare) change.status.checks = CountRuns(change.migration, change.seen);
 }
 
+// Each line of the preflight. One that goes on finding the same is not written at every look.
+void NotePreflight(const Change& change) {
+  constexpr std::chrono::minutes kSameAgain{10};
+  const Observation& seen = change.seen;
+  if (seen.preflight_lines.empty()) return;  // Nobody has looked.
+  api::PreflightStatus& preflight = change.status.preflight;
+  const bool fresh = preflight.looked_at && seen.now - *preflight.looked_at < kSameAgain;
+  if (fresh && preflight.lines == seen.preflight_lines) return;
+  preflight.looked_at = std::chrono::floor<std::chrono::seconds>(seen.now);
+  preflight.lines = seen.preflight_lines;
+}
+
 // The move is made with the spec that preflight passed. What has come since waits, in sight.
 void NotePlacementChange(const Change& change) {
   static constexpr char kType[] = "PlacementChanged";
@@ -617,6 +629,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteSample(change);
   NoteWayBack(change);
   NoteChecks(change);
+  NotePreflight(change);
   if (decision.plan.guard) {
     auto to = Next(migration.status.phase, *decision.plan.guard);
     CHECK(to.has_value());

@@ -222,6 +222,8 @@ void RecordWaits(Recording& recording) {
   Observation lacking = Seen();
   lacking.preflight = std::vector{migration::Finding{migration::Severity::kBlocking, "ServerFull",
                                                      "DatabaseServer pg-acme has 3 tenants"}};
+  lacking.preflight_lines = {
+      {"capacity", api::PreflightResult::kBlocking, "DatabaseServer pg-acme has 3 tenants"}};
   recording.AddDecided("preflight-failed", Phase::kPreflight, MigrationObject(), lacking);
 }
 

@@ -168,12 +168,20 @@ wiring::Access ClusterWorld::WiringAccess() const {
   return {context_.client, context_.resolver, context_.config.namespace_name};
 }
 
-Result<std::vector<Finding>> ClusterWorld::ObservePreflight(const Call& call) {
-  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+void ClusterWorld::ObservePreflight(const Call& call, Observation& seen) {
+  const Result<api::DatabasePlacement> found = NeedPlacement(call);
+  if (!found) {
+    seen.preflight = found.error();
+    return;
+  }
+  const api::DatabasePlacement& placement = *found;
   PreflightInputs inputs{
       .migration = call.migration,
       .placement = placement,
-      .source_server_name = call.migration.status.source_server_name,
+      // Until it begins, the source is wherever the tenant is.
+      .source_server_name = call.migration.status.source_server_name.empty()
+                                ? placement.status.server_name
+                                : call.migration.status.source_server_name,
       .access = WiringAccess(),
       .admin_options =
           [this](std::stop_token stop, Deadline deadline, const api::DatabaseServer& server) {
@@ -182,7 +190,9 @@ Result<std::vector<Finding>> ClusterWorld::ObservePreflight(const Call& call) {
           },
       .profile = ProfileOf(placement.spec.profile),
       .prometheus_urls = context_.config.prometheus_urls};
-  return CheckPreflight(GatherPreflight(call.stop, call.deadline, inputs));
+  const PreflightFacts facts = GatherPreflight(call.stop, call.deadline, inputs);
+  seen.preflight = CheckPreflight(facts);
+  seen.preflight_lines = LinesOfPreflight(facts);
 }
 
 CheckContext ClusterWorld::MakeCheckContext(const Call& call,

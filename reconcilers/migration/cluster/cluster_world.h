@@ -92,7 +92,7 @@ class ClusterWorld final : public World {
   Result<bool> ObserveRehearsal(const Call& call);
   Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
-  Result<std::vector<Finding>> ObservePreflight(const Call& call);
+  void ObservePreflight(const Call& call, Observation& seen);
   Result<std::vector<CheckOutcome>> ObserveChecks(const Call& call, api::CheckWhen moment,
                                                   WallTime now);
   Result<std::vector<CheckOutcome>> ObserveBaselines(const Call& call);

@@ -63,7 +63,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       seen.copy_result = ObserveResult(call);
       break;
     case Subject::kPreflight:
-      seen.preflight = ObservePreflight(call);
+      ObservePreflight(call, seen);
       break;
     case Subject::kChecks:
       seen.checks = ObserveChecks(call, MomentOf(migration.status.phase), seen.now);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/api/field_writer.h"
 #include "reconcilers/migration/checks/http_check.h"
 #include "reconcilers/migration/checks/prometheus_check.h"
 #include "reconcilers/migration/preflight/findings.h"
@@ -69,6 +70,33 @@ bool HasLabels(const std::map<std::string, std::string>& labels,
     auto found = labels.find(label.first);
     return found != labels.end() && found->second == label.second;
   });
+}
+
+bool TargetIsThere(const PreflightFacts& facts) { return TargetObject(facts) != nullptr; }
+
+bool TargetHasBound(const PreflightFacts& facts) {
+  return TargetIsThere(facts) && TargetObject(facts)->spec.capacity_tenants;
+}
+
+bool WantsBackup(const PreflightFacts& facts) {
+  return facts.migration.spec.backup_mode == api::BackupMode::kRequired;
+}
+
+bool IsOnline(const PreflightFacts& facts) { return facts.migration.spec.online(); }
+
+bool IsByPooler(const PreflightFacts& facts) { return facts.migration.spec.by_pooler(); }
+
+template <auto kKind>
+bool HasCheck(const PreflightFacts& facts) {
+  const std::vector<api::Check>& checks = facts.migration.spec.checks;
+  return std::any_of(checks.begin(), checks.end(),
+                     [](const api::Check& check) { return (check.*kKind).has_value(); });
+}
+
+bool HasOwnChecks(const PreflightFacts& facts) {
+  const std::vector<api::Check>& checks = facts.migration.spec.checks;
+  return std::any_of(checks.begin(), checks.end(),
+                     [](const api::Check& check) { return check.At(api::CheckWhen::kPreflight); });
 }
 
 Findings TargetAdmitsTenant(const PreflightFacts& facts) {
@@ -217,8 +245,9 @@ constexpr PreflightCheck kChecks[] = {
     {"target-server", "the target server exists and is ready", TargetIsReady},
     {"different-servers", "source and target are two clusters, not two names of one",
      ServersDiffer},
-    {"admission", "the target takes new tenants, and those of this namespace", TargetAdmitsTenant},
-    {"capacity", "the target has room for one more tenant", TargetHasCapacity},
+    {"admission", "the target takes new tenants, and those of this namespace", TargetAdmitsTenant,
+     TargetIsThere},
+    {"capacity", "the target has room for one more tenant", TargetHasCapacity, TargetHasBound},
     {"major-version", "the target's major version is not older than the source's",
      NeverToOlderMajor},
     {"tenant", "the database is on a primary and belongs to the role that the placement names",
@@ -234,26 +263,59 @@ constexpr PreflightCheck kChecks[] = {
     {"roles", "no other role of the same name is on the target", RolesDoNotClash},
     {"tenant-login", "the tenant's role and password open the database", TenantCanLogIn},
     {"copy", "the copy can be throttled and leave out tables as ordered", CopyCanBeDoneAsOrdered},
-    {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp},
+    {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp,
+     WantsBackup},
     {"workloads", "every workload of the placement exists", WorkloadsExist},
     {"routes", "every route of the placement exists and leads to its workload", RoutesExist},
     {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes},
     {"wiring", "nothing but the placement's wiring tells the workload its database",
      WiringIsComplete},
     {"profile", "the application itself is in a state to be moved", ProfileAgrees},
-    {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace},
-    {"check-prometheus", "the checks ask no Prometheus that they may not", ChecksMayAskPrometheus},
-    {"check-jobs", "every CronJob that a check is made of exists", CheckJobsHaveTemplates},
-    {"checks", "the checks of spec.checks for this moment pass", OwnChecksPass},
+    {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace,
+     HasCheck<&api::Check::http>},
+    {"check-prometheus", "the checks ask no Prometheus that they may not", ChecksMayAskPrometheus,
+     HasCheck<&api::Check::prometheus>},
+    {"check-jobs", "every CronJob that a check is made of exists", CheckJobsHaveTemplates,
+     HasCheck<&api::Check::job>},
+    {"checks", "the checks of spec.checks for this moment pass", OwnChecksPass, HasOwnChecks},
     {"replication", "both servers can replicate logically, with room for this move",
-     ServersReplicate},
+     ServersReplicate, IsOnline},
     {"followable", "everything in the database can be followed while users work",
-     SourceCanBeFollowed},
+     SourceCanBeFollowed, IsOnline},
     {"stream-paths", "a stream runs in both directions, over the network it will use",
-     BothPathsAreOpen},
-    {"poolers", "every pooler in front of the tenant can be paused", PoolersCanPause},
+     BothPathsAreOpen, IsOnline},
+    {"poolers", "every pooler in front of the tenant can be paused", PoolersCanPause, IsByPooler},
     {"leftovers", "people know what does not move by itself", WhatDoesNotMoveByItself},
 };
+
+api::PreflightResult ResultOf(Severity severity) {
+  switch (severity) {
+    case Severity::kWarning:
+      return api::PreflightResult::kWarning;
+    case Severity::kBlocking:
+      return api::PreflightResult::kBlocking;
+    case Severity::kHopeless:
+      return api::PreflightResult::kHopeless;
+  }
+  return api::PreflightResult::kBlocking;
+}
+
+api::PreflightResult ResultOf(const Findings& findings) {
+  api::PreflightResult result = api::PreflightResult::kPassed;
+  for (const Finding& finding : findings) result = std::max(result, ResultOf(finding.severity));
+  return result;
+}
+
+api::PreflightLine LineOf(const PreflightCheck& check, const PreflightFacts& facts) {
+  const Findings findings = check.run(facts);
+  api::PreflightLine line{std::string(check.name), ResultOf(findings), ""};
+  for (const Finding& finding : findings)
+    line.message += (line.message.empty() ? "" : "; ") + finding.message;
+  if (findings.empty()) line.message = check.makes_sure_that;
+  // As it will be read again: what is compared with it next must not be longer.
+  line.message = api::Shorten(line.message, api::kStageMessageLengthMax);
+  return line;
+}
 
 }  // namespace
 
@@ -266,6 +328,16 @@ std::vector<Finding> CheckPreflight(const PreflightFacts& facts) {
       if (std::find(all.begin(), all.end(), finding) == all.end())
         all.push_back(std::move(finding));
   return all;
+}
+
+std::vector<api::PreflightLine> LinesOfPreflight(const PreflightFacts& facts) {
+  std::vector<api::PreflightLine> lines;
+  for (const PreflightCheck& check : kChecks) {
+    api::PreflightLine line = LineOf(check, facts);
+    const bool found = line.result != api::PreflightResult::kPassed;
+    if (found || !check.is_asked || check.is_asked(facts)) lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 }  // namespace cutover::migration

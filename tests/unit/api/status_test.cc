@@ -46,6 +46,11 @@ TenantMigrationStatus FullMigrationStatus() {
   status.failure_reason = "SmokeFailed";
   status.failure_message = "check login-page: expected 200, got 500";
   status.conditions = SomeConditions();
+  status.preflight = {kMorning,
+                      {{"admission", PreflightResult::kPassed, "the target takes new tenants"},
+                       {"autoscalers", PreflightResult::kWarning, "HPA odoo"},
+                       {"locale", PreflightResult::kBlocking, "install the locale"},
+                       {"major-version", PreflightResult::kHopeless, "15 after 17"}}};
   status.stages = {{"Copying", "Succeeded", kPrecise, kPrecise, "96 tables", 5, 5, "bytes"},
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
   status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};

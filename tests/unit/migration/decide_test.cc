@@ -277,6 +277,29 @@ TEST(Suspend, HoldsWhileUsersWork) {
   }
 }
 
+TEST(Suspend, BeforeItBeginsFindsOutWhatStandsInTheWayUntilNothingDoes) {
+  api::TenantMigration migration = MigrationIn(Phase::kPending);
+  migration.spec.suspend = true;
+  EXPECT_EQ(Decide(migration, Observation{}).plan.look_at, Subject::kPlacement);
+  Observation seen = At(1);
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "Suspended") << "nobody has adopted it yet";
+  PlacementFacts placement;
+  placement.exists = true;
+  placement.server_name = "pg-source";
+  seen.placement = placement;
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPreflight);
+  auto& preflight = migration.status.preflight;
+  preflight.lines = {{"locale", api::PreflightResult::kBlocking, "install it"}};
+  preflight.looked_at = seen.now - std::chrono::minutes(4);
+  const Plan held = Decide(migration, seen).plan;
+  EXPECT_EQ(held.reason, "Suspended");
+  EXPECT_EQ(held.wait, std::chrono::minutes(6));
+  preflight.looked_at = seen.now - std::chrono::minutes(10);
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPreflight);
+  preflight.lines[0].result = api::PreflightResult::kWarning;
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "Suspended") << "what passed is not asked again";
+}
+
 TEST(Suspend, NeverHoldsUsersOutsideClosedDoors) {
   for (Phase phase : kAllPhases) {
     if (!DoorsClosed(phase, api::Strategy::kOffline) && phase != Phase::kUndoing &&

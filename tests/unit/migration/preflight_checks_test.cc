@@ -504,6 +504,54 @@ TEST(Preflight, EveryLineOfTheTableCanFail) {
   EXPECT_EQ(lines, tried);
 }
 
+const api::PreflightLine* Line(const std::vector<api::PreflightLine>& lines,
+                               const std::string& name) {
+  for (const api::PreflightLine& line : lines)
+    if (line.name == name) return &line;
+  return nullptr;
+}
+
+TEST(PreflightLines, SayWhatPassedAsWellAndNothingOfWhatIsNotAsked) {
+  PreflightFacts facts = Good();
+  facts.migration.spec.strategy = api::Strategy::kOffline;
+  facts.migration.spec.switch_mode = api::SwitchMode::kRestart;
+  facts.migration.spec.checks.clear();
+  const auto lines = LinesOfPreflight(facts);
+  for (const api::PreflightLine& line : lines)
+    EXPECT_EQ(line.result, api::PreflightResult::kPassed) << line.name;
+  EXPECT_EQ(Line(lines, "routes")->message,
+            "every route of the placement exists and leads to its workload");
+  for (const char* name : {"replication", "followable", "stream-paths", "poolers", "check-urls",
+                           "check-jobs", "checks", "capacity"})
+    EXPECT_EQ(Line(lines, name), nullptr) << name;
+  GoOnline(facts);
+  EXPECT_NE(Line(LinesOfPreflight(facts), "stream-paths"), nullptr);
+}
+
+TEST(PreflightLines, OfAServerThatDoesNotExistSayNothingOfItsRoom) {
+  PreflightFacts facts = Good();
+  facts.target_server = std::optional<api::DatabaseServer>();
+  const auto lines = LinesOfPreflight(facts);
+  EXPECT_EQ(Line(lines, "target-server")->result, api::PreflightResult::kBlocking);
+  EXPECT_EQ(Line(lines, "admission"), nullptr);
+}
+
+TEST(PreflightLines, EachObstacleIsInTheLineOfItsCheck) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.reason);
+    PreflightFacts facts = Good();
+    c.change(facts);
+    for (const api::PreflightLine& line : LinesOfPreflight(facts)) {
+      const bool mine = line.name == c.check;
+      EXPECT_EQ(line.result != api::PreflightResult::kPassed, mine) << line.name;
+      if (!mine) continue;
+      EXPECT_THAT(line.message, HasSubstr(c.says));
+      EXPECT_EQ(line.result == api::PreflightResult::kHopeless, c.severity == Severity::kHopeless);
+    }
+    EXPECT_NE(Line(LinesOfPreflight(facts), std::string(c.check)), nullptr) << "it was asked";
+  }
+}
+
 TEST(Preflight, AServerThatKeepsAsMuchWalAsTheMoveMayUseIsReady) {
   PreflightFacts facts = Good();
   GoOnline(facts);

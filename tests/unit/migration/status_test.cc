@@ -48,6 +48,29 @@ TEST(Status, ATransientErrorIsRetryAndNeverStalled) {
   EXPECT_EQ(status.message, "no route to host");
 }
 
+TEST(Status, KeepsEachLineOfThePreflightAndDoesNotWriteTheSameAgain) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  const Plan plan = Plan::Wait(std::chrono::seconds(10), "drop it", "PreflightFailed");
+  Observation seen = At(1);
+  EXPECT_EQ(After(migration, plan, seen).preflight, api::PreflightStatus()) << "nobody has looked";
+  seen.preflight = std::vector<Finding>{{Severity::kBlocking, "TargetExists", "drop it"}};
+  seen.preflight_lines = {{"routes", api::PreflightResult::kPassed, "every route exists"},
+                          {"target-database", api::PreflightResult::kBlocking, "drop it"}};
+  migration.status = After(migration, plan, seen);
+  EXPECT_EQ(migration.status.preflight.lines, seen.preflight_lines);
+  const auto first = migration.status.preflight.looked_at;
+
+  seen.now += std::chrono::seconds(10);
+  EXPECT_EQ(After(migration, plan, seen).preflight.looked_at, first);
+  seen.now += std::chrono::minutes(10);
+  EXPECT_GT(After(migration, plan, seen).preflight.looked_at, first) << "it is still so";
+  seen.now -= std::chrono::minutes(10);
+  seen.preflight_lines[1] = {"target-database", api::PreflightResult::kPassed, "none is there"};
+  migration.status = After(migration, Plan::Go(Guard::kBackupWanted), seen);
+  EXPECT_GT(migration.status.preflight.looked_at, first);
+  EXPECT_EQ(migration.status.preflight.lines, seen.preflight_lines) << "what passed is kept";
+}
+
 TEST(Status, WaitingForApprovalSaysSo) {
   auto status = After(MigrationIn(Phase::kAwaitingCutover),
                       Plan::Wait(std::chrono::seconds(1), "approve it", "AwaitingApproval"));
