@@ -29,16 +29,21 @@ bool LocaleIsUtf8() {
   return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
 }
 
+// A terminal without a name, or a dumb one, shows escape sequences instead of obeying them.
+bool TerminalObeys() {
+  const std::string terminal = Environment("TERM");
+  return !terminal.empty() && terminal != "dumb";
+}
+
 }  // namespace
 
-bool OutputIsTerminal() { return isatty(STDOUT_FILENO) == 1; }
+bool OutputCanBeRepainted() { return isatty(STDOUT_FILENO) == 1 && TerminalObeys(); }
 
 Style StyleOfOutput() {
   Style style;
   style.unicode = LocaleIsUtf8();
-  if (!OutputIsTerminal()) return style;
-  const std::string terminal = Environment("TERM");
-  style.colour = Environment("NO_COLOR").empty() && !terminal.empty() && terminal != "dumb";
+  if (isatty(STDOUT_FILENO) != 1) return style;
+  style.colour = Environment("NO_COLOR").empty() && TerminalObeys();
   winsize size{};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) style.width = size.ws_col;
   return style;

@@ -13,7 +13,8 @@ namespace cutover::cli {
 /// How to print to standard output: colours only on a terminal that has them and where NO_COLOR is
 /// not set; glyphs beyond ASCII where the locale is UTF-8; the terminal's width.
 Style StyleOfOutput();
-bool OutputIsTerminal();
+/// Whether standard output is a terminal that Repaint() works on.
+bool OutputCanBeRepainted();
 
 /// Prints what is ready, and flushes it.
 void Print(std::string_view text);

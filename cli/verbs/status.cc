@@ -114,7 +114,7 @@ class StatusVerb : public Verb {
     while (true) {
       const Health health = Assess(seen).health;
       const bool over = IsEnd(seen.migration.phase), late = deadline.Expired();
-      if (OutputIsTerminal() && !Machine())
+      if (OutputCanBeRepainted() && !Machine())
         Repaint(Rendered(seen) + trouble_);
       else if (over || late)
         Print(Rendered(seen));
@@ -147,7 +147,7 @@ class StatusVerb : public Verb {
       return tl::make_unexpected(std::move(again).error());
     const std::string trouble = "\nAs it was at " + FormatTime(seen.now) +
                                 "; it cannot be read since: " + again.error().message + "\n";
-    if (trouble != trouble_ && !OutputIsTerminal()) Note(again.error().message);
+    if (trouble != trouble_ && !OutputCanBeRepainted()) Note(again.error().message);
     trouble_ = trouble;
     return Ok();
   }
