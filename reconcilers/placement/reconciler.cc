@@ -44,6 +44,13 @@ Result<bool> Admits(std::stop_token stop, Deadline deadline, kube::Client& clien
   return object && HasLabels(*object, allowed->match_labels);
 }
 
+// A migration of a placement that nobody has adopted yet waits for that in Pending, as when all
+// objects were applied at once: it has not begun.
+bool Moves(const api::TenantMigration& migration, const kube::Key& placement, bool is_adopted) {
+  const bool waits = !is_adopted && migration.status.phase == api::Phase::kPending;
+  return PlacementMovedBy(migration) == placement && !waits;
+}
+
 void LogChange(const api::DatabasePlacementStatus& before,
                const api::DatabasePlacementStatus& after) {
   for (const api::Condition& condition : after.conditions.items()) {
@@ -119,6 +126,7 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
   if (!object || kube::UidOf(*object) != seen.placement.meta.uid) return false;
   if ((*object)["status"]["serverName"].AsString() != seen.placement.status.server_name)
     return false;
+  const bool is_adopted = !seen.placement.status.server_name.empty();
   kube::ListOptions options;
   options.ns = key.ns;
   bool moving = false;
@@ -127,7 +135,7 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
     if (item.At({"spec", "placementRef", "name"}).StringRef() != key.name) return;
     const Result<api::TenantMigration> migration = api::DecodeTenantMigration(item);
     if (!migration) readable = tl::make_unexpected(migration.error());
-    moving |= migration && PlacementMovedBy(*migration) == key;
+    moving |= migration && Moves(*migration, key, is_adopted);
   };
   TRY(kube::ForEach(stop, deadline, sources_.client, kube::kTenantMigration, options, consider));
   TRY(readable);
@@ -136,7 +144,7 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
 
 Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline deadline,
                                                const PlacementObservation& seen) {
-  if (!seen.migration_name.empty())
+  if (seen.is_being_moved)
     return wiring::RefreshService(stop, deadline, WiringAccess(), seen.placement);
   return wiring::ApplyService(stop, deadline, WiringAccess(), seen.placement,
                               AddressOf(*seen.server),
@@ -147,10 +155,14 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
                                                           api::DatabasePlacement placement) {
   PlacementObservation seen;
   const kube::Key key{placement.meta.namespace_name, placement.meta.name};
-  if (const auto active = ActiveMigrationOf(key, sources_.active_migrations.Find(key))) {
+  const auto migrations = sources_.active_migrations.Find(key);
+  if (const auto active = ActiveMigrationOf(key, migrations)) {
     seen.migration_name = active->meta.name;
     seen.taken_generation = active->status.placement_generation;
   }
+  seen.is_being_moved = std::any_of(migrations.begin(), migrations.end(), [&](const auto& one) {
+    return Moves(*one, key, !placement.status.server_name.empty());
+  });
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);
@@ -158,7 +170,7 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
   if (!seen.server || !seen.namespace_allowed) return seen;
 
   seen.service = KeepServiceCurrent(stop, deadline, seen);
-  if (!seen.migration_name.empty()) return seen;
+  if (seen.is_being_moved) return seen;
   const api::SecretKeyRef& secret = seen.placement.spec.password_secret_ref;
   seen.password =
       server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);

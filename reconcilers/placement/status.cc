@@ -113,7 +113,7 @@ constexpr Check kChecks[] = {
     DatabaseIsKnown, DatabaseExists, OwnerIsAsSaid, TenantMayLogIn,     ServiceIsCurrent};
 
 Verdict DecideReady(const PlacementObservation& seen) {
-  if (!seen.migration_name.empty())
+  if (seen.is_being_moved)
     return Migrating(seen.migration_name, ConditionStatus::kUnknown);
   for (Check check : kChecks)
     if (std::optional<Verdict> verdict = check(seen)) return *verdict;
@@ -128,7 +128,7 @@ Verdict Unknown(const std::string& message) {
 }
 
 Verdict DecideDrift(const PlacementObservation& seen) {
-  if (!seen.migration_name.empty()) return Migrating(seen.migration_name, ConditionStatus::kFalse);
+  if (seen.is_being_moved) return Migrating(seen.migration_name, ConditionStatus::kFalse);
   if (!seen.server) return Unknown("the wiring cannot be judged without its server");
   if (!seen.wiring) return Unknown(seen.wiring.error().message);
   if (seen.wiring->AllAt(wiring::Side::kSource))
@@ -156,8 +156,7 @@ Verdict DecideInSync(const PlacementObservation& seen, const Verdict& drift) {
                 std::to_string(seen.placement.meta.generation) +
                 "): the change takes effect when the migration has ended",
             Progress::kReconciling};
-  if (!seen.migration_name.empty())
-    return Migrating(seen.migration_name, ConditionStatus::kUnknown);
+  if (seen.is_being_moved) return Migrating(seen.migration_name, ConditionStatus::kUnknown);
   const std::string& pin = seen.placement.spec.server_name;
   const std::string& home = seen.placement.status.server_name;
   if (!pin.empty() && !home.empty() && pin != home)
@@ -193,7 +192,7 @@ api::DatabasePlacementStatus DecideStatus(const PlacementObservation& seen, Wall
     status.endpoint =
         wiring::HostPort{seen.server->spec.endpoint.host, seen.server->spec.endpoint.port}
             .ToString();
-  if (seen.migration_name.empty() && seen.database && seen.database->exists)
+  if (!seen.is_being_moved && seen.database && seen.database->exists)
     status.database_size_bytes =
         server::SettledFigure(status.database_size_bytes, seen.database->size_bytes);
 

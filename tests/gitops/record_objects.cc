@@ -340,6 +340,7 @@ void RecordPlacements(Recording& recording) {
   placement::PlacementObservation seen = HealthyPlacement();
   AddPlacement(recording, "ready", seen);
   seen.migration_name = "acme-to-dedicated";
+  seen.is_being_moved = true;
   AddPlacement(recording, "migrating", seen);
   seen = HealthyPlacement();
   seen.placement.status.server_name = "pg-acme";

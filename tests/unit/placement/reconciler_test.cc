@@ -162,6 +162,31 @@ TEST_F(ReconcilingAPlacement, LeavesItAlsoWhenTheCacheDoesNotKnowTheMigrationYet
   EXPECT_EQ(ServiceLeadsTo(), "10.0.0.2:5432");
 }
 
+TEST_F(ReconcilingAPlacement, AdoptsTheServerThatAMigrationWaitsForInPending) {
+  StartMigration("Pending");
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+  Reconcile();
+  EXPECT_EQ(Reason("Ready"), "Migrating") << "it may begin at any moment now";
+}
+
+TEST_F(ReconcilingAPlacement, SaysWhyItIsNotAdoptedAlsoToAMigrationThatWaitsForIt) {
+  answer_->exists = false;
+  StartMigration("Pending");
+  Reconcile();
+  EXPECT_EQ(Reason("Ready"), "DatabaseNotFound");
+}
+
+TEST_F(ReconcilingAPlacement, AdoptsNoServerInTheMiddleOfAMove) {
+  StartMigration("Copying");  // The placement was deleted, and made anew.
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_TRUE(Placement()["status"]["serverName"].AsString().empty());
+  EXPECT_EQ(Reason("Ready"), "Migrating");
+}
+
 TEST_F(ReconcilingAPlacement, PointsAStrayServiceHomeWhenNoMigrationIsActive) {
   Reconcile();
   StartMigration("Completed");

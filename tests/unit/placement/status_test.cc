@@ -121,6 +121,7 @@ INSTANTIATE_TEST_SUITE_P(
         StatusCase{"a migration is moving it: drift is no trouble",
                    [](Seen& seen) {
                      seen.migration_name = "move";
+                     seen.is_being_moved = true;
                      seen.wiring->items[0].side = wiring::Side::kNeither;
                      seen.database->owner = "admin";
                    },
