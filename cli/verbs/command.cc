@@ -178,6 +178,9 @@ class SuspendVerb : public Verb {
     if (!suspend_) return Outcome{true, "goes on: " + where};
     if (migration.ReasonOf("Ready", api::ConditionStatus::kFalse) == "Suspended")
       return Outcome{true, "held: " + where};
+    if (migration.phase == Name(api::Phase::kPending) ||
+        migration.phase == Name(api::Phase::kPreflight))
+      return Outcome{true, "goes no further than Preflight: " + where};
     return Outcome{true, "taken up, but not held yet: " + where +
                              " is not held up, since users are stopped or it is going back"};
   }

@@ -403,7 +403,8 @@ PreflightStatus ReadPreflight(FieldReader fields) {
   fields.ForEach("checks", [&](FieldReader& item) {
     PreflightLine line;
     line.name = item.RequiredString("name");
-    line.result = item.Enum("result", kPreflightResultNames, line.result);
+    // A word of a later version is no reason to think that nothing is in the way.
+    line.result = item.Enum("result", kPreflightResultNames, PreflightResult::kBlocking);
     line.message = item.String("message");
     preflight.lines.push_back(std::move(line));
   });

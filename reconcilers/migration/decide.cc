@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/decide.h"
 
-#include <algorithm>
-
 #include "operator/api/write_pause.h"
 #include "reconcilers/migration/phases/phases.h"
 
@@ -186,34 +184,13 @@ std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Obse
   return std::nullopt;
 }
 
-// Suspension holds where holding costs nobody anything: while users work.
+// Suspension holds where holding costs nobody anything: while users work. Preflight holds by
+// itself: it changes nothing, and whoever plans a move wants to know what it finds.
 bool HeldBySuspend(const api::TenantMigration& migration) {
   Phase phase = migration.status.phase;
   return migration.spec.suspend && !migration.meta.deleting() && !IsEnd(phase) &&
-         !DoorsClosed(phase, migration.spec.strategy) && phase != Phase::kUndoing &&
-         phase != Phase::kRollingBack;
-}
-
-// Before it begins, it is found out what stands in its way, so that whoever plans it can see that
-// and mend it: preflight changes nothing. Again every ten minutes, until nothing does.
-Plan LookWhileHeld(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
-  constexpr std::chrono::minutes kLookAgain{10};
-  ASK(seen.placement);
-  plan.wait = kLookAgain;
-  if (!seen.placement.known() || seen.placement->server_name.empty()) return plan;
-  const api::PreflightStatus& last = migration.status.preflight;
-  const bool passed = std::all_of(last.lines.begin(), last.lines.end(), [](const auto& line) {
-    return line.result == api::PreflightResult::kPassed ||
-           line.result == api::PreflightResult::kWarning;
-  });
-  if (last.looked_at && passed) return plan;
-  if (last.looked_at && seen.now - *last.looked_at < kLookAgain) {
-    plan.wait = std::chrono::duration_cast<std::chrono::milliseconds>(*last.looked_at + kLookAgain -
-                                                                      seen.now);
-    return plan;
-  }
-  ASK(seen.preflight);
-  return plan;
+         !DoorsClosed(phase, migration.spec.strategy) && phase != Phase::kPending &&
+         phase != Phase::kPreflight && phase != Phase::kUndoing && phase != Phase::kRollingBack;
 }
 
 // A stream is followed while it is held, too: slots that nobody reads would fill the servers'
@@ -223,7 +200,6 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Wait(std::chrono::milliseconds(0),
                          "suspended: set spec.suspend to false to go on", "Suspended");
   Phase phase = migration.status.phase;
-  if (phase == Phase::kPending) return LookWhileHeld(migration, seen, std::move(plan));
   if (!migration.spec.online()) return plan;
   if (phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover) {
     if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;

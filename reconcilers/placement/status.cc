@@ -113,8 +113,7 @@ constexpr Check kChecks[] = {
     DatabaseIsKnown, DatabaseExists, OwnerIsAsSaid, TenantMayLogIn,     ServiceIsCurrent};
 
 Verdict DecideReady(const PlacementObservation& seen) {
-  if (seen.is_being_moved)
-    return Migrating(seen.migration_name, ConditionStatus::kUnknown);
+  if (seen.is_being_moved) return Migrating(seen.migration_name, ConditionStatus::kUnknown);
   for (Check check : kChecks)
     if (std::optional<Verdict> verdict = check(seen)) return *verdict;
   return {

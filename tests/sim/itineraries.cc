@@ -63,6 +63,15 @@ void AddFailures(std::vector<Itinerary>& all) {
                  .ends = {Phase::kFailed}});
 }
 
+// What is held long enough to be asked its preflight twice, and then let go.
+Command Resume() {
+  return [](Simulation& run) {
+    run.Later(seconds(700), [](Simulation& then) {
+      then.PatchSpec(Json::Object({{"suspend", false}}));
+    });
+  };
+}
+
 void AddCommands(std::vector<Itinerary>& all) {
   for (Phase phase : {Phase::kPending, Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing,
                       Phase::kAwaitingCutover, Phase::kFencing, Phase::kCopying, Phase::kFinalizing,
@@ -125,12 +134,11 @@ void AddWaits(std::vector<Itinerary>& all) {
                  .spec = Spec(R"({"cutover":{"approval":"Manual","switch":"Restart","window":
                      {"start":"2027-01-15T08:00:30Z","end":"2027-01-15T08:01:30Z"}}})"),
                  .ends = {Phase::kFailed}});
+  all.push_back(
+      {.name = "AppliedWithItsPlacement", .ends = {Phase::kCompleted}, .applied_at_once = true});
   all.push_back({.name = "Suspended",
                  .spec = Spec(R"({"suspend":true})"),
-                 .on_phase = {{Phase::kPending,
-                               [](Simulation& run) {
-                                 run.PatchSpec(Json::Object({{"suspend", false}}));
-                               }}},
+                 .on_phase = {{Phase::kPreflight, Resume()}},
                  .ends = {Phase::kCompleted}});
   all.push_back({.name = "SourceDropped",
                  .spec = Spec(R"({"source":{"retentionSeconds":30,"reclaimPolicy":"Delete"}})"),
@@ -200,6 +208,17 @@ void AddStreamTroubles(std::vector<Itinerary>& all, api::SwitchMode mode) {
                                  run.Later(seconds(20), Say(api::kAbortAnnotation));
                                }}},
                  .ends = {Phase::kAborted}});
+  Json held = OnlineSpec(mode);
+  held.Set("suspend", true);
+  all.push_back({.name = "SuspendedBeforeItBegins",
+                 .spec = held,
+                 .on_phase = {{Phase::kPreflight, Resume()}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back(
+      {.name = "DeletedWhileItIsHeld",
+       .spec = std::move(held),
+       .on_phase = {{Phase::kPreflight, [](Simulation& run) { run.Later(seconds(20), Delete()); }}},
+       .ends = {}});
   all.push_back({.name = "SuspendedWhileCatchingUp",
                  .on_phase = {{Phase::kCatchingUp,
                                [](Simulation& run) {

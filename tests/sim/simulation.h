@@ -60,7 +60,7 @@ struct Itinerary {
   std::string given_up_for{};  ///< What status.failureReason must say at the end; empty: anything.
   bool loss_accepted = false;
   bool clients_see_errors = false;  ///< Something other than a switch breaks what they work on.
-  bool applied_at_once = false;  ///< With its placement, which nobody has adopted yet.
+  bool applied_at_once = false;     ///< With its placement, which nobody has adopted yet.
   bool has_rival = false;  ///< Another migration of the placement, which may be the one that moves.
   /// How long it must have been quiet before it counts as ended: servers and placements are looked
   /// at every 30 s, and what is seen there is reported.

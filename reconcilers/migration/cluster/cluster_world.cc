@@ -178,10 +178,7 @@ void ClusterWorld::ObservePreflight(const Call& call, Observation& seen) {
   PreflightInputs inputs{
       .migration = call.migration,
       .placement = placement,
-      // Until it begins, the source is wherever the tenant is.
-      .source_server_name = call.migration.status.source_server_name.empty()
-                                ? placement.status.server_name
-                                : call.migration.status.source_server_name,
+      .source_server_name = call.migration.status.source_server_name,
       .access = WiringAccess(),
       .admin_options =
           [this](std::stop_token stop, Deadline deadline, const api::DatabaseServer& server) {

@@ -47,7 +47,8 @@ void WarnOfMissingBaselines(const Observation& seen, std::vector<Finding>& findi
 
 /// Preflight: everything that must be true before anything is touched, all reported at once.
 /// What a person can mend is waited for: the migration goes on by itself once it is mended. What
-/// can never be true for this immutable spec ends the migration. How long the checks of Hypercare
+/// can never be true for this immutable spec ends the migration. One that is suspended is held
+/// here, and is asked all the same: that is how a move is planned. How long the checks of Hypercare
 /// take is measured here, while nothing but the users works on the source.
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.placement);  // Before the findings: so it is known which spec they are about.
@@ -68,6 +69,10 @@ Plan PlanPreflight(const api::TenantMigration& migration, const Observation& see
     case Severity::kWarning:
       break;
   }
+  if (migration.spec.suspend)
+    return Plan::Wait(std::chrono::minutes(10),
+                      "suspended: nothing stands in the way; set spec.suspend to false to begin",
+                      "Suspended");
   if (LacksAnyBaseline(migration)) NEED(seen.baselines);
   WarnOfMissingBaselines(seen, findings);
   bool backup = migration.spec.backup_mode == api::BackupMode::kRequired;

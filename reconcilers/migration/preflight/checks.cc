@@ -82,6 +82,19 @@ bool WantsBackup(const PreflightFacts& facts) {
   return facts.migration.spec.backup_mode == api::BackupMode::kRequired;
 }
 
+bool HasWorkloads(const PreflightFacts& facts) { return !facts.placement.spec.workloads.empty(); }
+
+bool HasRoutes(const PreflightFacts& facts) { return !facts.placement.spec.routes.empty(); }
+
+bool HasProfile(const PreflightFacts& facts) {
+  return facts.placement.spec.profile != api::ProfileType::kGeneric;
+}
+
+bool OrdersMoreThanToCopy(const PreflightFacts& facts) {
+  const api::TenantMigrationSpec& spec = facts.migration.spec;
+  return !spec.copy_throttle_query.empty() || !spec.copy_exclude_tables.empty();
+}
+
 bool IsOnline(const PreflightFacts& facts) { return facts.migration.spec.online(); }
 
 bool IsByPooler(const PreflightFacts& facts) { return facts.migration.spec.by_pooler(); }
@@ -262,15 +275,18 @@ constexpr PreflightCheck kChecks[] = {
     {"extensions", "the target has every extension of the database", ExtensionsAreAvailable},
     {"roles", "no other role of the same name is on the target", RolesDoNotClash},
     {"tenant-login", "the tenant's role and password open the database", TenantCanLogIn},
-    {"copy", "the copy can be throttled and leave out tables as ordered", CopyCanBeDoneAsOrdered},
+    {"copy", "the copy can be throttled and leave out tables as ordered", CopyCanBeDoneAsOrdered,
+     OrdersMoreThanToCopy},
     {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp,
      WantsBackup},
-    {"workloads", "every workload of the placement exists", WorkloadsExist},
-    {"routes", "every route of the placement exists and leads to its workload", RoutesExist},
-    {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes},
+    {"workloads", "every workload of the placement exists", WorkloadsExist, HasWorkloads},
+    {"routes", "every route of the placement exists and leads to its workload", RoutesExist,
+     HasRoutes},
+    {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes,
+     HasWorkloads},
     {"wiring", "nothing but the placement's wiring tells the workload its database",
      WiringIsComplete},
-    {"profile", "the application itself is in a state to be moved", ProfileAgrees},
+    {"profile", "the application itself is in a state to be moved", ProfileAgrees, HasProfile},
     {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace,
      HasCheck<&api::Check::http>},
     {"check-prometheus", "the checks ask no Prometheus that they may not", ChecksMayAskPrometheus,

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <tuple>
+#include <vector>
 
 #include "tests/kube/cli/plugin.h"
 #include "tests/unit/cli/scenes.h"
@@ -200,20 +202,26 @@ TEST_F(Commands, AnApprovalIsTakenUpWhenItsTimeComesAndSaysSo) {
 }
 
 TEST_F(Commands, SuspendWaitsUntilTheOperatorHasSeenIt) {
-  Store(Typical(Phase::kPreparing), "move");
-  const std::jthread op([this] {
-    while (!Stored("move").At({"spec", "suspend"}).AsBool())
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    Answer("move", [](Json& object) {
-      api::TenantMigration held = Typical(Phase::kPreparing);
-      GoOn(held, "Suspended", "suspended: set spec.suspend to false to go on");
-      object.Set("status", ObjectOf(held)["status"]);
-      object.MutableAt("status").Set("observedGeneration", object.At({"metadata", "generation"}));
+  const std::vector<std::tuple<const char*, Phase, const char*, const char*>> answers = {
+      {"move", Phase::kPreparing, "Suspended", "held: "},
+      // Preflight goes on asking, and may have found something in the way.
+      {"planned", Phase::kPreflight, "PreflightFailed", "goes no further than Preflight: "}};
+  for (const auto& [name, phase, reason, says] : answers) {
+    Store(Typical(phase), name);
+    const std::jthread op([&, this] {
+      while (!Stored(name).At({"spec", "suspend"}).AsBool())
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      Answer(name, [&](Json& object) {
+        api::TenantMigration held = Typical(phase);
+        GoOn(held, reason, "see what it says");
+        object.Set("status", ObjectOf(held)["status"]);
+        object.MutableAt("status").Set("observedGeneration", object.At({"metadata", "generation"}));
+      });
     });
-  });
-  const Ran ran = Run({"suspend", "move", "--timeout", "20s"});
-  EXPECT_EQ(ran.exit_code, 0) << ran.error;
-  EXPECT_THAT(ran.out, HasSubstr("held: "));
+    const Ran ran = Run({"suspend", name, "--timeout", "20s"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.error;
+    EXPECT_THAT(ran.out, HasSubstr(says));
+  }
 }
 
 // Nothing schedules pods here, so that a log that cannot be read is in it as the reason why.

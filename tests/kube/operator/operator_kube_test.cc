@@ -99,10 +99,10 @@ class OperatorProgram : public ::testing::Test {
   // What `self-test` prints, with "passed" or "failed" at its end.
   std::string SelfTest(const std::string& kubeconfig, const std::string& home,
                        const std::string& port) {
-    const std::string command =
-        std::string(CUTOVER_OPERATOR) + " --kubeconfig=" + kubeconfig + " --namespace=" + home +
-        " --watch-namespaces=" + watched_ +
-        " self-test --host=127.0.0.1 --metrics-port=" + port + " --health-port=" + port + " 2>&1";
+    const std::string command = std::string(CUTOVER_OPERATOR) + " --kubeconfig=" + kubeconfig +
+                                " --namespace=" + home + " --watch-namespaces=" + watched_ +
+                                " self-test --host=127.0.0.1 --metrics-port=" + port +
+                                " --health-port=" + port + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     std::string said;
     std::array<char, 4096> buffer{};

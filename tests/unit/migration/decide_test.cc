@@ -267,8 +267,8 @@ TEST(Retry, DoesNotReviveWhatIsBeingDeleted) {
 // --- suspend -------------------------------------------------------------------------------------
 
 TEST(Suspend, HoldsWhileUsersWork) {
-  for (Phase phase : {Phase::kPending, Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing,
-                      Phase::kAwaitingCutover, Phase::kHypercare}) {
+  for (Phase phase :
+       {Phase::kBackingUp, Phase::kPreparing, Phase::kAwaitingCutover, Phase::kHypercare}) {
     api::TenantMigration migration = MigrationIn(phase);
     migration.spec.suspend = true;
     Plan plan = Decide(migration, At(1)).plan;
@@ -277,27 +277,35 @@ TEST(Suspend, HoldsWhileUsersWork) {
   }
 }
 
-TEST(Suspend, BeforeItBeginsFindsOutWhatStandsInTheWayUntilNothingDoes) {
+TEST(Suspend, HoldsInPreflightOnceNothingStandsInTheWayAndFindsOutWhetherAnythingDoes) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  migration.spec.suspend = true;
+  Observation seen = At(1);
+  seen.placement = PlacementFacts();
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPreflight);
+  seen.preflight = std::vector<Finding>{{Severity::kBlocking, "TargetExists", "drop it"}};
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "PreflightFailed");
+  seen.preflight = std::vector<Finding>{{Severity::kWarning, "Autoscaler", "it may scale"}};
+  const Plan held = Decide(migration, seen).plan;
+  EXPECT_EQ(held.reason, "Suspended");
+  EXPECT_FALSE(held.guard || held.effect || held.trouble);
+  EXPECT_EQ(held.wait, std::chrono::minutes(10)) << "what is found may change";
+  migration.spec.suspend = false;
+  EXPECT_TRUE(Decide(migration, seen).plan.guard);
+}
+
+TEST(Suspend, LeavesAMigrationThatMayNotBeginToBeRefusedInPending) {
   api::TenantMigration migration = MigrationIn(Phase::kPending);
   migration.spec.suspend = true;
-  EXPECT_EQ(Decide(migration, Observation{}).plan.look_at, Subject::kPlacement);
   Observation seen = At(1);
-  EXPECT_EQ(Decide(migration, seen).plan.reason, "Suspended") << "nobody has adopted it yet";
   PlacementFacts placement;
   placement.exists = true;
   placement.server_name = "pg-source";
   seen.placement = placement;
-  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPreflight);
-  auto& preflight = migration.status.preflight;
-  preflight.lines = {{"locale", api::PreflightResult::kBlocking, "install it"}};
-  preflight.looked_at = seen.now - std::chrono::minutes(4);
-  const Plan held = Decide(migration, seen).plan;
-  EXPECT_EQ(held.reason, "Suspended");
-  EXPECT_EQ(held.wait, std::chrono::minutes(6));
-  preflight.looked_at = seen.now - std::chrono::minutes(10);
-  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPreflight);
-  preflight.lines[0].result = api::PreflightResult::kWarning;
-  EXPECT_EQ(Decide(migration, seen).plan.reason, "Suspended") << "what passed is not asked again";
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kMayStart) << "preflight holds it";
+  placement.rival_migration = "another";
+  seen.placement = placement;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kPlacementBusy);
 }
 
 TEST(Suspend, NeverHoldsUsersOutsideClosedDoors) {

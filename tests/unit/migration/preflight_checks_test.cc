@@ -73,6 +73,9 @@ PreflightFacts Good() {
   facts.placement.spec.database_name = "acme";
   facts.placement.spec.owner = "acme_owner";
   facts.placement.spec.password_secret_ref = {"acme-db", "password"};
+  facts.placement.spec.profile = api::ProfileType::kOdoo;
+  facts.placement.spec.workloads = {{"Deployment", "odoo"}};
+  facts.placement.spec.routes = {{"Ingress", "odoo"}};
   facts.source_server_name = "pg-source";
   facts.source_server = std::optional(Server("pg-source"));
   facts.target_server = std::optional(Server("pg-target"));
@@ -519,6 +522,7 @@ TEST(PreflightLines, SayWhatPassedAsWellAndNothingOfWhatIsNotAsked) {
   const auto lines = LinesOfPreflight(facts);
   for (const api::PreflightLine& line : lines)
     EXPECT_EQ(line.result, api::PreflightResult::kPassed) << line.name;
+  ASSERT_NE(Line(lines, "routes"), nullptr);
   EXPECT_EQ(Line(lines, "routes")->message,
             "every route of the placement exists and leads to its workload");
   for (const char* name : {"replication", "followable", "stream-paths", "poolers", "check-urls",
@@ -526,6 +530,19 @@ TEST(PreflightLines, SayWhatPassedAsWellAndNothingOfWhatIsNotAsked) {
     EXPECT_EQ(Line(lines, name), nullptr) << name;
   GoOnline(facts);
   EXPECT_NE(Line(LinesOfPreflight(facts), "stream-paths"), nullptr);
+}
+
+TEST(PreflightLines, OfATenantWithoutWorkloadsRoutesAndOrdersSayNothingOfThem) {
+  PreflightFacts facts = Good();
+  facts.placement.spec.profile = api::ProfileType::kGeneric;
+  facts.placement.spec.workloads.clear();
+  facts.placement.spec.routes.clear();
+  facts.migration.spec.copy_throttle_query.clear();
+  facts.migration.spec.copy_exclude_tables.clear();
+  for (const char* name : {"workloads", "routes", "autoscalers", "profile", "copy"})
+    EXPECT_EQ(Line(LinesOfPreflight(facts), name), nullptr) << name;
+  facts.migration.spec.copy_throttle_query = "SELECT 0";
+  EXPECT_NE(Line(LinesOfPreflight(facts), "copy"), nullptr);
 }
 
 TEST(PreflightLines, OfAServerThatDoesNotExistSayNothingOfItsRoom) {
