@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 
+import dashboards
 import pooler
 import remains
 import shop
@@ -30,10 +31,11 @@ def an_online_move_loses_no_write_and_leaves_nothing_behind():
 def a_rollback_in_hypercare_brings_back_what_was_written_on_the_target():
     source = ensure()
     target = other(source)
-    to_hypercare(target)
-    on_target = acknowledged()
-    command("rollback", "back")
-    came_back(source, target, on_target)
+    with dashboards.no_panel_stays_empty():
+        to_hypercare(target)
+        on_target = acknowledged()
+        command("rollback", "back")
+        came_back(source, target, on_target)
 
 
 def the_leader_killed_while_the_doors_are_closed_costs_no_write():
