@@ -299,6 +299,16 @@ void Simulation::OverwritePhase(api::Phase phase) {
                         {.manager = "kubectl", .subresource = "status"}));
 }
 
+void Simulation::MakeAgainAsTheOperator() {
+  const Json object = kube::NewObject(kube::kConfigMap, {kSpace, "fickle"});
+  operator_writes_ = true;
+  for (int i = 0; i < 2; ++i) {
+    CHECK(api_.Create(kube::kConfigMap, object, {.manager = "cutover"}));
+    CHECK(api_.Delete(kube::kConfigMap, {kSpace, "fickle"}, {}));
+  }
+  operator_writes_ = false;
+}
+
 void Simulation::DeleteMigration() {
   static_cast<void>(api_.Delete(kube::kTenantMigration, {kSpace, kMigration}, {}));
 }

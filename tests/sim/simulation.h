@@ -118,6 +118,8 @@ class Simulation {
   void PatchSpec(const Json& spec);
   /// Into the migration's status, as nobody should.
   void OverwritePhase(api::Phase phase);
+  /// Deletes an object and makes it again, in the operator's name.
+  void MakeAgainAsTheOperator();
   void PatchPlacement(const Json& spec);
   void ScaleWorkload(int replicas);
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,

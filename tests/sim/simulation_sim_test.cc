@@ -307,6 +307,22 @@ TEST(Oracles, SeeAPhaseThatNoLineOfTheTableLeadsTo) {
               testing::HasSubstr("illegal transition from Completed to Aborted"));
 }
 
+TEST(Oracles, SeeWhatIsDeletedAndMadeAgainInOneAttempt) {
+  Itinerary itinerary{.name = "Fickle",
+                      .on_phase = {{Phase::kCopying,
+                                    [](sim::Simulation& run) { run.MakeAgainAsTheOperator(); }}},
+                      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("fickle was deleted and made again"));
+}
+
+// The source is dropped when its retention has ended, which is called rest here.
+TEST(Oracles, SeeAWriteOnceAllHasComeToRest) {
+  Itinerary itinerary = *FindItinerary("SourceDropped");
+  itinerary.settles = std::chrono::seconds(5);
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("a write after everything had come to rest"));
+}
+
 TEST(Oracles, SeeWhatIsNotAsItWas) {
   Itinerary itinerary{
       .name = "ScaledByHand",
