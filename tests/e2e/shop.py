@@ -19,7 +19,8 @@ last=$(tail -n 1 /acknowledged/numbers 2>/dev/null)
 n=$(((stored > ${last:-0} ? stored : ${last:-0}) + 1000))
 while :; do
   n=$((n + 1))
-  psql -XAtq -c "insert into counted values ($n)" && echo $n >>/acknowledged/numbers
+  psql -XAtq -c "insert into counted values ($n)" 2>>/acknowledged/errors &&
+    echo $n >>/acknowledged/numbers
   sleep 0.2
 done
 """
@@ -108,7 +109,7 @@ def acknowledged():
 def forget_acknowledged():
     """Begins anew: what an earlier test is to blame for is not found again."""
     kubectl("--namespace", NAMESPACE, "exec", "deployment/counter", "--", "sh", "-c",
-            ": >/acknowledged/numbers")
+            ": >/acknowledged/numbers; : >/acknowledged/errors")
     wait_until("newly acknowledged numbers", 30, lambda: len(acknowledged()) > 2, 0.2)
 
 
@@ -120,6 +121,9 @@ def expect_nothing_lost(server, numbers):
     found = counted(server)
     lost = [n for n in numbers if n not in found]
     expect(not lost, f"{len(lost)} acknowledged numbers lost, the first: {lost[:3]}")
+    errors = kubectl("--namespace", NAMESPACE, "exec", "deployment/counter", "--", "cat",
+                     "/acknowledged/errors")
+    expect("duplicate key" not in errors, f"a sequence has given out a number twice: {errors}")
 
 
 def remove():
@@ -146,7 +150,8 @@ def _make_database(server):
     server.sql("postgres", "create database shop owner shop")
     server.sql("shop", "set role shop; create schema app; "
                        "alter role shop in database shop set search_path = app, public; "
-                       f"create table app.counted (n bigint primary key); {BALLAST}")
+                       "create table app.counted (n bigint primary key, id bigserial unique); "
+                       f"{BALLAST}")
 
 
 def same_role_everywhere(server):
