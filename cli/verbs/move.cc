@@ -4,12 +4,10 @@
 #include <vector>
 
 #include "cli/console.h"
+#include "cli/verbs/planned_changes.h"
 #include "cli/verbs/verb.h"
 #include "cli/view/move_plan.h"
 #include "operator/kube/error.h"
-#include "reconcilers/wiring/edit.h"
-#include "reconcilers/wiring/items.h"
-#include "reconcilers/wiring/wiring.h"
 
 namespace cutover::cli {
 namespace {
@@ -27,8 +25,14 @@ constexpr char kMoveExamples[] =
     "    kubectl cutover move acme --to pg-dedicated -n acme --skip-backup --dry-run -o yaml";
 
 constexpr char kPlanExamples[] =
+    "  How big it is, how long it may take, what would change, and what stands in the way:\n"
     "    kubectl cutover plan acme --to pg-dedicated -n acme\n"
-    "  The same as: kubectl cutover move acme --to pg-dedicated --dry-run";
+    "  The same for a copy that is held back, and users who go on working meanwhile:\n"
+    "    kubectl cutover plan acme --to pg-dedicated -n acme --online --max-rate 20\n"
+    "  The manifest, for Git:\n"
+    "    kubectl cutover plan acme --to pg-dedicated -n acme --skip-backup -o yaml\n"
+    "EXIT CODES\n"
+    "  0 nothing that is known stands in the way   1 nothing could be found out   3 something does";
 
 /// `move` and `plan`: the same order, which one of them carries out.
 class MoveVerb : public Verb {
@@ -56,6 +60,10 @@ class MoveVerb : public Verb {
                      "With --online, tables without a key: SetFull follows them by whole rows, "
                      "which is slow for big ones (default: Refuse)")
         ->check(CLI::IsMember({"Refuse", "SetFull"}));
+    command()
+        ->add_option("--max-rate", order_.copy_rate_mebibytes_per_second_max,
+                     "MiB a second that the copy reads at most (default: no limit)")
+        ->check(CLI::Range(1, 1048576));
     command()->add_option("--backup-claim", order_.backup_claim_name,
                           "PersistentVolumeClaim that shall hold the backup");
     command()->add_flag("--skip-backup", skip_backup_, "Take none; there is a good one elsewhere");
@@ -64,6 +72,8 @@ class MoveVerb : public Verb {
         ->check(CLI::IsMember({"Automatic", "Manual"}))
         ->capture_default_str();
     command()->add_option("--name", order_.name, "Of the TenantMigration (default: made of both)");
+    command()->add_flag("--suspend", order_.suspend,
+                        "Hold it before it begins: the operator checks all, until resume");
     if (!plan_only) {
       command()->add_flag("--dry-run", dry_run_, "Create nothing; show what would happen");
       command()->add_flag("-y,--yes", yes_, "Do not ask");
@@ -81,7 +91,7 @@ class MoveVerb : public Verb {
     if (dry_run_) {
       Print(format_.empty() ? RenderPlan(facts, StyleOfOutput())
                             : Encode(ManifestOf(order_), format_));
-      return ExitOf(facts);
+      return StandsInTheWay(facts) ? kExitAsksYou : kExitGood;
     }
     if (!skip_backup_ && order_.backup_claim_name.empty())
       return TerminalError("InvalidArguments",
@@ -89,19 +99,14 @@ class MoveVerb : public Verb {
                            "taken first, or --skip-backup where there is a good one");
     if (!facts.refusal.empty()) return TerminalError("Refused", facts.refusal);
     if (order_.approval == "Automatic" && !yes_)
-      TRY(Confirm("The users of " + order_.placement_name +
-                      " will be stopped as soon as all is prepared (--approval Manual would wait).",
+      TRY(Confirm("The users of " + order_.placement_name + " will be stopped as soon as " +
+                      (order_.suspend ? "it is resumed and " : "") +
+                      "all is prepared (--approval Manual would wait).",
                   "Go on? [y/N]", "y"));
     return Create(cluster);
   }
 
  private:
-  static ExitCode ExitOf(const MoveFacts& facts) {
-    for (const PlannedCheck& check : CheckObjects(facts))
-      if (check.answer == Answer::kNo) return kExitAsksYou;
-    return kExitGood;
-  }
-
   Result<ExitCode> Create(const Cluster& cluster) {
     kube::WriteOptions options;
     options.field_manager = "kubectl-cutover";
@@ -115,7 +120,10 @@ class MoveVerb : public Verb {
     else
       Print("tenantmigration " + order_.ns + "/" + order_.name +
             " created; follow it with:\n  kubectl cutover status " + order_.name + " -n " +
-            order_.ns + " -w\n");
+            order_.ns + " -w\n" +
+            (order_.suspend ? "and begin it with:\n  kubectl cutover resume " + order_.name +
+                                  " -n " + order_.ns + "\n"
+                            : ""));
     return kExitGood;
   }
 
@@ -139,8 +147,10 @@ class MoveVerb : public Verb {
     facts.target = FindServer(cluster, order_.target_server_name);
     facts.backup_claim = cluster.client().Get({}, Cluster::Soon(), kube::kPersistentVolumeClaim,
                                               {order_.ns, order_.backup_claim_name});
-    facts.changes = FindChanges(cluster, facts);
+    facts.changes = PlanChanges(cluster, facts);
     facts.refusal = AskTheApiServer(cluster);
+    facts.migrations = AllMigrations(cluster, migrations, facts.where);
+    facts.now = RealClock().WallNow();
     return facts;
   }
 
@@ -153,28 +163,14 @@ class MoveVerb : public Verb {
     return std::optional(std::move(server));
   }
 
-  // What the operator would write, by the same code, into copies of the objects as they are.
-  static Result<std::vector<WiringChange>> FindChanges(const Cluster& cluster,
-                                                       const MoveFacts& facts) {
-    const api::DatabaseServer* target = facts.target && *facts.target ? &**facts.target : nullptr;
-    if (!target) return RetryError("Unknown", "the target server cannot be read");
-    wiring::Wanted wanted;
-    wanted.server = {target->spec.endpoint.host, target->spec.endpoint.port};
-    wanted.user = facts.placement.spec.owner;
-    wanted.database = facts.placement.spec.database_name;
-    std::vector<WiringChange> changes;
-    for (const wiring::ObjectName& name : wiring::WiredObjects(facts.placement.spec.connection)) {
-      const auto resource = wiring::ResourceOfKind(name.kind);
-      if (!resource) continue;
-      TRY_ASSIGN(auto object, cluster.Find(*resource, {cluster.ns(), name.name}));
-      const std::string title = name.kind + " " + name.name;
-      if (!object) return RetryError("WiringNotFound", title + " does not exist");
-      Json changed = *object;
-      TRY(wiring::EditItems(facts.placement, name, wanted, changed));
-      for (WiringChange& change : ChangesBetween(title, *object, changed))
-        changes.push_back(std::move(change));
-    }
-    return changes;
+  // Those of the whole cluster tell more of how fast copies are; not everybody may read them.
+  static std::vector<MigrationView> AllMigrations(const Cluster& cluster, std::vector<Json> own,
+                                                  std::string& where) {
+    auto all = cluster.List(kube::kTenantMigration, "");
+    where = all ? "in this cluster" : "in namespace " + cluster.ns() + " (others may not be read)";
+    std::vector<MigrationView> views;
+    for (const Json& migration : all ? *all : own) views.push_back(ViewOf(migration));
+    return views;
   }
 
   // A dry run is validated and admitted like the real thing, and nothing is stored.

@@ -106,6 +106,9 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
     if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)
       text += "; after " + FormatSpan(seconds(migration.max_write_pause_seconds)) +
               " the source is opened again";
+    if (migration.phase == "Copying" && migration.progress.eta_seconds > 0)
+      text += "; about " + FormatSpan(seconds(migration.progress.eta_seconds)) +
+              " of copying are left, before it is verified and switched";
     return text;
   }
   if (migration.cutover.fenced_at && migration.phase != "RolledBack")
@@ -119,7 +122,7 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
           api::FormatPause(std::chrono::milliseconds(migration.rollback.write_pause_milliseconds));
     return text;
   }
-  return "have not been stopped by this move";
+  return "work; this move has not stopped them";
 }
 
 std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
@@ -131,9 +134,9 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
     case Stretch::kGoingBack:
       return "it is under way already";
     case Stretch::kEnd:
-      return migration.phase == "Completed"
-                 ? "closed; going back would be another move, to " + SourceName(migration)
-                 : "nothing to go back from";
+      if (migration.phase == "Completed")
+        return "closed; going back would be another move, to " + SourceName(migration);
+      return "nothing to go back from: the tenant is on " + SourceName(migration);
     case Stretch::kAfterJournal:
       break;
   }
@@ -228,7 +231,8 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
     text +=
         ": the copy was last heard of " + FormatSpan(now - *migration.progress.updated_at) + " ago";
   else if (auto since = migration.PhaseSince())
-    text += ": " + migration.phase + " for " + FormatSpan(now - *since);
+    text += ": in phase " + migration.phase + " for " + FormatSpan(now - *since) +
+            ", and nothing is reported to be wrong";
   return {Health::kGood, text + "."};
 }
 
@@ -327,7 +331,10 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health) {
 // The operator's words, unless they only repeat what is said here with a command of its own.
 std::string Words(const MigrationView& migration) {
   if (ReadyReason(migration) == "AwaitingApproval") return "";
-  return migration.message;
+  constexpr std::string_view kRetryByHand = "; to try again, set a new cutover.dev/retry token";
+  const std::string& said = migration.message;
+  if (said.ends_with(kRetryByHand)) return said.substr(0, said.size() - kRetryByHand.size());
+  return said;
 }
 
 }  // namespace

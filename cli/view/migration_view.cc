@@ -13,6 +13,9 @@ void ReadSpec(FieldReader spec, MigrationView& view) {
   view.target_server_name = spec.Object("target").String("serverName");
   view.strategy = spec.String("strategy", "Offline");
   view.rehearsal = spec.Bool("rehearsal");
+  FieldReader copy = spec.Object("copy");
+  view.copy_held_back =
+      copy.Int("maxRateMebibytesPerSecond") > 0 || !copy.String("throttleQuery").empty();
   FieldReader backup = spec.Object("backup");
   view.backup_mode = backup.String("mode", "Required");
   view.backup_claim_name = backup.String("claimName");
@@ -59,11 +62,13 @@ void ReadStatus(FieldReader status, MigrationView& view) {
   view.failure_reason = status.String("failureReason");
   view.failure_message = status.String("failureMessage");
   view.conditions = api::ReadConditions(status);
+  view.preflight = api::ReadPreflight(status.Object("preflight"));
   ReadStages(status, view);
   view.progress = api::ReadProgress(status.Object("progress"));
   view.cutover = api::ReadCutoverStatus(status.Object("cutover"));
   view.rollback = api::ReadRollback(status.Object("rollback"));
   view.verification = api::ReadVerification(status.Object("verification"));
+  view.samples = api::ReadSamples(status);
   view.checks = api::ReadCheckStatuses(status);
   view.handled = api::ReadHandled(status.Object("handled"));
 }

@@ -23,6 +23,7 @@ struct MigrationView {
   std::string target_server_name;
   std::string strategy;
   bool rehearsal = false;
+  bool copy_held_back = false;  ///< By a limit or a query of its own.
   std::string backup_mode, backup_claim_name;
   std::string verification_level;
   std::string approval;
@@ -44,11 +45,13 @@ struct MigrationView {
   int64_t attempt = 0;
   std::string failure_reason, failure_message;
   api::Conditions conditions;
+  api::PreflightStatus preflight;
   std::vector<api::Stage> stages;  ///< In the order in which they were entered.
   api::MigrationProgress progress;
   api::CutoverStatus cutover;
   api::RollbackStatus rollback;
   api::VerificationStatus verification;
+  std::vector<api::Sample> samples;
   std::vector<api::CheckStatus> checks;  ///< Of Hypercare.
   api::HandledTokens handled;
 

@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <sstream>
 
-#include "cli/view/redact.h"
+#include "cli/view/estimate.h"
 #include "cli/view/words.h"
 
 namespace cutover::cli {
@@ -16,64 +15,6 @@ using api::ConditionStatus;
 constexpr size_t kMigrationNameMax = 40;  // crds/tenantmigrations: it becomes part of other names.
 constexpr size_t kIndent = 2;
 constexpr size_t kLabelWidth = 12;
-
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::vector<std::string> lines;
-  std::stringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
-
-class Comparison {
- public:
-  Comparison(std::string object, bool secret) : object_(std::move(object)), secret_(secret) {}
-
-  void Compare(const std::string& path, const Json& before, const Json& after) {
-    if (before == after || path == ".metadata.resourceVersion") return;
-    if (before.IsObject() && after.IsObject()) {
-      for (const auto& [key, value] : after.Members())
-        Compare(path + "." + key, before[key], value);
-      for (const auto& [key, value] : before.Members())
-        if (!after.Contains(key)) Compare(path + "." + key, value, Json());
-    } else if (before.IsArray() && after.IsArray()) {
-      for (size_t i = 0; i < std::max(before.Size(), after.Size()); ++i)
-        Compare(path + "[" + std::to_string(i) + "]", before[i], after[i]);
-    } else if (before.IsString() && after.IsString()) {
-      CompareLines(path, LinesOf(before.StringRef()), LinesOf(after.StringRef()));
-    } else {
-      Add(path, Text(before), Text(after));
-    }
-  }
-
-  std::vector<WiringChange> Take() { return std::move(changes_); }
-
- private:
-  static std::string Text(const Json& value) {
-    return value.IsNull() ? "" : value.IsString() ? value.StringRef() : value.Dump();
-  }
-
-  // Wiring edits lines in place; lines that were added or taken away are shown by their number.
-  void CompareLines(const std::string& path, const std::vector<std::string>& before,
-                    const std::vector<std::string>& after) {
-    const bool single = before.size() <= 1 && after.size() <= 1;
-    for (size_t i = 0; i < std::max(before.size(), after.size()); ++i) {
-      const std::string was = i < before.size() ? before[i] : "";
-      const std::string is = i < after.size() ? after[i] : "";
-      if (was != is) Add(path + (single ? "" : ", line " + std::to_string(i + 1)), was, is);
-    }
-  }
-
-  void Add(const std::string& path, const std::string& before, const std::string& after) {
-    if (secret_)
-      changes_.push_back({object_, path, "", ""});
-    else
-      changes_.push_back({object_, path, WithoutPasswords(before), WithoutPasswords(after)});
-  }
-
-  const std::string object_;
-  const bool secret_;
-  std::vector<WiringChange> changes_;
-};
 
 template <class T>
 const T* Found(const Lookup<T>& lookup) {
@@ -187,9 +128,7 @@ std::string MarkOf(Answer answer, const Page& page) {
 }
 
 std::string UsersDuring(const MoveOrder& order) {
-  if (order.strategy != "Online")
-    return "are stopped from before the copy until after the switch: as long as copying the "
-           "database takes";
+  if (order.strategy != "Online") return "are stopped from before the copy until after the switch";
   return order.switch_by == "Pooler"
              ? "work while it is copied; for the switch their statements wait in the pooler"
              : "work while it is copied; they are stopped for the switch alone";
@@ -203,6 +142,30 @@ std::string WayBackOf(const MoveOrder& order) {
              : "for " + span + " after the switch, and only without what users write by then";
 }
 
+// What is on a server already: sizes that the new one comes beside.
+std::string SizeOf(const api::DatabaseServer* server) {
+  if (!server || server->status.size_bytes <= 0) return "";
+  return ", which holds " + FormatBytes(server->status.size_bytes) + " in " +
+         Counted(server->status.tenants, "database");
+}
+
+std::string SizeOfClaim(const MoveFacts& facts) {
+  const Json* claim = Found(facts.backup_claim);
+  const std::string size = claim ? claim->At({"status", "capacity", "storage"}).AsString() : "";
+  return size.empty() ? "" : " (" + size + ")";
+}
+
+EstimateFacts EstimateFactsOf(const MoveFacts& facts) {
+  constexpr int64_t kMebibyte = 1 << 20;
+  return {facts.placement.status.database_size_bytes,
+          facts.order.target_server_name,
+          facts.order.strategy,
+          facts.order.switch_by,
+          facts.order.copy_rate_mebibytes_per_second_max * kMebibyte,
+          facts.migrations,
+          facts.where};
+}
+
 void RenderWhat(const MoveFacts& facts, Page& page) {
   const MoveOrder& order = facts.order;
   const api::DatabasePlacement& placement = facts.placement;
@@ -213,58 +176,77 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   if (placement.status.database_size_bytes > 0)
     database += ", " + FormatBytes(placement.status.database_size_bytes);
   page.Field(kIndent, "Database", kLabelWidth, database);
-  page.Field(kIndent, "From", kLabelWidth, placement.status.server_name);
-  page.Field(kIndent, "To", kLabelWidth, order.target_server_name);
+  page.Field(kIndent, "From", kLabelWidth,
+             placement.status.server_name + SizeOf(Found(facts.source)));
+  page.Field(kIndent, "To", kLabelWidth, order.target_server_name + SizeOf(Found(facts.target)));
+  const EstimateFacts estimated = EstimateFactsOf(facts);
+  page.Field(kIndent, "Copy", kLabelWidth, EstimateCopy(estimated).text);
   page.Field(kIndent, "Users", kLabelWidth, UsersDuring(order));
+  page.Field(kIndent, "Pause", kLabelWidth, EstimatePause(estimated).text);
   page.Field(kIndent, "Starts", kLabelWidth,
              order.approval == "Manual"
                  ? "stopping the users waits for: kubectl cutover approve " + order.name + " -n " +
                        order.ns
                  : "stops the users as soon as all is prepared, without asking");
   page.Field(kIndent, "Backup", kLabelWidth,
-             order.backup_claim_name.empty() ? "none is taken"
-                                             : "to claim " + order.backup_claim_name + ", first");
+             order.backup_claim_name.empty()
+                 ? "none is taken"
+                 : "to claim " + order.backup_claim_name + SizeOfClaim(facts) + ", first");
   page.Field(kIndent, "Way back", kLabelWidth, WayBackOf(order));
   page.Line();
 }
 
 void RenderChanges(const MoveFacts& facts, Page& page) {
   page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What would change"));
-  const api::DatabasePlacementSpec& spec = facts.placement.spec;
-  const api::DatabaseServer* target = Found(facts.target);
-  if (!spec.connection.service_name.empty())
-    page.Field(kIndent + 2, "", 0,
-               "Service " + spec.connection.service_name + ": leads to " +
-                   (target ? target->spec.endpoint.host : facts.order.target_server_name) +
-                   "; its name and port stay");
-  if (!facts.changes)
-    page.Field(kIndent + 2, "", 0, "unknown: " + facts.changes.error().message, Tone::kWarning);
-  std::string object;
-  for (const WiringChange& change : facts.changes ? *facts.changes : std::vector<WiringChange>()) {
-    if (change.object != object) page.Field(kIndent + 2, "", 0, change.object);
-    object = change.object;
-    if (change.before.empty() && change.after.empty()) {
-      page.Field(kIndent + 4, "", 0, change.place + ": another value (not shown)");
-      continue;
-    }
-    page.Field(kIndent + 4, "", 0, change.place, Tone::kDim);
-    if (!change.before.empty()) page.Field(kIndent + 4, "- ", 2, change.before, Tone::kBad);
-    if (!change.after.empty()) page.Field(kIndent + 4, "+ ", 2, change.after, Tone::kGood);
-  }
+  for (const ObjectDiff& diff : facts.changes) RenderDiff(diff, kIndent + 2, page);
+  const bool any = std::any_of(
+      facts.changes.begin(), facts.changes.end(),
+      [](const ObjectDiff& diff) { return !diff.hunks.empty() || !diff.unknown.empty(); });
+  if (!any) page.Field(kIndent + 2, "", 0, "Nothing in wiring or routes");
   if (facts.order.switch_by == "Pooler") {
     page.Field(kIndent + 2, "", 0, "Routes and workloads go on as they are");
-    page.Line();
+  } else {
+    for (const api::ObjectRef& workload : facts.placement.spec.workloads)
+      page.Field(
+          kIndent + 2, "", 0,
+          workload.kind + " " + workload.name + ": stopped while users are; then as it is now");
+  }
+  page.Line();
+}
+
+std::string MarkOf(api::PreflightResult result, const Page& page) {
+  switch (result) {
+    case api::PreflightResult::kPassed:
+      return MarkOf(Answer::kYes, page);
+    case api::PreflightResult::kWarning:
+      return page.Paint(Tone::kWarning, "!");
+    case api::PreflightResult::kBlocking:
+    case api::PreflightResult::kHopeless:
+      return MarkOf(Answer::kNo, page);
+  }
+  return "";
+}
+
+void RenderPreflight(const MoveFacts& facts, Page& page) {
+  const std::string margin(kIndent, ' ');
+  const MigrationView* found = FindPreflight(facts);
+  if (!found) {
+    page.Line(margin + page.Paint(Tone::kBold, "What only the operator can ask"));
+    page.Field(kIndent + 2, "", 0,
+               "The databases themselves: roles, privileges, extensions, locale, what cannot be "
+               "copied, and your own checks. It has not asked them about this move yet. To have "
+               "that done, and nothing begun, create it with: kubectl cutover move --suspend; then "
+               "look at this plan again.");
     return;
   }
-  for (const api::ObjectRef& route : spec.routes)
-    page.Field(kIndent + 2, "", 0,
-               route.kind + " " + route.name +
-                   ": shows the maintenance page while users are stopped; then as it is now");
-  for (const api::ObjectRef& workload : spec.workloads)
-    page.Field(
-        kIndent + 2, "", 0,
-        workload.kind + " " + workload.name + ": stopped while users are; then as it is now");
-  page.Line();
+  page.Line(margin + page.Paint(Tone::kBold, "What the operator has found"));
+  std::string about = "in TenantMigration " + found->meta.name;
+  if (found->preflight.looked_at)
+    about += ", " + FormatDistance(*found->preflight.looked_at, facts.now);
+  if (found->strategy != facts.order.strategy) about += ", for strategy " + found->strategy;
+  page.Field(kIndent + 2, "", 0, about + "; it looks again before anything begins", Tone::kDim);
+  for (const api::PreflightLine& line : found->preflight.lines)
+    page.Marked(kIndent + 2, MarkOf(line.result, page), line.name + ": " + line.message);
 }
 
 }  // namespace
@@ -292,8 +274,11 @@ Json ManifestOf(const MoveOrder& order) {
                             {"strategy", order.strategy},
                             {"backup", std::move(backup)},
                             {"cutover", std::move(cutover)}});
-  if (!order.replica_identity.empty())
-    spec.Set("copy", Json::Object({{"replicaIdentity", order.replica_identity}}));
+  Json copy = Json::Object();
+  if (!order.replica_identity.empty()) copy.Set("replicaIdentity", order.replica_identity);
+  if (order.copy_rate_mebibytes_per_second_max > 0)
+    copy.Set("maxRateMebibytesPerSecond", order.copy_rate_mebibytes_per_second_max);
+  if (!copy.Empty()) spec.Set("copy", std::move(copy));
   if (order.hypercare.count() > 0)
     spec.Set("hypercare", Json::Object({{"durationSeconds", order.hypercare.count()}}));
   if (order.suspend) spec.Set("suspend", true);
@@ -303,11 +288,31 @@ Json ManifestOf(const MoveOrder& order) {
                        {"spec", std::move(spec)}});
 }
 
-std::vector<WiringChange> ChangesBetween(const std::string& object, const Json& before,
-                                         const Json& after) {
-  Comparison comparison(object, object.starts_with("Secret "));
-  comparison.Compare("", before, after);
-  return comparison.Take();
+const MigrationView* FindPreflight(const MoveFacts& facts) {
+  const MigrationView* last = nullptr;
+  for (const MigrationView& migration : facts.migrations) {
+    const bool same = migration.meta.namespace_name == facts.order.ns &&
+                      migration.placement_name == facts.order.placement_name &&
+                      migration.target_server_name == facts.order.target_server_name;
+    // One from another server has asked another one.
+    const std::string& source = migration.source_server_name;
+    if (!source.empty() && source != facts.placement.status.server_name) continue;
+    if (!same || migration.preflight.lines.empty()) continue;
+    if (!last || migration.preflight.looked_at > last->preflight.looked_at) last = &migration;
+  }
+  return last;
+}
+
+bool StandsInTheWay(const MoveFacts& facts) {
+  for (const PlannedCheck& check : CheckObjects(facts))
+    if (check.answer == Answer::kNo) return true;
+  const MigrationView* found = FindPreflight(facts);
+  if (!found) return false;
+  const auto& lines = found->preflight.lines;
+  return std::any_of(lines.begin(), lines.end(), [](const api::PreflightLine& line) {
+    return line.result == api::PreflightResult::kBlocking ||
+           line.result == api::PreflightResult::kHopeless;
+  });
 }
 
 std::vector<PlannedCheck> CheckObjects(const MoveFacts& facts) {
@@ -334,16 +339,10 @@ std::string RenderPlan(const MoveFacts& facts, const Style& style) {
   page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What the objects say"));
   for (const PlannedCheck& check : CheckObjects(facts)) {
     const std::string detail = check.detail.empty() ? "" : ": " + check.detail;
-    page.Line(std::string(kIndent + 2, ' ') + MarkOf(check.answer, page) + " " +
-              page.Paint(Tone::kPlain, check.what) + page.Paint(Tone::kDim, detail));
+    page.Marked(kIndent + 2, MarkOf(check.answer, page), check.what + detail);
   }
   page.Line();
-  page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What only the operator can tell"));
-  page.Field(
-      kIndent + 2, "", 0,
-      "It asks the databases themselves in Preflight: roles, privileges, extensions, locale, "
-      "what cannot be copied, and your own checks. To have all of it checked, and nobody "
-      "stopped, create it with --approval Manual, look at its status, and abort it.");
+  RenderPreflight(facts, page);
   return page.Take();
 }
 

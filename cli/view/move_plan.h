@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/view/diff.h"
+#include "cli/view/migration_view.h"
 #include "cli/view/page.h"
 #include "cli/view/snapshot.h"
 #include "operator/base/json.h"
@@ -22,7 +24,8 @@ struct MoveOrder {
   std::string approval = "Automatic";
   std::string backup_claim_name;  ///< Empty: the backup is skipped.
   std::string switch_by = "Restart";
-  std::string replica_identity;  ///< Empty: the CRD's default.
+  std::string replica_identity;                    ///< Empty: the CRD's default.
+  int64_t copy_rate_mebibytes_per_second_max = 0;  ///< 0: no limit.
   std::chrono::seconds hypercare{0};
   bool suspend = false;
 };
@@ -34,27 +37,17 @@ std::string NameForMove(const std::string& placement_name, const std::string& ta
 /// The TenantMigration, everything else as the CRD has it by default. Pure.
 Json ManifestOf(const MoveOrder& order);
 
-/// One value that the move would change, in an object that tells the workload where its database
-/// is. `before` and `after` are empty for what must not be shown (Secrets).
-struct WiringChange {
-  std::string object;  ///< "ConfigMap odoo-conf"
-  std::string place;   ///< ".data.odoo.conf, line 4"
-  std::string before, after;
-};
-
-/// What would be different in `after`, without values that may hold a password: none of a Secret,
-/// and of URIs without their password. Pure.
-std::vector<WiringChange> ChangesBetween(const std::string& object, const Json& before,
-                                         const Json& after);
-
 /// All that the API server tells about a move that has not begun.
 struct MoveFacts {
   MoveOrder order;
   api::DatabasePlacement placement;
   Lookup<api::DatabaseServer> source, target;
-  Lookup<Json> backup_claim;  ///< Where a claim is named.
-  Result<std::vector<WiringChange>> changes;
+  Lookup<Json> backup_claim;        ///< Where a claim is named.
+  std::vector<ObjectDiff> changes;  ///< Of wiring and routes, as the operator would write them.
   std::string refusal;  ///< Why the API server would not take the manifest; empty: it would.
+  std::vector<MigrationView> migrations;  ///< All that may be read.
+  std::string where = "in this cluster";  ///< Where those are.
+  WallTime now;
 };
 
 enum class Answer { kYes, kNo, kUnknown };
@@ -65,6 +58,12 @@ struct PlannedCheck {
   std::string what;
   std::string detail;
 };
+
+/// The last migration of that placement to that server whose preflight is known, or null. Pure.
+const MigrationView* FindPreflight(const MoveFacts& facts);
+
+/// Whether anything that is known stands in the way of the move. Pure.
+bool StandsInTheWay(const MoveFacts& facts);
 
 /// What the operator's preflight also asks and objects can answer; in its order. Pure.
 std::vector<PlannedCheck> CheckObjects(const MoveFacts& facts);

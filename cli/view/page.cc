@@ -69,6 +69,16 @@ void Page::Field(size_t indent, std::string_view label, size_t label_width, std:
   }
 }
 
+void Page::Marked(size_t indent, const std::string& mark, std::string_view text) {
+  const size_t margin = indent + 2;
+  const size_t width = std::max(style_.width, margin + kTextWidthMin) - margin;
+  std::string before = std::string(indent, ' ') + mark + " ";
+  for (const std::string& line : Broken(Printable(text), width)) {
+    Line(before + line);
+    before = std::string(margin, ' ');
+  }
+}
+
 void Table::Row(std::vector<std::string> cells) {
   for (std::string& cell : cells) cell = Printable(cell);
   rows_.push_back(std::move(cells));

@@ -38,6 +38,9 @@ class Page {
   void Field(size_t indent, std::string_view label, size_t label_width, std::string_view text,
              Tone tone = Tone::kPlain);
 
+  /// `mark`, which is ready and one column wide, then `text`, broken and continued below itself.
+  void Marked(size_t indent, const std::string& mark, std::string_view text);
+
   std::string Take() { return std::move(text_); }
 
  private:

@@ -86,6 +86,26 @@ Json Moments(const MigrationView& migration) {
   return fields.Take();
 }
 
+Json Samples(const MigrationView& migration) {
+  Json samples = Json::Array();
+  for (const api::Sample& sample : migration.samples) {
+    api::FieldWriter fields;
+    fields.PreciseTime("time", sample.time);
+    if (sample.copied_bytes) fields.Count("copiedBytes", *sample.copied_bytes);
+    if (sample.lag_bytes) fields.Count("lagBytes", *sample.lag_bytes);
+    samples.Append(fields.Take());
+  }
+  return samples;
+}
+
+Json Preflight(const MigrationView& migration) {
+  Json lines = Json::Array();
+  for (const api::PreflightLine& line : migration.preflight.lines)
+    lines.Append(Json::Object(
+        {{"name", line.name}, {"result", api::Name(line.result)}, {"message", line.message}}));
+  return lines;
+}
+
 Json Proof(const MigrationView& migration) {
   const api::VerificationStatus& proof = migration.verification;
   if (!proof.finished_at) return Json();
@@ -106,7 +126,9 @@ Json Report(const ReportFacts& facts) {
   api::FieldWriter fields;
   fields.Value("migration", std::move(status))
       .Value("moments", Moments(migration))
+      .Value("samples", Samples(migration))
       .Value("verification", Proof(migration))
+      .Value("preflight", Preflight(migration))
       .Value("commands", Commands(migration))
       .Value("writers", Writers(facts.object))
       .Value("conditions", ConditionsOf(migration))

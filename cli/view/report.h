@@ -9,8 +9,7 @@
 
 namespace cutover::cli {
 
-/// What a report is made of. Only what the API server has: samples of rate or lag that nobody kept
-/// are not in it.
+/// What a report is made of: only what the API server has.
 struct ReportFacts {
   Snapshot seen;
   Json object;          ///< The TenantMigration as stored, with its managedFields.
@@ -32,5 +31,9 @@ std::string Sha256(std::string_view bytes);
 /// dark as the reader's system is, from 320 pixels on. It carries the report's canonical text, so
 /// that its sum can be checked. Pure.
 std::string RenderReportPage(const Json& document);
+
+/// Of a report (not its document): curves of throughput and lag over time, with their numbers, or
+/// why there are none. Pure.
+std::string ReportCharts(const Json& report);
 
 }  // namespace cutover::cli

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/view/chart.h"
 #include "cli/view/report.h"
 #include "cli/view/words.h"
 #include "operator/api/tenant_migration.h"
@@ -132,10 +133,7 @@ std::string Throughput(const Json& report) {
   if (progress.Contains("replicationLagBytes"))
     text +=
         "<p>Last reported lag: " + FormatBytes(progress["replicationLagBytes"].AsInt()) + "</p>\n";
-  return text.empty() ? ""
-                      : "<h2>Throughput and lag</h2>\n" + text +
-                            "<p class=\"dim\">The API server keeps no samples over time; these "
-                            "are the last values of the status.</p>\n";
+  return "<h2>Throughput and lag</h2>\n" + text + ReportCharts(report);
 }
 
 std::string TableOf(const char* title, const Json& items,
@@ -227,8 +225,11 @@ std::string RenderReportPage(const Json& document) {
       "style-src "
       "'unsafe-inline'\">\n<link rel=\"icon\" href=\"data:,\">\n<title>";
   page += Text(migration["namespace"]) + "/" + Text(migration["name"]) + ": " +
-          Text(migration["phase"]) + "</title>\n<style>" + kStyle + "</style></head><body>\n";
+          Text(migration["phase"]) + "</title>\n<style>" + kStyle + kChartStyle +
+          "</style></head><body>\n";
   page += Head(report) + FactsOf(report) + Timeline(report) + Throughput(report) + ProofOf(report);
+  page += TableOf("Preflight", report["preflight"],
+                  {{"name", "Check"}, {"result", "Result"}, {"message", "What it says"}});
   page += TableOf("What people asked for", report["commands"],
                   {{"command", "Command"}, {"token", "Token"}, {"answered", "Answered"}});
   page += TableOf("Events", report["events"],

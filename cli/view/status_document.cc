@@ -106,6 +106,7 @@ Json StatusDocument(const Snapshot& seen) {
       .Text("now", assessment.now)
       .Text("operatorSays", assessment.words)
       .Text("stuck", assessment.stuck)
+      .Time("reasonSince", migration.reason_since)
       .Text("users", assessment.users)
       .Text("wayBack", assessment.way_back)
       .Value("unanswered", Json::ArrayOf(assessment.asked))

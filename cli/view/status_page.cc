@@ -229,8 +229,9 @@ void RenderResults(const MigrationView& migration, Page& page) {
 }
 
 void RenderAdvice(const Assessment& assessment, Page& page) {
-  if (assessment.advice.empty()) return;
   page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "You may"));
+  if (assessment.advice.empty())
+    page.Field(kIndent + 2, "", 0, "wait: there is nothing to decide until this is over");
   for (const Advice& advice : assessment.advice) {
     page.Line(std::string(kIndent + 2, ' ') +
               page.Paint(advice.awaited ? Tone::kWarning : Tone::kPlain, advice.command));

@@ -61,12 +61,55 @@ class Moves : public PluginTest {
 
 TEST_F(Moves, APlanShowsTheDiffAndTouchesNothing) {
   const Ran ran = Run({"plan", "acme", "--to", server_, "--skip-backup"});
-  EXPECT_THAT(ran.out, HasSubstr("- db_host = pg-shared.db"));
-  EXPECT_THAT(ran.out, HasSubstr("+ db_host = pg-dedicated.db"));
+  EXPECT_THAT(ran.out, HasSubstr("-db_host = pg-shared.db"));
+  EXPECT_THAT(ran.out, HasSubstr("+db_host = pg-dedicated.db"));
   EXPECT_THAT(ran.out, Not(HasSubstr("geheim")));
   // Nobody has adopted the placement, and the plan says so.
   EXPECT_EQ(ran.exit_code, 3) << ran.error;
   EXPECT_EQ(MigrationCount(), 0u);
+}
+
+TEST_F(Moves, APlanShowsWhereServiceSecretAndRouteWouldLead) {
+  for (const auto& [resource, text] : std::vector<std::pair<kube::Resource, const char*>>{
+           {kube::kSecret, R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"odoo-db"},
+             "stringData":{"host":"pg-shared.db","password":"geheim"}})"},
+           {kube::kService, R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"odoo-pg"},
+             "spec":{"clusterIP":"None","ports":[{"name":"postgresql","port":5432}]}})"},
+           {kube::kEndpointSlice, R"({"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice",
+             "metadata":{"name":"odoo-pg-cutover-ipv4","labels":{
+             "kubernetes.io/service-name":"odoo-pg",
+             "endpointslice.kubernetes.io/managed-by":"cutover.dev"},
+             "annotations":{"cutover.dev/server":"10.9.8.7:5432"}},"addressType":"IPv4",
+             "endpoints":[{"addresses":["10.9.8.7"],"conditions":{"ready":true}}],
+             "ports":[{"name":"postgresql","port":5432,"protocol":"TCP"}]})"},
+           {kube::kIngress, R"({"apiVersion":"networking.k8s.io/v1","kind":"Ingress",
+             "metadata":{"name":"odoo"},"spec":{"rules":[{"http":{"paths":[{"path":"/",
+             "pathType":"Prefix","backend":{"service":{"name":"odoo",
+             "port":{"number":8069}}}}]}}]}})"},
+           {kube::kDatabasePlacement, R"({"apiVersion":"cutover.dev/v1alpha1",
+             "kind":"DatabasePlacement","metadata":{"name":"all"},"spec":{
+             "database":{"name":"acme","owner":"acme","passwordSecretRef":{"name":"odoo-db"}},
+             "class":"Shared","serverName":"pg-shared","connection":{"service":{"name":"odoo-pg"},
+             "secret":{"name":"odoo-db","keys":{"host":"host","password":"password"}}},
+             "routes":[{"kind":"Ingress","name":"odoo"}]}})"}}) {
+    Json object = *Json::Parse(text);
+    object.MutableAt("metadata").Set("namespace", ns_);
+    Create(resource, object);
+  }
+  const Ran ran = Run({"plan", "all", "--to", server_, "--skip-backup"});
+  EXPECT_THAT(ran.out, HasSubstr("--- EndpointSlice odoo-pg-cutover-ipv4"));
+  EXPECT_THAT(ran.out, HasSubstr("-10.9.8.7:5432\n    +pg-dedicated.db:5432"));
+  EXPECT_THAT(ran.out, HasSubstr("unknown, since the addresses of pg-dedicated.db are what"));
+  EXPECT_THAT(ran.out, HasSubstr(".data.host\n    -(not shown)\n    +(another, not shown)"));
+  EXPECT_THAT(ran.out, HasSubstr("-odoo\n    +cutover-maintenance-all-to-" + server_));
+  EXPECT_THAT(ran.out, HasSubstr("-8069\n    +80"));
+  EXPECT_EQ(client_->Get({}, Soon(), kube::kIngress, {ns_, "odoo"})
+                ->value()
+                .At({"spec", "rules"})[size_t{0}]
+                .At({"http", "paths"})[size_t{0}]
+                .At({"backend", "service", "name"})
+                .AsString(),
+            "odoo");
 }
 
 TEST_F(Moves, ADryRunPrintsTheManifestThatWouldBeCreated) {

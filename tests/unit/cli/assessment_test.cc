@@ -20,6 +20,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 using namespace cutover::cli::testing;
 
@@ -72,6 +73,25 @@ TEST(Assess, WhatAnOlderOperatorHasRecordedIsNotSaidToHaveAnAge) {
   GoOn(migration, "Unreachable", "pg-shared cannot be reached", true);
   migration.status.reason_since.reset();
   EXPECT_THAT(Assess(Seen(migration)).stuck, StartsWith("Perhaps: something is wrong, and"));
+}
+
+TEST(Assess, NoSentenceOfWhatGoesOnSoundsAsIfItWereDone) {
+  for (Phase phase : {Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing, Phase::kFencing,
+                      Phase::kCopying, Phase::kFinalizing, Phase::kVerifying, Phase::kSwitching,
+                      Phase::kOpening, Phase::kAdmitting, Phase::kUndoing})
+    EXPECT_THAT(Assess(Seen(Typical(phase))).now, HasSubstr(" being ")) << Name(phase);
+}
+
+TEST(Assess, WhoeverIsShutOutByACopyIsToldHowMuchOfItIsLeft) {
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kCopying))).users,
+              HasSubstr("about 7s of copying are left"));
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kVerifying))).users, Not(HasSubstr("copying")));
+}
+
+TEST(Assess, TheRetryIsOfferedAsACommandAndNotAsAnAnnotation) {
+  const Assessment assessment = Assess(Seen(Typical(Phase::kFailed)));
+  EXPECT_EQ(assessment.words, "failed, everything is as it was: the target's disk is full");
+  EXPECT_TRUE(Offers(assessment, "retry"));
 }
 
 TEST(Assess, AWindowIsNoReasonToCallAnybody) {
@@ -312,11 +332,13 @@ TEST(Assess, ACommandIsOpenUntilItsTokenIsAnswered) {
 }
 
 TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
-  EXPECT_THAT(Assess(Seen(Typical(Phase::kPreparing))).users, HasSubstr("have not been stopped"));
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kPreparing))).users, HasSubstr("has not stopped them"));
   api::TenantMigration copying = Typical(Phase::kCopying);
   copying.spec.max_write_pause_seconds = 120;
-  EXPECT_EQ(Assess(Seen(copying)).users,
-            "shut out for 52s; after 2m00s the source is opened again");
+  EXPECT_EQ(
+      Assess(Seen(copying)).users,
+      "shut out for 52s; after 2m00s the source is opened again; about 7s of copying are left, "
+      "before it is verified and switched");
   EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 48.3s"));
   api::TenantMigration back = Typical(Phase::kRolledBack);
   back.status.rollback.opened_at = back.meta.creation_timestamp;

@@ -24,6 +24,13 @@ Json ConfigMap(const std::string& host) {
                                                 "\ndb_password = geheim\nworkers = 2\n"}})}});
 }
 
+Json Ingress(const std::string& service, int port) {
+  Json backend = Json::Object({{"name", service}, {"port", Json::Object({{"number", port}})}});
+  Json path = Json::Object({{"backend", Json::Object({{"service", backend}})}});
+  Json rule = Json::Object({{"http", Json::Object({{"paths", Json::Array({path})}})}});
+  return Json::Object({{"spec", Json::Object({{"rules", Json::Array({rule})}})}});
+}
+
 MoveFacts Facts() {
   const Snapshot seen = Seen(MigrationIn(Phase::kPending));
   MoveFacts facts;
@@ -39,8 +46,17 @@ MoveFacts Facts() {
   facts.source = seen.source;
   facts.target = seen.target;
   facts.backup_claim = std::optional(Json::Object());
-  facts.changes = ChangesBetween("ConfigMap odoo-conf", ConfigMap("pg-shared.db.svc"),
-                                 ConfigMap("pg-dedicated.db.svc"));
+  facts.changes = {
+      {"ConfigMap odoo-conf", "from the switch on", "",
+       HunksBetween(ConfigMap("pg-shared.db.svc"), ConfigMap("pg-dedicated.db.svc"), false)},
+      {"Ingress odoo", "while users are stopped; then as it is now", "",
+       HunksBetween(Ingress("odoo", 8069), Ingress("cutover-maintenance-acme-to-pg-dedicated", 80),
+                    false)}};
+  api::TenantMigration earlier = Typical(Phase::kCompleted);
+  earlier.meta.name = "umbrella-to-pg-dedicated";
+  earlier.spec.placement_name = "umbrella";
+  facts.migrations = {ViewOf(ObjectOf(earlier))};
+  facts.now = Night();
   return facts;
 }
 
@@ -139,32 +155,64 @@ TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
   EXPECT_FALSE(plain["spec"]["cutover"].Contains("switch"));
   order.switch_by = "Pooler";
   order.replica_identity = "SetFull";
+  order.copy_rate_mebibytes_per_second_max = 20;
   order.hypercare = std::chrono::minutes(90);
   const Json full = ManifestOf(order);
   EXPECT_EQ(full.At({"spec", "cutover", "switch"}).AsString(), "Pooler");
   EXPECT_EQ(full.At({"spec", "copy", "replicaIdentity"}).AsString(), "SetFull");
+  EXPECT_EQ(full.At({"spec", "copy", "maxRateMebibytesPerSecond"}).AsInt(), 20);
   EXPECT_EQ(full.At({"spec", "hypercare", "durationSeconds"}).AsInt(), 5400);
 }
 
-TEST(Changes, ShowTheLinesThatDifferAndNoOther) {
-  const auto changes = ChangesBetween("ConfigMap c", ConfigMap("a"), ConfigMap("b"));
-  ASSERT_EQ(changes.size(), 1u);
-  EXPECT_EQ(changes[0].place, ".data.odoo.conf, line 2");
-  EXPECT_EQ(changes[0].before, "db_host = a");
-  EXPECT_EQ(changes[0].after, "db_host = b");
+api::TenantMigration Checked(const std::string& name) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  migration.meta.name = name;
+  migration.status.preflight = {Night() - std::chrono::minutes(3),
+                                {{"target-database", api::PreflightResult::kPassed,
+                                  "the target has no database of that name"},
+                                 {"autoscalers", api::PreflightResult::kWarning,
+                                  "HorizontalPodAutoscaler odoo: it may set "
+                                  "another number of replicas"}}};
+  return migration;
 }
 
-TEST(Changes, NeverShowAPassword) {
-  const Json before = Json::Object({{"data", Json::Object({{"uri", "Z2VoZWlt"}})}});
-  const Json after = Json::Object({{"data", Json::Object({{"uri", "YW5kZXJz"}})}});
-  const auto secret = ChangesBetween("Secret s", before, after);
-  ASSERT_EQ(secret.size(), 1u);
-  EXPECT_EQ(secret[0].before + secret[0].after, "");
-  const Json was = Json::Object({{"env", Json::Array({Json("postgresql://u:geheim@a/db")})}});
-  const Json is = Json::Object({{"env", Json::Array({Json("postgresql://u:geheim@b/db")})}});
-  const auto uri = ChangesBetween("Deployment d", was, is);
-  ASSERT_EQ(uri.size(), 1u);
-  EXPECT_EQ(uri[0].after, "postgresql://u:...@b/db");
+TEST(Plan, ShowsEachLineOfTheLastPreflightAndWhatMendsIt) {
+  MoveFacts facts = Facts();
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("has not asked them about this move yet"));
+  EXPECT_FALSE(StandsInTheWay(facts));
+  api::TenantMigration checked = Checked("acme-2");
+  facts.migrations = {ViewOf(ObjectOf(checked))};
+  EXPECT_FALSE(StandsInTheWay(facts)) << "a warning is in nobody's way";
+  EXPECT_EQ(CompareWithGolden("plan-checked.txt", RenderPlan(facts, Style{})), "");
+  checked.status.preflight.lines[0] = {"target-database", api::PreflightResult::kBlocking,
+                                       "run there DROP DATABASE acme"};
+  facts.migrations = {ViewOf(ObjectOf(checked))};
+  EXPECT_TRUE(StandsInTheWay(facts));
+  EXPECT_THAT(RenderPlan(facts, Style{}),
+              HasSubstr("✖ target-database: run there DROP DATABASE acme"));
+}
+
+TEST(Plan, TakesTheLatestPreflightOfThisMoveAndOfNoOther) {
+  MoveFacts facts = Facts();
+  api::TenantMigration later = Checked("later"), other = Checked("other"), moved = Checked("moved");
+  later.status.preflight.looked_at = Night();
+  other.spec.target_server_name = "pg-elsewhere";
+  moved.status.source_server_name = "pg-where-it-was-before";
+  for (const auto* migration : {&other, &moved})
+    facts.migrations.push_back(ViewOf(ObjectOf(*migration)));
+  EXPECT_EQ(FindPreflight(facts), nullptr);
+  for (const auto& migration : {Checked("first"), later, Checked("first-again")})
+    facts.migrations.push_back(ViewOf(ObjectOf(migration)));
+  ASSERT_NE(FindPreflight(facts), nullptr);
+  EXPECT_EQ(FindPreflight(facts)->meta.name, "later");
+}
+
+TEST(Plan, WhatCannotBeReadOfOneObjectDoesNotHideTheOthers) {
+  MoveFacts facts = Facts();
+  facts.changes.push_back({"Secret odoo-db", "from the switch on", "you may not read it", {}});
+  const std::string page = RenderPlan(facts, Style{});
+  EXPECT_THAT(page, HasSubstr("+db_host = pg-dedicated.db.svc"));
+  EXPECT_THAT(page, HasSubstr("Secret odoo-db: unknown, since you may not read it"));
 }
 
 TEST(NameForMove, FitsAndIsNobodyElses) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Looks at reports in headless Chromium: wide and narrow, light and dark, a silent console, nothing
-that has to be scrolled sideways, and a background that follows the scheme."""
+that has to be scrolled sideways, a background that follows the scheme, and charts that are to be
+seen, with all of their words."""
 
 import html
 import pathlib
@@ -18,9 +19,38 @@ HEIGHT = 1800
 # A blank page of this size has 6 kB.
 BYTES_MIN = 30_000
 POLICY = re.compile(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>")
-# How wide the page is, and how wide what shows it.
-MEASURE = """<script>parent.document.documentElement.dataset.widths =
-  document.documentElement.scrollWidth + " " + innerWidth</script>"""
+# How wide the page is, how wide what shows it, how many charts it has, and what is wrong with them.
+MEASURE = """<script>
+  const faults = [];
+  const box = (e) => e.getBoundingClientRect();
+  const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top ||
+    b.bottom <= a.top;
+  const charts = [...document.querySelectorAll("figure.chart")];
+  for (const chart of charts) {
+    const name = chart.querySelector("figcaption").textContent;
+    const picture = box(chart.querySelector("svg")), curve = chart.querySelector(".curve");
+    if (picture.width < 200 || picture.height < 100) faults.push(name + ": the picture is tiny");
+    const drawn = box(curve), stroke = getComputedStyle(curve).stroke;
+    if (stroke === "none" || drawn.width < 50) faults.push(name + ": no curve is to be seen");
+    const words = [...chart.querySelectorAll("figcaption, span")];
+    for (const word of words) {
+      const range = document.createRange();
+      range.selectNodeContents(word);
+      const text = range.getBoundingClientRect();
+      if (text.width === 0 || text.left < 0 || text.right > innerWidth ||
+          word.scrollWidth > word.clientWidth + 1) faults.push(name + ": cut: " + word.textContent);
+      if (parseFloat(getComputedStyle(word).fontSize) < 12) faults.push(name + ": tiny words");
+      for (const other of words)
+        if (other !== word && !apart(box(other), box(word)))
+          faults.push(name + ": one over the other: " + word.textContent);
+    }
+  }
+  const seen = parent.document.documentElement.dataset;
+  seen.charts = charts.length;
+  seen.faults = faults.join("; ");
+  seen.widths = document.documentElement.scrollWidth + " " + innerWidth;
+</script>"""
+CHART = '<figure class="chart">'
 
 
 def chromium(directory, *arguments):
@@ -65,10 +95,12 @@ def look(page, width, scheme, directory):
     return "", corner(data)
 
 
-def overflow(page, width, directory):
-    """What has to be scrolled sideways, if anything. Asked of a copy in a frame: Chromium makes no
-    window that is less than 500 px wide, and the page's own policy admits no script."""
-    inner = html.escape(POLICY.sub("", page.read_text()) + MEASURE, quote=True)
+def layout(page, width, directory):
+    """What has to be scrolled sideways, or is wrong with a chart, if anything. Asked of a copy in a
+    frame: Chromium makes no window that is less than 500 px wide, and the page's own policy admits
+    no script."""
+    text = page.read_text()
+    inner = html.escape(POLICY.sub("", text) + MEASURE, quote=True)
     frame = pathlib.Path(directory) / "frame.html"
     frame.write_text(f'<!doctype html><iframe width="{width}" height="{HEIGHT}" frameborder="0" '
                      f'srcdoc="{inner}"></iframe>')  # fmt: skip
@@ -80,13 +112,18 @@ def overflow(page, width, directory):
     wide, shown = map(int, found.groups())
     if shown != width:
         return f"it was shown {shown} px wide"
-    return "" if wide <= shown else f"it is {wide} px wide, and must be scrolled sideways"
+    if wide > shown:
+        return f"it is {wide} px wide, and must be scrolled sideways"
+    charts = re.search(r'data-charts="(\d+)"', run.stdout)
+    if int(charts.group(1)) != text.count(CHART):
+        return f"{charts.group(1)} charts were found"
+    return html.unescape(re.search(r'data-faults="([^"]*)"', run.stdout).group(1))
 
 
 def complaint(page, directory):
     """The first thing that is wrong with a page, in whatever way it is looked at."""
     for width in WIDTHS:
-        if problem := overflow(page, width, directory):
+        if problem := layout(page, width, directory):
             return f"{width} px: {problem}"
         corners = {}
         for scheme in SCHEMES:
@@ -98,6 +135,16 @@ def complaint(page, directory):
     return ""
 
 
+def chart_with(style):
+    """A chart like those of a report, with one rule that spoils it."""
+    return ("<style>.curve{stroke:#000;fill:none}svg{width:100%;height:11rem;display:block}"
+            f".y span,.x span{{display:inline-block}}{style}</style>{CHART}"
+            "<figcaption>Lag</figcaption><div class='y'><span>10.0 MB/s</span></div>"
+            "<svg viewBox='0 0 1000 200' preserveAspectRatio='none'>"
+            "<path class='curve' d='M0 0L1000 200'/></svg><div class='x'><span>03:04:05</span> "
+            "<span>03:05:05</span></div></figure>")  # fmt: skip
+
+
 def expect_complaints(directory):
     """The checks can fail: each of these pages has one fault, which is found."""
     words = "word " * 5000
@@ -105,6 +152,11 @@ def expect_complaints(directory):
         "the console says": '<meta http-equiv="Content-Security-Policy" content="default-src '
                             "'none'\"><img src='data:,'>" + words,
         "must be scrolled sideways": words + "<pre>" + "x" * 400 + "</pre>",
+        "no curve is to be seen": chart_with(".curve{stroke:none}") + words,
+        "the picture is tiny": chart_with("svg{height:20px}") + words,
+        "cut: 10.0 MB/s": chart_with(".y span{width:9px;overflow:hidden}") + words,
+        "one over the other": chart_with(".x{margin-top:-3rem}.x span{margin-left:-6rem}") + words,
+        "tiny words": chart_with("span{font-size:8px}") + words,
         "dark is no darker": "<style>body { background: #fff }</style>" + words,
     }  # fmt: skip
     for expected, text in faults.items():
@@ -118,6 +170,8 @@ def expect_complaints(directory):
 def main(pages):
     with tempfile.TemporaryDirectory() as directory:
         expect_complaints(directory)
+        if not any(pathlib.Path(page).read_text().count(CHART) == 2 for page in pages):
+            sys.exit("none of the reports has both charts: there is nothing to look at")
         for page in map(pathlib.Path, pages):
             if problem := complaint(page, directory):
                 sys.exit(f"{page.name}, {problem}")

@@ -43,8 +43,47 @@ std::string Between(const std::string& text, const std::string& from, const std:
   return text.substr(begin, text.find(to, begin) - begin);
 }
 
+// A copy that slows down, and, Online, a target that catches up and a source that follows back.
+std::vector<api::Sample> Samples(const api::TenantMigration& migration) {
+  std::vector<api::Sample> samples;
+  for (const api::Stage& stage : migration.status.stages) {
+    for (int second = 0; second <= 8; second += 2) {
+      const WallTime time = *stage.started_at + std::chrono::seconds(second);
+      if (stage.name == "Copying")
+        samples.push_back({time, second * (90 - 4 * second) * 1'000'000, {}});
+      if (stage.name == "CatchingUp") samples.push_back({time, {}, (9 - second) * 4'000'000});
+      if (stage.name == "Hypercare" && migration.spec.online())
+        samples.push_back({time, {}, second * 90'000});
+    }
+  }
+  return samples;
+}
+
+TEST(Report, CarriesTheSamplesOfTheStatus) {
+  api::TenantMigration migration = Typical(Phase::kCompleted);
+  migration.status.samples = Samples(migration);
+  ReportFacts facts = Facts(Phase::kCompleted);
+  facts.seen = Seen(migration);
+  const Json report = ReportDocument(facts)["report"];
+  ASSERT_EQ(report["samples"].Size(), 5u);
+  EXPECT_EQ(report["samples"][size_t{1}]["copiedBytes"].AsInt(), 164'000'000);
+  EXPECT_FALSE(report["samples"][size_t{1}].Contains("lagBytes"));
+}
+
+TEST(Report, OfAnOnlineMoveReadsAsItsGoldenFile) {
+  api::TenantMigration migration = OnlineInHypercare();
+  migration.status.samples = Samples(migration);
+  ReportFacts facts = Facts(Phase::kHypercare);
+  facts.seen = Seen(migration);
+  EXPECT_EQ(CompareWithGolden("report-Hypercare.html", RenderReportPage(ReportDocument(facts))),
+            "");
+}
+
 TEST(Report, ReadsAsItsGoldenFiles) {
-  const Json document = ReportDocument(Facts(Phase::kCompleted));
+  api::TenantMigration migration = Typical(Phase::kCompleted);
+  ReportFacts facts = Facts(Phase::kCompleted);
+  facts.seen.migration.samples = Samples(migration);
+  const Json document = ReportDocument(facts);
   EXPECT_EQ(CompareWithGolden("report.html", RenderReportPage(document)), "");
   EXPECT_EQ(CompareWithGolden("report.json", document.DumpPretty() + "\n"), "");
   const Json failed = ReportDocument(Facts(Phase::kRolledBack));

@@ -61,10 +61,10 @@ size_t LastForward(Phase phase) {
   }
 }
 
-std::vector<std::string_view> Path(Phase phase) {
-  const auto pipeline = Pipeline(StrategyOf(phase));
+std::vector<std::string_view> Path(Phase phase, std::string_view strategy) {
+  const auto pipeline = Pipeline(strategy);
   std::vector<std::string_view> path{"Pending"};
-  const size_t place = PlaceOf(Name(phase), StrategyOf(phase));
+  const size_t place = PlaceOf(Name(phase), strategy);
   if (phase == Phase::kPending) return path;
   const size_t last = place < pipeline.size() ? place : LastForward(phase);
   for (size_t i = 0; i <= last; ++i) path.push_back(pipeline[i]);
@@ -169,7 +169,9 @@ const char* MessageOf(Phase phase) {
 
 WallTime Night() { return *ParseTime("2026-11-21T03:04:05Z"); }
 
-api::TenantMigration MigrationIn(Phase phase) {
+namespace {
+
+api::TenantMigration MigrationOf(Phase phase, std::string_view strategy) {
   api::TenantMigration migration;
   migration.meta.name = "acme-to-dedicated";
   migration.meta.namespace_name = "acme";
@@ -178,14 +180,14 @@ api::TenantMigration MigrationIn(Phase phase) {
   migration.meta.generation = 1;
   migration.spec.placement_name = "acme";
   migration.spec.target_server_name = "pg-dedicated";
-  if (StrategyOf(phase) == "Online") migration.spec.strategy = api::Strategy::kOnline;
+  if (strategy == "Online") migration.spec.strategy = api::Strategy::kOnline;
   migration.status.phase = phase;
   migration.status.observed_generation = 1;
   if (phase != Phase::kPending) {
     migration.status.attempt = 1;
     migration.status.source_server_name = "pg-shared";
   }
-  const auto path = Path(phase);
+  const auto path = Path(phase, strategy);
   WallTime at = Night() - seconds(42) - seconds(10) * static_cast<int>(path.size() - 1);
   migration.meta.creation_timestamp = at;
   for (size_t i = 0; i < path.size(); ++i, at += seconds(10)) {
@@ -195,6 +197,10 @@ api::TenantMigration MigrationIn(Phase phase) {
   }
   return migration;
 }
+
+}  // namespace
+
+api::TenantMigration MigrationIn(Phase phase) { return MigrationOf(phase, StrategyOf(phase)); }
 
 void GoOn(api::TenantMigration& migration, const std::string& reason, const std::string& message,
           bool trouble) {
@@ -306,6 +312,20 @@ api::TenantMigration Typical(Phase phase) {
     default:
       GoOn(migration, std::string(Name(phase)), MessageOf(phase));
   }
+  return migration;
+}
+
+api::TenantMigration OnlineInHypercare() {
+  api::TenantMigration migration = MigrationOf(Phase::kHypercare, "Online");
+  Measure(migration);
+  TimeTheDoors(migration);
+  Prove(migration);
+  migration.status.cutover.write_pause_milliseconds = 640;
+  migration.status.progress.replication_lag_bytes = 720'000;
+  migration.status.rollback.available_until = Night() + std::chrono::hours(24);
+  Set(migration, "RollbackReady", ConditionStatus::kTrue, "StreamFollows",
+      "everything that users write on the target arrives on the source");
+  GoOn(migration, "Hypercare", "users are in; watching until 2026-11-22T03:04:05Z");
   return migration;
 }
 

@@ -30,6 +30,9 @@ Snapshot Seen(const api::TenantMigration& migration);
 /// A migration in `phase` with what its status then holds: progress, proof, moments, conditions.
 api::TenantMigration Typical(api::Phase phase);
 
+/// The same of strategy Online in Hypercare, with its way back open.
+api::TenantMigration OnlineInHypercare();
+
 /// A check of Hypercare whose last run was twelve seconds ago, and one is due each minute.
 api::CheckStatus CheckThat(const std::string& name, api::CheckResult result, int64_t failures,
                            const std::string& message);
