@@ -53,7 +53,7 @@ class Comparison {
     } else if (arrays) {
       for (size_t i = 0; i < std::max(before.Size(), after.Size()); ++i)
         Compare(path + Step(before[i], after[i], i), before[i], after[i]);
-    } else if (is_secret_) {
+    } else if (is_secret_ || NamesASecret(path)) {
       Hide(path, before, after);
     } else {
       CompareLines(path, LinesOf(before), LinesOf(after));
@@ -82,11 +82,24 @@ class Comparison {
     Add(std::move(hunk));
   }
 
-  void CompareLines(const std::string& path, const Lines& before, const Lines& after) {
-    if (std::max(before.size(), after.size()) > kComparedLinesMax) {
-      Add({path, 1, 1, before, after});
-      return;
-    }
+  // What both begin and end with is set aside: a long file of which one line changes is compared
+  // as well as a short one.
+  void CompareLines(const std::string& path, Lines before, Lines after) {
+    const auto begin =
+        std::mismatch(before.begin(), before.end(), after.begin(), after.end()).first;
+    const auto same = static_cast<size_t>(begin - before.begin());
+    before.erase(before.begin(), begin);
+    after.erase(after.begin(), after.begin() + static_cast<ptrdiff_t>(same));
+    while (!before.empty() && !after.empty() && before.back() == after.back())
+      before.pop_back(), after.pop_back();
+    if (const size_t lines = std::max(before.size(), after.size()); lines > kComparedLinesMax)
+      hunks_.push_back({path, same + 1, same + 1, {}, {}, lines});
+    else
+      CompareEach(path, same + 1, before, after);
+  }
+
+  // The first of each is line `first` of its text.
+  void CompareEach(const std::string& path, size_t first, const Lines& before, const Lines& after) {
     const auto common = CommonLengths(before, after);
     size_t i = 0, j = 0;
     while (i < before.size() || j < after.size()) {
@@ -94,7 +107,7 @@ class Comparison {
         ++i, ++j;
         continue;
       }
-      Hunk hunk{path, i + 1, j + 1, {}, {}};
+      Hunk hunk{path, first + i, first + j, {}, {}};
       while (i < before.size() || j < after.size()) {
         if (i < before.size() && j < after.size() && before[i] == after[j]) break;
         const bool take_before =
@@ -107,7 +120,7 @@ class Comparison {
 
   void Add(Hunk hunk) {
     for (Lines* lines : {&hunk.before, &hunk.after})
-      for (std::string& line : *lines) line = WithoutPasswords(line);
+      for (std::string& line : *lines) line = WithoutSecretSettings(line);
     hunks_.push_back(std::move(hunk));
   }
 
@@ -137,6 +150,14 @@ void RenderDiff(const ObjectDiff& diff, size_t indent, Page& page) {
   page.Line(margin + page.Paint(Tone::kBold, "--- " + diff.object));
   page.Line(margin + page.Paint(Tone::kBold, "+++ " + diff.object + ", " + diff.when));
   for (const Hunk& hunk : diff.hunks) {
+    if (hunk.uncompared > 0) {
+      page.Line(margin +
+                page.Paint(Tone::kDim, "@@ -" + std::to_string(hunk.before_line) + " +" +
+                                           std::to_string(hunk.after_line) + " @@ " + hunk.place));
+      page.Line(margin + "up to " + std::to_string(hunk.uncompared) +
+                " lines differ from there on, too many to compare them one by one");
+      continue;
+    }
     page.Line(margin +
               page.Paint(Tone::kDim, "@@ " + Range('-', hunk.before_line, hunk.before.size()) +
                                          " " + Range('+', hunk.after_line, hunk.after.size()) +

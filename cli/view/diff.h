@@ -14,6 +14,7 @@ struct Hunk {
   std::string place;  ///< ".data[\"odoo.conf\"]": the value, as jq would find it.
   size_t before_line = 0, after_line = 0;  ///< Of the first in each; counted from 1.
   std::vector<std::string> before, after;  ///< Empty: what is added, what is taken away.
+  size_t uncompared = 0;  ///< So many lines from there on were too many; none of them is here.
 
   friend bool operator==(const Hunk&, const Hunk&) = default;
 };
@@ -27,8 +28,8 @@ struct ObjectDiff {
 };
 
 /// What is different in `after`, value by value and line by line, in the order of the objects. A
-/// Secret's values are never shown, and passwords in others neither. resourceVersions do not count.
-/// Pure.
+/// Secret's values are never shown, and those of others neither whose name or whose setting's name
+/// says that they are secret. resourceVersions do not count. Pure.
 std::vector<Hunk> HunksBetween(const Json& before, const Json& after, bool is_secret);
 
 /// As a unified diff without lines around what changes: a file that is edited has more in it than

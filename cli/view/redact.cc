@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 
 namespace cutover::cli {
 namespace {
@@ -16,13 +17,6 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-bool NamesASecret(const std::string& name) {
-  const std::string lower = Lower(name);
-  for (const char* word : {"password", "passwd", "token", "secretkey", "privatekey"})
-    if (lower.find(word) != std::string::npos) return true;
-  return false;
-}
-
 // {name: PGPASSWORD, value: …}, as containers have their environment.
 bool IsSecretVariable(const Json& object) {
   return object["value"].IsString() && NamesASecret(object["name"].AsString());
@@ -32,9 +26,9 @@ bool IsSecretVariable(const Json& object) {
 // name stands in ("password":"x"), or at the literal of SQL's PASSWORD 'x'. npos: the word is
 // prose.
 size_t ValueAfter(const std::string& text, size_t at) {
-  const size_t sign = text.find_first_not_of(" \"'\\", at);
+  const size_t sign = text.find_first_not_of(" \t\"'\\", at);
   if (sign != std::string::npos && (text[sign] == '=' || text[sign] == ':'))
-    return text.find_first_not_of(' ', sign + 1);
+    return text.find_first_not_of(" \t", sign + 1);
   const size_t literal = text.find_first_not_of(' ', at);
   if (literal != std::string::npos && literal > at && text[literal] == '\'') return literal;
   return std::string::npos;
@@ -65,12 +59,47 @@ std::string WithoutUriPasswords(std::string text) {
   return text;
 }
 
+// Where the first of the words begins, from `at` on.
+size_t FindAnyOf(const std::string& lower, size_t at, std::initializer_list<const char*> words) {
+  size_t first = std::string::npos;
+  for (const char* word : words) first = std::min(first, lower.find(word, at));
+  return first;
+}
+
+bool IsOfName(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+}
+
 }  // namespace
+
+bool NamesASecret(const std::string& name) {
+  return FindAnyOf(Lower(name), 0, {"password", "passwd", "token", "secretkey", "privatekey"}) !=
+         std::string::npos;
+}
+
+std::string WithoutSecretSettings(const std::string& line) {
+  std::string text = WithoutPasswords(line);
+  const size_t begin = std::min(text.find_first_not_of(" \t\"'"), text.size());
+  size_t at = begin;
+  while ((at = FindAnyOf(Lower(text), at, {"password", "passwd", "secret", "token", "key"})) !=
+         std::string::npos) {
+    const std::string before = text.substr(begin, at - begin);
+    const bool first = std::all_of(before.begin(), before.end(), IsOfName);
+    while (at < text.size() && IsOfName(text[at])) ++at;
+    const size_t value = ValueAfter(text, at);
+    if (value == std::string::npos || value == text.size()) continue;
+    const size_t end = first ? text.size() : EndOfValue(text, value);
+    text.replace(value, end - value, kRemoved);
+    at = value + sizeof kRemoved - 1;
+  }
+  return text;
+}
 
 std::string WithoutPasswords(const std::string& original) {
   std::string text = WithoutUriPasswords(original);
-  for (size_t at = 0; (at = Lower(text).find("password", at)) != std::string::npos;) {
-    at += 8;
+  size_t at = 0;
+  while ((at = FindAnyOf(Lower(text), at, {"password", "passwd"})) != std::string::npos) {
+    at = text.find_first_of("dD", at) + 1;
     const size_t value = ValueAfter(text, at);
     if (value == std::string::npos) continue;
     text.replace(value, EndOfValue(text, value) - value, kRemoved);

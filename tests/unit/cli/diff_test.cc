@@ -78,6 +78,51 @@ TEST(Diff, NeverShowsThePasswordOfAUri) {
       ElementsAre(Hunk{".value", 1, 1, {"postgresql://u:...@a/db"}, {"postgresql://u:...@b/db"}}));
 }
 
+TEST(Diff, ShowsNoSecretSettingThatChanges) {
+  const std::string text = Rendered(File("admin_passwd = geheim eins\ndb_host = a\n"),
+                                    File("admin_passwd = geheim zwei\ndb_host = b\n"));
+  EXPECT_THAT(text, HasSubstr("-admin_passwd = (removed)\n"));
+  EXPECT_THAT(text, HasSubstr("+db_host = b\n"));
+  for (const char* value : {"geheim", "eins", "zwei"}) EXPECT_THAT(text, Not(HasSubstr(value)));
+}
+
+TEST(Diff, ShowsNoValueWhoseOwnNameSaysThatItIsSecret) {
+  auto container = [](const std::string& value) {
+    Json variable = Json::Object({{"name", "PGPASSWORD"}, {"value", value}});
+    return Json::Object({{"env", Json::Array({variable})}});
+  };
+  EXPECT_THAT(
+      HunksBetween(container("geheim"), container("anders"), false),
+      ElementsAre(Hunk{".env[PGPASSWORD].value", 1, 1, {"(not shown)"}, {"(another, not shown)"}}));
+}
+
+std::string Numbered(size_t lines, const std::string& each) {
+  std::string text;
+  for (size_t i = 1; i <= lines; ++i) text += each + std::to_string(i) + "\n";
+  return text;
+}
+
+TEST(Diff, OfALongFileShowsTheOneLineThatDiffers) {
+  const std::string above = Numbered(1500, "above "), below = Numbered(1499, "below ");
+  EXPECT_THAT(
+      HunksBetween(File(above + "db_host = a\n" + below), File(above + "db_host = b\n" + below),
+                   false),
+      ElementsAre(Hunk{".data[\"odoo.conf\"]", 1501, 1501, {"db_host = a"}, {"db_host = b"}}));
+  EXPECT_THAT(HunksBetween(File(above + below), File(above + "more\n" + below), false),
+              ElementsAre(Hunk{".data[\"odoo.conf\"]", 1501, 1501, {}, {"more"}}));
+  EXPECT_THAT(HunksBetween(File(above + "same\n"), File(above + "same\nsame\n"), false),
+              ElementsAre(Hunk{".data[\"odoo.conf\"]", 1502, 1502, {}, {"same"}}));
+}
+
+TEST(Diff, OfALongFileThatIsAnotherSaysHowManyLinesDifferAndShowsNone) {
+  EXPECT_EQ(Rendered(File("[options]\n" + Numbered(3000, "before ")),
+                     File("[options]\n" + Numbered(2990, "after "))),
+            "--- ConfigMap c\n"
+            "+++ ConfigMap c, then\n"
+            "@@ -2 +2 @@ .data[\"odoo.conf\"]\n"
+            "up to 3000 lines differ from there on, too many to compare them one by one\n");
+}
+
 TEST(Diff, IsEmptyWhereNothingChanges) {
   EXPECT_EQ(Rendered(File("a"), File("a")), "");
   Json newer = File("a");

@@ -30,6 +30,29 @@ TEST(Redact, PasswordsGoHoweverTheyAreQuoted) {
             "password ends here: the password");
 }
 
+TEST(Redact, OdoosMasterPasswordIsOne) {
+  EXPECT_EQ(WithoutPasswords("admin_passwd = geheim\nworkers = 2"),
+            "admin_passwd = (removed)\nworkers = 2");
+}
+
+TEST(Redact, ASettingWhoseNameSaysSoLosesItsWholeValue) {
+  for (const char* name : {"admin_passwd", "db_password", "SECRET_KEY_BASE", "api-token", "s3.key",
+                           "smtp_passwd", "  client_secret", "\"hmac_key\"", "\tlicense_keys"}) {
+    const std::string line = std::string(name) + " = ge heim, und mehr";
+    EXPECT_EQ(WithoutSecretSettings(line), std::string(name) + " = (removed)");
+  }
+  EXPECT_EQ(WithoutSecretSettings("admin_passwd\t=\tgeheim"), "admin_passwd\t=\t(removed)");
+  EXPECT_EQ(WithoutSecretSettings("admin_passwd: geheim"), "admin_passwd: (removed)");
+}
+
+TEST(Redact, ASecretSettingInTheMidstOfALineLeavesTheOthers) {
+  EXPECT_EQ(WithoutSecretSettings("host=a sslkey=geheim user=b"), "host=a sslkey=(removed) user=b");
+  EXPECT_EQ(WithoutSecretSettings("url = https://a/?access_token=geheim"),
+            "url = https://a/?access_token=(removed)");
+  for (const char* line : {"db_host = a", "the key is under the mat", "", "key", "key ="})
+    EXPECT_EQ(WithoutSecretSettings(line), line);
+}
+
 TEST(Redact, EnvironmentVariablesThatNameASecretLoseTheirValue) {
   const Json document = Json::Object(
       {{"env", Json::Array({Json::Object({{"name", "PGPASSWORD"}, {"value", "geheim"}}),
