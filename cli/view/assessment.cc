@@ -95,6 +95,21 @@ std::string DescribeNow(const MigrationView& migration) {
   return now;
 }
 
+// What was so when it ended, which may be long ago: where users are now, other moves decide.
+std::string DescribeUsersAtEnd(const MigrationView& migration) {
+  if (migration.phase == "RolledBack") {
+    std::string text = "were let in on " + SourceName(migration) + " again";
+    if (migration.rollback.opened_at)
+      text +=
+          "; going back shut them out for " +
+          api::FormatPause(std::chrono::milliseconds(migration.rollback.write_pause_milliseconds));
+    return text;
+  }
+  if (!migration.cutover.fenced_at) return "were not stopped by this move";
+  return "were let in again; they were shut out for " +
+         api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
+}
+
 std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.phase == "RollingBack")
     return "kept out until the source is open again" +
@@ -111,17 +126,10 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
               " of copying are left, before it is verified and switched";
     return text;
   }
-  if (migration.cutover.fenced_at && migration.phase != "RolledBack")
+  if (IsEnd(migration.phase)) return DescribeUsersAtEnd(migration);
+  if (migration.cutover.fenced_at)
     return "work again; they were shut out for " +
            api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
-  if (migration.phase == "RolledBack") {
-    std::string text = "work on " + SourceName(migration) + " again";
-    if (migration.rollback.opened_at)
-      text +=
-          "; going back shut them out for " +
-          api::FormatPause(std::chrono::milliseconds(migration.rollback.write_pause_milliseconds));
-    return text;
-  }
   return "work; this move has not stopped them";
 }
 
@@ -136,7 +144,10 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
     case Stretch::kEnd:
       if (migration.phase == "Completed")
         return "closed; going back would be another move, to " + SourceName(migration);
-      return "nothing to go back from: the tenant is on " + SourceName(migration);
+      return "nothing to go back from" +
+             (migration.source_server_name.empty()
+                  ? std::string()
+                  : ": the tenant was left on " + migration.source_server_name);
     case Stretch::kAfterJournal:
       break;
   }

@@ -51,8 +51,12 @@ std::string PathOf(const Chart& chart, const Frame& frame) {
   return path;
 }
 
+bool IsWithin(const Frame& frame, WallTime from, WallTime to) {
+  return to >= frame.begin && from <= frame.end;
+}
+
 std::string Shade(const Frame& frame, WallTime from, WallTime to) {
-  if (to < frame.begin || from > frame.end) return "";
+  if (!IsWithin(frame, from, to)) return "";
   char text[128];
   std::snprintf(text, sizeof text,
                 "<rect x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"200\" fill=\"var(--shut)\"/>",
@@ -101,7 +105,14 @@ color:var(--dim)}
 summary{cursor:pointer;color:var(--dim)}
 )css";
 
+bool HasShade(const Chart& chart) {
+  const Frame frame = FrameOf(chart);
+  return std::any_of(chart.shaded.begin(), chart.shaded.end(),
+                     [&](const auto& time) { return IsWithin(frame, time.first, time.second); });
+}
+
 double RoundUp(double value) {
+  if (!std::isfinite(value)) return 1;
   double decade = 1;
   while (decade * 10 <= value) decade *= 10;
   for (const double step : {1.0, 2.0, 5.0})

@@ -26,6 +26,9 @@ struct Chart {
   std::vector<std::pair<WallTime, WallTime>> shaded;  ///< Times that are marked in the background.
 };
 
+/// Whether a mark is to be seen in the background, so that the page has to say what it means. Pure.
+bool HasShade(const Chart& chart);
+
 /// A figure with inline SVG. Its words are HTML beside the picture, so that they are as big on a
 /// telephone as on a desk; colours are the page's variables --mark, --soft, --line, --shut and
 /// --dim. Pure.
@@ -34,7 +37,8 @@ std::string RenderChart(const Chart& chart);
 /// The style that RenderChart needs.
 extern const char kChartStyle[];
 
-/// The next of 1, 2, 5, 10, 20, 50, … that is not less than `value`; 1 for less than that.
+/// The next of 1, 2, 5, 10, 20, 50, … that is not less than `value`; 1 for less than that, and for
+/// what is no finite number.
 double RoundUp(double value);
 
 }  // namespace cutover::cli

@@ -37,7 +37,7 @@ constexpr PhaseFacts kPhases[] = {
      "The tenant is going back: the target is closed before the source is opened."},
     {"Aborted", Stretch::kEnd, "The tenant was not moved: somebody asked to stop."},
     {"Failed", Stretch::kEnd, "The tenant was not moved."},
-    {"RolledBack", Stretch::kEnd, "The tenant was moved, and works on the source again."},
+    {"RolledBack", Stretch::kEnd, "The tenant was moved, and was moved back to the source."},
 };
 
 constexpr std::string_view kOffline[] = {"Preflight", "BackingUp", "Preparing",  "AwaitingCutover",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/view/snapshot.h"
@@ -32,7 +33,14 @@ std::string Sha256(std::string_view bytes);
 /// that its sum can be checked. Pure.
 std::string RenderReportPage(const Json& document);
 
-/// Of a report (not its document): curves of throughput and lag over time, with their numbers, or
+/// From when to when users could not work, of a report (not its document): at the last attempt at
+/// the cutover, and at a rollback; until the report was made where they still cannot. Pure.
+std::vector<std::pair<WallTime, WallTime>> TimesShutOut(const Json& report);
+
+/// What the shade behind those times means, as a paragraph. Pure.
+std::string LegendOfShade(const Json& report);
+
+/// Of a report: curves of throughput and lag over time, with their numbers, or
 /// why there are none. Pure.
 std::string ReportCharts(const Json& report);
 

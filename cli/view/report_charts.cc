@@ -41,17 +41,6 @@ std::vector<Sample> SamplesOf(const Json& report) {
   return samples;
 }
 
-// Users could not work then: before and after, a lag is of another stream.
-using Times = std::vector<std::pair<WallTime, WallTime>>;
-
-Times ShutOut(const Json& report) {
-  const auto from = ParseTime(report["moments"]["usersStoppedAt"].AsString());
-  const auto to = ParseTime(report["moments"]["usersAdmittedAt"].AsString());
-  const auto made = ParseTime(report["madeAt"].AsString());
-  if (!from || (!to && !made)) return {};
-  return {{*from, to ? *to : *made}};
-}
-
 // Between two samples the rate is the mean, and one does not know more.
 std::vector<ChartPoint> StepsOf(const std::vector<Sample>& samples) {
   std::vector<ChartPoint> points;
@@ -89,29 +78,40 @@ std::string Bytes(double value) { return FormatBytes(static_cast<int64_t>(value)
 
 std::string Dim(const std::string& text) { return "<p class=\"dim\">" + text + "</p>\n"; }
 
-std::string ThroughputChart(const Json& report, const std::vector<Sample>& samples) {
-  Chart chart{"throughput", "Throughput of the copy", "", "/s", StepsOf(samples), ShutOut(report)};
+/// A figure, or why there is none.
+struct Drawn {
+  std::string text;
+  bool has_shade = false;
+};
+
+Drawn Draw(const Chart& chart) { return {RenderChart(chart), HasShade(chart)}; }
+
+Drawn ThroughputChart(const Json& report, const std::vector<Sample>& samples) {
+  Chart chart{"throughput", "Throughput of the copy", "",
+              "/s",         StepsOf(samples),         TimesShutOut(report)};
   if (chart.points.empty())
-    return Dim("No curve of the throughput: the status holds fewer than two samples of a copy.");
+    return {
+        Dim("No curve of the throughput: the status holds no two samples of one copy that "
+            "follow each other.")};
   chart.description = "Bytes copied a second, from " + FormatTime(chart.points.front().time) +
                       " to " + FormatTime(chart.points.back().time) + ", at most " +
                       Bytes(Highest(chart.points)) + "/s.";
-  return RenderChart(chart);
+  return Draw(chart);
 }
 
-std::string LagChart(const Json& report, const std::vector<Sample>& samples) {
+Drawn LagChart(const Json& report, const std::vector<Sample>& samples) {
   Chart chart{"lag", "Lag of the side that follows", "",
-              "",    LagsOf(report, samples),        ShutOut(report)};
+              "",    LagsOf(report, samples),        TimesShutOut(report)};
   if (chart.points.size() < 2)
-    return Dim(report["migration"]["strategy"].AsString() == "Online"
-                   ? "No curve of the lag: the status holds fewer than two samples of it."
-                   : "No curve of the lag: nothing is followed in strategy Offline.");
+    return {Dim(report["migration"]["strategy"].AsString() == "Online"
+                    ? "No curve of the lag: the status holds fewer than two samples of it."
+                    : "No curve of the lag: nothing is followed in strategy Offline.")};
   chart.description = "Bytes that the side that follows had not confirmed, from " +
                       FormatTime(chart.points.front().time) + " to " +
                       FormatTime(chart.points.back().time) + ", at most " +
                       Bytes(Highest(chart.points)) +
                       ". Until the cutover the target follows, after it the source.";
-  return RenderChart(chart);
+  return Draw(chart);
 }
 
 std::string NumbersOf(const std::vector<Sample>& samples) {
@@ -130,11 +130,35 @@ std::string NumbersOf(const std::vector<Sample>& samples) {
 
 }  // namespace
 
+std::vector<std::pair<WallTime, WallTime>> TimesShutOut(const Json& report) {
+  const Json& moments = report["moments"];
+  const auto made = ParseTime(report["madeAt"].AsString());
+  std::vector<std::pair<WallTime, WallTime>> times;
+  for (const auto& [stopped, admitted] :
+       {std::pair("usersStoppedAt", "usersAdmittedAt"),
+        std::pair("rollbackStoppedUsersAt", "rollbackAdmittedUsersAt")}) {
+    const auto from = ParseTime(moments[stopped].AsString());
+    const auto to = ParseTime(moments[admitted].AsString());
+    if (from && (to || made)) times.emplace_back(*from, to ? *to : *made);
+  }
+  return times;
+}
+
+std::string LegendOfShade(const Json& report) {
+  // The status keeps the moments of the last one alone.
+  const int64_t attempts = report["moments"]["cutoverAttempts"].AsInt();
+  return Dim("Shaded: users could not work" +
+             (attempts > 1 ? "; of " + std::to_string(attempts) +
+                                 " attempts at the cutover that is known of the last alone"
+                           : std::string()) +
+             ".");
+}
+
 std::string ReportCharts(const Json& report) {
   const std::vector<Sample> samples = SamplesOf(report);
-  std::string text = ThroughputChart(report, samples) + LagChart(report, samples);
-  if (text.find("<rect") != std::string::npos) text += Dim("Shaded: users could not work.");
-  return text + NumbersOf(samples);
+  const Drawn throughput = ThroughputChart(report, samples), lag = LagChart(report, samples);
+  const bool shade = throughput.has_shade || lag.has_shade;
+  return throughput.text + lag.text + (shade ? LegendOfShade(report) : "") + NumbersOf(samples);
 }
 
 }  // namespace cutover::cli

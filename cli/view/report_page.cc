@@ -92,13 +92,10 @@ std::string StageRow(const Json& report, const Axis& axis, const Json& stage) {
     return row + "<span class=\"dim\">" +
            (stage["state"].AsString() == "Skipped" ? "skipped" : "not reached") +
            "</span><span></span></div>\n";
-  const Json& moments = report["moments"];
   const WallTime end = TimeAt(stage, "completedAt").value_or(axis.end);
   row += kSvg + Text(stage["state"]) + "\">";
-  const auto stopped = TimeAt(moments, "usersStoppedAt");
-  if (stopped)
-    row += Rect(axis.At(*stopped), axis.At(TimeAt(moments, "usersAdmittedAt").value_or(axis.end)),
-                "shut");
+  for (const auto& [from, to] : TimesShutOut(report))
+    row += Rect(axis.At(from), axis.At(to), "shut");
   row +=
       Rect(axis.At(*begin), axis.At(end), stage["state"].AsString() == "Failed" ? "bad" : "mark");
   return row + "</svg><span>" + FormatSpan(end - *begin) + "</span></div>\n";
@@ -111,9 +108,8 @@ std::string Timeline(const Json& report) {
   for (const Json& stage : report.At({"migration", "stages"}).Items())
     text += StageRow(report, *axis, stage);
   text += "<p class=\"dim\">From " + FormatTime(axis->begin) + " to " + FormatTime(axis->end) +
-          " (" + FormatSpan(axis->end - axis->begin) + ").";
-  if (report["moments"].Contains("usersStoppedAt")) text += " Shaded: users could not work.";
-  return text + "</p>\n";
+          " (" + FormatSpan(axis->end - axis->begin) + ").</p>\n";
+  return text + (TimesShutOut(report).empty() ? "" : LegendOfShade(report));
 }
 
 std::string Throughput(const Json& report) {

@@ -346,6 +346,22 @@ TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
   EXPECT_THAT(Assess(Seen(back)).users, HasSubstr("going back shut them out for 0.6s"));
 }
 
+TEST(Assess, WhatHasEndedIsToldAsItWasThen) {
+  for (Phase phase : {Phase::kCompleted, Phase::kRolledBack, Phase::kFailed, Phase::kAborted}) {
+    const Assessment assessment = Assess(Seen(Typical(phase)));
+    EXPECT_THAT(assessment.users, StartsWith("were ")) << Name(phase);
+    EXPECT_THAT(assessment.way_back, Not(HasSubstr("tenant is on"))) << Name(phase);
+    EXPECT_THAT(assessment.now, Not(HasSubstr("works"))) << Name(phase);
+  }
+  api::TenantMigration failed = Typical(Phase::kFailed);
+  EXPECT_EQ(Assess(Seen(failed)).way_back,
+            "nothing to go back from: the tenant was left on pg-shared");
+  failed.status.source_server_name = "";
+  EXPECT_EQ(Assess(Seen(failed)).way_back, "nothing to go back from");
+  failed.status.cutover.fenced_at.reset();
+  EXPECT_EQ(Assess(Seen(failed)).users, "were not stopped by this move");
+}
+
 TEST(Assess, SuspendedWaitsForResume) {
   api::TenantMigration migration = Typical(Phase::kPreparing);
   migration.spec.suspend = true;

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "cli/view/report.h"
 #include "tests/unit/cli/scenes.h"
 
@@ -67,7 +70,8 @@ TEST(Chart, OfFewerThanTwoSamplesIsSaidNotToBeThere) {
   for (const Json& report : {Report({}), Report({Copied(0, 1)}), Report({Lag(0, 1)})}) {
     const std::string page = ReportCharts(report);
     EXPECT_THAT(page, Not(HasSubstr("<svg")));
-    EXPECT_THAT(page, HasSubstr("No curve of the throughput: the status holds fewer than two"));
+    EXPECT_THAT(page, HasSubstr("No curve of the throughput: the status holds no two samples of "
+                                "one copy that follow each other."));
     EXPECT_THAT(page, HasSubstr("No curve of the lag: the status holds fewer than two"));
   }
   Json offline = Report({});
@@ -83,12 +87,47 @@ TEST(Chart, HasItsTitleItsDescriptionAndItsNumbersInWords) {
   EXPECT_THAT(page, HasSubstr("<td>2026-11-21T03:04:15Z</td><td>100 MB</td><td>10.0 MB/s</td>"));
 }
 
+/// A lag of 200 seconds, with what the moments say of users.
+Json Stopped(std::vector<std::pair<const char*, Json>> said) {
+  Json report = Report({Lag(0, 200), Lag(200, 100)});
+  report.Set("madeAt", At(300));
+  for (auto& [name, value] : said) report.MutableAt("moments").Set(name, std::move(value));
+  return report;
+}
+
+TEST(Chart, ShadesThePauseOfTheCutoverAndThatOfTheRollback) {
+  const std::string page = ReportCharts(Stopped({{"usersStoppedAt", At(20)},
+                                                 {"usersAdmittedAt", At(40)},
+                                                 {"rollbackStoppedUsersAt", At(150)},
+                                                 {"rollbackAdmittedUsersAt", At(160)}}));
+  EXPECT_THAT(page, HasSubstr("<rect x=\"100.0\" y=\"0\" width=\"100.0\""));
+  EXPECT_THAT(page, HasSubstr("<rect x=\"750.0\" y=\"0\" width=\"50.0\""));
+  EXPECT_THAT(page, HasSubstr("Shaded: users could not work."));
+}
+
+TEST(Chart, OfARollbackThatGoesOnIsShadedUntilTheReportWasMade) {
+  EXPECT_THAT(ReportCharts(Stopped({{"rollbackStoppedUsersAt", At(150)}})),
+              HasSubstr("<rect x=\"750.0\" y=\"0\" width=\"250.0\""));
+}
+
+TEST(Chart, SaysNothingOfAShadeThatIsNotToBeSeen) {
+  EXPECT_THAT(ReportCharts(Stopped({})), Not(HasSubstr("Shaded")));
+  EXPECT_THAT(ReportCharts(Stopped({{"usersStoppedAt", At(250)}})), Not(HasSubstr("Shaded")));
+}
+
+TEST(Chart, OfSeveralAttemptsSaysThatTheLastAloneIsShaded) {
+  EXPECT_THAT(ReportCharts(Stopped({{"usersStoppedAt", At(20)}, {"cutoverAttempts", Json(3)}})),
+              HasSubstr("of 3 attempts at the cutover that is known of the last alone."));
+}
+
 TEST(Chart, EndsAtARoundNumberThatIsNotLess) {
   EXPECT_EQ(RoundUp(0), 1);
   EXPECT_EQ(RoundUp(1), 1);
   EXPECT_EQ(RoundUp(1.5), 2);
   EXPECT_EQ(RoundUp(4'900'000), 5'000'000);
   EXPECT_EQ(RoundUp(5'100'000), 10'000'000);
+  for (const double none : {std::numeric_limits<double>::infinity(), std::nan("")})
+    EXPECT_EQ(RoundUp(none), 1);
 }
 
 }  // namespace
