@@ -2,6 +2,7 @@
 #include "cli/view/estimate.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "cli/view/stages.h"
 #include "cli/view/words.h"
@@ -61,55 +62,69 @@ std::string Span(const std::string& least, const std::string& most) {
 
 std::string Rate(int64_t bytes_per_second) { return FormatBytes(bytes_per_second) + "/s"; }
 
-Estimate FromLimitAlone(const EstimateFacts& facts) {
-  Estimate estimate;
-  estimate.least = TimeFor(facts.database_bytes, facts.rate_bytes_per_second_max);
-  estimate.text = "at least " + FormatSpan(*estimate.least) + ", since no more than " +
-                  Rate(facts.rate_bytes_per_second_max) + " are ordered; no earlier copy " +
-                  facts.where + " tells more";
-  return estimate;
+// In the unit in which it is ordered.
+std::string Ordered(const EstimateFacts& facts) {
+  return std::to_string(facts.rate_mebibytes_per_second_max) + " MiB/s";
+}
+
+/// Bytes a second of some copies: of the slowest and of the fastest.
+struct Rates {
+  int64_t slowest = INT64_MAX, fastest = 0;
+
+  std::string Text() const { return Span(Rate(slowest), Rate(fastest)); }
+};
+
+// "the last 2 copies to pg-dedicated"
+std::string WhichCopies(const EstimateFacts& facts, size_t count, bool to_target) {
+  return "the last " + (count == 1 ? "copy" : std::to_string(count) + " copies") +
+         (to_target ? " to " + facts.target_server_name
+                    : " " + facts.where + ", none of them to " + facts.target_server_name + ",");
+}
+
+// At what rate it goes, where copies went at `seen`; `limit` is 0, or what is ordered.
+std::string WhichRate(const EstimateFacts& facts, const Rates& seen, int64_t limit, size_t count,
+                      bool to_target) {
+  const std::string copies = WhichCopies(facts, count, to_target);
+  if (limit == 0 || limit >= seen.fastest)
+    return "at " + seen.Text() + " as " + copies + (count == 1 ? " was" : " were");
+  const std::string least = limit > seen.slowest ? Rate(seen.slowest) + " to " : "";
+  return "at " + least + "the " + Ordered(facts) + " that are ordered (" + copies + " ran at " +
+         seen.Text() + ")";
+}
+
+std::string FromLimitAlone(const EstimateFacts& facts, int64_t limit) {
+  return "at least " + FormatSpan(TimeFor(facts.database_bytes, limit)) + ", since no more than " +
+         Ordered(facts) + " are ordered; no earlier copy " + facts.where + " tells more";
 }
 
 }  // namespace
 
-Estimate EstimateCopy(const EstimateFacts& facts) {
+std::string EstimateCopy(const EstimateFacts& facts) {
+  constexpr int64_t kMebibyte = 1 << 20;
   if (facts.database_bytes <= 0)
-    return {{}, {}, "unknown: the placement's status does not say how big the database is"};
+    return "unknown: the placement's status does not say how big the database is";
   bool to_target = true;
   std::vector<const MigrationView*> copies = LastCopies(facts, to_target);
   if (copies.empty()) copies = LastCopies(facts, to_target = false);
-  const int64_t limit = facts.rate_bytes_per_second_max;
-  if (copies.empty() && limit > 0) return FromLimitAlone(facts);
-  if (copies.empty())
-    return {{}, {}, "unknown: no earlier copy " + facts.where + " tells how fast one is"};
-  int64_t slowest = INT64_MAX, fastest = 0;
+  const int64_t limit = facts.rate_mebibytes_per_second_max * kMebibyte;
+  if (copies.empty() && limit > 0) return FromLimitAlone(facts, limit);
+  if (copies.empty()) return "unknown: no earlier copy " + facts.where + " tells how fast one is";
+  Rates seen;
   for (const MigrationView* copy : copies) {
-    const int64_t rate = limit > 0 ? std::min(*CopyRate(*copy), limit) : *CopyRate(*copy);
-    slowest = std::min(slowest, rate);
-    fastest = std::max(fastest, rate);
+    seen.slowest = std::min(seen.slowest, *CopyRate(*copy));
+    seen.fastest = std::max(seen.fastest, *CopyRate(*copy));
   }
-  Estimate estimate;
-  estimate.least = TimeFor(facts.database_bytes, fastest);
-  estimate.most = TimeFor(facts.database_bytes, slowest);
-  estimate.text =
-      "about " + Span(FormatSpan(*estimate.least), FormatSpan(*estimate.most)) + ", at " +
-      Span(Rate(slowest), Rate(fastest)) + " as the last " +
-      (copies.size() == 1 ? "copy" : std::to_string(copies.size()) + " copies") +
-      (to_target ? " to " + facts.target_server_name
-                 : " " + facts.where + ", none of them to " + facts.target_server_name + ",") +
-      (copies.size() == 1 ? " was" : " were") +
-      (limit > 0 ? ", within the " + Rate(limit) + " that are ordered" : "") +
-      "; the size counts indexes, which are built and not copied";
-  return estimate;
+  auto bounded = [limit](int64_t rate) { return limit > 0 ? std::min(rate, limit) : rate; };
+  return "about " +
+         Span(FormatSpan(TimeFor(facts.database_bytes, bounded(seen.fastest))),
+              FormatSpan(TimeFor(facts.database_bytes, bounded(seen.slowest)))) +
+         ", " + WhichRate(facts, seen, limit, copies.size(), to_target) +
+         "; the size counts indexes, which are built and not copied";
 }
 
-Estimate EstimatePause(const EstimateFacts& facts) {
-  if (facts.strategy != "Online") {
-    Estimate estimate = EstimateCopy(facts);
-    estimate.most.reset();
-    estimate.text = "as long as the copy takes, and what comes before and after it";
-    return estimate;
-  }
+std::string EstimatePause(const EstimateFacts& facts) {
+  if (facts.strategy != "Online")
+    return "as long as the copy takes, and what comes before and after it";
   const auto moves = LastOf(
       facts.migrations,
       [&](const MigrationView& migration) {
@@ -119,19 +134,17 @@ Estimate EstimatePause(const EstimateFacts& facts) {
       },
       [](const MigrationView& migration) { return *migration.cutover.opened_at; });
   if (moves.empty())
-    return {{}, {}, "unknown: no earlier move of this kind " + facts.where + " has measured it"};
-  Estimate estimate;
+    return "unknown: no earlier move of this kind " + facts.where + " has measured it";
+  int64_t least = INT64_MAX, most = 0;
   for (const MigrationView* move : moves) {
-    const milliseconds pause(move->cutover.write_pause_milliseconds);
-    estimate.least = std::min(estimate.least.value_or(pause), pause);
-    estimate.most = std::max(estimate.most.value_or(pause), pause);
+    least = std::min(least, move->cutover.write_pause_milliseconds);
+    most = std::max(most, move->cutover.write_pause_milliseconds);
   }
-  estimate.text =
-      "about " + Span(api::FormatPause(*estimate.least), api::FormatPause(*estimate.most)) +
-      ", as in the last " +
-      (moves.size() == 1 ? "move" : Counted(static_cast<int64_t>(moves.size()), "move")) +
-      " of this kind " + facts.where;
-  return estimate;
+  return "about " +
+         Span(api::FormatPause(milliseconds(least)), api::FormatPause(milliseconds(most))) +
+         ", as in the last " +
+         (moves.size() == 1 ? "move" : Counted(static_cast<int64_t>(moves.size()), "move")) +
+         " of this kind " + facts.where;
 }
 
 }  // namespace cutover::cli

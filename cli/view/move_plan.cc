@@ -156,12 +156,11 @@ std::string SizeOfClaim(const MoveFacts& facts) {
 }
 
 EstimateFacts EstimateFactsOf(const MoveFacts& facts) {
-  constexpr int64_t kMebibyte = 1 << 20;
   return {facts.placement.status.database_size_bytes,
           facts.order.target_server_name,
           facts.order.strategy,
           facts.order.switch_by,
-          facts.order.copy_rate_mebibytes_per_second_max * kMebibyte,
+          facts.order.copy_rate_mebibytes_per_second_max,
           facts.migrations,
           facts.where};
 }
@@ -180,9 +179,9 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
              placement.status.server_name + SizeOf(Found(facts.source)));
   page.Field(kIndent, "To", kLabelWidth, order.target_server_name + SizeOf(Found(facts.target)));
   const EstimateFacts estimated = EstimateFactsOf(facts);
-  page.Field(kIndent, "Copy", kLabelWidth, EstimateCopy(estimated).text);
+  page.Field(kIndent, "Copy", kLabelWidth, EstimateCopy(estimated));
   page.Field(kIndent, "Users", kLabelWidth, UsersDuring(order));
-  page.Field(kIndent, "Pause", kLabelWidth, EstimatePause(estimated).text);
+  page.Field(kIndent, "Pause", kLabelWidth, EstimatePause(estimated));
   page.Field(kIndent, "Starts", kLabelWidth,
              order.approval == "Manual"
                  ? "stopping the users waits for: kubectl cutover approve " + order.name + " -n " +

@@ -49,28 +49,26 @@ EstimateFacts FactsOf(std::vector<MigrationView> migrations) {
 }
 
 TEST(EstimateCopy, IsUnknownWhereNothingTells) {
-  EXPECT_FALSE(EstimateCopy(FactsOf({})).least);
-  EXPECT_THAT(EstimateCopy(FactsOf({})).text, HasSubstr("unknown: no earlier copy"));
+  EXPECT_EQ(EstimateCopy(FactsOf({})),
+            "unknown: no earlier copy in this cluster tells how fast one is");
   EstimateFacts unsized = FactsOf({Copied(100 * kMegabyte, seconds(10))});
   unsized.database_bytes = 0;
-  EXPECT_THAT(EstimateCopy(unsized).text, HasSubstr("does not say how big"));
+  EXPECT_THAT(EstimateCopy(unsized), HasSubstr("does not say how big"));
 }
 
 TEST(EstimateCopy, HoldsTheRatesOfTheLastCopiesToTheSameServer) {
-  const Estimate estimate = EstimateCopy(
-      FactsOf({Copied(100 * kMegabyte, seconds(10)), Copied(100 * kMegabyte, seconds(5)),
-               Copied(900 * kMegabyte, seconds(1), seconds(0), "pg-elsewhere")}));
-  EXPECT_EQ(estimate.least, seconds(50));
-  EXPECT_EQ(estimate.most, seconds(100));
-  EXPECT_THAT(estimate.text, HasSubstr("about 50s to 1m40s, at 10.0 MB/s to 20.0 MB/s as the last "
-                                       "2 copies to pg-dedicated were"));
+  EXPECT_EQ(EstimateCopy(
+                FactsOf({Copied(100 * kMegabyte, seconds(10)), Copied(100 * kMegabyte, seconds(5)),
+                         Copied(900 * kMegabyte, seconds(1), seconds(0), "pg-elsewhere")})),
+            "about 50s to 1m40s, at 10.0 MB/s to 20.0 MB/s as the last 2 copies to pg-dedicated "
+            "were; the size counts indexes, which are built and not copied");
 }
 
 TEST(EstimateCopy, OfAServerThatWasNeverCopiedToSaysWhoseRatesItHas) {
-  const Estimate estimate =
-      EstimateCopy(FactsOf({Copied(100 * kMegabyte, seconds(10), seconds(0), "pg-elsewhere")}));
-  EXPECT_EQ(estimate.most, seconds(100));
-  EXPECT_THAT(estimate.text, HasSubstr("the last copy in this cluster, none of them to "));
+  EXPECT_THAT(
+      EstimateCopy(FactsOf({Copied(100 * kMegabyte, seconds(10), seconds(0), "pg-elsewhere")})),
+      HasSubstr("about 1m40s, at 10.0 MB/s as the last copy in this cluster, none of them to "
+                "pg-dedicated, was;"));
 }
 
 TEST(EstimateCopy, TakesNoRateFromACopyThatWasHeldBackFailedGoesOnOrWasTooSmall) {
@@ -79,44 +77,59 @@ TEST(EstimateCopy, TakesNoRateFromACopyThatWasHeldBackFailedGoesOnOrWasTooSmall)
   MigrationView small = Copied(kMegabyte, seconds(10));
   const MigrationView failed = ViewOf(ObjectOf(Typical(Phase::kFailed)));
   const MigrationView going_on = ViewOf(ObjectOf(Typical(Phase::kCopying)));
-  EXPECT_FALSE(EstimateCopy(FactsOf({held_back, small, failed, going_on})).least);
+  EXPECT_THAT(EstimateCopy(FactsOf({held_back, small, failed, going_on})),
+              HasSubstr("unknown: no earlier copy"));
 }
 
 TEST(EstimateCopy, LooksAtTheLastFiveAlone) {
   std::vector<MigrationView> migrations{Copied(100 * kMegabyte, seconds(1000), seconds(3600))};
   for (int i = 0; i < 5; ++i)
     migrations.push_back(Copied(100 * kMegabyte, seconds(10), seconds(60 * i)));
-  EXPECT_EQ(EstimateCopy(FactsOf(migrations)).most, seconds(100));
+  EXPECT_THAT(EstimateCopy(FactsOf(migrations)),
+              HasSubstr("about 1m40s, at 10.0 MB/s as the last 5 copies"));
 }
 
-TEST(EstimateCopy, IsNoQuickerThanTheLimitThatIsOrdered) {
+// 1000 MB at 5 MiB/s are 190.7 s.
+TEST(EstimateCopy, ALimitThatBitesIsSaidToBeTheRateAndNotThatOfTheLastCopy) {
   EstimateFacts facts = FactsOf({Copied(100 * kMegabyte, seconds(10))});
-  facts.rate_bytes_per_second_max = 5 * kMegabyte;
-  EXPECT_EQ(EstimateCopy(facts).least, seconds(200));
+  facts.rate_mebibytes_per_second_max = 5;
+  EXPECT_EQ(EstimateCopy(facts),
+            "about 3m10s, at the 5 MiB/s that are ordered (the last copy to pg-dedicated ran at "
+            "10.0 MB/s); the size counts indexes, which are built and not copied");
+}
+
+TEST(EstimateCopy, ALimitThatBitesTheFastestAloneLeavesTheOthersAsTheyWere) {
+  EstimateFacts facts =
+      FactsOf({Copied(100 * kMegabyte, seconds(10)), Copied(100 * kMegabyte, seconds(20))});
+  facts.rate_mebibytes_per_second_max = 8;
+  EXPECT_THAT(EstimateCopy(facts),
+              HasSubstr("about 1m59s to 3m20s, at 5.0 MB/s to the 8 MiB/s that are ordered (the "
+                        "last 2 copies to pg-dedicated ran at 5.0 MB/s to 10.0 MB/s);"));
+}
+
+TEST(EstimateCopy, ALimitMakesNothingQuickerAndAloneBoundsFromBelow) {
+  EstimateFacts facts = FactsOf({Copied(100 * kMegabyte, seconds(10))});
+  facts.rate_mebibytes_per_second_max = 50;
+  EXPECT_THAT(EstimateCopy(facts), HasSubstr("about 1m40s, at 10.0 MB/s as the last copy"));
   facts.migrations.clear();
-  const Estimate alone = EstimateCopy(facts);
-  EXPECT_EQ(alone.least, seconds(200));
-  EXPECT_FALSE(alone.most);
-  EXPECT_THAT(alone.text, HasSubstr("at least 3m20s"));
-  facts.rate_bytes_per_second_max = 50 * kMegabyte;
-  facts.migrations = {Copied(100 * kMegabyte, seconds(10))};
-  EXPECT_EQ(EstimateCopy(facts).least, seconds(100)) << "a limit makes nothing quicker";
+  EXPECT_EQ(EstimateCopy(facts),
+            "at least 19s, since no more than 50 MiB/s are ordered; no earlier copy in this "
+            "cluster tells more");
 }
 
 TEST(EstimatePause, OfflineIsThatOfTheCopyAtLeast) {
-  const Estimate estimate = EstimatePause(FactsOf({Copied(100 * kMegabyte, seconds(10))}));
-  EXPECT_EQ(estimate.least, seconds(100));
-  EXPECT_FALSE(estimate.most);
+  EXPECT_EQ(EstimatePause(FactsOf({Copied(100 * kMegabyte, seconds(10))})),
+            "as long as the copy takes, and what comes before and after it");
 }
 
 TEST(EstimatePause, OnlineIsThatOfMovesOfTheSameKind) {
   EstimateFacts facts = FactsOf({Paused(640), Paused(1200), Paused(90, "Pooler")});
   facts.strategy = "Online";
-  EXPECT_THAT(EstimatePause(facts).text, HasSubstr("about 0.6s to 1.2s, as in the last 2 moves"));
+  EXPECT_THAT(EstimatePause(facts), HasSubstr("about 0.6s to 1.2s, as in the last 2 moves"));
   facts.switch_by = "Pooler";
-  EXPECT_THAT(EstimatePause(facts).text, HasSubstr("about 0.1s, as in the last move"));
+  EXPECT_THAT(EstimatePause(facts), HasSubstr("about 0.1s, as in the last move"));
   facts.migrations.clear();
-  EXPECT_THAT(EstimatePause(facts).text, HasSubstr("unknown"));
+  EXPECT_THAT(EstimatePause(facts), HasSubstr("unknown"));
 }
 
 }  // namespace
