@@ -66,7 +66,8 @@ class MoveVerb : public Verb {
         ->check(CLI::Range(1, 1048576));
     command()->add_option("--backup-claim", order_.backup_claim_name,
                           "PersistentVolumeClaim that shall hold the backup");
-    command()->add_flag("--skip-backup", skip_backup_, "Take none; there is a good one elsewhere");
+    command()->add_flag("--skip-backup", order_.skip_backup,
+                        "Take none; there is a good one elsewhere");
     command()
         ->add_option("--approval", order_.approval, "Manual waits before users are stopped")
         ->check(CLI::IsMember({"Automatic", "Manual"}))
@@ -93,7 +94,7 @@ class MoveVerb : public Verb {
                             : Encode(ManifestOf(order_), format_));
       return StandsInTheWay(facts) ? kExitAsksYou : kExitGood;
     }
-    if (!skip_backup_ && order_.backup_claim_name.empty())
+    if (!order_.skip_backup && order_.backup_claim_name.empty())
       return TerminalError("InvalidArguments",
                            "say what protects the data: --backup-claim NAME for a backup that is "
                            "taken first, or --skip-backup where there is a good one");
@@ -140,16 +141,20 @@ class MoveVerb : public Verb {
     std::vector<std::string> taken;
     for (const Json& migration : migrations)
       taken.push_back(migration.At({"metadata", "name"}).AsString());
+    facts.migrations = AllMigrations(cluster, migrations, facts.where);
+    // A plan is of what is there already, if that is held; a move is another one.
+    const MigrationView* held =
+        dry_run_ ? FindHeld(order_, facts.placement, facts.migrations) : nullptr;
     if (order_.name.empty())
       order_.name = NameForMove(order_.placement_name, order_.target_server_name, taken);
-    facts.order = order_;
+    facts.order = held ? OrderOf(*held) : order_;
+    if (held) facts.held = *held;
     facts.source = FindServer(cluster, facts.placement.status.server_name);
     facts.target = FindServer(cluster, order_.target_server_name);
     facts.backup_claim = cluster.client().Get({}, Cluster::Soon(), kube::kPersistentVolumeClaim,
-                                              {order_.ns, order_.backup_claim_name});
+                                              {facts.order.ns, facts.order.backup_claim_name});
     facts.changes = PlanChanges(cluster, facts);
-    facts.refusal = AskTheApiServer(cluster);
-    facts.migrations = AllMigrations(cluster, migrations, facts.where);
+    if (!held) facts.refusal = AskTheApiServer(cluster);
     facts.now = RealClock().WallNow();
     return facts;
   }
@@ -167,7 +172,7 @@ class MoveVerb : public Verb {
   static std::vector<MigrationView> AllMigrations(const Cluster& cluster, std::vector<Json> own,
                                                   std::string& where) {
     auto all = cluster.List(kube::kTenantMigration, "");
-    where = all ? "in this cluster" : "in namespace " + cluster.ns() + " (others may not be read)";
+    where = all ? "in this cluster" : WhereOnly(cluster.ns(), all.error());
     std::vector<MigrationView> views;
     for (const Json& migration : all ? *all : own) views.push_back(ViewOf(migration));
     return views;
@@ -187,7 +192,6 @@ class MoveVerb : public Verb {
   MoveOrder order_;
   std::string format_, hypercare_;
   bool online_ = false;
-  bool skip_backup_ = false;
   bool dry_run_;
   bool yes_ = false;
 };

@@ -14,8 +14,9 @@ void ReadSpec(FieldReader spec, MigrationView& view) {
   view.strategy = spec.String("strategy", "Offline");
   view.rehearsal = spec.Bool("rehearsal");
   FieldReader copy = spec.Object("copy");
+  view.copy_rate_mebibytes_per_second_max = copy.Int("maxRateMebibytesPerSecond");
   view.copy_held_back =
-      copy.Int("maxRateMebibytesPerSecond") > 0 || !copy.String("throttleQuery").empty();
+      view.copy_rate_mebibytes_per_second_max > 0 || !copy.String("throttleQuery").empty();
   FieldReader backup = spec.Object("backup");
   view.backup_mode = backup.String("mode", "Required");
   view.backup_claim_name = backup.String("claimName");

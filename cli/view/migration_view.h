@@ -23,7 +23,8 @@ struct MigrationView {
   std::string target_server_name;
   std::string strategy;
   bool rehearsal = false;
-  bool copy_held_back = false;  ///< By a limit or a query of its own.
+  int64_t copy_rate_mebibytes_per_second_max = 0;  ///< 0: no limit.
+  bool copy_held_back = false;                     ///< By that limit or a query of its own.
   std::string backup_mode, backup_claim_name;
   std::string verification_level;
   std::string approval;

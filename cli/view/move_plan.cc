@@ -16,6 +16,13 @@ constexpr size_t kMigrationNameMax = 40;  // crds/tenantmigrations: it becomes p
 constexpr size_t kIndent = 2;
 constexpr size_t kLabelWidth = 12;
 
+// It has not begun, and does not before somebody resumes it.
+bool IsHeld(const MigrationView& migration) {
+  const std::string& phase = migration.phase;
+  return migration.suspend && !migration.rehearsal && !migration.meta.deleting() &&
+         (phase.empty() || phase == "Pending" || phase == "Preflight");
+}
+
 template <class T>
 const T* Found(const Lookup<T>& lookup) {
   return lookup && *lookup ? &**lookup : nullptr;
@@ -39,14 +46,28 @@ PlannedCheck ServerIsReady(const Lookup<api::DatabaseServer>& server, const std:
   return check;
 }
 
+// One that differs from what is asked may be what was meant: it is said in what it may differ.
+std::string DescribeRival(const MoveFacts& facts) {
+  const std::string& name = facts.placement.status.migration_name;
+  std::string text = "TenantMigration " + name + " does";
+  for (const MigrationView& rival : facts.migrations) {
+    if (rival.meta.name != name || rival.meta.namespace_name != facts.order.ns) continue;
+    if (IsHeld(rival))
+      text += "; it is held, and another than this: to " + rival.target_server_name +
+              ", strategy " + rival.strategy + ", switch " + rival.switch_mode + ", backup " +
+              rival.backup_mode;
+  }
+  return text;
+}
+
 void CheckPlacement(const MoveFacts& facts, std::vector<PlannedCheck>& checks) {
   const api::DatabasePlacementStatus& status = facts.placement.status;
   if (status.server_name.empty())
     checks.push_back({Answer::kNo, "the placement has been adopted",
                       "no operator has found its database yet: see its conditions"});
-  if (!status.migration_name.empty())
-    checks.push_back({Answer::kNo, "no other migration moves it",
-                      "TenantMigration " + status.migration_name + " does"});
+  const bool its_own = facts.held && facts.held->meta.name == status.migration_name;
+  if (!status.migration_name.empty() && !its_own)
+    checks.push_back({Answer::kNo, "no other migration moves it", DescribeRival(facts)});
   else
     checks.push_back({Answer::kYes, "no other migration moves it", ""});
   const api::Condition* drifted = status.conditions.Find("WiringDrifted");
@@ -134,6 +155,16 @@ std::string UsersDuring(const MoveOrder& order) {
              : "work while it is copied; they are stopped for the switch alone";
 }
 
+std::string StartsOf(const MoveOrder& order) {
+  const std::string about = order.name + " -n " + order.ns;
+  std::string text = order.suspend ? "with: kubectl cutover resume " + about + "; " : "";
+  if (order.approval == "Manual")
+    return text + "stopping the users " + (order.suspend ? "then " : "") +
+           "waits for: kubectl cutover approve " + about;
+  return text + (order.suspend ? "then " : "") +
+         "stops the users as soon as all is prepared, without asking";
+}
+
 std::string WayBackOf(const MoveOrder& order) {
   if (order.hypercare.count() == 0) return "closes as soon as users work on the target";
   const std::string span = FormatSpan(order.hypercare);
@@ -169,7 +200,8 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   const MoveOrder& order = facts.order;
   const api::DatabasePlacement& placement = facts.placement;
   page.Line(page.Paint(Tone::kBold, "Plan of TenantMigration " + order.ns + "/" + order.name) +
-            ", which does not exist yet; nothing has been changed");
+            (facts.held ? ", which is held by spec.suspend" : ", which does not exist yet") +
+            "; nothing has been changed");
   page.Line();
   std::string database = placement.spec.database_name;
   if (placement.status.database_size_bytes > 0)
@@ -182,11 +214,7 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   page.Field(kIndent, "Copy", kLabelWidth, EstimateCopy(estimated));
   page.Field(kIndent, "Users", kLabelWidth, UsersDuring(order));
   page.Field(kIndent, "Pause", kLabelWidth, EstimatePause(estimated));
-  page.Field(kIndent, "Starts", kLabelWidth,
-             order.approval == "Manual"
-                 ? "stopping the users waits for: kubectl cutover approve " + order.name + " -n " +
-                       order.ns
-                 : "stops the users as soon as all is prepared, without asking");
+  page.Field(kIndent, "Starts", kLabelWidth, StartsOf(order));
   page.Field(kIndent, "Backup", kLabelWidth,
              order.backup_claim_name.empty()
                  ? "none is taken"
@@ -196,7 +224,8 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
 }
 
 void RenderChanges(const MoveFacts& facts, Page& page) {
-  page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What would change"));
+  page.Line(std::string(kIndent, ' ') +
+            page.Paint(Tone::kBold, "What would change in wiring, routes and workloads"));
   for (const ObjectDiff& diff : facts.changes) RenderDiff(diff, kIndent + 2, page);
   const bool any = std::any_of(
       facts.changes.begin(), facts.changes.end(),
@@ -226,25 +255,48 @@ std::string MarkOf(api::PreflightResult result, const Page& page) {
   return "";
 }
 
+// What was asked about this very move; null before.
+const api::PreflightStatus* PreflightOf(const MoveFacts& facts) {
+  const bool asked =
+      facts.held && facts.held->phase == "Preflight" && !facts.held->preflight.lines.empty();
+  return asked ? &facts.held->preflight : nullptr;
+}
+
+bool Blocks(const api::PreflightStatus& preflight) {
+  return std::any_of(preflight.lines.begin(), preflight.lines.end(),
+                     [](const api::PreflightLine& line) {
+                       return line.result != api::PreflightResult::kPassed &&
+                              line.result != api::PreflightResult::kWarning;
+                     });
+}
+
+void RenderUnasked(const MoveFacts& facts, Page& page) {
+  page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What only the operator can ask"));
+  std::string text =
+      "The databases themselves: roles, privileges, extensions, locale, what cannot be copied, and "
+      "your own checks. ";
+  if (facts.held)
+    text +=
+        "It has not answered yet for this move; what it waits for says: kubectl cutover status " +
+        facts.order.name + " -n " + facts.order.ns;
+  else
+    text +=
+        "It has not asked them about this move yet. To have that done, and nothing begun, create "
+        "it with: kubectl cutover move --suspend; then look at this plan again.";
+  page.Field(kIndent + 2, "", 0, text);
+}
+
 void RenderPreflight(const MoveFacts& facts, Page& page) {
-  const std::string margin(kIndent, ' ');
-  const MigrationView* found = FindPreflight(facts);
-  if (!found) {
-    page.Line(margin + page.Paint(Tone::kBold, "What only the operator can ask"));
-    page.Field(kIndent + 2, "", 0,
-               "The databases themselves: roles, privileges, extensions, locale, what cannot be "
-               "copied, and your own checks. It has not asked them about this move yet. To have "
-               "that done, and nothing begun, create it with: kubectl cutover move --suspend; then "
-               "look at this plan again.");
-    return;
-  }
-  page.Line(margin + page.Paint(Tone::kBold, "What the operator has found"));
-  std::string about = "in TenantMigration " + found->meta.name;
-  if (found->preflight.looked_at)
-    about += ", " + FormatDistance(*found->preflight.looked_at, facts.now);
-  if (found->strategy != facts.order.strategy) about += ", for strategy " + found->strategy;
-  page.Field(kIndent + 2, "", 0, about + "; it looks again before anything begins", Tone::kDim);
-  for (const api::PreflightLine& line : found->preflight.lines)
+  const api::PreflightStatus* preflight = PreflightOf(facts);
+  if (!preflight) return RenderUnasked(facts, page);
+  page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "What the operator has found"));
+  std::string when = "asked";
+  if (preflight->looked_at) when += " " + FormatDistance(*preflight->looked_at, facts.now);
+  // As the operator does (reconcilers/migration).
+  when += Blocks(*preflight) ? ", and again every 10s as long as something stands in the way"
+                             : ", and again every 10 minutes, and before anything begins";
+  page.Field(kIndent + 2, "", 0, when, Tone::kDim);
+  for (const api::PreflightLine& line : preflight->lines)
     page.Marked(kIndent + 2, MarkOf(line.result, page), line.name + ": " + line.message);
 }
 
@@ -287,31 +339,55 @@ Json ManifestOf(const MoveOrder& order) {
                        {"spec", std::move(spec)}});
 }
 
-const MigrationView* FindPreflight(const MoveFacts& facts) {
-  const MigrationView* last = nullptr;
-  for (const MigrationView& migration : facts.migrations) {
-    const bool same = migration.meta.namespace_name == facts.order.ns &&
-                      migration.placement_name == facts.order.placement_name &&
-                      migration.target_server_name == facts.order.target_server_name;
-    // One from another server has asked another one.
+const MigrationView* FindHeld(const MoveOrder& order, const api::DatabasePlacement& placement,
+                              const std::vector<MigrationView>& migrations) {
+  const MigrationView* held = nullptr;
+  for (const MigrationView& migration : migrations) {
     const std::string& source = migration.source_server_name;
-    if (!source.empty() && source != facts.placement.status.server_name) continue;
-    if (!same || migration.preflight.lines.empty()) continue;
-    if (!last || migration.preflight.looked_at > last->preflight.looked_at) last = &migration;
+    const bool required = migration.backup_mode == "Required";
+    const bool backup =
+        order.backup_claim_name.empty() ? !order.skip_backup || !required : required;
+    if (!IsHeld(migration) || !backup || migration.meta.namespace_name != order.ns ||
+        migration.placement_name != order.placement_name ||
+        migration.target_server_name != order.target_server_name ||
+        migration.strategy != order.strategy || migration.switch_mode != order.switch_by ||
+        (!source.empty() && source != placement.status.server_name) ||
+        (!order.name.empty() && migration.meta.name != order.name))
+      continue;
+    // Of several the one that the placement knows: the others are refused.
+    if (!held || migration.meta.name == placement.status.migration_name) held = &migration;
   }
-  return last;
+  return held;
+}
+
+MoveOrder OrderOf(const MigrationView& migration) {
+  MoveOrder order;
+  order.placement_name = migration.placement_name;
+  order.target_server_name = migration.target_server_name;
+  order.ns = migration.meta.namespace_name;
+  order.name = migration.meta.name;
+  order.strategy = migration.strategy;
+  order.approval = migration.approval;
+  order.skip_backup = migration.backup_mode != "Required";
+  if (!order.skip_backup) order.backup_claim_name = migration.backup_claim_name;
+  order.switch_by = migration.switch_mode;
+  order.copy_rate_mebibytes_per_second_max = migration.copy_rate_mebibytes_per_second_max;
+  order.hypercare = std::chrono::seconds(migration.hypercare_seconds);
+  order.suspend = migration.suspend;
+  return order;
+}
+
+std::string WhereOnly(const std::string& ns, const Error& why) {
+  return "in namespace " + ns +
+         (why.reason == "Forbidden" ? " (others may not be read)"
+                                    : " (others could not be read: " + why.message + ")");
 }
 
 bool StandsInTheWay(const MoveFacts& facts) {
   for (const PlannedCheck& check : CheckObjects(facts))
     if (check.answer == Answer::kNo) return true;
-  const MigrationView* found = FindPreflight(facts);
-  if (!found) return false;
-  const auto& lines = found->preflight.lines;
-  return std::any_of(lines.begin(), lines.end(), [](const api::PreflightLine& line) {
-    return line.result == api::PreflightResult::kBlocking ||
-           line.result == api::PreflightResult::kHopeless;
-  });
+  const api::PreflightStatus* preflight = PreflightOf(facts);
+  return preflight && Blocks(*preflight);
 }
 
 std::vector<PlannedCheck> CheckObjects(const MoveFacts& facts) {
@@ -326,8 +402,9 @@ std::vector<PlannedCheck> CheckObjects(const MoveFacts& facts) {
   if (!facts.order.backup_claim_name.empty())
     checks.push_back(Exists(facts.backup_claim,
                             "claim " + facts.order.backup_claim_name + " exists for the backup"));
-  checks.push_back({facts.refusal.empty() ? Answer::kYes : Answer::kNo,
-                    "the API server takes the TenantMigration", facts.refusal});
+  if (!facts.held)
+    checks.push_back({facts.refusal.empty() ? Answer::kYes : Answer::kNo,
+                      "the API server takes the TenantMigration", facts.refusal});
   return checks;
 }
 

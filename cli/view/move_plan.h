@@ -23,6 +23,7 @@ struct MoveOrder {
   std::string strategy = "Offline";
   std::string approval = "Automatic";
   std::string backup_claim_name;  ///< Empty: the backup is skipped.
+  bool skip_backup = false;       ///< Said so; else, without a claim, nothing is said of it yet.
   std::string switch_by = "Restart";
   std::string replica_identity;                    ///< Empty: the CRD's default.
   int64_t copy_rate_mebibytes_per_second_max = 0;  ///< 0: no limit.
@@ -37,9 +38,22 @@ std::string NameForMove(const std::string& placement_name, const std::string& ta
 /// The TenantMigration, everything else as the CRD has it by default. Pure.
 Json ManifestOf(const MoveOrder& order);
 
+/// The migration that such an order has made and that spec.suspend holds before it begins, or null:
+/// of that name if the order has one, else of that placement, to that server, with that strategy,
+/// switch and backup mode, and from where the placement is now. Pure.
+const MigrationView* FindHeld(const MoveOrder& order, const api::DatabasePlacement& placement,
+                              const std::vector<MigrationView>& migrations);
+
+/// What would have to be ordered for such a migration. Pure.
+MoveOrder OrderOf(const MigrationView& migration);
+
+/// "in namespace acme (…)", for messages: why no more than that could be read. Pure.
+std::string WhereOnly(const std::string& ns, const Error& why);
+
 /// All that the API server tells about a move that has not begun.
 struct MoveFacts {
-  MoveOrder order;
+  MoveOrder order;                    ///< Of `held`, where there is one.
+  std::optional<MigrationView> held;  ///< What is planned, if it is there already.
   api::DatabasePlacement placement;
   Lookup<api::DatabaseServer> source, target;
   Lookup<Json> backup_claim;        ///< Where a claim is named.
@@ -58,9 +72,6 @@ struct PlannedCheck {
   std::string what;
   std::string detail;
 };
-
-/// The last migration of that placement to that server whose preflight is known, or null. Pure.
-const MigrationView* FindPreflight(const MoveFacts& facts);
 
 /// Whether anything that is known stands in the way of the move. Pure.
 bool StandsInTheWay(const MoveFacts& facts);

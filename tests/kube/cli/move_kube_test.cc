@@ -25,14 +25,7 @@ class Moves : public PluginTest {
                                                  "[options]\ndb_host = pg-shared.db\n"
                                                  "db_password = geheim\n"}})}}));
     server_ = "pg-" + ns_;
-    Json server = Json::Object(
-        {{"apiVersion", api::kApiVersion},
-         {"kind", "DatabaseServer"},
-         {"metadata", Json::Object({{"name", server_}})},
-         {"spec", Json::Object({{"class", "Dedicated"},
-                                {"endpoint", Json::Object({{"host", "pg-dedicated.db"}})},
-                                {"adminSecretRef", Json::Object({{"name", "admin"}})}})}});
-    Create(kube::kDatabaseServer, server);
+    CreateServer(server_, "Dedicated", "pg-dedicated.db");
     Json placement = *Json::Parse(R"({"apiVersion":"cutover.dev/v1alpha1",
       "kind":"DatabasePlacement","spec":{"database":{"name":"acme","owner":"acme",
       "passwordSecretRef":{"name":"odoo-db","key":"password"}},"class":"Shared",
@@ -41,7 +34,23 @@ class Moves : public PluginTest {
     placement.Set("metadata", Named("acme"));
     Create(kube::kDatabasePlacement, placement);
   }
-  ~Moves() override { (void)client_->Delete({}, Soon(), kube::kDatabaseServer, {"", server_}); }
+  ~Moves() override {
+    for (const std::string& name : {server_, Source()})
+      (void)client_->Delete({}, Soon(), kube::kDatabaseServer, {"", name});
+  }
+
+  /// Of a server that a test may create, for the placement to be on.
+  std::string Source() const { return "from-" + ns_; }
+  void CreateServer(const std::string& name, const char* server_class, const char* host) {
+    Create(kube::kDatabaseServer,
+           Json::Object(
+               {{"apiVersion", api::kApiVersion},
+                {"kind", "DatabaseServer"},
+                {"metadata", Json::Object({{"name", name}})},
+                {"spec", Json::Object({{"class", server_class},
+                                       {"endpoint", Json::Object({{"host", host}})},
+                                       {"adminSecretRef", Json::Object({{"name", "admin"}})}})}}));
+  }
 
   Json Named(const std::string& name) const {
     return Json::Object({{"name", name}, {"namespace", ns_}});
@@ -129,6 +138,38 @@ TEST_F(Moves, CreatesTheMigrationOnceItIsSaidWhatProtectsTheData) {
                        "--name", "acme-moves"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_EQ(Stored("acme-moves").At({"spec", "cutover", "approval"}).AsString(), "Manual");
+}
+
+TEST_F(Moves, OneThatIsHeldIsPlannedAsItselfWithWhatTheOperatorHasFound) {
+  CreateServer(Source(), "Shared", "pg-shared.db");
+  const Ran made = Run({"move", "acme", "--to", server_, "--skip-backup", "--approval", "Manual",
+                        "--suspend", "--name", "held"});
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  // As the operator does: the placement is locked for it, and it is asked its preflight.
+  Json placement = Json::Object({{"serverName", Source()}, {"migrationName", "held"}});
+  auto locked =
+      client_->ApplyStatus({}, Soon(), kube::kDatabasePlacement, {ns_, "acme"}, placement);
+  ASSERT_TRUE(locked) << locked.error().message;
+  auto find = [&](const std::string& result) {
+    Json status = *Json::Parse(R"({"phase":"Preflight","preflight":{
+      "lookedAt":"2026-11-21T03:04:05Z","checks":[{"name":"target-database","message":"looked",
+      "result":")" + result + R"("}]}})");
+    status.Set("sourceServerName", Source());
+    Answer("held", [&](Json& object) { object.Set("status", status); });
+  };
+  find("Passed");
+  const Ran fit = Run({"plan", "acme", "--to", server_, "--skip-backup"});
+  EXPECT_EQ(fit.exit_code, 0) << fit.out << fit.error;
+  EXPECT_THAT(fit.out, HasSubstr("/held, which is held by spec.suspend; nothing has been changed"));
+  EXPECT_THAT(fit.out, HasSubstr("kubectl cutover resume held -n " + ns_));
+  EXPECT_THAT(fit.out, HasSubstr("✔ target-database: looked"));
+  EXPECT_THAT(fit.out, HasSubstr("✔ no other migration moves it"));
+  find("Blocking");
+  EXPECT_EQ(Run({"plan", "acme", "--to", server_}).exit_code, 3);
+  const Ran other = Run({"plan", "acme", "--to", server_, "--online"});
+  EXPECT_EQ(other.exit_code, 3);
+  EXPECT_THAT(other.out, HasSubstr("✖ no other migration moves it: TenantMigration held does"));
+  EXPECT_THAT(other.out, Not(HasSubstr("target-database")));
 }
 
 TEST_F(Moves, WhatTheApiServerRefusesIsRefusedInItsWords) {

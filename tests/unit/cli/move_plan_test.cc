@@ -164,9 +164,13 @@ TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
   EXPECT_EQ(full.At({"spec", "hypercare", "durationSeconds"}).AsInt(), 5400);
 }
 
-api::TenantMigration Checked(const std::string& name) {
+/// What `move --suspend` has made of the order of Facts(), once the operator has looked at it.
+api::TenantMigration Held(const std::string& name) {
   api::TenantMigration migration = MigrationIn(Phase::kPreflight);
   migration.meta.name = name;
+  migration.spec.suspend = true;
+  migration.spec.backup_mode = api::BackupMode::kRequired;
+  migration.spec.approval = api::Approval::kManual;
   migration.status.preflight = {Night() - std::chrono::minutes(3),
                                 {{"target-database", api::PreflightResult::kPassed,
                                   "the target has no database of that name"},
@@ -176,35 +180,128 @@ api::TenantMigration Checked(const std::string& name) {
   return migration;
 }
 
-TEST(Plan, ShowsEachLineOfTheLastPreflightAndWhatMendsIt) {
+/// What is seen of Facts() when there are those as well, and the placement is locked for the first.
+MoveFacts FactsWith(const std::vector<api::TenantMigration>& migrations) {
   MoveFacts facts = Facts();
-  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("has not asked them about this move yet"));
-  EXPECT_FALSE(StandsInTheWay(facts));
-  api::TenantMigration checked = Checked("acme-2");
-  facts.migrations = {ViewOf(ObjectOf(checked))};
-  EXPECT_FALSE(StandsInTheWay(facts)) << "a warning is in nobody's way";
-  EXPECT_EQ(CompareWithGolden("plan-checked.txt", RenderPlan(facts, Style{})), "");
-  checked.status.preflight.lines[0] = {"target-database", api::PreflightResult::kBlocking,
-                                       "run there DROP DATABASE acme"};
-  facts.migrations = {ViewOf(ObjectOf(checked))};
-  EXPECT_TRUE(StandsInTheWay(facts));
-  EXPECT_THAT(RenderPlan(facts, Style{}),
-              HasSubstr("✖ target-database: run there DROP DATABASE acme"));
+  facts.placement.status.migration_name = migrations.front().meta.name;
+  for (const api::TenantMigration& migration : migrations)
+    facts.migrations.push_back(ViewOf(ObjectOf(migration)));
+  MoveOrder order = facts.order;
+  order.name = "";
+  if (const MigrationView* held = FindHeld(order, facts.placement, facts.migrations)) {
+    facts.held = *held;
+    facts.order = OrderOf(*held);
+    facts.order.backup_claim_name = "backups";  // Which ObjectOf does not have.
+  }
+  return facts;
 }
 
-TEST(Plan, TakesTheLatestPreflightOfThisMoveAndOfNoOther) {
-  MoveFacts facts = Facts();
-  api::TenantMigration later = Checked("later"), other = Checked("other"), moved = Checked("moved");
-  later.status.preflight.looked_at = Night();
-  other.spec.target_server_name = "pg-elsewhere";
-  moved.status.source_server_name = "pg-where-it-was-before";
-  for (const auto* migration : {&other, &moved})
-    facts.migrations.push_back(ViewOf(ObjectOf(*migration)));
-  EXPECT_EQ(FindPreflight(facts), nullptr);
-  for (const auto& migration : {Checked("first"), later, Checked("first-again")})
-    facts.migrations.push_back(ViewOf(ObjectOf(migration)));
-  ASSERT_NE(FindPreflight(facts), nullptr);
-  EXPECT_EQ(FindPreflight(facts)->meta.name, "later");
+TEST(Plan, OfAMoveThatIsHeldIsOfThatOneAndHasNoRivalInIt) {
+  const MoveFacts facts = FactsWith({Held("acme-2")});
+  EXPECT_EQ(AnswerTo(facts, "no other migration"), Answer::kYes);
+  EXPECT_FALSE(StandsInTheWay(facts)) << "a warning is in nobody's way";
+  EXPECT_EQ(CompareWithGolden("plan-checked.txt", RenderPlan(facts, Style{})), "");
+}
+
+TEST(Plan, OfAMoveThatIsHeldSaysWhatThatOneDoes) {
+  api::TenantMigration held = Held("acme-2");
+  held.spec.approval = api::Approval::kAutomatic;
+  held.spec.hypercare_seconds = 3600;
+  const std::string page = RenderPlan(FactsWith({held}), Style{});
+  EXPECT_THAT(page, HasSubstr("with: kubectl cutover resume acme-2 -n acme; then stops the users"));
+  EXPECT_THAT(page, HasSubstr("for 1h00m after the switch"));
+}
+
+TEST(Plan, OfAMoveThatIsHeldShowsWhatBlocksIt) {
+  api::TenantMigration held = Held("acme-2");
+  held.status.preflight.lines[0] = {"target-database", api::PreflightResult::kBlocking,
+                                    "run there DROP DATABASE acme"};
+  const MoveFacts facts = FactsWith({held});
+  EXPECT_TRUE(StandsInTheWay(facts));
+  const std::string page = RenderPlan(facts, Style{});
+  EXPECT_THAT(page, HasSubstr("✖ target-database: run there DROP DATABASE acme"));
+  EXPECT_THAT(page, HasSubstr("asked 3m00s ago, and again every 10s as long as something stands"));
+}
+
+TEST(Plan, OfAMoveThatIsHeldAndNotAskedYetSaysSo) {
+  for (const Phase phase : {Phase::kPending, Phase::kPreflight}) {
+    api::TenantMigration held = Held("acme-2");
+    held.status.phase = phase;
+    if (phase == Phase::kPreflight) held.status.preflight = {};
+    const MoveFacts facts = FactsWith({held});
+    ASSERT_TRUE(facts.held) << Name(phase);
+    EXPECT_FALSE(StandsInTheWay(facts));
+    const std::string page = RenderPlan(facts, Style{});
+    EXPECT_THAT(page, HasSubstr("has not answered yet for this move")) << Name(phase);
+    EXPECT_THAT(page, Not(HasSubstr("create it with"))) << Name(phase);
+  }
+}
+
+// Whatever of it is another move, or has begun: its preflight says nothing of what is ordered.
+TEST(Plan, AMigrationThatIsNotTheOneThatIsPlannedIsARivalAndNothingElse) {
+  std::vector<std::pair<const char*, api::TenantMigration>> others;
+  auto other = [&](const char* how) -> api::TenantMigration& {
+    others.emplace_back(how, Held("acme-2"));
+    others.back().second.status.preflight.lines[0].result = api::PreflightResult::kBlocking;
+    return others.back().second;
+  };
+  other("goes on").spec.suspend = false;
+  other("was held later").status.phase = Phase::kAwaitingCutover;
+  other("ended").status.phase = Phase::kFailed;
+  other("goes elsewhere").spec.target_server_name = "pg-elsewhere";
+  other("of another placement").spec.placement_name = "umbrella";
+  other("from elsewhere").status.source_server_name = "pg-where-it-was-before";
+  other("of another strategy").spec.strategy = api::Strategy::kOnline;
+  other("by another switch").spec.switch_mode = api::SwitchMode::kPooler;
+  other("without a backup").spec.backup_mode = api::BackupMode::kSkip;
+  other("in another namespace").meta.namespace_name = "umbrella";
+  other("deleted").meta.deletion_timestamp = Night();
+  for (const auto& [how, migration] : others) {
+    const MoveFacts facts = FactsWith({migration});
+    EXPECT_FALSE(facts.held) << how;
+    EXPECT_EQ(AnswerTo(facts, "no other migration"), Answer::kNo) << how;
+    const std::string page = RenderPlan(facts, Style{});
+    EXPECT_THAT(page, Not(HasSubstr("target-database"))) << how;
+    EXPECT_THAT(page, HasSubstr("which does not exist yet")) << how;
+    MoveFacts alone = facts;
+    alone.placement.status.migration_name = "";
+    EXPECT_FALSE(StandsInTheWay(alone)) << how;
+  }
+}
+
+TEST(Plan, OfARivalThatIsHeldSaysWhatMoveThatIs) {
+  api::TenantMigration rival = Held("acme-2");
+  rival.spec.strategy = api::Strategy::kOnline;
+  Style wide;
+  wide.width = 300;
+  EXPECT_THAT(RenderPlan(FactsWith({rival}), wide),
+              HasSubstr("TenantMigration acme-2 does; it is held, and another than this: to "
+                        "pg-dedicated, strategy Online, switch Restart, backup Required"));
+}
+
+TEST(Plan, OfSeveralThatAreHeldIsOfTheOneThatThePlacementIsLockedFor) {
+  EXPECT_EQ(FactsWith({Held("acme-2"), Held("acme-1")}).held->meta.name, "acme-2");
+  MoveFacts facts = FactsWith({Held("acme-2"), Held("acme-1")});
+  facts.order.name = "acme-1";
+  EXPECT_EQ(FindHeld(facts.order, facts.placement, facts.migrations)->meta.name, "acme-1");
+  facts.order.name = "acme-3";
+  EXPECT_EQ(FindHeld(facts.order, facts.placement, facts.migrations), nullptr);
+}
+
+TEST(Plan, ThatSaysNothingOfABackupIsOfWhateverIsHeld) {
+  const MoveFacts facts = FactsWith({Held("acme-2")});
+  MoveOrder order = facts.order;
+  order.backup_claim_name = "";
+  EXPECT_NE(FindHeld(order, facts.placement, facts.migrations), nullptr);
+  order.skip_backup = true;
+  EXPECT_EQ(FindHeld(order, facts.placement, facts.migrations), nullptr);
+}
+
+TEST(Plan, SaysThatOthersMayNotBeReadOnlyWhereThatIsWhy) {
+  EXPECT_EQ(WhereOnly("acme", RetryError("Forbidden", "not for you").value()),
+            "in namespace acme (others may not be read)");
+  EXPECT_EQ(WhereOnly("acme", RetryError("Timeout", "the API server is slow").value()),
+            "in namespace acme (others could not be read: the API server is slow)");
 }
 
 TEST(Plan, WhatCannotBeReadOfOneObjectDoesNotHideTheOthers) {
