@@ -223,6 +223,19 @@ TEST(Plan, OfAMoveThatIsHeldShowsWhatBlocksIt) {
   EXPECT_THAT(page, HasSubstr("asked 3m00s ago, and again every 10s as long as something stands"));
 }
 
+TEST(Plan, AResultThatThisPluginDoesNotKnowIsNotTakenForPassed) {
+  Json object = ObjectOf(Held("acme-2"));
+  for (const Json& line :
+       {Json::Object({{"name", "streams"}, {"result", "Perhaps"}, {"message", "of tomorrow"}}),
+        Json::Object({{"name", "streams"}, {"message", "of tomorrow"}})}) {
+    object.MutableAt("status").MutableAt("preflight").Set("checks", Json::Array({line}));
+    MoveFacts facts = Facts();
+    facts.held = ViewOf(object);
+    EXPECT_TRUE(StandsInTheWay(facts));
+    EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("✖ streams: of tomorrow"));
+  }
+}
+
 TEST(Plan, OfAMoveThatIsHeldAndNotAskedYetSaysSo) {
   for (const Phase phase : {Phase::kPending, Phase::kPreflight}) {
     api::TenantMigration held = Held("acme-2");
