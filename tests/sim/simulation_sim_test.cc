@@ -308,10 +308,10 @@ TEST(Oracles, SeeAPhaseThatNoLineOfTheTableLeadsTo) {
 }
 
 TEST(Oracles, SeeWhatIsDeletedAndMadeAgainInOneAttempt) {
-  Itinerary itinerary{.name = "Fickle",
-                      .on_phase = {{Phase::kCopying,
-                                    [](sim::Simulation& run) { run.MakeAgainAsTheOperator(); }}},
-                      .ends = {Phase::kCompleted}};
+  Itinerary itinerary{
+      .name = "Fickle",
+      .on_phase = {{Phase::kCopying, [](sim::Simulation& run) { run.MakeAgainAsTheOperator(); }}},
+      .ends = {Phase::kCompleted}};
   EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("fickle was deleted and made again"));
 }
 
