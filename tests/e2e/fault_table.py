@@ -57,8 +57,8 @@ VANISHED = "the_migration_vanishes_without_its_finalizer"
 # What the status must have said (a regular expression) of those that a person has to know of or to
 # mend. Of the others the next leader goes on, and the sentence of the phase stands.
 SAYS = {
-    SOURCE: "connect|server closed|shut|starting up",
-    TARGET: "connect|server closed|shut|starting up",
+    SOURCE: "connect|server closed|shut|starting up|in recovery",
+    TARGET: "connect|server closed|shut|starting up|in recovery",
     MOVER: "mover|pod|job|restarted|again",
     CUT: "connect|timed? ?out|no answer|unreachable",
     FULL: "space|disk|full|connect",
