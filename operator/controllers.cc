@@ -93,7 +93,8 @@ class Controllers::Impl {
         active_migrations_(migrations_, placement::PlacementMovedBy),
         server_(parts.client, ServerOptions()),
         placement_({parts.client, resolver_, servers_, active_migrations_}, PlacementOptions()),
-        context_{parts.client, resolver_, RealClock(), MigrationConfig()},
+        context_{parts.client, resolver_, RealClock(), MigrationConfig(),
+                 [this] { return placements_.List(); }},
         migration_(context_, migrations_, parts.events, Listeners()) {
     // Before the controllers: what they reconcile is in the metrics already.
     ReportObjects();

@@ -186,7 +186,8 @@ void ClusterWorld::ObservePreflight(const Call& call, Observation& seen) {
                                       context_.config.namespace_name, server);
           },
       .profile = ProfileOf(placement.spec.profile),
-      .prometheus_urls = context_.config.prometheus_urls};
+      .prometheus_urls = context_.config.prometheus_urls,
+      .placements = context_.placements ? context_.placements() : Placements()};
   const PreflightFacts facts = GatherPreflight(call.stop, call.deadline, inputs);
   seen.preflight = CheckPreflight(facts);
   seen.preflight_lines = LinesOfPreflight(facts);

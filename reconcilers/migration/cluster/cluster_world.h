@@ -30,6 +30,8 @@ struct ClusterContext {
   wiring::Resolver& resolver;
   const Clock& clock;
   OperatorConfig config;
+  /// All placements that the operator sees; null: none.
+  std::function<std::vector<std::shared_ptr<const api::DatabasePlacement>>()> placements{};
 };
 
 /// The World of one migration during one reconcile: real API server, real PostgreSQL servers.

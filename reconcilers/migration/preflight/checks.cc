@@ -301,6 +301,8 @@ constexpr PreflightCheck kChecks[] = {
     {"stream-paths", "a stream runs in both directions, over the network it will use",
      BothPathsAreOpen, IsOnline},
     {"poolers", "every pooler in front of the tenant can be paused", PoolersCanPause, IsByPooler},
+    {"sharing", "no other placement names this database, nor what the move changes",
+     NothingIsShared},
     {"leftovers", "people know what does not move by itself", WhatDoesNotMoveByItself},
 };
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -66,11 +67,14 @@ struct OnlineFacts {
   Fact<std::vector<std::string>> pooler_obstacles;  ///< With switch Pooler.
 };
 
+using Placements = std::vector<std::shared_ptr<const api::DatabasePlacement>>;
+
 /// Everything that preflight looks at. What could not be read is unknown, with its reason.
 struct PreflightFacts {
   api::TenantMigration migration;
   api::DatabasePlacement placement;
   std::string source_server_name;
+  Placements placements{};  ///< All that the operator sees, this one among them.
   Fact<std::optional<api::DatabaseServer>> source_server, target_server;
   Fact<std::map<std::string, std::string>> namespace_labels;  ///< Of the tenant's namespace.
   Fact<SourceFacts> source;
@@ -101,6 +105,7 @@ struct PreflightInputs {
   const Profile& profile;
   HttpConnect http = PlainHttp();
   std::vector<std::string> prometheus_urls{};
+  Placements placements{};
 };
 
 /// Reads everything and changes nothing of the tenant's: what is tried (a locale, a stream) is gone

@@ -42,6 +42,9 @@ Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts);
 Findings TenantCanBackItselfUp(const PreflightFacts& facts);
 Findings WhatDoesNotMoveByItself(const PreflightFacts& facts);
 
+// What this placement and others name (sharing.cc).
+Findings NothingIsShared(const PreflightFacts& facts);
+
 // The checks of strategy Online (online.cc); without findings for Offline.
 Findings ServersReplicate(const PreflightFacts& facts);
 Findings SourceCanBeFollowed(const PreflightFacts& facts);

@@ -274,11 +274,50 @@ std::vector<Case> CasesOfChecks() {
   };
 }
 
-// What the spec orders beyond a plain move.
+// Another tenant's placement, in this namespace, beside the tenant's own.
+api::DatabasePlacement& AddNeighbour(PreflightFacts& facts) {
+  auto neighbour = std::make_shared<api::DatabasePlacement>();
+  neighbour->meta.name = "neighbour";
+  neighbour->meta.namespace_name = facts.placement.meta.namespace_name;
+  neighbour->spec.database_name = "neighbour";
+  neighbour->status.server_name = facts.source_server_name;
+  facts.placements = {std::make_shared<api::DatabasePlacement>(facts.placement), neighbour};
+  return *neighbour;
+}
+
+std::vector<Case> CasesOfSharing() {
+  return {
+      {"sharing", "SharedObject", Severity::kBlocking, "Deployment odoo: also of",
+       [](auto& f) {
+         AddNeighbour(f).spec.workloads = {{"Deployment", "odoo"}};
+       }},
+      {"sharing", "SharedObject", Severity::kBlocking, "Secret db, ConfigMap odoo-conf: also of",
+       [](auto& f) {
+         f.placement.spec.connection.config_files = {{{"ConfigMap", "odoo-conf"}, "odoo.conf"}};
+         f.placement.spec.connection.secret.emplace().name = "db";
+         AddNeighbour(f).spec.connection = f.placement.spec.connection;
+       }},
+      {"sharing", "SharedRoute", Severity::kWarning, "Ingress odoo: also of",
+       [](auto& f) {
+         AddNeighbour(f).spec.routes = {{"Ingress", "odoo"}};
+       }},
+      {"sharing", "SharedDatabase", Severity::kBlocking, "delete one of the two",
+       [](auto& f) {
+         api::DatabasePlacement& neighbour = AddNeighbour(f);
+         neighbour.meta.namespace_name = "elsewhere";
+         neighbour.spec.database_name = "acme";
+         neighbour.status.server_name.clear();
+         neighbour.spec.server_name = "pg-source";
+       }},
+  };
+}
+
+// What the spec orders beyond a plain move, and what others have in common with the tenant.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
+  for (Case& of_sharing : CasesOfSharing()) cases.push_back(std::move(of_sharing));
   return cases;
 }
 
@@ -630,6 +669,20 @@ TEST(Preflight, WhatCouldNotBeReadBlocksOnceAndIsNeverHopeless) {
     ASSERT_EQ(all.size(), 1u) << i;
     EXPECT_EQ(all[0], (Finding{Severity::kBlocking, down.reason, down.message})) << i;
   }
+}
+
+TEST(Preflight, NeighboursThatShareNothingAreInNobodysWay) {
+  PreflightFacts facts = Good();
+  AddNeighbour(facts);
+  EXPECT_THAT(CheckPreflight(facts), testing::IsEmpty());
+  api::DatabasePlacement& elsewhere = AddNeighbour(facts);
+  elsewhere.meta.namespace_name = "elsewhere";
+  elsewhere.spec.workloads = {{"Deployment", "odoo"}};
+  EXPECT_THAT(CheckPreflight(facts), testing::IsEmpty()) << "another odoo";
+  api::DatabasePlacement& going = AddNeighbour(facts);
+  going.spec.workloads = {{"Deployment", "odoo"}};
+  going.meta.deletion_timestamp = WallTime();
+  EXPECT_THAT(CheckPreflight(facts), testing::IsEmpty());
 }
 
 TEST(Preflight, WhatTheSpecDoesNotAskForIsNotAskedFor) {
