@@ -137,6 +137,7 @@ class MoveVerb : public Verb {
     TRY_ASSIGN(const Json placement, cluster.Get(kube::kDatabasePlacement, order_.placement_name));
     MoveFacts facts;
     TRY_ASSIGN(facts.placement, api::DecodeDatabasePlacement(placement));
+    order_.source_server_name = facts.placement.status.server_name;
     TRY_ASSIGN(const auto migrations, cluster.List(kube::kTenantMigration, order_.ns));
     std::vector<std::string> taken;
     for (const Json& migration : migrations)

@@ -332,6 +332,8 @@ Json ManifestOf(const MoveOrder& order) {
   if (!copy.Empty()) spec.Set("copy", std::move(copy));
   if (order.hypercare.count() > 0)
     spec.Set("hypercare", Json::Object({{"durationSeconds", order.hypercare.count()}}));
+  if (!order.source_server_name.empty())
+    spec.Set("source", Json::Object({{"serverName", order.source_server_name}}));
   if (order.suspend) spec.Set("suspend", true);
   return Json::Object({{"apiVersion", api::kApiVersion},
                        {"kind", "TenantMigration"},

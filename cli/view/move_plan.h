@@ -18,6 +18,7 @@ namespace cutover::cli {
 struct MoveOrder {
   std::string placement_name;
   std::string target_server_name;
+  std::string source_server_name;  ///< Where it has to be when the move begins; empty: anywhere.
   std::string ns;
   std::string name;  ///< Of the TenantMigration.
   std::string strategy = "Offline";

@@ -202,6 +202,7 @@ TenantMigrationSpec ReadSpec(FieldReader fields) {
   if (spec.on_failed_checks == OnFailedChecks::kRollback && !spec.online())
     hypercare.Fail("onFailedChecks", "Rollback needs strategy Online, which carries writes back");
   FieldReader source = fields.Object("source");
+  spec.source_server_name = source.String("serverName");
   spec.retention_seconds = source.Count("retentionSeconds", spec.retention_seconds);
   spec.reclaim_policy = source.Enum("reclaimPolicy", kReclaimPolicyNames, spec.reclaim_policy);
   spec.suspend = fields.Bool("suspend", spec.suspend);

@@ -172,6 +172,7 @@ struct TenantMigrationSpec {
   std::vector<Check> checks;
   int hypercare_seconds = 0;
   OnFailedChecks on_failed_checks = OnFailedChecks::kHold;
+  std::string source_server_name;  ///< Where the tenant has to be; empty: anywhere.
   int retention_seconds = 86400;
   ReclaimPolicy reclaim_policy = ReclaimPolicy::kRetain;
   bool suspend = false;

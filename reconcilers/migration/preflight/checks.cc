@@ -58,6 +58,15 @@ Findings ServersDiffer(const PreflightFacts& facts) {
   return findings;
 }
 
+Findings TenantIsWhereTheSpecSays(const PreflightFacts& facts) {
+  const std::string& said = facts.migration.spec.source_server_name;
+  if (said.empty() || said == facts.source_server_name) return {};
+  return {{Severity::kHopeless, "SourceDiffers",
+           "the tenant is on DatabaseServer " + facts.source_server_name + ", not on " + said +
+               " as spec.source.serverName says: create a new TenantMigration if it is to be moved "
+               "from there"}};
+}
+
 // Both server objects, when they were read and exist; what is wrong with them is reported by the
 // checks of their own.
 const api::DatabaseServer* TargetObject(const PreflightFacts& facts) {
@@ -76,6 +85,10 @@ bool TargetIsThere(const PreflightFacts& facts) { return TargetObject(facts) != 
 
 bool TargetHasBound(const PreflightFacts& facts) {
   return TargetIsThere(facts) && TargetObject(facts)->spec.capacity_tenants;
+}
+
+bool NamesItsSource(const PreflightFacts& facts) {
+  return !facts.migration.spec.source_server_name.empty();
 }
 
 bool WantsBackup(const PreflightFacts& facts) {
@@ -256,6 +269,8 @@ Findings OwnChecksPass(const PreflightFacts& facts) {
 constexpr PreflightCheck kChecks[] = {
     {"source-server", "the source server exists and is ready", SourceIsReady},
     {"target-server", "the target server exists and is ready", TargetIsReady},
+    {"origin", "the tenant is on the server that spec.source.serverName names",
+     TenantIsWhereTheSpecSays, NamesItsSource},
     {"different-servers", "source and target are two clusters, not two names of one",
      ServersDiffer},
     {"admission", "the target takes new tenants, and those of this namespace", TargetAdmitsTenant,

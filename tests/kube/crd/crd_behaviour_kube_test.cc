@@ -96,7 +96,8 @@ TEST(Crds, AMigrationIsFixedOnceItExistsButForSuspend) {
         R"({"spec":{"cutover":{"approval":"Automatic"}}})",
         R"({"spec":{"cutover":{"window":null}}})", R"({"spec":{"checks":null}})",
         R"({"spec":{"checks":[]}})", R"({"spec":{"hypercare":{"durationSeconds":601}}})",
-        R"({"spec":{"source":{"reclaimPolicy":"Retain"}}})"}) {
+        R"({"spec":{"source":{"reclaimPolicy":"Retain"}}})",
+        R"({"spec":{"source":{"serverName":"other"}}})"}) {
     Answer answer = server.MergePatch(kube::kTenantMigration, name, *Json::Parse(change));
     EXPECT_EQ(answer.status, 422) << change;
     EXPECT_THAT(answer.message(), HasSubstr("create a new TenantMigration")) << change;

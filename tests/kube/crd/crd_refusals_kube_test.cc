@@ -200,6 +200,8 @@ TEST(CrdRefusals, NonsenseAboutAMigrationIsRefusedInASentence) {
         "choosing a server comes in a later version"},
        {R"({"spec":{"target":{"class":"Dedicated"}}})", R"(unknown field "spec.target.class")",
         "as above"},
+       {R"({"spec":{"source":{"serverName":"PG 1"}}})", "spec.source.serverName",
+        "no server can have that name, so the tenant could be on none of it"},
        {R"({"spec":{"source":{"retentionSeconds":-1}}})", "spec.source.retentionSeconds",
         "the source would be dropped before the move"},
        {R"({"spec":{"source":{"reclaimPolicy":"Drop"}}})",

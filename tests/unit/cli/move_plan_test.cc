@@ -153,6 +153,8 @@ TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
   EXPECT_FALSE(plain["spec"].Contains("copy"));
   EXPECT_FALSE(plain["spec"].Contains("hypercare"));
   EXPECT_FALSE(plain["spec"]["cutover"].Contains("switch"));
+  EXPECT_FALSE(plain["spec"].Contains("source"));
+  order.source_server_name = "pg-shared";
   order.switch_by = "Pooler";
   order.replica_identity = "SetFull";
   order.copy_rate_mebibytes_per_second_max = 20;
@@ -162,6 +164,7 @@ TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
   EXPECT_EQ(full.At({"spec", "copy", "replicaIdentity"}).AsString(), "SetFull");
   EXPECT_EQ(full.At({"spec", "copy", "maxRateMebibytesPerSecond"}).AsInt(), 20);
   EXPECT_EQ(full.At({"spec", "hypercare", "durationSeconds"}).AsInt(), 5400);
+  EXPECT_EQ(full.At({"spec", "source", "serverName"}).AsString(), "pg-shared");
 }
 
 /// What `move --suspend` has made of the order of Facts(), once the operator has looked at it.

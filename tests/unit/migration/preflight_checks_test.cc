@@ -315,6 +315,9 @@ std::vector<Case> CasesOfSharing() {
 // What the spec orders beyond a plain move, and what others have in common with the tenant.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
+  cases.push_back({"origin", "SourceDiffers", Severity::kHopeless,
+                   "on DatabaseServer pg-source, not",
+                   [](auto& f) { f.migration.spec.source_server_name = "pg-old"; }});
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
   for (Case& of_sharing : CasesOfSharing()) cases.push_back(std::move(of_sharing));
