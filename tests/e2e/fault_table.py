@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
     @property
     def says(self):
-        return SAYS.get(self.fault, "")
+        return "" if (self.fault, self.phase) in UNNOTICED else SAYS.get(self.fault, "")
 
     @property
     def name(self):
@@ -65,6 +65,9 @@ SAYS = {
     TENANT_SECRET: "password",
     PLACEMENT: "placement",
 }
+
+# Where nothing asks the server that is killed before it is back, and there is nothing to be told.
+UNNOTICED = {(SOURCE, "Smoke"), (TARGET, "Fencing")}
 
 CASES = [
     Case(LEADER, "Preflight", "Completed"),
