@@ -175,6 +175,10 @@ def a_generic_tenant_behind_a_service_moves_as_well():
     shop.moves()
 
 
+def a_tenant_that_is_applied_together_with_its_move_is_adopted_and_moved():
+    shop.moves_applied_with_its_placement()
+
+
 def helm_test_succeeds_on_the_running_release():
     said = subprocess.run(["helm", "test", "cutover", "--namespace", "cutover-system"],
                           capture_output=True, text=True, check=False)  # fmt: skip

@@ -205,13 +205,27 @@ def moves():
     target = next(name for name in HOMES[1:] if name != source)
     address = get("service", "shop-db", NAMESPACE)["spec"]["clusterIP"]
     apply(migration(target))
+    expect_moved(source, target)
+    expect(get("service", "shop-db", NAMESPACE)["spec"]["clusterIP"] == address,
+           "the workload's host has not changed")
+
+
+def moves_applied_with_its_placement():
+    """As a GitOps tool fills a new cluster: the order of a move before anybody has adopted whom it
+    is about."""
+    source = ensure()
+    target = next(name for name in HOMES[1:] if name != source)
+    kubectl("--namespace", NAMESPACE, "delete", "dbp", "shop", "--timeout", "60s")
+    apply({"apiVersion": "v1", "kind": "List", "items": [migration(target), placement(source)]})
+    expect_moved(source, target)
+
+
+def expect_moved(source, target):
     wait_until("the move is complete", 240, lambda: status().get("phase") == "Completed" or expect(
         status().get("phase") not in ENDS - {"Completed"}, f"it ended: {status()}"))
     wait_until_counting(target)
     numbers = acknowledged()
     expect_nothing_lost(target, numbers)
-    expect(get("service", "shop-db", NAMESPACE)["spec"]["clusterIP"] == address,
-           "the workload's host has not changed")
     wait_until("the source is dropped", 60, lambda: not Server(source).has_database(DATABASE))
     kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "60s")
     print(f"{len(numbers)} numbers acknowledged, none lost")
