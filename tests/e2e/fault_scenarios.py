@@ -10,14 +10,14 @@ import json
 import re
 import sys
 import time
-import traceback
 
 import fault_table
 import faults
 import node
 import remains
+import scenario
 import shop
-from cluster import Failure, apply, expect, get, kubectl, wait_until
+from cluster import apply, expect, get, kubectl, wait_until
 from server import ON_THIS_MACHINE, Sampler, Server, pods_restarted
 
 SMALL = faults.SMALL
@@ -171,16 +171,7 @@ def main():
     if not ON_THIS_MACHINE:
         print("skipped: it kills processes of the cluster, which must be that of hack/cluster")
         sys.exit(SKIPPED)
-    try:
-        run(case)
-    except (Failure, OSError) as failure:
-        traceback.print_exc(limit=4)
-        print(f"FAILED: {case.name}: {failure}", file=sys.stderr)
-        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", "--output", "wide", check=False))
-        print(json.dumps(shop.status().get("conditions", []), indent=1))
-        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
-                      "app.kubernetes.io/name=cutover", "--tail", "60", check=False))
-        sys.exit(1)
+    scenario.run(lambda: run(case))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@
 Each scenario finds the tenant working, does its deed, and leaves it working.
 """
 
-import sys
 import time
-import traceback
 
 import dashboards
 import pooler
 import remains
+import scenario
 import shop
-from cluster import Failure, expect, get, kill_leader, wait_until
+from cluster import expect, kill_leader, wait_until
 from following import (begin, came_back, command, condition, forget, moved, other, stayed,
                        to_hypercare, wait_for, way_back_is_open)
 from server import Server
-from shop import DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost
+from shop import DATABASE, acknowledged, ensure, expect_nothing_lost
 
 
 def an_online_move_loses_no_write_and_leaves_nothing_behind():
@@ -96,14 +95,5 @@ def the_pooler_switch_costs_clients_a_delay_and_no_error():
     remains.expect_none(DATABASE, source)
 
 
-def main():
-    name = sys.argv[1]
-    try:
-        globals()[name]()
-    except Failure as failure:
-        traceback.print_exc()
-        print(f"{name}: {failure}\n{get('tm', MIGRATION, NAMESPACE)}", file=sys.stderr)
-        sys.exit(1)
-
-
-main()
+if __name__ == "__main__":
+    scenario.main(globals())

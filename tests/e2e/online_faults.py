@@ -11,18 +11,18 @@ import json
 import subprocess
 import sys
 import time
-import traceback
 
 import effects
 import node
 import pooler
+import scenario
 import shop
 import till
 from cluster import Failure, expect, get, kubectl, wait_until
 from following import (begin, came_back, command, condition, moved, other, stayed, to_hypercare,
                        wait_for, way_back_is_open)
 from server import ON_THIS_MACHINE, Sampler, Server
-from shop import (DATABASE, MIGRATION, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
+from shop import (DATABASE, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
                   wait_until_counting)
 
 SKIPPED = 77
@@ -372,22 +372,15 @@ def there_and_back_ten_times_loses_no_write():
 
 
 def main():
-    name = sys.argv[1]
-    if not ON_THIS_MACHINE and ("killed" in name or "away" in name):
+    if not ON_THIS_MACHINE and ("killed" in sys.argv[1] or "away" in sys.argv[1]):
         print("skipped: it kills processes of the cluster, which must be that of hack/cluster")
         sys.exit(SKIPPED)
     for server in shop.HOMES:
         Server(server).let_go()
     kubectl("--namespace", NAMESPACE, "delete", "tm", "--all", "--timeout", "120s", check=False)
     shop.drop_leftovers()
-    try:
-        globals()[name]()
-    except Failure as failure:
-        traceback.print_exc()
-        print(f"{name}: {failure}\n{get('tm', MIGRATION, NAMESPACE)}", file=sys.stderr)
-        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
-                      "app.kubernetes.io/name=cutover", "--tail", "80", check=False))
-        sys.exit(1)
+    scenario.main(globals())
 
 
-main()
+if __name__ == "__main__":
+    main()

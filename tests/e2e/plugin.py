@@ -10,12 +10,11 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
-import traceback
 
 import remains
-from cluster import SUPERUSER_PASSWORD, Failure, apply, expect, get, kubectl, sql, wait_until
+import scenario
+from cluster import SUPERUSER_PASSWORD, apply, expect, get, kubectl, sql, wait_until
 from tenant import (DATABASE, NAMESPACE, RecordingWriter, delete_migration, expect_open_on,
                     fingerprint, others, server_of_tenant, status_of, wait_for_phase)
 
@@ -152,19 +151,5 @@ def a_command_given_while_no_operator_runs_is_taken_up_when_one_does():
     plugin("status", "unattended", code=1)
 
 
-def main():
-    scenario = globals().get(sys.argv[1]) if len(sys.argv) == 2 else None
-    if not callable(scenario):
-        sys.exit(f"usage: {sys.argv[0]} SCENARIO")
-    try:
-        expect(get("dbp", "acme", NAMESPACE), "the world is there (hack/test prepares it)")
-        scenario()
-    except Failure as failure:
-        traceback.print_exc(limit=4)
-        print(f"FAILED: {failure}", file=sys.stderr)
-        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", check=False))
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    scenario.main(globals())

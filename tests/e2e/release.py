@@ -9,13 +9,12 @@ import json
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
-import traceback
 
 import remains
-from cluster import Failure, apply, expect, get, kubectl, sql, wait_until
-from tenant import (DATABASE, NAMESPACE, RecordingWriter, annotate, delete_migration,
+import scenario
+from cluster import apply, expect, get, kubectl, sql, wait_until
+from tenant import (DATABASE, RecordingWriter, annotate, delete_migration,
                     expect_open_on, new_migration, others, server_of_tenant, wait_for_phase)
 
 CHART = pathlib.Path(__file__).resolve().parents[2] / "charts/cutover"
@@ -136,19 +135,5 @@ def uninstalling_leaves_crds_and_objects_and_the_tenant_to_the_next_release():
     remains.expect_none(DATABASE, home)
 
 
-def main():
-    scenario = globals().get(sys.argv[1]) if len(sys.argv) == 2 else None
-    if not callable(scenario):
-        sys.exit(f"usage: {sys.argv[0]} SCENARIO")
-    try:
-        expect(get("dbp", "acme", NAMESPACE), "the world is there (hack/test prepares it)")
-        scenario()
-    except Failure as failure:
-        traceback.print_exc(limit=4)
-        print(f"FAILED: {failure}", file=sys.stderr)
-        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", check=False))
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    scenario.main(globals())

@@ -6,15 +6,14 @@ order and again.
 """
 
 import subprocess
-import sys
 import time
-import traceback
 
 import remains
+import scenario
 import shop
-from cluster import (Failure, end_session, expect, get, kill_leader, kubectl, leader, sql,
+from cluster import (end_session, expect, get, kill_leader, kubectl, leader, sql,
                      sql_session, wait_until)
-from tenant import (DATABASE, NAMESPACE, RecordingWriter, annotate, apply, delete_migration,
+from tenant import (DATABASE, RecordingWriter, annotate, apply, delete_migration,
                     expect_open_on, fingerprint, new_migration, others, server_of_tenant,
                     status_of, wait_for_phase)
 
@@ -186,21 +185,5 @@ def helm_test_succeeds_on_the_running_release():
     expect("Phase:          Succeeded" in said.stdout, f"it tested nothing: {said.stdout}")
 
 
-def main():
-    scenario = globals().get(sys.argv[1]) if len(sys.argv) == 2 else None
-    if not callable(scenario):
-        sys.exit(f"usage: {sys.argv[0]} SCENARIO")
-    try:
-        expect(get("dbp", "acme", NAMESPACE), "the world is there (hack/test prepares it)")
-        scenario()
-    except Failure as failure:
-        traceback.print_exc(limit=4)
-        print(f"FAILED: {failure}", file=sys.stderr)
-        print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", check=False))
-        print(kubectl("--namespace", "cutover-system", "logs", "--selector",
-                      "app.kubernetes.io/name=cutover", "--tail", "40", check=False))
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    scenario.main(globals())
