@@ -248,10 +248,20 @@ Result<std::string> AskThroughPooler(std::stop_token stop, Deadline deadline,
   return rows.front().at("system_identifier");
 }
 
+// A server has answered, and does not let this login into the database of that entry. Its words
+// come through the pooler without their SQLSTATE.
+bool IsRefusedBehindThePooler(const Error& error) {
+  const std::string& words = error.message;
+  return words.find("permission denied") != words.npos ||
+         words.find("no pg_hba.conf entry") != words.npos ||
+         words.find("does not exist") != words.npos;
+}
+
 /// The server that `proof` names answers behind `entry`; asked until the deadline, since the host
-/// of the entry may still be on its way there.
+/// of the entry may still be on its way there. A probe's login may be one that no server lets into
+/// that database; a tenant's own is let in once it is the right server that is asked.
 Status Poolers::AwaitAnswer(const std::stop_token& stop, Deadline deadline, Console& console,
-                            const std::string& entry, const PoolerProof& proof) {
+                            const std::string& entry, const PoolerProof& proof, bool is_probe) {
   while (true) {
     const Result<std::string> answer =
         AskThroughPooler(stop, deadline.OrAfter(kQuestionPatience), console.login(), entry,
@@ -259,6 +269,8 @@ Status Poolers::AwaitAnswer(const std::stop_token& stop, Deadline deadline, Cons
     if (answer && *answer == proof.system_identifier) return Ok();
     if (!answer && answer.error().disposition == Disposition::kTerminal)
       return tl::unexpected(answer.error());
+    if (!answer && is_probe && IsRefusedBehindThePooler(answer.error()))
+      return TerminalError("PoolerRefused", answer.error().message);
     if (stop.stop_requested())
       return RetryError("Stopped", "stopped while asking through a pooler");
     if (deadline.Expired())
@@ -294,7 +306,7 @@ Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
     TRY_ASSIGN(const PoolerFacts facts, console.Observe(stop, deadline));
     for (const std::string& probe : ProbeEntries(facts, entries)) {
       TRY(console.Reconnect(stop, deadline, {probe}));
-      const Status answered = AwaitAnswer(stop, deadline, console, probe, proof);
+      const Status answered = AwaitAnswer(stop, deadline, console, probe, proof, true);
       if (answered) return true;
       // Another entry may let this login in.
       if (answered.error().reason != "PoolerRefused") return tl::unexpected(answered.error());
@@ -320,7 +332,7 @@ Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
   };
   auto ask = [&](Console& console) -> Status {
     for (const std::string& entry : entries)
-      TRY(AwaitAnswer(stop, deadline, console, entry, proof));
+      TRY(AwaitAnswer(stop, deadline, console, entry, proof, false));
     return Ok();
   };
   return WithLowLoginRetry(stop, deadline, [&]() -> Status {

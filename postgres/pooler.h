@@ -138,9 +138,9 @@ class Poolers {
 
   /// Asks each pooler's own way to the server, while `entries` are paused: a new connection through
   /// another entry that has the same host and port. True: the server of `proof` answered at every
-  /// pooler. False: some pooler has no such entry that this login may use (an operator of the
-  /// pooler adds one: `postgres = host=…`), so only ResumeOnto() can tell. kRetry
-  /// "PoolerLeadsElsewhere" when another server, or none, answered until the deadline.
+  /// pooler. False: some pooler has no such entry that this login may use, by its own word or the
+  /// server's (an operator of the pooler adds one: `postgres = host=…`), so only ResumeOnto() can
+  /// tell. kRetry "PoolerLeadsElsewhere" when another server, or none, answered until the deadline.
   Result<bool> ProveBefore(std::stop_token stop, Deadline deadline,
                            const std::vector<std::string>& entries, const PoolerProof& proof);
 
@@ -167,7 +167,7 @@ class Poolers {
                   const std::vector<std::string>& entries, const PauseBounds& bounds,
                   PauseReport* report);
   Status AwaitAnswer(const std::stop_token& stop, Deadline deadline, Console& console,
-                     const std::string& entry, const PoolerProof& proof);
+                     const std::string& entry, const PoolerProof& proof, bool is_probe);
   Status WithLowLoginRetry(const std::stop_token& stop, Deadline deadline,
                            const std::function<Status()>& what);
   Status AwaitBackends(const std::stop_token& stop, Deadline deadline,

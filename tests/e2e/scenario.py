@@ -25,9 +25,8 @@ def run(deed):
         traceback.print_exc(limit=4)
         print(f"FAILED: {' '.join(sys.argv[1:])}: {failure}", file=sys.stderr)
         print(kubectl("get", "tm,dbp,dbs", "--all-namespaces", "--output", "wide", check=False))
-        print(kubectl("get", "tm", "--all-namespaces", "--output",
-                      "jsonpath={range .items[*]}{.metadata.name}: {.status.conditions}{'\\n'}{end}",
-                      check=False))
+        conditions = "jsonpath={range .items[*]}{.metadata.name}: {.status.conditions} {end}"
+        print(kubectl("get", "tm", "--all-namespaces", "--output", conditions, check=False))
         print(kubectl("--namespace", "cutover-system", "logs", "--selector",
                       "app.kubernetes.io/name=cutover", "--tail", "60", check=False))
         kubectl("delete", "tm", "--all", "--all-namespaces", "--timeout", "180s", check=False)

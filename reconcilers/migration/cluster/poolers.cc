@@ -23,6 +23,15 @@ constexpr char kTriedAgain[] =
     "; users work on, and it is tried again later; to end such transactions, ";
 // For every pooler's node to learn that the Service leads elsewhere.
 constexpr std::chrono::seconds kProofBound{5};
+// After this clients go on all the same: no server but the right one lets them in, and PgBouncer
+// itself has them wait for 120 s at most (query_wait_timeout) before they see an error.
+constexpr std::chrono::seconds kProofPatience{60};
+
+// As far as it was recorded.
+std::optional<WallTime> ClosedSince(const api::TenantMigration& migration) {
+  return migration.status.phase == api::Phase::kRollingBack ? migration.status.rollback.fenced_at
+                                                            : migration.status.cutover.fenced_at;
+}
 
 }  // namespace
 
@@ -128,7 +137,13 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   proof.user = placement.spec.owner;
   proof.password = password;
   TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
-  TRY(front->poolers.ProveBefore(stop, deadline.OrAfter(kProofBound), front->entries, proof));
+  const auto led =
+      front->poolers.ProveBefore(stop, deadline.OrAfter(kProofBound), front->entries, proof);
+  const auto since = front->since ? front->since : ClosedSince(migration);
+  const bool waited = since && context_.clock.WallNow() - *since > kProofPatience;
+  if (!led && !waited) return tl::make_unexpected(led.error());
+  if (!led)
+    LogWarn("clients go on by a way that could not be tried", {{"error", led.error().message}});
   TRY(front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
                                 [&] { front->since = context_.clock.WallNow(); }));
   front->proven = true;

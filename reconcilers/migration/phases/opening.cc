@@ -36,7 +36,13 @@ Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen)
     return Plan::Do(Intent::kApplyWiring, "pointing the workloads at the target");
   }
   if (migration.spec.by_pooler()) {
-    if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+    if (auto plan = LetUsersBackIn(migration, seen)) {
+      if (plan->effect && seen.now - EnteredAt(migration, seen) > kReadyBound)
+        return Plan::RollBack(
+            "PoolersNotProven",
+            "clients have not been seen to work on the target: " + seen.poolers->detail);
+      return *plan;
+    }
   }
   NEED(seen.placement);
   if (seen.placement->exists && seen.placement->server_name != migration.spec.target_server_name)

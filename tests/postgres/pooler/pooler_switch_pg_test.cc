@@ -143,6 +143,26 @@ TEST_F(Switching, WithoutAnEntryToAskThroughNothingIsClaimed) {
   EXPECT_THAT(ProbeObstacle(facts->back(), entries_), HasSubstr("add \"postgres = host=127.0.0.1"));
 }
 
+TEST_F(Switching, AProbeEntryWhoseDatabaseTheTenantMayNotEnterKeepsNobodyWaiting) {
+  const std::string closed = tenant_.name() + "_closed";
+  Connection admin = MustConnect(tenant_.source().WithDatabase("postgres"));
+  MustExec(admin, {"CREATE DATABASE " + closed});
+  MustExec(admin, {"REVOKE CONNECT ON DATABASE " + closed + " FROM PUBLIC"});
+  OwnPoolerOptions options = tenant_.Options(/*with_probe_entry=*/false);
+  options.entries.push_back(tenant_.Entry(closed, "pool_mode=session"));
+  for (const char* when : {"it is refused", "it is gone"}) {
+    SCOPED_TRACE(when);
+    OwnPooler pooler(options);
+    Poolers poolers({pooler.Admin()});
+    ASSERT_TRUE(poolers.Pause({}, Soon(), entries_, {}));
+    const Result<bool> proven =
+        poolers.ProveBefore({}, Soon(), entries_, tenant_.Proof(tenant_.source()));
+    EXPECT_TRUE(proven) << proven.error().message;
+    EXPECT_FALSE(proven && *proven);
+    MustExec(admin, {"DROP DATABASE IF EXISTS " + closed + " WITH (FORCE)"});
+  }
+}
+
 TEST_F(Switching, ResumingTooEarlyCostsAMomentAndNoWrite) {
   Writer writer(tenant_, first_, 1);
   Result<PauseReport> paused = poolers_.Pause({}, Soon(), entries_, {});

@@ -80,6 +80,19 @@ TEST(Decide, APoolerThatWasRestartedWhilePausedIsAskedWhereItLeadsBeforeUsersCou
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kForwardSubscriber) << "once is enough";
 }
 
+TEST(Decide, ClientsThatAreNotSeenToWorkOnTheTargetGoBack) {
+  api::TenantMigration migration = PooledIn(Phase::kOpening);
+  Observation seen = At(60 * 9);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.wiring = WiringFacts{.at_target = true, .detail = ""};
+  seen.poolers = PoolerFacts{.paused = false, .resumed = true, .since = {}, .detail = "p: open"};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kResumePoolers);
+  seen.now = At(60 * 11).now;
+  const Plan plan = Decide(migration, seen).plan;
+  EXPECT_EQ(plan.guard, Guard::kRollBack);
+  EXPECT_EQ(plan.reason, "PoolersNotProven");
+}
+
 TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
   api::TenantMigration migration = PooledIn(Phase::kHypercare);
   migration.spec.suspend = true;
