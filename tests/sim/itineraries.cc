@@ -489,6 +489,22 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .clients_see_errors = true});
 }
 
+// Somebody has dropped the source database, for its disk, or its server was built anew. `hypercare`
+// is a spec that has one.
+void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
+  // The stream to the target, whose role and slot are not the database's alone, is gone by then.
+  constexpr seconds kLater{5};
+  all.push_back({.name = "SourceDroppedByHandInHypercare",
+                 .spec = hypercare,
+                 .on_phase = {{Phase::kHypercare,
+                               [=](Simulation& run) {
+                                 run.Later(kLater, [](Simulation& then) {
+                                   then.LoseDatabase(then.source());
+                                 });
+                               }}},
+                 .ends = {Phase::kCompleted}});
+}
+
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
@@ -528,6 +544,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);
   AddFullDisks(all, mode);
+  AddLostSources(all, OnlineSpec(mode));
   if (mode == api::SwitchMode::kPooler)
     all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
                    .on_phase = {{Phase::kCatchingUp,
@@ -566,6 +583,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddFailures(all);
     AddCommands(all);
     AddWaits(all);
+    AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

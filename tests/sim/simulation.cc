@@ -405,6 +405,23 @@ void Simulation::TakeAway(ModelServer& server, std::chrono::seconds lasts) {
   (&server == &source_ ? source_back_at_ : target_back_at_) = clock_.SteadyNow() + lasts;
 }
 
+DatabaseState Simulation::LoseDatabase(ModelServer& server) {
+  const DatabaseState* found = server.state().Find(kTenant);
+  CHECK(found != nullptr);
+  DatabaseState lost = *found;
+  std::vector<int> sessions;
+  for (const auto& [pid, backend] : server.backends())
+    if (backend.database == kTenant) sessions.push_back(pid);
+  for (int pid : sessions) server.End(pid);
+  server.Edit([](ServerState& state) {
+    state.databases.erase(kTenant);
+    std::erase_if(state.slots, [](const auto& slot) { return slot.second.database == kTenant; });
+    std::erase_if(state.roles, [](const auto& role) { return role.first.starts_with("cutover_"); });
+  });
+  if (&server == &source_) source_was_there_ = false;  // It is known who it was.
+  return lost;
+}
+
 void Simulation::Later(seconds after, std::function<void(Simulation&)> command) {
   later_.emplace(clock_.SteadyNow() + after, std::move(command));
 }

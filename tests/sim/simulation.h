@@ -137,6 +137,8 @@ class Simulation {
   /// Row `number` is written on the server by somebody whom no fence keeps out.
   void WriteBehindTheFence(ModelServer& server, int64_t number);
   void TakeAway(ModelServer& server, std::chrono::seconds lasts);
+  /// The tenant's database is dropped by hand, with all that streams have there; what it held.
+  DatabaseState LoseDatabase(ModelServer& server);
   void Later(std::chrono::seconds after, std::function<void(Simulation&)> command);
   std::optional<api::Phase> phase() const { return phase_; }
   Surroundings& surroundings() { return surroundings_; }

@@ -90,10 +90,15 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
     case Intent::kReopenTarget:
       return ReopenTarget(call, claim, *inside);
     case Intent::kCleanTarget: {
-      // The roles that we made become the tenant's for good, with the comments of the source's.
+      // The roles that we made become the tenant's for good, with the comments of the source's:
+      // with none where somebody has dropped it meanwhile.
       TRY_ASSIGN(DatabaseSide * source, Source(call));
-      TRY_ASSIGN(pg::Connection * there, source->InDatabase(stop, deadline));
-      TRY_ASSIGN(pg::RoleSet roles, pg::ReadReferencedRoles(stop, deadline, *there));
+      TRY_ASSIGN(bool is_there, source->Exists(stop, deadline));
+      pg::RoleSet roles;
+      if (is_there) {
+        TRY_ASSIGN(pg::Connection * there, source->InDatabase(stop, deadline));
+        TRY_ASSIGN(roles, pg::ReadReferencedRoles(stop, deadline, *there));
+      }
       TRY(pg::KeepCreatedRoles(stop, deadline, *inside, roles, migration.meta.uid));
       return pg::DropControl(stop, deadline, *inside, claim);
     }
