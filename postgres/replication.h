@@ -154,7 +154,7 @@ Status DisableSubscription(std::stop_token stop, Deadline deadline, Connection& 
 /// Makes the disabled subscription begin where AdvanceSlot() has put the publisher's slot, durably:
 /// a slot may fall back to an earlier position when its server crashes, and would then send the
 /// subscriber what came from him. Does nothing once it is enabled. Needs a superuser, or EXECUTE on
-/// pg_replication_origin_advance.
+/// pg_replication_origin_advance and pg_replication_origin_progress.
 Status StartSubscriptionAtSlot(std::stop_token stop, Deadline deadline, Connection& publisher,
                                Connection& subscriber, const Claim& subscriber_claim,
                                Direction direction);

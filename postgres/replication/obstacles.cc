@@ -99,6 +99,12 @@ std::vector<Check> BlockingChecks() {
        "replicated rows are written as the tables' owners, who have taken that right from "
        "themselves",
        "GRANT ALL on them to their owners" + std::string(kOrOffline)},
+      // Where the stream back begins; nobody but a superuser has them by himself.
+      {"SELECT f FROM unnest(ARRAY['pg_replication_origin_advance(text, pg_lsn)',"
+       " 'pg_replication_origin_progress(text, boolean)']) f"
+       " WHERE NOT has_function_privilege(f, 'EXECUTE') ORDER BY 1",
+       "functions that the way back needs and the operator's role may not execute in this database",
+       "GRANT EXECUTE ON FUNCTION … to it, in this database" + std::string(kOrOffline)},
   };
 }
 

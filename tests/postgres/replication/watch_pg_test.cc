@@ -337,6 +337,21 @@ TEST_F(ObstacleTraps, RightsThatOwnersHaveGivenUpBlock) {
                           AllOf(HasSubstr("public.frozen"), HasSubstr("GRANT ALL"))));
 }
 
+TEST_F(ObstacleTraps, FunctionsThatTheAdminMayNotExecuteBlockUntilTheyAreGranted) {
+  const std::string of_origins = "FUNCTION pg_replication_origin_";
+  MustExec(connection_, {"SET ROLE " + owner_.quoted()});
+  EXPECT_THAT(Find().blocking, ElementsAre(AllOf(HasSubstr("pg_replication_origin_advance(text"),
+                                                 HasSubstr("pg_replication_origin_progress(text"),
+                                                 HasSubstr("GRANT EXECUTE ON FUNCTION"))));
+  MustExec(connection_,
+           {"RESET ROLE",
+            "GRANT EXECUTE ON " + of_origins + "advance(text, pg_lsn) TO " + owner_.quoted(),
+            "GRANT EXECUTE ON " + of_origins + "progress(text, boolean) TO " + owner_.quoted(),
+            "SET ROLE " + owner_.quoted()});
+  EXPECT_THAT(Find().blocking, IsEmpty());
+  MustExec(connection_, {"RESET ROLE"});
+}
+
 TEST_F(ObstacleTraps, SubscriptionsBlockAndTheirLikeWarn) {
   const std::string name = UniqueName("tenants_own");
   MustExec(connection_, {"CREATE SUBSCRIPTION " + name +

@@ -520,6 +520,7 @@ constexpr std::string_view kObstacles[] = {
     "SELECT slot_name::text FROM pg_replication_slots",
     "SELECT quote_literal(gid)",
     "SELECT 'role ' || quote_ident(usename)",
+    "SELECT f FROM unnest(ARRAY['pg_replication_origin_advance(text, pg_lsn)'",
 };
 
 }  // namespace
