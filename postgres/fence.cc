@@ -49,9 +49,12 @@ constexpr const char* kRolesWithConnect = R"(
 constexpr const char* kReadPrepared =
     "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid";
 
+// Whom only a superuser may end is left alone by others: asking would end nobody at all.
 constexpr const char* kTerminate =
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND ";
+    " WHERE datname = current_database()"
+    " AND (EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper)"
+    " OR usesysid IN (SELECT oid FROM pg_roles WHERE NOT rolsuper)) AND ";
 
 std::string Join(const std::vector<std::string>& items) {
   std::string text;
@@ -173,7 +176,10 @@ Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& co
     if (deadline.Remaining() < 2 * kLookAgain)
       return RetryError("SessionsRemain",
                         "sessions on database " + QuoteIdentifier(state.database) +
-                            " have not ended: " + Describe(state.foreign_sessions));
+                            " have not ended: " + Describe(state.foreign_sessions) +
+                            (state.admin_is_superuser
+                                 ? ""
+                                 : "; of superusers, only a superuser can end them: close them"));
     TRY(connection.Query(stop, deadline, kTerminate + ForeignSessions("$1"),
                          {Ours(state.admin, options)}));
     std::this_thread::sleep_for(kLookAgain);

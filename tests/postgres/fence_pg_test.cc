@@ -143,6 +143,29 @@ TEST_P(Fencing, AMemberOfTheAdminRoleKeepsTheProofAway) {
   EXPECT_TRUE(FenceNow());
 }
 
+TEST_P(Fencing, BySomebodyPlainEndsWhomItMayAndNamesWhomOnlyASuperuserCan) {
+  const TestRole plain{Server()};
+  const TestDatabase other{Server(), owner_.name()};
+  MustExec(elsewhere_, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
+                        "GRANT " + owner_.quoted() + " TO " + plain.quoted(),
+                        "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
+  Connection closing = MustConnect(plain.Options(other.name()));
+  const Claim claim{"uid-2", 1, Side::kSource};
+  ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
+  Connection tenant = MustConnect(owner_.Options(other.name()));
+  {
+    Connection superuser = MustConnect(other.Options());
+    const Status fenced = Fence({}, Deadline::After(3s), closing, claim);
+    ASSERT_FALSE(fenced);
+    EXPECT_EQ(fenced.error().reason, "SessionsRemain") << fenced.error().message;
+    EXPECT_NE(fenced.error().message.find("only a superuser can end them"), std::string::npos);
+    EXPECT_FALSE(tenant.Exec({}, Soon(), "SELECT 1")) << "the tenant's has ended all the same";
+    EXPECT_TRUE(superuser.Exec({}, Soon(), "SELECT 1"));
+  }
+  const Status fenced = Fence({}, Soon(), closing, claim);
+  EXPECT_TRUE(fenced) << fenced.error().message;
+}
+
 TEST_P(Fencing, RestoresEveryShapeOfAccessExactly) {
   const std::string on = " ON DATABASE " + database_.quoted();
   struct Shape {
