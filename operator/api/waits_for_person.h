@@ -33,7 +33,9 @@ inline constexpr std::array<WaitForPerson, 12> kWaitsForPerson{{
      "mend the stream"},
     {"SchemaChanged", "take the change of the source's structure back, or abort and retry"},
     {"ApplyFails", "the target cannot apply what comes; mend what it says, or abort"},
-    {"SourceGone", "somebody dropped the source database; save the copy first"},
+    {"SourceGone",
+     "somebody dropped the source database: save the copy, or take the rollback back, as the "
+     "message says"},
     {"PodCannotStart", "mend what keeps the Job's pod from starting"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},

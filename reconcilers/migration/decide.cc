@@ -103,6 +103,25 @@ bool AcceptsLoss(const api::TenantMigration& migration) {
   return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
+// Nothing that a person accepts makes up for a source that is not there. Users work on meanwhile.
+std::optional<Plan> RefuseWithoutSource(const api::TenantMigration& migration,
+                                        const Observation& seen) {
+  ASK(seen.source);
+  if (!SourceIsGone(seen)) return std::nullopt;
+  Plan hold = Plan::Wait(std::chrono::seconds(5),
+                         "rollback refused: " + WhySourceIsGone(migration) +
+                             "; users go on on the target; to stay, remove cutover.dev/rollback",
+                         "SourceGone");
+  hold.trouble = true;
+  if (!migration.spec.online()) return AwaitingConsent(std::move(hold));
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  hold.effect = Intent::kWatchReverseStream;
+  return AwaitingConsent(std::move(hold));
+}
+
 // Before users are in (Opening, Smoke) going back costs them nothing, and Online it does so only
 // where the way back is shut. Otherwise a person must accept the loss in so many words; until then,
 // or until the annotation is taken back, the token stays unanswered and the migration holds, rather
@@ -114,6 +133,9 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   Phase phase = migration.status.phase;
   if (phase == Phase::kAdmitting)
     return std::nullopt;  // Users are half in: asked again when all are.
+  if (phase == Phase::kHypercare && !migration.meta.deleting()) {
+    if (auto plan = RefuseWithoutSource(migration, seen)) return plan;
+  }
   if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
       !AcceptsLoss(migration))
     return AwaitingConsent(

@@ -107,8 +107,6 @@ std::string_view DescribeOnline(Guard guard) {
       return "Online: nobody can write to the source, and what was written after that has arrived";
     case Guard::kCutoverUndone:
       return "Online: users work on the source again; the cutover is tried again later";
-    case Guard::kRollbackRefused:
-      return "Online: going back would lose something; users work on the target again";
     case Guard::kUndoneToCopyAgain:
       return "Online: everything as it was; the source has changed, and is copied again";
     default:
@@ -168,6 +166,8 @@ std::string_view Describe(Guard guard) {
       return "the journal turns out to be written: only forward";
     case Guard::kRolledBack:
       return "the tenant works on the source as before";
+    case Guard::kRollbackRefused:
+      return "going back would lose something, or the source is gone; users stay on the target";
     case Guard::kRetryRequested:
       return "a person asked for another attempt";
     case Guard::kSourceGone:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/itineraries.h"
 
+#include <memory>
 #include <utility>
 
 namespace cutover::sim {
@@ -489,20 +490,66 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .clients_see_errors = true});
 }
 
+// A person who would go back whatever is lost by it, and takes that back later.
+void AskToGoBackForAWhile(Simulation& run) {
+  run.Annotate(api::kRollbackAnnotation, "t1");
+  run.Annotate(api::kAcceptDataLossAnnotation, "t1");
+  run.Later(seconds(40), Say(api::kRollbackAnnotation, ""));
+}
+
+// As soon as the rollback has fenced the target, which is between two effects.
+void LoseSourceOnceTheTargetIsFenced(Simulation& run) {
+  if (run.phase() != Phase::kRollingBack || run.source().state().Find(kTenant) == nullptr) return;
+  const DatabaseState* target = run.target().state().Find(kTenant);
+  if (target == nullptr) return;
+  if (!target->control || target->control->state != "fenced")
+    return run.Later(seconds(0), LoseSourceOnceTheTargetIsFenced);
+  run.LoseDatabase(run.source());
+}
+
+// The copy is all that is left of it then, and the source is there again only where that was kept.
+void LoseSourceWhileItIsDeleted(Simulation& run) {
+  auto lost = std::make_shared<DatabaseState>(run.LoseDatabase(run.source()));
+  run.DeleteMigration();
+  run.Later(seconds(45), [lost](Simulation& then) {
+    if (then.target().state().Find(kTenant) == nullptr) return;
+    then.source().Edit([&](ServerState& state) { state.databases[kTenant] = lost; });
+  });
+}
+
 // Somebody has dropped the source database, for its disk, or its server was built anew. `hypercare`
 // is a spec that has one.
 void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
   // The stream to the target, whose role and slot are not the database's alone, is gone by then.
   constexpr seconds kLater{5};
+  auto lose_later = [=](Simulation& run, Command after) {
+    run.Later(kLater, [=](Simulation& then) {
+      then.LoseDatabase(then.source());
+      after(then);
+    });
+  };
   all.push_back({.name = "SourceDroppedByHandInHypercare",
                  .spec = hypercare,
                  .on_phase = {{Phase::kHypercare,
-                               [=](Simulation& run) {
-                                 run.Later(kLater, [](Simulation& then) {
-                                   then.LoseDatabase(then.source());
-                                 });
-                               }}},
+                               [=](Simulation& run) { lose_later(run, [](Simulation&) {}); }}},
                  .ends = {Phase::kCompleted}});
+  all.push_back({.name = "SourceDroppedByHandAndRollbackAccepted",
+                 .spec = hypercare,
+                 .on_phase = {{Phase::kHypercare,
+                               [=](Simulation& run) { lose_later(run, AskToGoBackForAWhile); }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "SourceDroppedByHandBehindTheRollbacksDoors",
+                 .spec = hypercare,
+                 .on_phase = {{Phase::kHypercare, AskToGoBackForAWhile},
+                              {Phase::kRollingBack, LoseSourceOnceTheTargetIsFenced}},
+                 .ends = {Phase::kCompleted, Phase::kRolledBack},
+                 .loss_accepted = true,
+                 .clients_see_errors = true});
+  all.push_back({.name = "SourceDroppedByHandAfterTheRollback",
+                 .given = With(&Misfortune::smoke_fails),
+                 .on_phase = {{Phase::kRolledBack, LoseSourceWhileItIsDeleted}},
+                 .ends = {},
+                 .clients_see_errors = true});
 }
 
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {

@@ -153,7 +153,7 @@ class ClusterWorld final : public World {
   Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
   Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
-  Status HoldTargetShut(const Call& call);
+  Status HoldShut(const Call& call, pg::Side where, pg::ControlState state);
   Status TakeBackFromTarget(const Call& call);
   Status ReopenTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
 
@@ -168,6 +168,7 @@ class ClusterWorld final : public World {
   Status EndTransactionsOnTarget(const Call& call);
   Status PausePoolers(const Call& call);
   Status ResumePoolers(const Call& call);
+  Result<bool> StaysOnTarget(const Call& call);
 
   pg::Claim ClaimOn(const Call& call, pg::Side side) const;
   /// The profile's figures of the fenced source; null once they were dropped with our schema.

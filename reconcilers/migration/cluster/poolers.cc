@@ -117,6 +117,24 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   return tl::make_unexpected(std::move(error));
 }
 
+// A rollback that is given up before the source was opened ends where it began; so does one whose
+// source is gone, or is another database by now.
+Result<bool> ClusterWorld::StaysOnTarget(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(bool is_there, source->Exists(call.stop, call.deadline));
+  if (!is_there) return true;
+  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(auto control, pg::ReadControl(call.stop, call.deadline, *inside));
+  if (control) return control->state == pg::ControlState::kJournaled;
+  // Our row goes once users are back; then the target is fenced, or gone.
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(bool has_copy, target->Exists(call.stop, call.deadline));
+  if (!has_copy) return false;
+  TRY_ASSIGN(inside, target->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(control, pg::ReadControl(call.stop, call.deadline, *inside));
+  return control && control->state == pg::ControlState::kOpen;
+}
+
 // Onto whichever side is the tenant's now: the one that is open.
 Status ClusterWorld::ResumePoolers(const Call& call) {
   auto& [stop, deadline, migration] = call;
@@ -125,10 +143,7 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   const api::Phase phase = migration.status.phase;
   bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kCompleted;
   if (phase == api::Phase::kRollingBack) {
-    // A rollback that is given up before the source was opened ends where it began.
-    TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
-    TRY_ASSIGN(auto control, pg::ReadControl(stop, deadline, *inside));
-    onto_target = control && control->state == pg::ControlState::kJournaled;
+    TRY_ASSIGN(onto_target, StaysOnTarget(call));
   }
   TRY_ASSIGN(DatabaseSide * side, onto_target ? Target(call) : Source(call));
   TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));

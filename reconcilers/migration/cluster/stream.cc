@@ -497,13 +497,12 @@ Status ClusterWorld::TakeSequencesBack(const Call& call,
 
 // A leader that froze before it opened the target again must not do so once the source is open:
 // the source's row is not what it would look at.
-Status ClusterWorld::HoldTargetShut(const Call& call) {
-  TRY_ASSIGN(DatabaseSide * side, Target(call));
+Status ClusterWorld::HoldShut(const Call& call, pg::Side where, pg::ControlState state) {
+  TRY_ASSIGN(DatabaseSide * side, SideOf(call, where));
   TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
   if (!exists) return Ok();
-  TRY_ASSIGN(pg::Connection * target, side->InDatabase(call.stop, call.deadline));
-  Status held = pg::HoldState(call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget),
-                              pg::ControlState::kFenced);
+  TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
+  Status held = pg::HoldState(call.stop, call.deadline, *inside, ClaimOn(call, where), state);
   // One that nobody of ours knows is opened by nobody of ours.
   if (!held && (held.error().reason == "NotClaimed" || held.error().reason == "ForeignMigration"))
     return Ok();
@@ -513,9 +512,7 @@ Status ClusterWorld::HoldTargetShut(const Call& call) {
 // The same the other way round: nobody older opens the source once users are on the target again.
 Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
                                   pg::Connection& target) {
-  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
-  TRY(pg::HoldState(call.stop, call.deadline, *source, ClaimOn(call, pg::Side::kSource),
-                    pg::ControlState::kJournaled));
+  TRY(HoldShut(call, pg::Side::kSource, pg::ControlState::kJournaled));
   return pg::Unfence(call.stop, call.deadline, target, claim, pg::ControlState::kOpen);
 }
 
@@ -523,7 +520,7 @@ Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
 // nothing more is applied to it. Who accepts a loss does not wait for a target that is away.
 Status ClusterWorld::TakeBackFromTarget(const Call& call) {
   auto& [stop, deadline, migration] = call;
-  TRY(HoldTargetShut(call));
+  TRY(HoldShut(call, pg::Side::kTarget, pg::ControlState::kFenced));
   auto sequences = ReadTargetsSequences(call);
   if (!sequences && !LossAccepted(migration)) return tl::make_unexpected(sequences.error());
   if (sequences)

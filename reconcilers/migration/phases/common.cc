@@ -73,6 +73,16 @@ bool IsHalfDropped(const Fact<DatabaseFacts>& side) {
   return !side.known() && side.error().reason == "HalfDropped";
 }
 
+bool SourceIsGone(const Observation& seen) {
+  if (!seen.source.known()) return false;
+  return !seen.source->exists || seen.source->state == ControlState::kNone;
+}
+
+std::string WhySourceIsGone(const api::TenantMigration& migration) {
+  return "the database that the tenant has left is no longer on server " +
+         migration.status.source_server_name + ", so there is nothing to go back to";
+}
+
 Plan AwaitPod(const PodHindrance& hindrance) {
   Plan plan = Plan::Wait(std::chrono::seconds(2), hindrance.words, "PodCannotStart");
   plan.trouble = true;

@@ -53,14 +53,40 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
   return Plan::Do(Intent::kDropSource, "");
 }
 
+// The tenant went back to the source, and is there still unless it has moved on: should the
+// database there be gone, the copy may be all that is left of the tenant.
+std::optional<Plan> KeepTheOnlyCopy(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  ASK(seen.placement);
+  const std::string& source = migration.status.source_server_name;
+  const bool has_moved_on = seen.placement.known() && seen.placement->exists &&
+                            !seen.placement->server_name.empty() &&
+                            seen.placement->server_name != source &&
+                            seen.placement->server_name != migration.spec.target_server_name;
+  if (has_moved_on) return std::nullopt;
+  ASK(seen.source);
+  if (!IsHalfDropped(seen.source)) {
+    NEED(seen.source);
+    if (seen.source->exists) return std::nullopt;
+  }
+  return Plan::Wait(std::chrono::seconds(30),
+                    "the database that the tenant went back to is gone from server " + source +
+                        ", so the copy on the target may be the only one: keeping it; restore the "
+                        "database from it, or, once you have saved the copy, drop it yourself",
+                    "SourceGone");
+}
+
 // Dropping the copy needs the ledger, which says which database it is; so the ledger goes after it.
-std::optional<Plan> DropCopy(const Observation& seen) {
+std::optional<Plan> DropCopy(const api::TenantMigration& migration, const Observation& seen) {
   constexpr char kDroppingTheCopy[] = "dropping the copy on the target";
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded) return std::nullopt;
   ASK(seen.target);
   if (IsHalfDropped(seen.target)) return Plan::Do(Intent::kDropTarget, kDroppingTheCopy);
   NEED(seen.target);
+  if (seen.target->exists && seen.target->OursToDrop()) {
+    if (auto plan = KeepTheOnlyCopy(migration, seen)) return plan;
+  }
   if (seen.target->OursToDrop()) return Plan::Do(Intent::kDropTarget, kDroppingTheCopy);
   return Plan::Do(Intent::kDeleteLedger, "removing the ledger");
 }
@@ -115,7 +141,7 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen) {
   bool held = migration.meta.HasFinalizer(api::kFinalizer);
   if (migration.meta.deleting() && held) {
     if (migration.status.phase == api::Phase::kRolledBack) {
-      if (auto plan = DropCopy(seen)) return *plan;
+      if (auto plan = DropCopy(migration, seen)) return *plan;
     }
     return Plan::Do(Intent::kRemoveFinalizer, "");
   }

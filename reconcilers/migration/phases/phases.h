@@ -54,6 +54,11 @@ std::optional<Plan> OutdateRequests(const api::TenantMigration& migration, const
 /// Whether a DROP DATABASE of this side was cut short by its server's death. Nothing can be read of
 /// it any more, so it is unknown; where it was ours to drop, it still is.
 bool IsHalfDropped(const Fact<DatabaseFacts>& side);
+/// After the journal, until the source was opened again: whether the database that the tenant has
+/// left is not there any more, or another one has its name. Not so while that is unknown.
+bool SourceIsGone(const Observation& seen);
+/// Says so, for a message.
+std::string WhySourceIsGone(const api::TenantMigration& migration);
 /// What a Job waits for whose pod cannot start: somebody to mend that. The Job begins by itself.
 Plan AwaitPod(const PodHindrance& hindrance);
 /// The maintenance page and the Jobs gone.

@@ -7,6 +7,7 @@ namespace {
 
 // `open` is what a deposed leader's claim leaves when it comes after ours was taken back.
 bool BackOnSource(const Observation& seen) {
+  if (!seen.source->exists) return false;
   bool never_left = seen.source->state == ControlState::kNone ||
                     (seen.source->state == ControlState::kOpen && !seen.source->foreign);
   return seen.source->state == ControlState::kReopened || (never_left && !seen.source->closed);
@@ -83,6 +84,63 @@ Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen
   Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + refusal.why);
   plan.reason = refusal.reason;
   return plan;
+}
+
+// What is left of the copy's way to users, there having been no way back to nothing.
+std::optional<Plan> LeadToTarget(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.wiring);
+  if (!seen.wiring->at_target)
+    return Plan::Do(Intent::kApplyWiring, "pointing the workloads at the target again");
+  NEED(seen.placement);
+  if (seen.placement->exists && seen.placement->server_name != migration.spec.target_server_name)
+    return Plan::Do(Intent::kPlaceOnTarget, "recording where the tenant lives");
+  return std::nullopt;
+}
+
+// A target that was fenced has been open before, and the source has not been opened since: before
+// that, users were led to the target, and after it they are led away from it first of all.
+bool WasTheTenants(const api::TenantMigration& migration, const Observation& seen) {
+  const bool placed =
+      seen.placement->exists && seen.placement->server_name == migration.spec.target_server_name;
+  return seen.wiring->at_target && (placed || migration.status.cutover.opened_at);
+}
+
+// Somebody has dropped the source database, or put another one in its place: there is nothing to go
+// back to, and the target may be all that is left of the tenant, whatever a person has accepted to
+// lose. Users go on there. Not where the source may have been theirs again before it went: which of
+// the two they are to have is a person's to say.
+std::optional<Plan> StayForWantOfSource(const api::TenantMigration& migration,
+                                        const Observation& seen) {
+  if (!SourceIsGone(seen)) return std::nullopt;
+  NEED(seen.target);
+  const DatabaseFacts& target = *seen.target;
+  const bool ours = target.exists && !target.foreign;
+  // Our row is the last thing to go from a source that was opened again.
+  if (seen.source->exists && !(ours && MayStillOpen(target))) return std::nullopt;
+  const Refusal gone{"SourceGone", WhySourceIsGone(migration)};
+  if (ours && target.state == ControlState::kVerified)
+    return Plan::Do(Intent::kOpenTarget, "opening the target database: " + gone.why);
+  bool may_stay = ours && target.state == ControlState::kOpen;
+  if (ours && target.state == ControlState::kFenced) {
+    NEED(seen.wiring);
+    NEED(seen.placement);
+    may_stay = WasTheTenants(migration, seen);
+  }
+  if (!may_stay) {
+    Plan hold =
+        Plan::Wait(std::chrono::seconds(10),
+                   gone.why + ", and the target is " + std::string(Name(target.state)) +
+                       ": restore the database on server " + migration.status.source_server_name +
+                       " from the copy on the target, which is kept, or from a backup; the "
+                       "rollback ends by itself then",
+                   gone.reason);
+    hold.trouble = true;
+    return hold;
+  }
+  if (target.state == ControlState::kOpen && !target.admits_former_leader) {
+    if (auto plan = LeadToTarget(migration, seen)) return plan;
+  }
+  return StayOnTarget(migration, seen, gone);
 }
 
 // While users still work, or again, as if nobody had begun to go back: a source that was away has
@@ -195,12 +253,13 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
 }  // namespace
 
 /// RollingBack: after the journal, the same cutover with the sides exchanged. Online, what users
-/// wrote on the target comes back with them; where that cannot be, the target is opened again and
-/// Hypercare goes on. The copy on the target stays, fenced, for whoever
-/// wants to find out what went wrong; deleting the TenantMigration drops it.
+/// wrote on the target comes back with them; where that cannot be, or there is no source any more,
+/// the target is opened again and Hypercare goes on. The copy on the target stays, fenced, for
+/// whoever wants to find out what went wrong; deleting the TenantMigration drops it.
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   NEED(seen.ledger_recorded);
+  if (auto plan = StayForWantOfSource(migration, seen)) return *plan;
   if (!BackOnSource(seen)) {
     if (auto plan = ExchangeSides(migration, seen)) return *plan;
   }

@@ -517,6 +517,7 @@ TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
   Observation seen = At(1);
   seen.ledger_recorded = true;  // It says which database the copy is.
   seen.target = Database(ControlState::kFenced, true);
+  seen.source = Database(ControlState::kNone, false);
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
   seen.target = Error{Disposition::kRetry, "ConnectionFailed", "down"};
   EXPECT_FALSE(Decide(migration, seen).plan.effect) << "unknown is not gone";
@@ -524,6 +525,33 @@ TEST(Deletion, DropsTheCopyOfARollbackFirstAndThenItsLedger) {
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDeleteLedger);
   seen.ledger_recorded = false;
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRemoveFinalizer);
+}
+
+TEST(Deletion, KeepsTheCopyOfARollbackWhileItMayBeAllThatIsLeftOfTheTenant) {
+  api::TenantMigration migration = MigrationIn(Phase::kRolledBack);
+  migration.meta.deletion_timestamp = Noon();
+  Observation seen = At(1);
+  seen.ledger_recorded = true;
+  seen.target = Database(ControlState::kFenced, true);
+  PlacementFacts placement;
+  placement.exists = true;
+  placement.server_name = "pg-source";
+  seen.placement = placement;
+  const Fact<DatabaseFacts> gone[] = {DatabaseFacts{},
+                                      Error{Disposition::kRetry, "HalfDropped", "cut short"}};
+  for (const auto& source : gone) {
+    seen.source = source;
+    const Plan held = Decide(migration, seen).plan;
+    EXPECT_FALSE(held.effect);
+    EXPECT_EQ(held.reason, "SourceGone");
+    EXPECT_GT(held.wait.count(), 0);
+  }
+  seen.source = Error{Disposition::kRetry, "ConnectionFailed", "down"};
+  EXPECT_FALSE(Decide(migration, seen).plan.effect) << "unknown is not there";
+  placement.server_name = "pg-third";
+  seen.placement = placement;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget)
+      << "another move has taken the tenant on";
 }
 
 // --- what the phases insist on -------------------------------------------------------------------

@@ -41,6 +41,109 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
+/// A rollback by consent whose source somebody has dropped.
+class WithoutSource : public ::testing::TestWithParam<api::Strategy> {
+ protected:
+  WithoutSource() : migration_(MigrationIn(Phase::kRollingBack)) {
+    migration_.spec.strategy = GetParam();
+    migration_.status.cutover.attempts = 1;
+    migration_.status.cutover.opened_at = testing::Noon();
+    migration_.status.failure_reason = "RollbackRequested";
+    migration_.status.handled.rollback = "back";
+    migration_.meta.annotations[api::kRollbackAnnotation] = "back";
+    migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    seen_.source = DatabaseFacts{};
+    seen_.target = Database(ControlState::kOpen, false);
+    seen_.ledger_recorded = true;
+    seen_.wiring = WiringFacts{.at_target = true, .detail = ""};
+    seen_.wiring_restored = false;
+    PlacementFacts placement;
+    placement.exists = true;
+    placement.server_name = "pg-target";
+    seen_.placement = placement;
+    seen_.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
+    seen_.workloads = WorkloadFacts{};
+    seen_.requests_outdated = true;
+    seen_.maintenance_page = MaintenancePageFacts{};
+  }
+
+  Plan Next() const { return Decide(migration_, seen_).plan; }
+
+  api::TenantMigration migration_;
+  Observation seen_ = At(1);
+};
+INSTANTIATE_TEST_SUITE_P(Rollback, WithoutSource,
+                         ::testing::Values(api::Strategy::kOffline, api::Strategy::kOnline));
+
+TEST_P(WithoutSource, UsersStayOnATargetThatIsOpen) {
+  const Plan refused = Next();
+  EXPECT_EQ(refused.guard, Guard::kRollbackRefused);
+  EXPECT_EQ(refused.reason, "SourceGone");
+}
+
+TEST_P(WithoutSource, ATargetThatIsFencedAlreadyIsOpenedAgain) {
+  seen_.target = Database(ControlState::kFenced, true);
+  EXPECT_EQ(Next().effect, Intent::kReopenTarget);
+}
+
+TEST_P(WithoutSource, ATargetThatWasNeverOpenedIsOpenedAndLedTo) {
+  migration_.status.cutover.opened_at.reset();
+  seen_.wiring = WiringFacts{.at_target = false, .detail = ""};
+  seen_.target = Database(ControlState::kVerified, true);
+  EXPECT_EQ(Next().effect, Intent::kOpenTarget);
+  seen_.target = Database(ControlState::kOpen, false);
+  EXPECT_EQ(Next().effect, Intent::kApplyWiring);
+  seen_.wiring = WiringFacts{.at_target = true, .detail = ""};
+  PlacementFacts placement = *seen_.placement;
+  placement.server_name = "pg-source";
+  seen_.placement = placement;
+  EXPECT_EQ(Next().effect, Intent::kPlaceOnTarget);
+}
+
+// Users were on the source again before it went.
+TEST_P(WithoutSource, AFencedTargetThatUsersWereLedAwayFromWaitsForAPerson) {
+  seen_.target = Database(ControlState::kFenced, true);
+  seen_.wiring = WiringFacts{.at_target = false, .detail = ""};
+  const Plan held = Next();
+  EXPECT_FALSE(held.effect);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "SourceGone");
+}
+
+TEST_P(WithoutSource, NobodyIsLedBackToADatabaseThatIsNotThere) {
+  for (ControlState state : {ControlState::kNone, ControlState::kVerified, ControlState::kOpen,
+                             ControlState::kFenced, ControlState::kDropping})
+    for (bool at_target : {true, false})
+      for (bool exists : {true, false}) {
+        seen_.target = exists ? Database(state, state != ControlState::kOpen) : DatabaseFacts{};
+        seen_.wiring = WiringFacts{.at_target = at_target, .detail = ""};
+        const Plan plan = Next();
+        EXPECT_NE(plan.effect, Intent::kRestoreWiring) << Name(state);
+        EXPECT_NE(plan.effect, Intent::kPlaceOnSource) << Name(state);
+        EXPECT_NE(plan.effect, Intent::kReopenSource) << Name(state);
+        EXPECT_NE(plan.guard, Guard::kRolledBack) << Name(state);
+      }
+}
+
+// Restored from a backup, for one: it knows nothing of what the target has.
+TEST_P(WithoutSource, AnotherDatabaseInItsPlaceIsNotGoneBackToWhileTheTargetIsOpen) {
+  seen_.source = Database(ControlState::kNone, false);
+  EXPECT_EQ(Next().guard, Guard::kRollbackRefused);
+}
+
+TEST_P(WithoutSource, ARollbackIsRefusedInHypercareWhateverIsAccepted) {
+  migration_.status.phase = Phase::kHypercare;
+  migration_.status.handled.rollback.clear();
+  seen_.structure = StructureFacts{};
+  seen_.reverse_sample = SampleFacts{};
+  seen_.reverse_publisher = PublisherFacts{};
+  seen_.reverse_subscriber = SubscriberFacts{};
+  const Decision held = Decide(migration_, seen_);
+  EXPECT_FALSE(held.plan.guard);
+  EXPECT_EQ(held.plan.reason, "SourceGone");
+  EXPECT_EQ(held.handled.rollback, "");
+}
+
 // Users are in again, and nothing of ours is left but the ledger.
 Observation AllButTheLedgerGone() {
   Observation seen = At(1);

@@ -42,6 +42,7 @@ class Hypercare : public ::testing::Test {
 
   Observation See(int seconds) const {
     Observation seen = At(seconds);
+    seen.source = testing::Database(ControlState::kJournaled, true);
     seen.forward_subscriber = SubscriberFacts();
     seen.forward_publisher = PublisherFacts();
     seen.reverse_publisher = Published();
