@@ -130,6 +130,20 @@ TEST(PlacementChange, BetweenPreflightAndTheLedgerEndsTheAttemptBeforeAnythingIs
   EXPECT_EQ(reason, "PlacementChanged");
 }
 
+// Whose generation is that of the one which was checked.
+TEST(PlacementChange, ByReplacementBeforeTheLedgerEndsTheAttemptBeforeAnythingIsTouched) {
+  Itinerary itinerary{.name = "PlacementReplaced", .ends = {Phase::kFailed}};
+  itinerary.on_phase[Phase::kBackingUp] = [](Simulation& run) {
+    run.ReplacePlacement(*Json::Parse(R"({"routes":[]})"));
+  };
+  std::string reason;
+  itinerary.on_phase[Phase::kFailed] = [&](Simulation& run) {
+    reason = ReasonOf(run.Stored(kube::kTenantMigration, kMigration), "Succeeded");
+  };
+  EXPECT_EQ(FailuresOf(itinerary), "");
+  EXPECT_EQ(reason, "PlacementChanged");
+}
+
 TEST(PlacementChange, WhilePreflightWaitsIsTheMendThatItWaitsFor) {
   Itinerary itinerary{.name = "PlacementMended", .ends = {Phase::kCompleted}};
   itinerary.on_phase[Phase::kPending] = [](Simulation& run) {

@@ -340,6 +340,18 @@ void Simulation::PatchPlacement(const Json& spec) {
                                     Json::Object({{"spec", spec}}), {.manager = "kubectl"}));
 }
 
+void Simulation::ReplacePlacement(const Json& spec) {
+  const kube::Key key{kSpace, kTenant};
+  Json placement = kube::NewObject(kube::kDatabasePlacement, key);
+  placement.Set("spec", Stored(kube::kDatabasePlacement, kTenant)["spec"]);
+  for (const auto& [field, value] : spec.Members()) placement.MutableAt("spec").Set(field, value);
+  Json patch = Json::Object();
+  patch.MutableAt("metadata").Set("finalizers", Json::Array());
+  CHECK(api_.MergePatch(kube::kDatabasePlacement, key, patch, {.manager = "kubectl"}));
+  CHECK(api_.Delete(kube::kDatabasePlacement, key, {}));
+  CHECK(api_.Create(kube::kDatabasePlacement, placement, {.manager = "kubectl"}));
+}
+
 void Simulation::ScaleWorkload(int replicas) {
   Json patch = Json::Object();
   patch.MutableAt("spec").Set("replicas", replicas);

@@ -121,6 +121,8 @@ class Simulation {
   /// Deletes an object and makes it again, in the operator's name.
   void MakeAgainAsTheOperator();
   void PatchPlacement(const Json& spec);
+  /// Deletes the placement and makes it again, with `spec` over what it was.
+  void ReplacePlacement(const Json& spec);
   void ScaleWorkload(int replicas);
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,
   /// its placement and migration among them; those of `kinds` alone, if there are any.

@@ -108,6 +108,14 @@ Status ClusterWorld::RecordLedger(const Call& call) {
         "DatabasePlacement " + key.ToString() + " has changed since preflight passed (generation " +
             std::to_string(checked) + ", now " + std::to_string(placement.meta.generation) +
             "), so what would be moved is not what was checked");
+  // One that was deleted and made again has the same generation, and was checked by nobody.
+  if (placement.status.server_name != migration.status.source_server_name)
+    return TerminalError("PlacementChanged",
+                         "DatabasePlacement " + key.ToString() +
+                             " was replaced since preflight passed: it does not say that the "
+                             "tenant is on server " +
+                             migration.status.source_server_name +
+                             ", so what would be moved is not what was checked");
   Ledger ledger;
   ledger.migration = Json::Object({{"namespace", migration.meta.namespace_name},
                                    {"name", migration.meta.name},

@@ -43,6 +43,24 @@ void WarnOfMissingBaselines(const Observation& seen, std::vector<Finding>& findi
                               outcome.message});
 }
 
+// Somebody has deleted the placement and made it again since this attempt began: it may be about
+// another server's tenant, and until it is adopted nobody knows.
+std::optional<Plan> MindReplacement(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  const PlacementFacts& placement = *seen.placement;
+  const std::string& source = migration.status.source_server_name;
+  if (!placement.exists || placement.server_name == source) return std::nullopt;
+  if (placement.server_name.empty())
+    return Plan::Wait(std::chrono::seconds(5),
+                      "DatabasePlacement " + migration.spec.placement_name +
+                          " was replaced and has not been adopted yet: see its conditions",
+                      "PlacementNotReady");
+  return Plan::Undo("PlacementChanged", "DatabasePlacement " + migration.spec.placement_name +
+                                            " was replaced: its tenant is on server " +
+                                            placement.server_name + ", and this attempt is about " +
+                                            source);
+}
+
 }  // namespace
 
 /// Preflight: everything that must be true before anything is touched, all reported at once.
@@ -52,6 +70,7 @@ void WarnOfMissingBaselines(const Observation& seen, std::vector<Finding>& findi
 /// take is measured here, while nothing but the users works on the source.
 Plan PlanPreflight(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.placement);  // Before the findings: so it is known which spec they are about.
+  if (auto plan = MindReplacement(migration, seen)) return *plan;
   NEED(seen.preflight);
   std::vector<Finding> findings = *seen.preflight;
   switch (Worst(findings)) {

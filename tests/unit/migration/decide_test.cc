@@ -556,6 +556,26 @@ TEST(Deletion, KeepsTheCopyOfARollbackWhileItMayBeAllThatIsLeftOfTheTenant) {
 
 // --- what the phases insist on -------------------------------------------------------------------
 
+TEST(Preflight, IsNotPassedForAPlacementThatWasReplacedMeanwhile) {
+  Observation seen = At(1);
+  seen.preflight = std::vector<Finding>();
+  seen.baselines = std::vector<CheckOutcome>();
+  PlacementFacts placement;
+  placement.exists = true;
+  seen.placement = placement;
+  const Plan adopted_later = Decide(MigrationIn(Phase::kPreflight), seen).plan;
+  EXPECT_FALSE(adopted_later.guard);
+  EXPECT_EQ(adopted_later.reason, "PlacementNotReady");
+  placement.server_name = "pg-other";
+  seen.placement = placement;
+  const Plan elsewhere = Decide(MigrationIn(Phase::kPreflight), seen).plan;
+  EXPECT_EQ(elsewhere.guard, Guard::kUndo);
+  EXPECT_EQ(elsewhere.reason, "PlacementChanged");
+  placement.server_name = "pg-source";
+  seen.placement = placement;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), seen).plan.guard, Guard::kBackupWanted);
+}
+
 TEST(Preflight, WaitsForWhatCanBeMendedAndEndsForWhatCannot) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kPreflight), Observation{}).plan.look_at, Subject::kPlacement)
       << "which spec is it that passes?";
