@@ -16,10 +16,6 @@ bool IsAsRetired(const DatabaseFacts& source) {
 // Why the source has to stay; empty when it may be dropped.
 std::string WhyKeepSource(const api::TenantMigration& migration, const Observation& seen) {
   const PlacementFacts& placement = *seen.placement;
-  if (!placement.exists)
-    return "DatabasePlacement " + migration.spec.placement_name +
-           " is gone, so nothing says where the tenant lives: create it again, or drop the "
-           "database by hand";
   if (placement.server_name.empty() || placement.server_name == migration.status.source_server_name)
     return "the placement does not say that the tenant lives elsewhere";
   if (!IsHalfDropped(seen.source) && !IsAsRetired(*seen.source))
@@ -32,6 +28,7 @@ std::string WhyKeepSource(const api::TenantMigration& migration, const Observati
 
 Plan PlanRetention(const api::TenantMigration& migration, const Observation& seen) {
   constexpr std::chrono::minutes kLookAgain{5};
+  const std::string kept = "keeping the source database past its retention: ";
   constexpr std::chrono::seconds kAskAgain{10};  // A server that is away is often back soon.
   if (migration.spec.reclaim_policy != api::ReclaimPolicy::kDelete ||
       migration.status.conditions.IsTrue("SourceReclaimed"))
@@ -41,15 +38,32 @@ Plan PlanRetention(const api::TenantMigration& migration, const Observation& see
     auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - seen.now);
     return Plan::Wait(std::min(left, std::chrono::milliseconds(3'600'000)), "");
   }
+  ASK(seen.placement);
+  // Before the databases, whose names only it says.
+  if (seen.placement.known() && !seen.placement->exists)
+    return Plan::Wait(kLookAgain,
+                      kept + "DatabasePlacement " + migration.spec.placement_name +
+                          " is gone, so nothing says where the tenant lives: create it again, or "
+                          "drop the database by hand");
   ASK(seen.source);
   ASK(seen.target);
-  ASK(seen.placement);
   const bool half_dropped = IsHalfDropped(seen.source);
   if ((!seen.source.known() && !half_dropped) || !seen.target.known() || !seen.placement.known())
     return Plan::Wait(kAskAgain, "");
   if (!half_dropped && !seen.source->exists) return Plan::Go(Guard::kSourceGone);
   if (std::string why = WhyKeepSource(migration, seen); !why.empty())
-    return Plan::Wait(kLookAgain, "keeping the source database past its retention: " + why);
+    return Plan::Wait(kLookAgain, kept + why);
+  if (half_dropped || seen.source->state == ControlState::kDropping)
+    return Plan::Do(Intent::kDropSource, "");
+  // What nothing can undo is not left to one clock: this leader's may be ahead.
+  ASK(seen.forward_publisher);
+  if (!seen.forward_publisher.known()) return Plan::Wait(kAskAgain, "");
+  const double until_seconds = std::chrono::duration<double>(until.time_since_epoch()).count();
+  if (seen.forward_publisher->clock_seconds < until_seconds)
+    return Plan::Wait(kLookAgain,
+                      "keeping the source database: its retention ends at " + FormatTime(until) +
+                          ", which is over by the operator's clock and not by that of server " +
+                          migration.status.source_server_name + ": set right whichever is wrong");
   return Plan::Do(Intent::kDropSource, "");
 }
 

@@ -37,6 +37,9 @@ Observation NothingKeepsTheSource() {
   seen.source = Database(ControlState::kRetired, true);
   seen.target = Database(ControlState::kOpen, false);
   seen.placement = PlacedOn("pg-target");
+  PublisherFacts server;
+  server.clock_seconds = std::chrono::duration<double>(seen.now.time_since_epoch()).count();
+  seen.forward_publisher = server;
   return seen;
 }
 
@@ -50,6 +53,36 @@ Plan AfterRetention(const Observation& seen) {
 
 TEST(Completed, DropsARetiredSourceWhoseTenantLivesElsewhere) {
   EXPECT_EQ(AfterRetention(NothingKeepsTheSource()).effect, Intent::kDropSource);
+}
+
+// As it is in a cluster: the placement says what the databases are called.
+TEST(Completed, SaysThatThePlacementIsGoneThoughNoDatabaseCanBeLookedAtThen) {
+  Observation seen = NothingKeepsTheSource();
+  seen.placement = PlacementFacts{};
+  seen.source = seen.target = Error{Disposition::kRetry, "PlacementNotFound", "does not exist"};
+  const Plan plan = AfterRetention(seen);
+  EXPECT_FALSE(plan.effect);
+  EXPECT_NE(plan.message.find("is gone, so nothing says where"), std::string::npos);
+}
+
+TEST(Completed, ALeaderWhoseClockIsAheadDoesNotDropTheSource) {
+  api::TenantMigration migration = MigrationIn(Phase::kCompleted);
+  migration.spec.reclaim_policy = api::ReclaimPolicy::kDelete;
+  migration.spec.retention_seconds = 30 * 86400;
+  Observation seen = NothingKeepsTheSource();
+  PublisherFacts server = *seen.forward_publisher;
+  server.clock_seconds += 86400;
+  seen.forward_publisher = server;
+  seen.now += std::chrono::days(40);
+  const Plan held = Decide(migration, seen).plan;
+  EXPECT_FALSE(held.effect);
+  EXPECT_GT(held.wait.count(), 0);
+  EXPECT_NE(held.message.find("not by that of server pg-source"), std::string::npos);
+  seen.forward_publisher = Error{Disposition::kRetry, "ConnectionFailed", "down"};
+  EXPECT_FALSE(Decide(migration, seen).plan.effect);
+  server.clock_seconds += 40 * 86400;
+  seen.forward_publisher = server;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropSource);
 }
 
 // Its server died in the middle of DROP DATABASE: nothing can be read of it, and nobody can enter
