@@ -22,10 +22,6 @@ bool IsOver(api::Phase phase) {
          phase == api::Phase::kFailed || phase == api::Phase::kRolledBack;
 }
 
-wiring::HostPort AddressOf(const api::DatabaseServer& server) {
-  return {server.spec.endpoint.host, server.spec.endpoint.port};
-}
-
 bool HasLabels(const Json& object, const std::map<std::string, std::string>& labels) {
   return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
     return kube::LabelOf(object, label.first) == label.second;
@@ -147,7 +143,7 @@ Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline de
   if (seen.is_being_moved)
     return wiring::RefreshService(stop, deadline, WiringAccess(), seen.placement);
   return wiring::ApplyService(stop, deadline, WiringAccess(), seen.placement,
-                              AddressOf(*seen.server),
+                              wiring::HostPortOf(*seen.server),
                               [&] { return ServiceIsStillOurs(stop, deadline, seen); });
 }
 
@@ -176,7 +172,7 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
       server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);
   seen.database = ObserveDatabase(stop, deadline, seen);
   seen.wiring = wiring::ObserveWiring(stop, deadline, WiringAccess(), seen.placement,
-                                      {AddressOf(*seen.server), std::nullopt});
+                                      {wiring::HostPortOf(*seen.server), std::nullopt});
   return seen;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "operator/api/database_server.h"
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
@@ -21,6 +22,10 @@ struct HostPort {
   std::string ToString() const;
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
+
+inline HostPort HostPortOf(const api::DatabaseServer& server) {
+  return {server.spec.endpoint.host, server.spec.endpoint.port};
+}
 
 /// The same for a text that ToString made. Terminal "InvalidEndpoint" otherwise.
 Result<HostPort> ParseHostPort(std::string_view text);

@@ -112,11 +112,16 @@ Result<WiringObservation> ObserveWiring(std::stop_token stop, Deadline deadline,
     observed.items.push_back(std::move(item));
   }
   TRY_ASSIGN(const Objects objects,
-             ReadObjects(stop, deadline, access.client, placement.meta.namespace_name,
-                         WiredObjects(connection)));
+             ReadWiredObjects(stop, deadline, access.client, placement));
   for (ItemObservation& item : ObserveObjects(placement, objects, sides))
     observed.items.push_back(std::move(item));
   return observed;
+}
+
+Result<Objects> ReadWiredObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                 const api::DatabasePlacement& placement) {
+  return ReadObjects(stop, deadline, client, placement.meta.namespace_name,
+                     WiredObjects(placement.spec.connection));
 }
 
 Result<Json> RecordWiring(std::stop_token stop, Deadline deadline, const Access& access,
@@ -124,7 +129,7 @@ Result<Json> RecordWiring(std::stop_token stop, Deadline deadline, const Access&
   const api::Connection& connection = placement.spec.connection;
   const std::string& ns = placement.meta.namespace_name;
   TRY_ASSIGN(const Objects objects,
-             ReadObjects(stop, deadline, access.client, ns, WiredObjects(connection)));
+             ReadWiredObjects(stop, deadline, access.client, placement));
   TRY_ASSIGN(Json record, RecordObjects(placement, objects));
   if (connection.service_name.empty()) return record;
   TRY_ASSIGN(const ServiceObservation service,
@@ -144,7 +149,7 @@ Status ApplyWiring(std::stop_token stop, Deadline deadline, const Access& access
   const std::string& ns = placement.meta.namespace_name;
   const std::vector<ObjectName> names = WiredObjects(placement.spec.connection);
   // All of it in thought first: what cannot be changed is found before anything has been.
-  TRY_ASSIGN(const Objects objects, ReadObjects(stop, deadline, access.client, ns, names));
+  TRY_ASSIGN(const Objects objects, ReadWiredObjects(stop, deadline, access.client, placement));
   TRY(PlanWiring(placement, objects, wanted));
   for (const ObjectName& name : names)
     TRY(EditLive(
@@ -154,19 +159,20 @@ Status ApplyWiring(std::stop_token stop, Deadline deadline, const Access& access
 }
 
 Status RestoreWiring(std::stop_token stop, Deadline deadline, const Access& access,
-                     const api::DatabasePlacement& placement, const Json& record) {
+                     const api::DatabasePlacement& placement, const Json& record,
+                     const HostPort& source) {
   const std::string& ns = placement.meta.namespace_name;
   for (const ObjectName& name : RecordedObjects(record))
     TRY(EditLive(
         stop, deadline, access.client, ns, name,
         [&](Json& object) { return RestoreItems(record, name, object); }, kPuttingBack));
   if (!record.Contains("service")) return Ok();
-  TRY_ASSIGN(const HostPort server, ParseHostPort(record["service"]["server"].StringRef()));
-  return ApplyService(stop, deadline, access, placement, server);
+  return ApplyService(stop, deadline, access, placement, source);
 }
 
 Result<bool> WiringIsAsRecorded(std::stop_token stop, Deadline deadline, const Access& access,
-                                const api::DatabasePlacement& placement, const Json& record) {
+                                const api::DatabasePlacement& placement, const Json& record,
+                                const HostPort& source) {
   const std::string& ns = placement.meta.namespace_name;
   const std::vector<ObjectName> names = RecordedObjects(record);
   TRY_ASSIGN(const Objects objects, ReadObjects(stop, deadline, access.client, ns, names));
@@ -177,8 +183,9 @@ Result<bool> WiringIsAsRecorded(std::stop_token stop, Deadline deadline, const A
   const std::string service_name = record["service"]["name"].AsString();
   TRY_ASSIGN(const ServiceObservation service,
              ObserveService(stop, deadline, access.client, ns, service_name));
-  return service.exists && service.obstacle.empty() && service.server &&
-         service.server->ToString() == record["service"]["server"].StringRef();
+  if (!service.exists || !service.obstacle.empty() || service.server != source) return false;
+  TRY_ASSIGN(const Backends backends, FindBackends(stop, deadline, access, source));
+  return service.backends == backends;
 }
 
 }  // namespace cutover::wiring

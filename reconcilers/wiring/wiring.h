@@ -87,15 +87,17 @@ Result<Json> RecordWiring(std::stop_token stop, Deadline deadline, const Access&
 Status ApplyWiring(std::stop_token stop, Deadline deadline, const Access& access,
                    const api::DatabasePlacement& placement, const Wanted& wanted);
 
-/// Puts every item back as recorded, byte for byte; what was absent is removed again. In files that
-/// somebody edited meanwhile only the connection goes back (RestoreOdooConf). The Service gets the
-/// addresses that the recorded server has now.
+/// Puts every item back as recorded, byte for byte, whatever that names; what was absent is removed
+/// again. In files that somebody edited meanwhile only the connection goes back (RestoreOdooConf).
+/// The Service, which is ours, leads to `source`: the endpoint that the recorded server has now.
 Status RestoreWiring(std::stop_token stop, Deadline deadline, const Access& access,
-                     const api::DatabasePlacement& placement, const Json& record);
+                     const api::DatabasePlacement& placement, const Json& record,
+                     const HostPort& source);
 
-/// Whether RestoreWiring would have nothing to do but to refresh the Service's addresses.
+/// Whether RestoreWiring would have nothing to do, the Service's addresses included.
 Result<bool> WiringIsAsRecorded(std::stop_token stop, Deadline deadline, const Access& access,
-                                const api::DatabasePlacement& placement, const Json& record);
+                                const api::DatabasePlacement& placement, const Json& record,
+                                const HostPort& source);
 
 /// Asked right before a write, whether it is still wanted.
 using StillWanted = std::function<Result<bool>()>;
@@ -110,8 +112,6 @@ Status ApplyService(std::stop_token stop, Deadline deadline, const Access& acces
                     const api::DatabasePlacement& placement, const HostPort& server,
                     const StillWanted& still_wanted = nullptr);
 
-// Pure parts of the above.
-
 /// Names one object; kind as in its `kind`.
 struct ObjectName {
   std::string kind;
@@ -122,6 +122,12 @@ struct ObjectName {
 
 /// Live objects by name, those that exist.
 using Objects = std::map<ObjectName, Json>;
+
+/// Those of WiredObjects.
+Result<Objects> ReadWiredObjects(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                 const api::DatabasePlacement& placement);
+
+// Pure parts of the above.
 
 /// One write: a JSON merge patch that carries the resourceVersion it is good for.
 struct ObjectPatch {

@@ -152,6 +152,21 @@ void AddWaits(std::vector<Itinerary>& all) {
        .has_rival = true});
 }
 
+// Wiring that does not name the source's endpoint: before the move, or no longer when it goes back.
+void AddDriftedWirings(std::vector<Itinerary>& all) {
+  all.push_back({.name = "SmokeFailsWithDriftedWiring",
+                 .given =
+                     [](Surroundings& around) {
+                       around.misfortune.smoke_fails = true;
+                       around.WireThrough("pg-alias.example");
+                     },
+                 .ends = {Phase::kRolledBack}});
+  all.push_back({.name = "SmokeFailsOnceTheSourceHasAnotherName",
+                 .given = With(&Misfortune::smoke_fails),
+                 .on_phase = {{Phase::kOpening, [](Simulation& run) { run.RenameSource(); }}},
+                 .ends = {Phase::kRolledBack}});
+}
+
 // --- strategy Online ----------------------------------------------------------------------------
 
 constexpr int64_t kRogueRow = 9'999;
@@ -631,6 +646,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddCommands(all);
     AddWaits(all);
     AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
+    AddDriftedWirings(all);
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

@@ -232,7 +232,7 @@ class Permissions : public ::testing::Test {
     Expect(wiring::RefreshService({}, Soon(), access, placement_));
     Expect(
         wiring::OutdateRequests({}, Soon(), access, placement_, {.wiring = true, .doors = true}));
-    Expect(wiring::RestoreWiring({}, Soon(), access, placement_, *wired));
+    Expect(wiring::RestoreWiring({}, Soon(), access, placement_, *wired, {"10.1.0.1", 5432}));
     Expect(wiring::RestoreWorkloads({}, Soon(), client, placement_, *workloads));
     Expect(wiring::RestoreRoutes({}, Soon(), client, placement_, *routes));
     Expect(wiring::DeleteMaintenancePage({}, Soon(), client, migration_));

@@ -96,6 +96,7 @@ Simulation::Simulation(const RunPlan& plan)
   source_.clock_ahead = std::chrono::minutes(7);
   target_.clock_ahead = -std::chrono::hours(1);
   network_.Add("pg-source.example", 5432, source_);
+  network_.Add(kSourceAlias, 5432, source_);
   network_.Add("pg-target.example", 5432, target_);
   for (ModelServer* server : {&source_, &target_})
     server->on_commit = [this, server](const Backend& backend, const std::function<void()>& apply) {
@@ -357,6 +358,12 @@ void Simulation::ScaleWorkload(int replicas) {
   patch.MutableAt("spec").Set("replicas", replicas);
   static_cast<void>(
       api_.MergePatch(kube::kDeployment, {kSpace, kTenant}, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::RenameSource() {
+  Json patch = Json::Object();
+  patch.MutableAt("spec").MutableAt("endpoint").Set("host", kSourceAlias);
+  CHECK(api_.MergePatch(kube::kDatabaseServer, {"", kSourceServer}, patch, {.manager = "kubectl"}));
 }
 
 // Without what people set while it runs (docs/gitops.md).

@@ -124,6 +124,8 @@ class Simulation {
   /// Deletes the placement and makes it again, with `spec` over what it was.
   void ReplacePlacement(const Json& spec);
   void ScaleWorkload(int replicas);
+  /// The source's DatabaseServer gets another name of the very same server.
+  void RenameSource();
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,
   /// its placement and migration among them; those of `kinds` alone, if there are any.
   void ApplyFromGit(const std::vector<kube::Resource>& kinds = {});

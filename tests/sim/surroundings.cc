@@ -54,7 +54,7 @@ const Json* Condition(const Json& job, const char* type) {
 
 Result<std::vector<std::string>> ModelResolver::Resolve(std::stop_token, Deadline,
                                                         const std::string& host) {
-  if (host == "pg-source.example") return std::vector<std::string>{kSourceAddress};
+  if (host == "pg-source.example" || host == kSourceAlias) return std::vector<std::string>{kSourceAddress};
   if (host == "pg-target.example") return std::vector<std::string>{kTargetAddress};
   return RetryError("HostNotResolved", "no such host: " + host);
 }
@@ -169,6 +169,13 @@ void Surroundings::CreateMigration(const std::string& name, const Json& spec_cha
   for (const auto& [key, value] : spec_changes.Members()) spec.Set(key, value);
   migration.Set("spec", std::move(spec));
   CHECK(api_.Create(kube::kTenantMigration, migration, {.manager = "kubectl"}).has_value());
+}
+
+void Surroundings::WireThrough(const std::string& host) {
+  const Json data = Json::Object({{"host", wiring::EncodeBase64(host)}});
+  CHECK(api_.MergePatch(kube::kSecret, KeyIn("acme-conn"), Json::Object({{"data", data}}),
+                        {.manager = "kubectl"})
+            .has_value());
 }
 
 void Surroundings::PutPoolerInFront() {

@@ -26,6 +26,7 @@ inline constexpr char kTargetServer[] = "dedicated";
 inline constexpr char kAdmin[] = "cutover";
 inline constexpr char kAdminPassword[] = "s3cret-of-the-admin";
 inline constexpr char kTenantPassword[] = "s3cret-of-the-tenant";
+inline constexpr char kSourceAlias[] = "pg-source-2.example";  ///< Another name of the source.
 inline constexpr char kHealthQuery[] = "SELECT app_health()";
 inline constexpr int kReplicas = 2;
 
@@ -53,6 +54,8 @@ class Surroundings {
   /// operator comes. `placement_rest` goes over the DatabasePlacement.
   void Furnish();
   void CreateMigration(const std::string& name, const Json& spec_changes);
+  /// The Secret of the wiring names what no DatabaseServer does.
+  void WireThrough(const std::string& host);
   /// From here on the tenant's pods reach its database through pooler().
   void PutPoolerInFront();
 

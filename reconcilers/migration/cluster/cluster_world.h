@@ -75,7 +75,7 @@ class ClusterWorld final : public World {
   Result<PlacementFacts> ObservePlacement(const Call& call);
   Result<WorkloadFacts> ObserveWorkloads(const Call& call);
   Result<RouteFacts> ObserveRoutes(const Call& call);
-  Result<wiring::WiringObservation> ReadWiring(const Call& call);
+  Result<wiring::HostPort> SourceEndpoint(const Call& call);
   Result<WiringFacts> ObserveWiring(const Call& call);
   Result<bool> ObserveWiringRestored(const Call& call);
   Result<bool> ObserveOutdated(const Call& call);

@@ -86,8 +86,10 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
     return wiring::RestoreWorkloads(stop, deadline, client, placement, ledger.workloads);
   if (intent == Intent::kRestoreRoutes)
     return wiring::RestoreRoutes(stop, deadline, client, placement, ledger.routes);
-  if (intent == Intent::kRestoreWiring)
-    return wiring::RestoreWiring(stop, deadline, WiringAccess(), placement, ledger.wiring);
+  if (intent == Intent::kRestoreWiring) {
+    TRY_ASSIGN(wiring::HostPort source, SourceEndpoint(call));
+    return wiring::RestoreWiring(stop, deadline, WiringAccess(), placement, ledger.wiring, source);
+  }
   if (intent == Intent::kOutdateRequests) return OutdateRequests(call);
   return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
 }
@@ -246,7 +248,7 @@ Status ClusterWorld::ApplyWiring(const Call& call) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
   wiring::Wanted wanted;
-  wanted.server = {target.spec.endpoint.host, target.spec.endpoint.port};
+  wanted.server = wiring::HostPortOf(target);
   wanted.user = placement.spec.owner;
   wanted.database = placement.spec.database_name;
   return wiring::ApplyWiring(call.stop, call.deadline, WiringAccess(), placement, wanted);

@@ -255,19 +255,20 @@ Result<RouteFacts> ClusterWorld::ObserveRoutes(const Call& call) {
   return facts;
 }
 
-Result<wiring::WiringObservation> ClusterWorld::ReadWiring(const Call& call) {
-  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+Result<wiring::HostPort> ClusterWorld::SourceEndpoint(const Call& call) {
   TRY_ASSIGN(api::DatabaseServer source,
              ReadServer(call, call.migration.status.source_server_name));
-  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
-  wiring::Sides sides;
-  sides.source = {source.spec.endpoint.host, source.spec.endpoint.port};
-  sides.target = wiring::HostPort{target.spec.endpoint.host, target.spec.endpoint.port};
-  return wiring::ObserveWiring(call.stop, call.deadline, WiringAccess(), placement, sides);
+  return wiring::HostPortOf(source);
 }
 
 Result<WiringFacts> ClusterWorld::ObserveWiring(const Call& call) {
-  TRY_ASSIGN(wiring::WiringObservation observed, ReadWiring(call));
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
+  wiring::Sides sides;
+  TRY_ASSIGN(sides.source, SourceEndpoint(call));
+  sides.target = wiring::HostPortOf(target);
+  TRY_ASSIGN(wiring::WiringObservation observed,
+             wiring::ObserveWiring(call.stop, call.deadline, WiringAccess(), placement, sides));
   return WiringFacts{observed.AllAt(wiring::Side::kTarget),
                      observed.Describe(wiring::Side::kTarget)};
 }
@@ -276,12 +277,10 @@ Result<bool> ClusterWorld::ObserveWiringRestored(const Call& call) {
   TRY_ASSIGN(auto ledger, ReadLedger(call));
   if (!ledger) return false;
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
-  TRY_ASSIGN(bool restored, wiring::WiringIsAsRecorded(call.stop, call.deadline, WiringAccess(),
-                                                       placement, ledger->wiring));
-  if (!restored) return false;
-  // A Service follows the server it leads to, so its addresses are no part of the record.
-  TRY_ASSIGN(wiring::WiringObservation observed, ReadWiring(call));
-  return observed.AllAt(wiring::Side::kSource);
+  // What is not our own Service need not name the source: it may not have done so before the move.
+  TRY_ASSIGN(wiring::HostPort source, SourceEndpoint(call));
+  return wiring::WiringIsAsRecorded(call.stop, call.deadline, WiringAccess(), placement,
+                                    ledger->wiring, source);
 }
 
 Result<bool> ClusterWorld::ObserveOutdated(const Call& call) {

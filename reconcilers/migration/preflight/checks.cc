@@ -203,6 +203,22 @@ Findings NoAutoscalerInterferes(const PreflightFacts& facts) {
   return findings;
 }
 
+// What names something else than the source, an alias of it perhaps, is moved all the same.
+void FindDrift(const PreflightFacts& facts, Findings& findings) {
+  if (!facts.source_server.known() || !*facts.source_server) return;
+  const api::DatabaseServer& source = **facts.source_server;
+  const wiring::HostPort endpoint = wiring::HostPortOf(source);
+  for (const wiring::ItemObservation& item :
+       wiring::ObserveObjects(facts.placement, *facts.wired_objects, {endpoint, std::nullopt})) {
+    if (item.side != wiring::Side::kNeither) continue;
+    findings.push_back({Severity::kWarning, "WiringDrifted",
+                        item.item + ": " + item.detail + ", which is not what DatabaseServer " +
+                            source.meta.name + " names (" + endpoint.ToString() +
+                            "): the switch overwrites it, and going back puts back what is there "
+                            "now"});
+  }
+}
+
 Findings WiringIsComplete(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.wiring, findings)) return findings;
@@ -211,6 +227,7 @@ Findings WiringIsComplete(const PreflightFacts& facts) {
     findings.push_back(
         {blocks ? Severity::kBlocking : Severity::kWarning, trap.reason, trap.message});
   }
+  if (Have(facts.wired_objects, findings)) FindDrift(facts, findings);
   return findings;
 }
 

@@ -248,10 +248,6 @@ Result<bool> FindRoutes(const Gathering& g) {
   return !record.IsNull();
 }
 
-wiring::HostPort HostPortOf(const api::DatabaseServer& server) {
-  return {server.spec.endpoint.host, server.spec.endpoint.port};
-}
-
 Fact<std::vector<wiring::Finding>> FindTraps(const Gathering& g, const PreflightFacts& facts) {
   for (const auto* server : {&facts.source_server, &facts.target_server}) {
     if (!server->known()) return server->error();
@@ -259,7 +255,8 @@ Fact<std::vector<wiring::Finding>> FindTraps(const Gathering& g, const Preflight
       return Error{Disposition::kRetry, "ServerNotFound",
                    "the wiring was not looked at, since a DatabaseServer does not exist"};
   }
-  wiring::Sides sides{HostPortOf(**facts.source_server), HostPortOf(**facts.target_server)};
+  wiring::Sides sides{wiring::HostPortOf(**facts.source_server),
+                      wiring::HostPortOf(**facts.target_server)};
   return wiring::FindPrecedenceTraps(g.stop, g.Part(), g.inputs.access, g.inputs.placement, sides);
 }
 
@@ -281,6 +278,7 @@ void GatherCluster(const Gathering& g, PreflightFacts& facts) {
   facts.routes = FindRoutes(g);
   facts.autoscalers = wiring::FindAutoscalers(g.stop, g.Part(), g.client(), placement);
   facts.wiring = FindTraps(g, facts);
+  facts.wired_objects = wiring::ReadWiredObjects(g.stop, g.Part(), g.client(), placement);
   facts.missing_cron_jobs = FindMissingCronJobs(g);
   if (g.inputs.migration.spec.backup_mode == api::BackupMode::kRequired)
     facts.backup_claim = FindBackupClaim(g);

@@ -84,6 +84,7 @@ struct PreflightFacts {
   Fact<bool> routes;  ///< All of them can be recorded, or what is in the way.
   Fact<std::vector<std::string>> autoscalers;
   Fact<std::vector<wiring::Finding>> wiring;
+  Fact<wiring::Objects> wired_objects;
   Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.
   Fact<std::vector<Finding>> profile;
   OnlineFacts online;

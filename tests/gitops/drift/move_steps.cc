@@ -70,7 +70,8 @@ Status Take(const std::string& step, const std::string& ns, const std::string& f
     return wiring::ApplyWiring({}, Soon(), access, placement, wanted);
   }
   TRY_ASSIGN(const Json ledger, ReadLedger(file));
-  if (step == "back") return wiring::RestoreWiring({}, Soon(), access, placement, ledger["wiring"]);
+  if (step == "back")
+    return wiring::RestoreWiring({}, Soon(), access, placement, ledger["wiring"], kSource);
   if (step != "open") return TerminalError("Usage", "no such step: " + step);
   TRY(wiring::RestoreWorkloads({}, Soon(), *client, placement, ledger["workloads"]));
   return wiring::RestoreRoutes({}, Soon(), *client, placement, ledger["routes"]);

@@ -5,6 +5,7 @@
 #include "reconcilers/wiring/base64.h"
 #include "reconcilers/wiring/edit.h"
 #include "reconcilers/wiring/outdate.h"
+#include "reconcilers/wiring/service.h"
 #include "tests/kube/wiring/wiring_world.h"
 
 namespace cutover::wiring {
@@ -76,21 +77,47 @@ TEST_F(Wiring, GoesToTheTargetAndComesBackByteForByte) {
   const std::string before = World();
   Result<Json> record = RecordWiring({}, Soon(), access_, placement_);
   ASSERT_TRUE(record) << record.error().message;
-  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record));
+  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, kSource));
 
   Status applied = Apply();
   ASSERT_TRUE(applied) << applied.error().message;
   EXPECT_TRUE(Observe().AllAt(Side::kTarget)) << Observe().Describe(Side::kTarget);
   EXPECT_FALSE(Observe().AllAt(Side::kSource));
-  EXPECT_FALSE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record));
+  EXPECT_FALSE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, kSource));
   EXPECT_EQ(Observe().items.size(), 5u);
 
-  Status restored = RestoreWiring({}, Soon(), access_, placement_, *Json::Parse(record->Dump()));
+  Status restored = RestoreWiring({}, Soon(), access_, placement_,
+                                  *Json::Parse(record->Dump()), kSource);
   ASSERT_TRUE(restored) << restored.error().message;
   EXPECT_EQ(World(), before);
   EXPECT_EQ(Stored(kube::kConfigMap, "conf")["data"]["odoo.conf"].AsString(), kConf);
-  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record));
+  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, kSource));
   EXPECT_TRUE(Observe().AllAt(Side::kSource));
+}
+
+// What was not at the source before the move cannot be there after it.
+TEST_F(Wiring, GoesBackToWhatItNamedBeforeWhateverThatWas) {
+  Patch(kube::kSecret, "db", R"({"stringData":{"host":"alias.example"}})");
+  const std::string before = World();
+  Result<Json> record = RecordWiring({}, Soon(), access_, placement_);
+  ASSERT_TRUE(record) << record.error().message;
+  ASSERT_TRUE(Apply());
+  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record, kSource));
+  EXPECT_EQ(World(), before);
+  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, kSource));
+}
+
+TEST_F(Wiring, GoesBackToWhereTheSourceAnswersByThen) {
+  Result<Json> record = RecordWiring({}, Soon(), access_, placement_);
+  ASSERT_TRUE(record) << record.error().message;
+  ASSERT_TRUE(Apply());
+  const HostPort now{"10.1.0.3", 5432};
+  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record, kSource));
+  EXPECT_FALSE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, now));
+  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record, now));
+  EXPECT_TRUE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, now));
+  EXPECT_EQ(ObserveService({}, Soon(), *client_, ns_, "tenant-db")->backends,
+            (Backends{{"10.1.0.3"}, 5432}));
 }
 
 TEST_F(Wiring, RepeatingWritesNothing) {
@@ -99,9 +126,9 @@ TEST_F(Wiring, RepeatingWritesNothing) {
   const std::string applied = Versions();
   ASSERT_TRUE(Apply());
   EXPECT_EQ(Versions(), applied);
-  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record));
+  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record, kSource));
   const std::string restored = Versions();
-  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record));
+  ASSERT_TRUE(RestoreWiring({}, Soon(), access_, placement_, *record, kSource));
   EXPECT_EQ(Versions(), restored);
 }
 

@@ -5,7 +5,9 @@
 #include <functional>
 #include <set>
 
+#include "operator/kube/metadata.h"
 #include "reconcilers/migration/preflight/checks.h"
+#include "reconcilers/wiring/base64.h"
 
 namespace cutover::migration {
 namespace {
@@ -90,6 +92,7 @@ PreflightFacts Good() {
   facts.routes = true;
   facts.autoscalers = std::vector<std::string>();
   facts.wiring = std::vector<wiring::Finding>();
+  facts.wired_objects = wiring::Objects();
   facts.backup_claim = true;
   facts.profile = std::vector<Finding>();
   facts.checks = std::vector<CheckOutcome>();
@@ -116,6 +119,15 @@ void ChangeTargetSpec(PreflightFacts& facts,
   api::DatabaseServer server = **facts.target_server;
   change(server.spec);
   facts.target_server = std::optional(server);
+}
+
+/// The placement's wiring is a Secret that says `host`.
+void WireBySecret(PreflightFacts& facts, const char* host) {
+  facts.placement.spec.connection.secret =
+      api::WiringSecret{"acme-conn", "host", "", "", "", "", ""};
+  Json secret = kube::NewObject(kube::kSecret, {"tenants", "acme-conn"});
+  secret.Set("data", Json::Object({{"host", wiring::EncodeBase64(host)}}));
+  facts.wired_objects = wiring::Objects{{{"Secret", "acme-conn"}, std::move(secret)}};
 }
 
 struct Case {
@@ -470,6 +482,14 @@ std::vector<Case> Cases() {
          f.wiring = std::vector<wiring::Finding>{
              {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
        }},
+      {"wiring", "WiringDrifted", Severity::kWarning,
+       "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
+       [](auto& f) {
+         api::DatabaseServer source = **f.source_server;
+         source.spec.endpoint.host = "source.example";
+         f.source_server = std::optional(source);
+         WireBySecret(f, "pg-alias.example");
+       }},
       {"profile", "ModulesPending", Severity::kBlocking, "sale (to upgrade)",
        [](auto& f) {
          f.profile =
@@ -659,6 +679,7 @@ TEST(Preflight, WhatCouldNotBeReadBlocksOnceAndIsNeverHopeless) {
       [&](auto& f) { f.routes = down; },
       [&](auto& f) { f.autoscalers = down; },
       [&](auto& f) { f.wiring = down; },
+      [&](auto& f) { f.wired_objects = down; },
       [&](auto& f) { f.backup_claim = down; },
       [&](auto& f) { f.profile = down; },
       [&](auto& f) { f.checks = down; },
