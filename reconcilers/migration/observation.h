@@ -75,7 +75,7 @@ struct PlacementFacts {
 struct WorkloadFacts {
   bool scaled_down = true;  ///< Zero replicas wanted, or suspended.
   bool stopped = true;      ///< Scaled down and no pod left.
-  bool as_recorded = true;  ///< Wanted replicas are those of the ledger.
+  bool as_recorded = true;  ///< None that ran is stopped; their numbers may be other ones by now.
   bool ready = true;        ///< As many pods are ready as are wanted.
   std::string detail;
 };

@@ -111,8 +111,7 @@ Result<WiringObservation> ObserveWiring(std::stop_token stop, Deadline deadline,
     TRY_ASSIGN(ItemObservation item, ObserveServiceItem(stop, deadline, access, placement, sides));
     observed.items.push_back(std::move(item));
   }
-  TRY_ASSIGN(const Objects objects,
-             ReadWiredObjects(stop, deadline, access.client, placement));
+  TRY_ASSIGN(const Objects objects, ReadWiredObjects(stop, deadline, access.client, placement));
   for (ItemObservation& item : ObserveObjects(placement, objects, sides))
     observed.items.push_back(std::move(item));
   return observed;
@@ -128,8 +127,7 @@ Result<Json> RecordWiring(std::stop_token stop, Deadline deadline, const Access&
                           const api::DatabasePlacement& placement) {
   const api::Connection& connection = placement.spec.connection;
   const std::string& ns = placement.meta.namespace_name;
-  TRY_ASSIGN(const Objects objects,
-             ReadWiredObjects(stop, deadline, access.client, placement));
+  TRY_ASSIGN(const Objects objects, ReadWiredObjects(stop, deadline, access.client, placement));
   TRY_ASSIGN(Json record, RecordObjects(placement, objects));
   if (connection.service_name.empty()) return record;
   TRY_ASSIGN(const ServiceObservation service,

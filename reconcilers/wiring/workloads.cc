@@ -2,6 +2,7 @@
 #include "reconcilers/wiring/workloads.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include "operator/base/check.h"
@@ -33,6 +34,30 @@ void SetWantedReplicas(const api::ObjectRef& ref, int64_t replicas, Json& worklo
     spec.Set("suspend", replicas == 0);
   else
     spec.Set("replicas", replicas);
+}
+
+// What is no number of replicas is not ours.
+std::optional<int64_t> ReplicasBefore(const Json& workload) {
+  const std::string text = kube::LabelOf(workload, kReplicasLabel);
+  int64_t replicas = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), replicas);
+  if (error != std::errc() || end != text.data() + text.size() || replicas <= 0)
+    return std::nullopt;
+  return replicas;
+}
+
+void Stop(const api::ObjectRef& ref, Json& workload) {
+  const int64_t running = WantedReplicas(ref, workload);
+  if (running == 0) return;
+  workload.MutableAt("metadata").MutableAt("labels").Set(kReplicasLabel, std::to_string(running));
+  SetWantedReplicas(ref, 0, workload);
+}
+
+void Restore(const api::ObjectRef& ref, int64_t recorded, Json& workload) {
+  if (WantedReplicas(ref, workload) == 0)
+    SetWantedReplicas(ref, ReplicasBefore(workload).value_or(recorded), workload);
+  if (workload["metadata"]["labels"].Contains(kReplicasLabel))
+    workload.MutableAt("metadata").MutableAt("labels").Remove(kReplicasLabel);
 }
 
 const Json* FindRecord(const Json& record, const api::ObjectRef& ref) {
@@ -147,7 +172,12 @@ Result<WorkloadObservation> ObserveWorkload(std::stop_token stop, Deadline deadl
   }
   observed.exists = true;
   observed.wanted_replicas = WantedReplicas(ref, *workload);
-  if (recorded) observed.as_recorded = observed.wanted_replicas == (*recorded)["replicas"].AsInt();
+  observed.replicas_before = ReplicasBefore(*workload);
+  if (recorded) {
+    Json restored = *workload;
+    Restore(ref, (*recorded)["replicas"].AsInt(), restored);
+    observed.as_recorded = restored == *workload;
+  }
   if (IsCronJob(ref)) {
     observed.ready_replicas = observed.wanted_replicas;
     observed.settled = true;
@@ -197,8 +227,9 @@ Result<Json> RecordWorkloads(std::stop_token stop, Deadline deadline, kube::Clie
       missing += (missing.empty() ? "" : ", ") + Title(ref);
       continue;
     }
-    record.Append(Json::Object(
-        {{"kind", ref.kind}, {"name", ref.name}, {"replicas", WantedReplicas(ref, *workload)}}));
+    int64_t replicas = WantedReplicas(ref, *workload);
+    if (replicas == 0) replicas = ReplicasBefore(*workload).value_or(0);
+    record.Append(Json::Object({{"kind", ref.kind}, {"name", ref.name}, {"replicas", replicas}}));
   }
   if (!missing.empty())
     return TerminalError("WorkloadNotFound", missing +
@@ -212,7 +243,7 @@ Status StopWorkloads(std::stop_token stop, Deadline deadline, kube::Client& clie
   for (const api::ObjectRef& ref : placement.spec.workloads)
     TRY(EditObject(stop, deadline, client, ResourceOf(ref),
                    {placement.meta.namespace_name, ref.name}, [&ref](Json& workload) {
-                     SetWantedReplicas(ref, 0, workload);
+                     Stop(ref, workload);
                      return Ok();
                    }));
   return Ok();
@@ -227,7 +258,7 @@ Status RestoreWorkloads(std::stop_token stop, Deadline deadline, kube::Client& c
     const Result<bool> found = EditObject(
         stop, deadline, client, ResourceOf(ref), {placement.meta.namespace_name, ref.name},
         [&](Json& workload) {
-          SetWantedReplicas(ref, replicas, workload);
+          Restore(ref, replicas, workload);
           return Ok();
         },
         kPuttingBack);

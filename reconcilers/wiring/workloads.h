@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -14,6 +15,12 @@
 
 namespace cutover::wiring {
 
+/// On a workload that was stopped: how many replicas it had then. Only there can it be taken down
+/// in one write with the stop, so that nobody's scaling is lost in between. A label, since a
+/// Deployment's annotations are copied to its ReplicaSets, from where an undone rollout brings them
+/// back.
+inline constexpr char kReplicasLabel[] = "cutover.dev/replicas";
+
 /// One Deployment, StatefulSet or CronJob of a placement, read live.
 struct WorkloadObservation {
   api::ObjectRef ref;
@@ -22,7 +29,9 @@ struct WorkloadObservation {
   int64_t ready_replicas = 0;   ///< Of the present pod template; equals wanted for a CronJob.
   int64_t pods = 0;             ///< That have not ended, terminating ones included.
   bool settled = false;         ///< Its controller has seen the present spec.
-  bool as_recorded = true;      ///< Wanted as the record says; true when no record was given.
+  std::optional<int64_t> replicas_before;  ///< As StopWorkloads has found it, until it is restored.
+  /// RestoreWorkloads would have nothing to do; true when no record was given.
+  bool as_recorded = true;
 
   /// Nothing runs and nothing will be started. True for what does not exist.
   bool StoppedFully() const { return !exists || (wanted_replicas == 0 && settled && pods == 0); }
@@ -40,18 +49,22 @@ Result<std::vector<WorkloadObservation>> ObserveWorkloads(std::stop_token stop, 
                                                           const api::DatabasePlacement& placement,
                                                           const Json& record = {});
 
-/// Replica counts and suspension as they are, for the ledger.
+/// Replica counts and suspension as they are, for the ledger; of what another move has stopped, as
+/// they were.
 /// Terminal "WorkloadNotFound" naming those that do not exist.
 Result<Json> RecordWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
                              const api::DatabasePlacement& placement);
 
-/// Zero replicas, CronJobs suspended. Returns at once; ObserveWorkloads tells when all has stopped.
-/// A workload that does not exist (any more) is stopped. Jobs that a CronJob has started already
-/// are left to end.
+/// Zero replicas, CronJobs suspended; what they were stays on them (kReplicasLabel), also when
+/// somebody has scaled up again what was stopped. Returns at once; ObserveWorkloads tells when all
+/// has stopped. A workload that does not exist (any more) is stopped. Jobs that a CronJob has
+/// started already are left to end.
 Status StopWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
                      const api::DatabasePlacement& placement);
 
-/// Replica counts and suspension as recorded. All are tried; the first error is returned.
+/// Starts again what is at zero or suspended: as StopWorkloads has found it; where that is not
+/// known, as recorded. What runs is somebody else's doing, whatever its number, and stays as it is.
+/// All are tried; the first error is returned.
 Status RestoreWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
                         const api::DatabasePlacement& placement, const Json& record);
 

@@ -167,6 +167,26 @@ void AddDriftedWirings(std::vector<Itinerary>& all) {
                  .ends = {Phase::kRolledBack}});
 }
 
+// Somebody scales while a move waits, hours after its ledger was written.
+Itinerary ScaledWhileItWaits(int replicas, const char* command, Phase end) {
+  return {
+      .name = "ScaledTo" + std::to_string(replicas) + "WhileItWaits" + std::string(api::Name(end)),
+      .spec = Spec(R"({"cutover":{"approval":"Manual","switch":"Restart"}})"),
+      .on_phase = {{Phase::kAwaitingCutover,
+                    [=](Simulation& run) {
+                      run.ScaleWorkload(replicas);
+                      run.Later(seconds(5), Say(command));
+                    }}},
+      .ends = {end},
+      .replicas = replicas};
+}
+
+void AddScalings(std::vector<Itinerary>& all) {
+  all.push_back(ScaledWhileItWaits(6, api::kApproveAnnotation, Phase::kCompleted));
+  all.push_back(ScaledWhileItWaits(6, api::kAbortAnnotation, Phase::kAborted));
+  all.push_back(ScaledWhileItWaits(0, api::kAbortAnnotation, Phase::kAborted));
+}
+
 // --- strategy Online ----------------------------------------------------------------------------
 
 constexpr int64_t kRogueRow = 9'999;
@@ -322,6 +342,15 @@ void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
        .on_phase = {{Phase::kHypercare,
                      [](Simulation& run) { run.surroundings().misfortune.smoke_fails = true; }}},
        .ends = {Phase::kRolledBack}});
+  if (mode == api::SwitchMode::kRestart)
+    all.push_back({.name = "RollbackOfWhatWasScaledInHypercare",
+                   .on_phase = {{Phase::kHypercare,
+                                 [](Simulation& run) {
+                                   run.ScaleWorkload(6);
+                                   run.Later(seconds(5), Say(api::kRollbackAnnotation));
+                                 }}},
+                   .ends = {Phase::kRolledBack},
+                   .replicas = 6});
   // The stream back stands still, and a person will not wait for it.
   all.push_back({.name = "RollbackInHypercareWithConsent",
                  .on_phase = {{Phase::kHypercare,
@@ -647,6 +676,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddWaits(all);
     AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
     AddDriftedWirings(all);
+    AddScalings(all);
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

@@ -57,6 +57,7 @@ struct Itinerary {
   /// What somebody does once the migration has reached a phase, at the next chance.
   std::map<api::Phase, std::function<void(Simulation&)>> on_phase{};
   std::set<api::Phase> ends{};
+  int64_t replicas = kReplicas;  ///< That the workload must have at the end.
   std::string given_up_for{};  ///< What status.failureReason must say at the end; empty: anything.
   bool loss_accepted = false;
   bool clients_see_errors = false;  ///< Something other than a switch breaks what they work on.

@@ -54,7 +54,8 @@ const Json* Condition(const Json& job, const char* type) {
 
 Result<std::vector<std::string>> ModelResolver::Resolve(std::stop_token, Deadline,
                                                         const std::string& host) {
-  if (host == "pg-source.example" || host == kSourceAlias) return std::vector<std::string>{kSourceAddress};
+  if (host == "pg-source.example" || host == kSourceAlias)
+    return std::vector<std::string>{kSourceAddress};
   if (host == "pg-target.example") return std::vector<std::string>{kTargetAddress};
   return RetryError("HostNotResolved", "no such host: " + host);
 }

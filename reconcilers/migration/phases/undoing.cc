@@ -94,7 +94,10 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
     // Users first: database, workloads, routes.
     if (seen.source->state == ControlState::kFenced)
       return Plan::Do(Intent::kUnfenceSource, "opening the source database again");
-    if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+    // Where the doors were never tried, whoever has closed one meant it.
+    if (migration.status.cutover.attempts > 0) {
+      if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
+    }
     if (migration.spec.online()) ASK(seen.forward_publisher);
     if (OnlyTheCutoverFailed(migration, seen)) {
       if (auto plan = OutdateRequests(migration, seen)) return *plan;

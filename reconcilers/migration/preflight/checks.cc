@@ -178,12 +178,18 @@ Findings TenantCanLogIn(const PreflightFacts& facts) {
 Findings WorkloadsExist(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.workloads, findings)) return findings;
-  for (const wiring::WorkloadObservation& workload : *facts.workloads)
+  for (const wiring::WorkloadObservation& workload : *facts.workloads) {
+    const std::string title = workload.ref.kind + " " + workload.ref.name;
     if (!workload.exists)
       findings.push_back({Severity::kBlocking, "WorkloadNotFound",
-                          workload.ref.kind + " " + workload.ref.name +
-                              " does not exist: create it, or take it out of the placement's "
-                              "spec.workloads"});
+                          title + " does not exist: create it, or take it out of the placement's "
+                                  "spec.workloads"});
+    else if (workload.wanted_replicas == 0 && !workload.replicas_before &&
+             workload.ref.kind != "CronJob")
+      findings.push_back({Severity::kWarning, "WorkloadStopped",
+                          title + " is at 0 replicas and stays there after the move: scale it up "
+                                  "first if users are to come back by themselves"});
+  }
   return findings;
 }
 

@@ -96,6 +96,44 @@ TEST_F(Workloads, AreTheOperatorsWhileTheyAreStoppedAndNobodysOnceTheyAreBack) {
   EXPECT_EQ(owner(kube::kCronJob, "cron", "f:suspend"), "cutover-restore ");
 }
 
+// Days may lie between the record and the stop, and minutes between the stop and the restart.
+TEST_F(Workloads, ComeBackAsTheyWereWhenTheyWereStoppedAndNotAsRecorded) {
+  Patch(kube::kCronJob, "cron", R"({"spec":{"suspend":true}})");
+  const Json record = Record();
+  const std::string labels = Stored(kube::kDeployment, "web")["metadata"]["labels"].Dump();
+  Patch(kube::kDeployment, "web", R"({"spec":{"replicas":6}})");
+  Patch(kube::kCronJob, "cron", R"({"spec":{"suspend":false}})");
+  for (const WorkloadObservation& workload : Observe(record)) EXPECT_TRUE(workload.as_recorded);
+  Stop();
+  EXPECT_EQ(Observe()[0].replicas_before, 6);
+  EXPECT_EQ(Record()[size_t{0}]["replicas"].AsInt(), 6) << "of another move of the same workload";
+  Patch(kube::kStatefulSet, "queue", R"({"spec":{"replicas":4}})");
+  Stop();
+  ASSERT_TRUE(RestoreWorkloads({}, Soon(), *client_, placement_, record));
+  EXPECT_EQ(Stored(kube::kDeployment, "web")["spec"]["replicas"].AsInt(), 6);
+  EXPECT_EQ(Stored(kube::kStatefulSet, "queue")["spec"]["replicas"].AsInt(), 4);
+  EXPECT_FALSE(Stored(kube::kCronJob, "cron")["spec"]["suspend"].AsBool(true));
+  EXPECT_EQ(Stored(kube::kDeployment, "web")["metadata"]["labels"].Dump(), labels);
+  for (const WorkloadObservation& workload : Observe(record)) EXPECT_TRUE(workload.as_recorded);
+}
+
+TEST_F(Workloads, WhatRunsIsSomebodysAndStaysAsItIs) {
+  const Json record = Record();
+  Patch(kube::kDeployment, "web", R"({"spec":{"replicas":6}})");
+  const std::string version = VersionOf(kube::kDeployment, "web");
+  ASSERT_TRUE(RestoreWorkloads({}, Soon(), *client_, placement_, record));
+  EXPECT_EQ(VersionOf(kube::kDeployment, "web"), version);
+}
+
+// By an operator of before there was a label, or with it taken off.
+TEST_F(Workloads, ComeBackAsRecordedWhenTheyDoNotSayHowManyTheyWere) {
+  const Json record = Record();
+  Patch(kube::kDeployment, "web", R"({"spec":{"replicas":0}})");
+  EXPECT_FALSE(Observe(record)[0].as_recorded);
+  ASSERT_TRUE(RestoreWorkloads({}, Soon(), *client_, placement_, record));
+  EXPECT_EQ(Stored(kube::kDeployment, "web")["spec"]["replicas"].AsInt(), 3);
+}
+
 TEST_F(Workloads, WhatWasStoppedBeforeStaysStopped) {
   Patch(kube::kDeployment, "web", R"({"spec":{"replicas":0}})");
   Patch(kube::kCronJob, "cron", R"({"spec":{"suspend":true}})");

@@ -204,8 +204,14 @@ TEST(Undone, TheRestOfACopyWhoseDropWasCutShortIsDropped) {
 }
 
 TEST(Undone, WritesNothingToObjectsWhoseDoorsWereNeverTried) {
-  const Observation seen = AllButTheLedgerGone();
+  Observation seen = AllButTheLedgerGone();
   EXPECT_EQ(Decide(MigrationIn(Phase::kUndoing), seen).plan.effect, Intent::kDeleteLedger);
+  seen.workloads = WorkloadFacts{.as_recorded = false, .detail = ""};
+  EXPECT_EQ(Decide(MigrationIn(Phase::kUndoing), seen).plan.effect, Intent::kDeleteLedger)
+      << "somebody else has stopped them";
+  api::TenantMigration tried = MigrationIn(Phase::kUndoing);
+  tried.status.cutover.attempts = 1;
+  EXPECT_EQ(Decide(tried, seen).plan.effect, Intent::kStartWorkloads);
   api::TenantMigration by_pooler = MigrationIn(Phase::kUndoing);
   by_pooler.spec.switch_mode = api::SwitchMode::kPooler;
   by_pooler.status.cutover.attempts = 1;

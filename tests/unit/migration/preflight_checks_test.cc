@@ -88,6 +88,7 @@ PreflightFacts Good() {
   wiring::WorkloadObservation workload;
   workload.ref = {"Deployment", "odoo"};
   workload.exists = true;
+  workload.wanted_replicas = 1;
   facts.workloads = std::vector{workload};
   facts.routes = true;
   facts.autoscalers = std::vector<std::string>();
@@ -463,6 +464,11 @@ std::vector<Case> Cases() {
        [](auto& f) {
          Change<std::vector<wiring::WorkloadObservation>>(
              f.workloads, [](auto& workloads) { workloads[0].exists = false; });
+       }},
+      {"workloads", "WorkloadStopped", Severity::kWarning, "Deployment odoo is at 0 replicas",
+       [](auto& f) {
+         Change<std::vector<wiring::WorkloadObservation>>(
+             f.workloads, [](auto& workloads) { workloads[0].wanted_replicas = 0; });
        }},
       {"routes", "RouteNotFound", Severity::kBlocking, "Ingress odoo",
        [](auto& f) {
