@@ -43,6 +43,10 @@ HostPort PlaceFor(const api::DatabasePlacement& placement, const std::string& cu
   return wanted.server;
 }
 
+Wanted WantedOn(const api::DatabaseServer& server, const api::DatabasePlacement& placement) {
+  return {HostPortOf(server), placement.spec.owner, std::nullopt, placement.spec.database_name};
+}
+
 Side SideOf(const api::DatabasePlacement& placement, const Found& found, const Sides& sides) {
   if (IsOwnService(placement, found.host))
     return !found.port || *found.port == kServicePort ? Side::kEither : Side::kNeither;

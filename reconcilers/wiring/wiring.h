@@ -42,6 +42,10 @@ struct Wanted {
   std::string database;
 };
 
+/// What it shall say once the tenant is on `server`. User and password stay: roles come to the
+/// target with the verifiers that they have.
+Wanted WantedOn(const api::DatabaseServer& server, const api::DatabasePlacement& placement);
+
 enum class Side {
   kSource,
   kTarget,

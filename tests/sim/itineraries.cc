@@ -167,6 +167,17 @@ void AddDriftedWirings(std::vector<Itinerary>& all) {
                  .ends = {Phase::kRolledBack}});
 }
 
+// Found before users are stopped: a move that had begun would not end Aborted.
+Itinerary FrozenWiring() {
+  return {.name = "FrozenWiringIsFoundBeforeUsersAreStopped",
+          .given = [](Surroundings& around) { around.FreezeWiring(); },
+          .on_phase = {{Phase::kPreflight,
+                        [](Simulation& run) {
+                          run.Later(std::chrono::minutes(3), Say(api::kAbortAnnotation));
+                        }}},
+          .ends = {Phase::kAborted}};
+}
+
 // Somebody scales while a move waits, hours after its ledger was written.
 Itinerary ScaledWhileItWaits(int replicas, const char* command, Phase end) {
   return {
@@ -677,6 +688,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
     AddDriftedWirings(all);
     AddScalings(all);
+    all.push_back(FrozenWiring());
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

@@ -179,6 +179,12 @@ void Surroundings::WireThrough(const std::string& host) {
             .has_value());
 }
 
+void Surroundings::FreezeWiring() {
+  CHECK(api_.MergePatch(kube::kSecret, KeyIn("acme-conn"), Json::Object({{"immutable", true}}),
+                        {.manager = "kubectl"})
+            .has_value());
+}
+
 void Surroundings::PutPoolerInFront() {
   through_pooler_ = true;
   for (auto& [key, pods] : pods_)

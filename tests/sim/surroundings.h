@@ -56,6 +56,8 @@ class Surroundings {
   void CreateMigration(const std::string& name, const Json& spec_changes);
   /// The Secret of the wiring names what no DatabaseServer does.
   void WireThrough(const std::string& host);
+  /// That Secret may not be changed any more.
+  void FreezeWiring();
   /// From here on the tenant's pods reach its database through pooler().
   void PutPoolerInFront();
 

@@ -243,15 +243,11 @@ Status ClusterWorld::DeleteJobs(const Call& call) {
   return Ok();
 }
 
-// User and password stay: roles come to the target with the verifiers that they have.
 Status ClusterWorld::ApplyWiring(const Call& call) {
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, call.migration.spec.target_server_name));
-  wiring::Wanted wanted;
-  wanted.server = wiring::HostPortOf(target);
-  wanted.user = placement.spec.owner;
-  wanted.database = placement.spec.database_name;
-  return wiring::ApplyWiring(call.stop, call.deadline, WiringAccess(), placement, wanted);
+  return wiring::ApplyWiring(call.stop, call.deadline, WiringAccess(), placement,
+                             wiring::WantedOn(target, placement));
 }
 
 // Another leader, and another cutover of this one: requests of their own are on their way.

@@ -225,6 +225,27 @@ void FindDrift(const PreflightFacts& facts, Findings& findings) {
   }
 }
 
+// The switch in thought, since by the time of it users are shut out. Whether all of it can be said.
+bool CanBeChanged(const PreflightFacts& facts, Findings& findings) {
+  const api::DatabaseServer* target = TargetObject(facts);
+  if (!target) return true;
+  const wiring::Objects& objects = *facts.wired_objects;
+  const auto patches =
+      wiring::PlanWiring(facts.placement, objects, wiring::WantedOn(*target, facts.placement));
+  if (!patches) {
+    findings.push_back({Severity::kBlocking, patches.error().reason, patches.error().message});
+    return false;
+  }
+  for (const auto& [name, patch] : *patches)
+    if (objects.at(name)["immutable"].AsBool())
+      findings.push_back({Severity::kBlocking, "WiringImmutable",
+                          name.kind + " " + name.name +
+                              " is immutable, and the switch has to change it: make it anew "
+                              "without immutable: true, or let the workload find its database "
+                              "through spec.connection.service"});
+  return true;
+}
+
 Findings WiringIsComplete(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.wiring, findings)) return findings;
@@ -233,7 +254,8 @@ Findings WiringIsComplete(const PreflightFacts& facts) {
     findings.push_back(
         {blocks ? Severity::kBlocking : Severity::kWarning, trap.reason, trap.message});
   }
-  if (Have(facts.wired_objects, findings)) FindDrift(facts, findings);
+  if (Have(facts.wired_objects, findings) && CanBeChanged(facts, findings))
+    FindDrift(facts, findings);
   return findings;
 }
 
@@ -322,7 +344,7 @@ constexpr PreflightCheck kChecks[] = {
      HasRoutes},
     {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes,
      HasWorkloads},
-    {"wiring", "nothing but the placement's wiring tells the workload its database",
+    {"wiring", "the placement's wiring, which can be changed, alone names the workload's database",
      WiringIsComplete},
     {"profile", "the application itself is in a state to be moved", ProfileAgrees, HasProfile},
     {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace,

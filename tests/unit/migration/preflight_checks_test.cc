@@ -122,12 +122,19 @@ void ChangeTargetSpec(PreflightFacts& facts,
   facts.target_server = std::optional(server);
 }
 
-/// The placement's wiring is a Secret that says `host`.
-void WireBySecret(PreflightFacts& facts, const char* host) {
+/// The placement's wiring is a Secret that says `host`; the source's is source.example.
+void WireBySecret(PreflightFacts& facts, const char* host, bool immutable = false) {
+  for (auto [server, name] : {std::pair(&facts.source_server, "source.example"),
+                              std::pair(&facts.target_server, "target.example")}) {
+    api::DatabaseServer known = ***server;
+    known.spec.endpoint.host = name;
+    *server = std::optional(known);
+  }
   facts.placement.spec.connection.secret =
       api::WiringSecret{"acme-conn", "host", "", "", "", "", ""};
   Json secret = kube::NewObject(kube::kSecret, {"tenants", "acme-conn"});
   secret.Set("data", Json::Object({{"host", wiring::EncodeBase64(host)}}));
+  secret.Set("immutable", immutable);
   facts.wired_objects = wiring::Objects{{{"Secret", "acme-conn"}, std::move(secret)}};
 }
 
@@ -488,14 +495,16 @@ std::vector<Case> Cases() {
          f.wiring = std::vector<wiring::Finding>{
              {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
        }},
+      {"wiring", "WiringImmutable", Severity::kBlocking, "Secret acme-conn is immutable",
+       [](auto& f) { WireBySecret(f, "source.example", true); }},
+      {"wiring", "WiringNotFound", Severity::kBlocking, "Secret acme-conn does not exist",
+       [](auto& f) {
+         WireBySecret(f, "source.example");
+         f.wired_objects = wiring::Objects();
+       }},
       {"wiring", "WiringDrifted", Severity::kWarning,
        "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
-       [](auto& f) {
-         api::DatabaseServer source = **f.source_server;
-         source.spec.endpoint.host = "source.example";
-         f.source_server = std::optional(source);
-         WireBySecret(f, "pg-alias.example");
-       }},
+       [](auto& f) { WireBySecret(f, "pg-alias.example"); }},
       {"profile", "ModulesPending", Severity::kBlocking, "sale (to upgrade)",
        [](auto& f) {
          f.profile =
