@@ -86,8 +86,8 @@ TEST_F(Wiring, GoesToTheTargetAndComesBackByteForByte) {
   EXPECT_FALSE(*WiringIsAsRecorded({}, Soon(), access_, placement_, *record, kSource));
   EXPECT_EQ(Observe().items.size(), 5u);
 
-  Status restored = RestoreWiring({}, Soon(), access_, placement_,
-                                  *Json::Parse(record->Dump()), kSource);
+  Status restored =
+      RestoreWiring({}, Soon(), access_, placement_, *Json::Parse(record->Dump()), kSource);
   ASSERT_TRUE(restored) << restored.error().message;
   EXPECT_EQ(World(), before);
   EXPECT_EQ(Stored(kube::kConfigMap, "conf")["data"]["odoo.conf"].AsString(), kConf);

@@ -332,6 +332,32 @@ std::vector<Case> CasesOfSharing() {
   };
 }
 
+// What tells the workload its database.
+std::vector<Case> CasesOfWiring() {
+  return {
+      {"wiring", "ArgumentOverridesWiring", Severity::kBlocking, "--db_host",
+       [](auto& f) {
+         f.wiring = std::vector<wiring::Finding>{
+             {wiring::Severity::kBlocking, "ArgumentOverridesWiring", "remove --db_host"}};
+       }},
+      {"wiring", "ModulesUpdatedAtStart", Severity::kWarning, "SKIP",
+       [](auto& f) {
+         f.wiring = std::vector<wiring::Finding>{
+             {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
+       }},
+      {"wiring", "WiringImmutable", Severity::kBlocking, "Secret acme-conn is immutable",
+       [](auto& f) { WireBySecret(f, "source.example", true); }},
+      {"wiring", "WiringNotFound", Severity::kBlocking, "Secret acme-conn does not exist",
+       [](auto& f) {
+         WireBySecret(f, "source.example");
+         f.wired_objects = wiring::Objects();
+       }},
+      {"wiring", "WiringDrifted", Severity::kWarning,
+       "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
+       [](auto& f) { WireBySecret(f, "pg-alias.example"); }},
+  };
+}
+
 // What the spec orders beyond a plain move, and what others have in common with the tenant.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
@@ -341,6 +367,7 @@ std::vector<Case> CasesOfOrders() {
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
   for (Case& of_sharing : CasesOfSharing()) cases.push_back(std::move(of_sharing));
+  for (Case& of_wiring : CasesOfWiring()) cases.push_back(std::move(of_wiring));
   return cases;
 }
 
@@ -485,26 +512,6 @@ std::vector<Case> Cases() {
        [](auto& f) {
          f.autoscalers = std::vector<std::string>{"HorizontalPodAutoscaler web scales Deployment"};
        }},
-      {"wiring", "ArgumentOverridesWiring", Severity::kBlocking, "--db_host",
-       [](auto& f) {
-         f.wiring = std::vector<wiring::Finding>{
-             {wiring::Severity::kBlocking, "ArgumentOverridesWiring", "remove --db_host"}};
-       }},
-      {"wiring", "ModulesUpdatedAtStart", Severity::kWarning, "SKIP",
-       [](auto& f) {
-         f.wiring = std::vector<wiring::Finding>{
-             {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
-       }},
-      {"wiring", "WiringImmutable", Severity::kBlocking, "Secret acme-conn is immutable",
-       [](auto& f) { WireBySecret(f, "source.example", true); }},
-      {"wiring", "WiringNotFound", Severity::kBlocking, "Secret acme-conn does not exist",
-       [](auto& f) {
-         WireBySecret(f, "source.example");
-         f.wired_objects = wiring::Objects();
-       }},
-      {"wiring", "WiringDrifted", Severity::kWarning,
-       "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
-       [](auto& f) { WireBySecret(f, "pg-alias.example"); }},
       {"profile", "ModulesPending", Severity::kBlocking, "sale (to upgrade)",
        [](auto& f) {
          f.profile =
