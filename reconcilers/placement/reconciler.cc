@@ -40,11 +40,17 @@ Result<bool> Admits(std::stop_token stop, Deadline deadline, kube::Client& clien
   return object && HasLabels(*object, allowed->match_labels);
 }
 
-// A migration of a placement that nobody has adopted yet waits for that in Pending, as when all
-// objects were applied at once: it has not begun.
-bool Moves(const api::TenantMigration& migration, const kube::Key& placement, bool is_adopted) {
-  const bool waits = !is_adopted && migration.status.phase == api::Phase::kPending;
-  return PlacementMovedBy(migration) == placement && !waits;
+// Until a migration has written down how everything was, nothing of the placement is its own, and
+// it waits for what the placement lacks: for its adoption, as when all objects were applied at
+// once, or for its Service, which may have gone since.
+bool HasBegun(const api::TenantMigration& migration) {
+  const api::Phase phase = migration.status.phase;
+  return phase != api::Phase::kPending && phase != api::Phase::kPreflight &&
+         phase != api::Phase::kBackingUp && phase != api::Phase::kPreparing;
+}
+
+bool Moves(const api::TenantMigration& migration, const kube::Key& placement) {
+  return PlacementMovedBy(migration) == placement && HasBegun(migration);
 }
 
 void LogChange(const api::DatabasePlacementStatus& before,
@@ -122,7 +128,6 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
   if (!object || kube::UidOf(*object) != seen.placement.meta.uid) return false;
   if ((*object)["status"]["serverName"].AsString() != seen.placement.status.server_name)
     return false;
-  const bool is_adopted = !seen.placement.status.server_name.empty();
   kube::ListOptions options;
   options.ns = key.ns;
   bool moving = false;
@@ -131,7 +136,7 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
     if (item.At({"spec", "placementRef", "name"}).StringRef() != key.name) return;
     const Result<api::TenantMigration> migration = api::DecodeTenantMigration(item);
     if (!migration) readable = tl::make_unexpected(migration.error());
-    moving |= migration && Moves(*migration, key, is_adopted);
+    moving |= migration && Moves(*migration, key);
   };
   TRY(kube::ForEach(stop, deadline, sources_.client, kube::kTenantMigration, options, consider));
   TRY(readable);
@@ -156,9 +161,8 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
     seen.migration_name = active->meta.name;
     seen.taken_generation = active->status.placement_generation;
   }
-  seen.is_being_moved = std::any_of(migrations.begin(), migrations.end(), [&](const auto& one) {
-    return Moves(*one, key, !placement.status.server_name.empty());
-  });
+  seen.is_being_moved = std::any_of(migrations.begin(), migrations.end(),
+                                    [&](const auto& one) { return Moves(*one, key); });
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);
@@ -228,7 +232,7 @@ void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePla
       [&controller](kube::Change, const kube::Key&, const auto& before, const auto& after) {
         const auto was = before ? PlacementMovedBy(*before) : std::nullopt;
         const auto is = after ? PlacementMovedBy(*after) : std::nullopt;
-        if (was == is) return;
+        if (was == is && (!is || HasBegun(*before) == HasBegun(*after))) return;
         if (was) controller.Enqueue(*was);
         if (is) controller.Enqueue(*is);
       });

@@ -42,9 +42,10 @@ struct PlacementSources {
 
 /// Adopts a tenant that exists already, and from then on says where it is, whether it can be
 /// reached there, and whether its wiring agrees. The one thing it changes is the placement's own
-/// Service; foreign changes of the wiring are reported, never fought. While a migration is active
-/// the Service's addresses are kept current for the server that it leads to, and nothing else is
-/// done. Keeps nothing between calls; thread-safe.
+/// Service; foreign changes of the wiring are reported, never fought. While a migration moves the
+/// tenant the Service's addresses are kept current for the server that it leads to, and nothing
+/// else is done; one that still prepares (up to and with the phase Preparing) moves nothing yet.
+/// Keeps nothing between calls; thread-safe.
 class PlacementReconciler {
  public:
   PlacementReconciler(PlacementSources sources, PlacementReconcilerOptions options,
@@ -82,8 +83,8 @@ std::shared_ptr<const api::TenantMigration> ActiveMigrationOf(
     const std::vector<std::shared_ptr<const api::TenantMigration>>& migrations);
 
 /// Runs the reconciler for every placement of the store: when it changes, or its server, when a
-/// migration of it begins or is over, and every resync_interval. All references outlive the
-/// manager's Run.
+/// migration of it appears, begins or is over, and every resync_interval. All references outlive
+/// the manager's Run.
 void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePlacement>& placements,
                             kube::Store<api::DatabaseServer>& servers,
                             kube::Store<api::TenantMigration>& migrations,

@@ -13,8 +13,9 @@ namespace cutover::placement {
 /// ServerNotFound, ServerNotReady, NamespaceNotAllowed, PasswordMissing, DatabaseNotObserved,
 /// DatabaseNotFound, OwnerDiffers, TenantLoginFailed, ServiceNotCurrent; else Ready.
 /// InSync's: InSync, WiringDrifted, PinnedElsewhere, Unknown. WiringDrifted's: AsExpected, Drifted,
-/// Unknown. While a migration is active all three say Migrating: what it changes is no drift. Only
-/// a spec that has changed since the migration took it down makes InSync say ChangeQueued.
+/// Unknown. While a migration moves the tenant all three say Migrating: what it changes is no
+/// drift. Only a spec that has changed since the migration took it down makes InSync say
+/// ChangeQueued.
 ///
 /// status.serverName is set once, when the tenant has been found there; afterwards only a migration
 /// changes it.

@@ -10,6 +10,7 @@
 #include "reconcilers/wiring/edit.h"
 #include "reconcilers/wiring/environment.h"
 #include "reconcilers/wiring/pod_template.h"
+#include "reconcilers/wiring/service.h"
 
 namespace cutover::wiring {
 namespace {
@@ -336,6 +337,25 @@ Status ReadInto(std::stop_token stop, Deadline deadline, const Access& access,
   return Ok();
 }
 
+// The placement's own reconciler makes it, and a move records where it leads before it changes it.
+Result<std::vector<Finding>> FindServiceTrouble(std::stop_token stop, Deadline deadline,
+                                                const Access& access,
+                                                const api::DatabasePlacement& placement) {
+  std::vector<Finding> findings;
+  const std::string& name = placement.spec.connection.service_name;
+  if (name.empty()) return findings;
+  TRY_ASSIGN(const ServiceObservation service,
+             ObserveService(stop, deadline, access.client, placement.meta.namespace_name, name));
+  if (!service.obstacle.empty())
+    findings.push_back({Severity::kBlocking, "ServiceNotOurs", service.obstacle});
+  else if (!service.exists || !service.server)
+    findings.push_back({Severity::kBlocking, "ServiceNotReady",
+                        "Service " + name +
+                            " does not lead to a server yet: the placement makes it, look at its "
+                            "conditions if it does not"});
+  return findings;
+}
+
 }  // namespace
 
 std::vector<Finding> CheckPrecedence(const api::DatabasePlacement& placement,
@@ -388,7 +408,10 @@ Result<std::vector<Finding>> FindPrecedenceTraps(std::stop_token stop, Deadline 
     TRY(ReadInto(stop, deadline, access, ns, {env.workload.kind, env.workload.name}, objects));
   for (const ObjectName& name : EnvironmentSources(objects))
     TRY(ReadInto(stop, deadline, access, ns, name, objects));
-  return CheckPrecedence(placement, objects, sides);
+  TRY_ASSIGN(std::vector<Finding> findings, FindServiceTrouble(stop, deadline, access, placement));
+  for (Finding& trap : CheckPrecedence(placement, objects, sides))
+    findings.push_back(std::move(trap));
+  return findings;
 }
 
 }  // namespace cutover::wiring

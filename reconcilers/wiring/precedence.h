@@ -41,7 +41,8 @@ std::vector<Finding> CheckPrecedence(const api::DatabasePlacement& placement,
 /// ConfigMaps and Secrets that containers of `workloads` take environment from.
 std::vector<ObjectName> EnvironmentSources(const Objects& workloads);
 
-/// Reads all that CheckPrecedence wants to know, and asks it.
+/// Reads all that CheckPrecedence wants to know, and asks it; and finds the placement's own Service
+/// ready to be led elsewhere, or ServiceNotReady, ServiceNotOurs.
 Result<std::vector<Finding>> FindPrecedenceTraps(std::stop_token stop, Deadline deadline,
                                                  const Access& access,
                                                  const api::DatabasePlacement& placement,

@@ -198,6 +198,38 @@ void AddScalings(std::vector<Itinerary>& all) {
   all.push_back(ScaledWhileItWaits(0, api::kAbortAnnotation, Phase::kAborted));
 }
 
+// The placement's own Service comes late, or has gone while nothing of the move has begun: the
+// placement makes it, and the move waits for it no longer than that.
+void AddServicesThatComeLate(std::vector<Itinerary>& all) {
+  const Json held = Spec(R"({"suspend":true})");
+  all.push_back({.name = "ServiceIsNamedWhileItIsHeld",
+                 .spec = held,
+                 .on_phase = {{Phase::kPreflight,
+                               [](Simulation& run) {
+                                 run.PatchPlacement(Spec(R"({"connection":{"service":null}})"));
+                                 run.DeleteService();
+                                 run.Later(seconds(60), [](Simulation& then) {
+                                   then.PatchPlacement(
+                                       Spec(R"({"connection":{"service":{"name":"acme-pg"}}})"));
+                                 });
+                                 Resume()(run);
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "PlacementIsMadeAgainWhileItIsHeld",
+                 .spec = held,
+                 .on_phase = {{Phase::kPreflight,
+                               [](Simulation& run) {
+                                 run.Later(seconds(60),
+                                           [](Simulation& then) { then.MakePlacementAgain(); });
+                                 Resume()(run);
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  for (Phase phase : {Phase::kPending, Phase::kPreflight, Phase::kBackingUp, Phase::kPreparing})
+    all.push_back({.name = "ServiceIsDeletedIn" + std::string(api::Name(phase)),
+                   .on_phase = {{phase, [](Simulation& run) { run.DeleteService(); }}},
+                   .ends = {Phase::kCompleted}});
+}
+
 // --- strategy Online ----------------------------------------------------------------------------
 
 constexpr int64_t kRogueRow = 9'999;
@@ -689,6 +721,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddDriftedWirings(all);
     AddScalings(all);
     all.push_back(FrozenWiring());
+    AddServicesThatComeLate(all);
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

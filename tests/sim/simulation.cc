@@ -353,6 +353,18 @@ void Simulation::ReplacePlacement(const Json& spec) {
   CHECK(api_.Create(kube::kDatabasePlacement, placement, {.manager = "kubectl"}));
 }
 
+void Simulation::MakePlacementAgain() {
+  CHECK(api_.Delete(kube::kDatabasePlacement, {kSpace, kTenant}, {}).has_value());
+  for (const auto& [resource, manifest] : git_)
+    if (resource == kube::kDatabasePlacement)
+      CHECK(api_.Create(resource, manifest, {.manager = "kubectl"}).has_value());
+}
+
+void Simulation::DeleteService() {
+  CHECK(api_.Delete(kube::kService, {kSpace, "acme-pg"}, {}).has_value());
+  CHECK(api_.Delete(kube::kEndpointSlice, {kSpace, "acme-pg-cutover-ipv4"}, {}).has_value());
+}
+
 void Simulation::ScaleWorkload(int replicas) {
   Json patch = Json::Object();
   patch.MutableAt("spec").Set("replicas", replicas);

@@ -124,6 +124,10 @@ class Simulation {
   void PatchPlacement(const Json& spec);
   /// Deletes the placement and makes it again, with `spec` over what it was.
   void ReplacePlacement(const Json& spec);
+  /// Deletes the tenant's placement, and makes it again from Git; its Service goes with it.
+  void MakePlacementAgain();
+  /// The placement's own, with where it leads.
+  void DeleteService();
   void ScaleWorkload(int replicas);
   /// The source's DatabaseServer gets another name of the very same server.
   void RenameSource();

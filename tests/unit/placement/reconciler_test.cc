@@ -85,6 +85,9 @@ class ReconcilingAPlacement : public ::testing::Test {
     auto object = client_.Get({}, Deadline::Never(), resource, {"tenants", name});
     return *object ? **object : Json();
   }
+  void Delete(const kube::Resource& resource, const char* name) {
+    ASSERT_TRUE(client_.Delete({}, Deadline::Never(), resource, {"tenants", name}, {}));
+  }
   Json Placement() { return Stored(kube::kDatabasePlacement, "tenant"); }
   std::string Reason(const char* type) {
     const Json stored = Placement();
@@ -168,8 +171,42 @@ TEST_F(ReconcilingAPlacement, AdoptsTheServerThatAMigrationWaitsForInPending) {
   ASSERT_TRUE(outcome_) << outcome_.error().message;
   EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
   EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+}
+
+// A migration waits for the Service until it has written down where that leads.
+class BesideAMigrationThatPrepares : public ReconcilingAPlacement,
+                                     public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(BesideAMigrationThatPrepares, MakesTheServiceThatHasGone) {
   Reconcile();
-  EXPECT_EQ(Reason("Ready"), "Migrating") << "it may begin at any moment now";
+  StartMigration(GetParam());
+  Delete(kube::kService, "db");
+  Delete(kube::kEndpointSlice, "db-cutover-ipv4");
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+  EXPECT_EQ(Stored(kube::kService, "db")["spec"]["ports"].Size(), 1u);
+  EXPECT_EQ(Reason("Ready"), "Ready") << "nothing is moved yet";
+  EXPECT_EQ(Placement()["status"]["migrationName"].AsString(), "move");
+}
+
+TEST_P(BesideAMigrationThatPrepares, AdoptsAPlacementThatWasMadeAgain) {
+  StartMigration(GetParam());
+  Reconcile();
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
+}
+
+INSTANTIATE_TEST_SUITE_P(In, BesideAMigrationThatPrepares,
+                         ::testing::Values("Pending", "Preflight", "BackingUp", "Preparing"));
+
+TEST_F(ReconcilingAPlacement, MakesNoServiceForAMigrationThatHasBegun) {
+  Reconcile();
+  StartMigration("CatchingUp");
+  Delete(kube::kService, "db");
+  Delete(kube::kEndpointSlice, "db-cutover-ipv4");
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "");
+  EXPECT_EQ(Reason("Ready"), "Migrating");
 }
 
 TEST_F(ReconcilingAPlacement, SaysWhyItIsNotAdoptedAlsoToAMigrationThatWaitsForIt) {
@@ -267,7 +304,9 @@ TEST_F(ReconcilingAPlacement, IsCalledForWhenAMigrationBeginsOrIsOverAndForNoneT
   migrations_.Remove(version);
   EXPECT_EQ(called_for(), 0u);
   EXPECT_EQ(becomes("Pending"), 1u);
-  EXPECT_EQ(becomes("Copying"), 0u);
+  EXPECT_EQ(becomes("Preflight"), 0u);
+  EXPECT_EQ(becomes("CatchingUp"), 1u) << "it has begun";
+  EXPECT_EQ(becomes("Fencing"), 0u);
   EXPECT_EQ(becomes("Failed"), 1u);
   EXPECT_EQ(becomes("Pending"), 1u) << "tried again";
   migrations_.Remove(version);

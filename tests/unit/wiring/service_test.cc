@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "reconcilers/wiring/precedence.h"
 #include "reconcilers/wiring/wiring.h"
 #include "tests/unit/kube/fake_client.h"
 
@@ -128,6 +129,29 @@ TEST_F(OwnService, ForeignSlicesAndSelectorsAreObstacles) {
   EXPECT_NE(InterpretService(selected, {}).obstacle, "");
   Json other_port = *Json::Parse(R"({"metadata":{"name":"db"},"spec":{"ports":[{"port":5433}]}})");
   EXPECT_NE(InterpretService(other_port, {}).obstacle, "");
+}
+
+// A move writes down where it leads; preflight waits for that, and says for what.
+TEST_F(OwnService, ThatLeadsNowhereYetStandsInTheWayOfAMove) {
+  const Sides sides{{"10.0.0.1", 5432}, HostPort{"10.0.0.2", 5432}};
+  const auto reasons = [&] {
+    std::vector<std::string> found;
+    const auto findings = FindPrecedenceTraps({}, Deadline::Never(), access_, placement_, sides);
+    for (const Finding& finding : findings.value()) {
+      EXPECT_EQ(finding.severity, Severity::kBlocking);
+      found.push_back(finding.reason);
+    }
+    return found;
+  };
+  EXPECT_EQ(reasons(), std::vector<std::string>{"ServiceNotReady"});
+  ASSERT_TRUE(ApplyService({}, Deadline::Never(), access_, placement_, sides.source));
+  EXPECT_EQ(reasons(), std::vector<std::string>{});
+  ASSERT_TRUE(
+      client_.Delete({}, Deadline::Never(), kube::kEndpointSlice, {"tenants", "db-cutover-ipv4"}));
+  EXPECT_EQ(reasons(), std::vector<std::string>{"ServiceNotReady"});
+  Create(kube::kEndpointSlice, R"({"metadata":{"name":"db-hand-made","namespace":"tenants",
+      "labels":{"kubernetes.io/service-name":"db"}},"endpoints":[],"ports":[]})");
+  EXPECT_EQ(reasons(), std::vector<std::string>{"ServiceNotOurs"});
 }
 
 }  // namespace
