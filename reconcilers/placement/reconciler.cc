@@ -143,10 +143,28 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
   return !moving;
 }
 
+// Before the tenant is adopted nobody's word but the spec's is that it is on that server, and the
+// spec may be older than a move: a Service that leads elsewhere, perhaps to where users work, stays
+// there until the tenant was found.
+Result<bool> PlacementReconciler::MayLeadHome(std::stop_token stop, Deadline deadline,
+                                              const PlacementObservation& seen) {
+  const std::string& service_name = seen.placement.spec.connection.service_name;
+  if (!seen.placement.status.server_name.empty() || service_name.empty() || TenantIsFound(seen))
+    return true;
+  TRY_ASSIGN(const wiring::ServiceObservation service,
+             wiring::ObserveService(stop, deadline, sources_.client,
+                                    seen.placement.meta.namespace_name, service_name));
+  if (service.server) return *service.server == AddressOf(*seen.server);
+  return service.backends.addresses.empty();
+}
+
 Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline deadline,
                                                const PlacementObservation& seen) {
-  if (seen.is_being_moved)
-    return wiring::RefreshService(stop, deadline, WiringAccess(), seen.placement);
+  bool is_ours = !seen.is_being_moved;
+  if (is_ours) {
+    TRY_ASSIGN(is_ours, MayLeadHome(stop, deadline, seen));
+  }
+  if (!is_ours) return wiring::RefreshService(stop, deadline, WiringAccess(), seen.placement);
   return wiring::ApplyService(stop, deadline, WiringAccess(), seen.placement,
                               wiring::HostPortOf(*seen.server),
                               [&] { return ServiceIsStillOurs(stop, deadline, seen); });
@@ -169,12 +187,14 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
   TRY(ObserveServer(stop, deadline, seen));
   if (!seen.server || !seen.namespace_allowed) return seen;
 
+  if (!seen.is_being_moved) {
+    const api::SecretKeyRef& secret = seen.placement.spec.password_secret_ref;
+    seen.password =
+        server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);
+    seen.database = ObserveDatabase(stop, deadline, seen);
+  }
   seen.service = KeepServiceCurrent(stop, deadline, seen);
   if (seen.is_being_moved) return seen;
-  const api::SecretKeyRef& secret = seen.placement.spec.password_secret_ref;
-  seen.password =
-      server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);
-  seen.database = ObserveDatabase(stop, deadline, seen);
   seen.wiring = wiring::ObserveWiring(stop, deadline, WiringAccess(), seen.placement,
                                       {wiring::HostPortOf(*seen.server), std::nullopt});
   return seen;

@@ -63,6 +63,8 @@ class PlacementReconciler {
                                               const PlacementObservation& seen);
   Status KeepServiceCurrent(std::stop_token stop, Deadline deadline,
                             const PlacementObservation& seen);
+  Result<bool> MayLeadHome(std::stop_token stop, Deadline deadline,
+                           const PlacementObservation& seen);
   Result<bool> ServiceIsStillOurs(std::stop_token stop, Deadline deadline,
                                   const PlacementObservation& seen);
   wiring::Access WiringAccess() const;

@@ -108,14 +108,20 @@ std::optional<Verdict> ServiceIsCurrent(const PlacementObservation& seen) {
              : Waiting("ServiceNotCurrent", seen.service.error().message);
 }
 
-constexpr Check kChecks[] = {
-    ServerIsChosen,  ServerExists,   ServerIsReady, NamespaceIsAllowed, PasswordIsReadable,
-    DatabaseIsKnown, DatabaseExists, OwnerIsAsSaid, TenantMayLogIn,     ServiceIsCurrent};
+constexpr Check kTenantChecks[] = {ServerIsChosen,     ServerExists,       ServerIsReady,
+                                   NamespaceIsAllowed, PasswordIsReadable, DatabaseIsKnown,
+                                   DatabaseExists,     OwnerIsAsSaid,      TenantMayLogIn};
+
+std::optional<Verdict> FindTenantTrouble(const PlacementObservation& seen) {
+  for (Check check : kTenantChecks)
+    if (std::optional<Verdict> verdict = check(seen)) return verdict;
+  return std::nullopt;
+}
 
 Verdict DecideReady(const PlacementObservation& seen) {
   if (seen.is_being_moved) return Migrating(seen.migration_name, ConditionStatus::kUnknown);
-  for (Check check : kChecks)
-    if (std::optional<Verdict> verdict = check(seen)) return *verdict;
+  if (std::optional<Verdict> verdict = FindTenantTrouble(seen)) return *verdict;
+  if (std::optional<Verdict> verdict = ServiceIsCurrent(seen)) return *verdict;
   return {
       ConditionStatus::kTrue, kReady,
       "the tenant's database is on DatabaseServer " + seen.server_name + " and its role can log in",
@@ -132,6 +138,13 @@ Verdict DecideDrift(const PlacementObservation& seen) {
   if (!seen.wiring) return Unknown(seen.wiring.error().message);
   if (seen.wiring->AllAt(wiring::Side::kSource))
     return {ConditionStatus::kFalse, "AsExpected", "the wiring leads to the tenant's server",
+            Progress::kSettled};
+  if (seen.placement.status.server_name.empty())
+    return {ConditionStatus::kTrue, "Drifted",
+            "the tenant has not been found on DatabaseServer " + seen.server_name +
+                " yet, and its wiring leads elsewhere, where it is left: " +
+                seen.wiring->Describe(wiring::Side::kSource) +
+                ". If the tenant is there, name that server in spec.serverName",
             Progress::kSettled};
   return {ConditionStatus::kTrue, "Drifted",
           "somebody else has changed the wiring, and it is left as it is: " +
@@ -175,6 +188,8 @@ void Set(const char* type, const Verdict& verdict, int64_t generation, WallTime 
 }
 
 }  // namespace
+
+bool TenantIsFound(const PlacementObservation& seen) { return !FindTenantTrouble(seen); }
 
 api::DatabasePlacementStatus DecideStatus(const PlacementObservation& seen, WallTime now) {
   const int64_t generation = seen.placement.meta.generation;

@@ -7,6 +7,9 @@
 
 namespace cutover::placement {
 
+/// Whether the tenant's database is on the server, and its owner and login are good there. Pure.
+bool TenantIsFound(const PlacementObservation& observation);
+
 /// The status that an observation asks for. Pure.
 ///
 /// Ready's reasons, in the order of the checks, the first that fails: ServerNotChosen,

@@ -230,6 +230,21 @@ void AddServicesThatComeLate(std::vector<Itinerary>& all) {
                    .ends = {Phase::kCompleted}});
 }
 
+// Git still names the server that the tenant has left. The Service stays where users work, until
+// somebody says where that is.
+void AddLostStatus(std::vector<Itinerary>& all) {
+  all.push_back(
+      {.name = "PlacementStatusIsLostAfterTheMove",
+       .on_phase = {{Phase::kCompleted,
+                     [](Simulation& run) {
+                       run.LosePlacementStatus();
+                       run.Later(seconds(90), [](Simulation& then) {
+                         then.PatchPlacement(Json::Object({{"serverName", kTargetServer}}));
+                       });
+                     }}},
+       .ends = {Phase::kCompleted}});
+}
+
 // --- strategy Online ----------------------------------------------------------------------------
 
 constexpr int64_t kRogueRow = 9'999;
@@ -722,6 +737,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddScalings(all);
     all.push_back(FrozenWiring());
     AddServicesThatComeLate(all);
+    AddLostStatus(all);
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})
       for (Itinerary& itinerary : OnlineItineraries(mode)) all.push_back(std::move(itinerary));
     return all;

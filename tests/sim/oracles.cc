@@ -299,6 +299,8 @@ void Simulation::CheckInvariants() {
   if (on_target && !target_verified_) Fail("a target that was not verified is writable");
   if (surroundings_.WiredTo() == &target_ && !target_verified_)
     Fail("wired to a target that was not verified");
+  if (surroundings_.WiredTo() == &source_ && phase_ == Phase::kCompleted)
+    Fail("wired to the source that users have left for good");
   const RowSet& acknowledged = surroundings_.acknowledged();
   if (on_target && !target->content.rows.Includes(acknowledged))
     Fail("the target lets users write and lacks writes that were acknowledged");

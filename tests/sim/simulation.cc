@@ -353,6 +353,14 @@ void Simulation::ReplacePlacement(const Json& spec) {
   CHECK(api_.Create(kube::kDatabasePlacement, placement, {.manager = "kubectl"}));
 }
 
+void Simulation::LosePlacementStatus() {
+  CHECK(api_.MergePatch(
+                kube::kDatabasePlacement, {kSpace, kTenant},
+                *Json::Parse(R"({"status":{"serverName":null,"endpoint":null,"conditions":null}})"),
+                {.manager = "velero", .subresource = "status"})
+            .has_value());
+}
+
 void Simulation::MakePlacementAgain() {
   CHECK(api_.Delete(kube::kDatabasePlacement, {kSpace, kTenant}, {}).has_value());
   for (const auto& [resource, manifest] : git_)

@@ -124,6 +124,8 @@ class Simulation {
   void PatchPlacement(const Json& spec);
   /// Deletes the placement and makes it again, with `spec` over what it was.
   void ReplacePlacement(const Json& spec);
+  /// As a backup that is restored has none.
+  void LosePlacementStatus();
   /// Deletes the tenant's placement, and makes it again from Git; its Service goes with it.
   void MakePlacementAgain();
   /// The placement's own, with where it leads.

@@ -224,6 +224,27 @@ TEST_F(ReconcilingAPlacement, AdoptsNoServerInTheMiddleOfAMove) {
   EXPECT_EQ(Reason("Ready"), "Migrating");
 }
 
+// As when the tenant was moved, Git still names its former server, and the status was lost.
+TEST_F(ReconcilingAPlacement, LeavesAServiceThatLeadsElsewhereUntilTheTenantIsFound) {
+  PointServiceAt({"10.0.0.2", 5432});
+  answer_->tenant_login = TerminalError("AuthenticationFailed", "fenced");
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.2:5432");
+  EXPECT_EQ(Reason("Ready"), "TenantLoginFailed");
+  EXPECT_EQ(Reason("WiringDrifted"), "Drifted");
+  answer_->tenant_login = Ok();
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432") << "it is here";
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
+}
+
+TEST_F(ReconcilingAPlacement, MakesAServiceThatLeadsNowhereBeforeTheTenantIsFound) {
+  answer_ = RetryError("ConnectionFailed", "no answer");
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "10.0.0.1:5432");
+}
+
 TEST_F(ReconcilingAPlacement, PointsAStrayServiceHomeWhenNoMigrationIsActive) {
   Reconcile();
   StartMigration("Completed");
