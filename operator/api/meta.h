@@ -17,6 +17,8 @@ inline constexpr char kApiVersion[] = "cutover.dev/v1alpha1";
 
 /// Keeps an object until the operator has undone or finished what it does for it.
 inline constexpr char kFinalizer[] = "cutover.dev/undo";
+/// On a DatabasePlacement, with the TenantMigration's uid: a move that must not lose it.
+inline constexpr char kMoveFinalizerPrefix[] = "cutover.dev/move-";
 
 /// Commands are annotations, so that Git never fights them; see design: "Resources".
 inline constexpr char kApproveAnnotation[] = "cutover.dev/approve";

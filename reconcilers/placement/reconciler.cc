@@ -53,6 +53,14 @@ bool Moves(const api::TenantMigration& migration, const kube::Key& placement) {
   return PlacementMovedBy(migration) == placement && HasBegun(migration);
 }
 
+// The uid of a migration that must not lose the placement, or empty.
+std::string HolderOf(const api::ObjectMeta& placement) {
+  const std::string prefix = api::kMoveFinalizerPrefix;
+  for (const std::string& finalizer : placement.finalizers)
+    if (finalizer.starts_with(prefix)) return finalizer.substr(prefix.size());
+  return "";
+}
+
 void LogChange(const api::DatabasePlacementStatus& before,
                const api::DatabasePlacementStatus& after) {
   for (const api::Condition& condition : after.conditions.items()) {
@@ -149,8 +157,10 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
 Result<bool> PlacementReconciler::MayLeadHome(std::stop_token stop, Deadline deadline,
                                               const PlacementObservation& seen) {
   const std::string& service_name = seen.placement.spec.connection.service_name;
+  if (!seen.server) return false;
   if (!seen.placement.status.server_name.empty() || service_name.empty() || TenantIsFound(seen))
     return true;
+  if (!seen.namespace_allowed) return false;
   TRY_ASSIGN(const wiring::ServiceObservation service,
              wiring::ObserveService(stop, deadline, sources_.client,
                                     seen.placement.meta.namespace_name, service_name));
@@ -185,16 +195,14 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);
   TRY(ObserveServer(stop, deadline, seen));
-  if (!seen.server || !seen.namespace_allowed) return seen;
-
-  if (!seen.is_being_moved) {
+  if (seen.server && seen.namespace_allowed && !seen.is_being_moved) {
     const api::SecretKeyRef& secret = seen.placement.spec.password_secret_ref;
     seen.password =
         server::ReadSecretValue(stop, deadline, sources_.client, {key.ns, secret.name}, secret.key);
     seen.database = ObserveDatabase(stop, deadline, seen);
   }
   seen.service = KeepServiceCurrent(stop, deadline, seen);
-  if (seen.is_being_moved) return seen;
+  if (!seen.server || seen.is_being_moved) return seen;
   seen.wiring = wiring::ObserveWiring(stop, deadline, WiringAccess(), seen.placement,
                                       {wiring::HostPortOf(*seen.server), std::nullopt});
   return seen;
@@ -205,28 +213,54 @@ Result<kube::Step> PlacementReconciler::Reconcile(std::stop_token stop, Deadline
   TRY_ASSIGN(const std::optional<Json> object,
              sources_.client.Get(stop, deadline, kube::kDatabasePlacement, key));
   if (!object) return kube::Step::Gone();
-  if (kube::IsDeleting(*object)) return kube::Step::Done();
   TRY_ASSIGN(api::DatabasePlacement placement, api::DecodeDatabasePlacement(*object));
-  const api::DatabasePlacementStatus before = placement.status;
+  if (kube::IsDeleting(*object)) return ReconcileDeleted(stop, deadline, placement);
 
   TRY_ASSIGN(const PlacementObservation seen, Observe(stop, deadline, std::move(placement)));
   if (stop.stop_requested()) return kube::Step::Done();
-  const api::DatabasePlacementStatus after = DecideStatus(seen, clock_.WallNow());
-  const Json encoded = api::EncodeStatus(after);
-  if (encoded != api::EncodeStatus(before)) {
-    LogChange(before, after);
-    // On condition that nobody has written since: a migration may just have moved serverName.
-    Json patch = kube::NewObject(kube::kDatabasePlacement, key);
-    patch.MutableAt("metadata").Set("resourceVersion", seen.placement.meta.resource_version);
-    patch.Set("status", encoded);
-    kube::PatchOptions options;
-    options.type = kube::PatchType::kApply;
-    options.field_manager = "cutover-status";
-    options.subresource = "status";
-    options.force = true;
-    TRY(sources_.client.Patch(stop, deadline, kube::kDatabasePlacement, key, patch, options));
-  }
+  TRY(Record(stop, deadline, seen.placement, DecideStatus(seen, clock_.WallNow())));
   return kube::Step::After(options_.resync_interval);
+}
+
+// It stays until the migration that holds it lets go, and its Service with it, behind which users
+// may work all that time.
+Result<kube::Step> PlacementReconciler::ReconcileDeleted(std::stop_token stop, Deadline deadline,
+                                                         const api::DatabasePlacement& placement) {
+  const std::string uid = HolderOf(placement.meta);
+  if (uid.empty()) return kube::Step::Done();
+  kube::ListOptions options;
+  options.ns = placement.meta.namespace_name;
+  Holder holder;
+  const auto consider = [&](const Json& item) {
+    if (kube::UidOf(item) != uid) return;
+    holder.migration_name = kube::KeyOf(item).name;
+    const auto phase = api::ParsePhase(item["status"]["phase"].AsString());
+    holder.is_over = phase && IsOver(*phase);
+  };
+  TRY(kube::ForEach(stop, deadline, sources_.client, kube::kTenantMigration, options, consider));
+  TRY(Record(stop, deadline, placement, DecideStatusOfHeld(placement, holder, clock_.WallNow())));
+  TRY(wiring::RefreshService(stop, deadline, WiringAccess(), placement));
+  return kube::Step::After(options_.resync_interval);
+}
+
+Status PlacementReconciler::Record(std::stop_token stop, Deadline deadline,
+                                   const api::DatabasePlacement& placement,
+                                   const api::DatabasePlacementStatus& after) {
+  const Json encoded = api::EncodeStatus(after);
+  if (encoded == api::EncodeStatus(placement.status)) return Ok();
+  LogChange(placement.status, after);
+  const kube::Key key{placement.meta.namespace_name, placement.meta.name};
+  // On condition that nobody has written since: a migration may just have moved serverName.
+  Json patch = kube::NewObject(kube::kDatabasePlacement, key);
+  patch.MutableAt("metadata").Set("resourceVersion", placement.meta.resource_version);
+  patch.Set("status", encoded);
+  kube::PatchOptions options;
+  options.type = kube::PatchType::kApply;
+  options.field_manager = "cutover-status";
+  options.subresource = "status";
+  options.force = true;
+  TRY(sources_.client.Patch(stop, deadline, kube::kDatabasePlacement, key, patch, options));
+  return Ok();
 }
 
 void AddPlacementController(kube::Manager& manager, kube::Store<api::DatabasePlacement>& placements,

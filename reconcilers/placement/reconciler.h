@@ -67,6 +67,10 @@ class PlacementReconciler {
                            const PlacementObservation& seen);
   Result<bool> ServiceIsStillOurs(std::stop_token stop, Deadline deadline,
                                   const PlacementObservation& seen);
+  Result<kube::Step> ReconcileDeleted(std::stop_token stop, Deadline deadline,
+                                      const api::DatabasePlacement& placement);
+  Status Record(std::stop_token stop, Deadline deadline, const api::DatabasePlacement& placement,
+                const api::DatabasePlacementStatus& after);
   wiring::Access WiringAccess() const;
 
   const PlacementSources sources_;

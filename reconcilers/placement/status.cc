@@ -219,4 +219,25 @@ api::DatabasePlacementStatus DecideStatus(const PlacementObservation& seen, Wall
   return status;
 }
 
+api::DatabasePlacementStatus DecideStatusOfHeld(const api::DatabasePlacement& placement,
+                                                const Holder& holder, WallTime now) {
+  const int64_t generation = placement.meta.generation;
+  api::DatabasePlacementStatus status = placement.status;
+  status.observed_generation = generation;
+  const std::string held = "it is deleted, and held by TenantMigration " + holder.migration_name;
+  Verdict ready = Waiting("Deleting", held + " until that has ended");
+  if (holder.migration_name.empty())
+    ready = Waiting("Deleting",
+                    "it is deleted, and held by a TenantMigration that is gone: the operator puts "
+                    "in order what that has left behind");
+  else if (holder.is_over)
+    ready = Stalled("Deleting", held +
+                                    ", which was rolled back: delete that too; its copy on the "
+                                    "target goes with it");
+  Set(kReady, ready, generation, now, status.conditions);
+  server::SetProgress(ready.progress, ready.reason, ready.message, generation, now,
+                      status.conditions);
+  return status;
+}
+
 }  // namespace cutover::placement

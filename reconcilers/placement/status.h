@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "operator/api/database_placement.h"
 #include "operator/base/clock.h"
 #include "reconcilers/placement/observe.h"
@@ -23,5 +25,16 @@ bool TenantIsFound(const PlacementObservation& observation);
 /// status.serverName is set once, when the tenant has been found there; afterwards only a migration
 /// changes it.
 api::DatabasePlacementStatus DecideStatus(const PlacementObservation& observation, WallTime now);
+
+/// The migration by whose finalizer a placement that is deleted stays.
+struct Holder {
+  std::string migration_name;  ///< Empty: there is none any more.
+  bool is_over = false;        ///< Rolled back: its copy on the target is still there.
+};
+
+/// The status of a placement that is deleted and held: Ready says Deleting, and by whom it is held.
+/// The rest stays as it was. Pure.
+api::DatabasePlacementStatus DecideStatusOfHeld(const api::DatabasePlacement& placement,
+                                                const Holder& holder, WallTime now);
 
 }  // namespace cutover::placement

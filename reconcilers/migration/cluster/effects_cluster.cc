@@ -33,7 +33,7 @@ mover::Endpoint EndpointOf(const pg::ConnectOptions& options, const char* ca_key
 
 // One for each migration: a copy that was rolled back keeps its own while another move is on.
 std::string PlacementFinalizer(const api::TenantMigration& migration) {
-  return "cutover.dev/move-" + migration.meta.uid;
+  return api::kMoveFinalizerPrefix + migration.meta.uid;
 }
 
 }  // namespace

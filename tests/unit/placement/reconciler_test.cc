@@ -13,10 +13,13 @@ namespace {
 using kube::FakeClient;
 using wiring::EncodeBase64;
 
-class NoResolver final : public wiring::Resolver {
+class OneAddress final : public wiring::Resolver {
+ public:
+  std::string address;
   Result<std::vector<std::string>> Resolve(std::stop_token, Deadline,
                                            const std::string& host) override {
-    return RetryError("HostNotResolved", host);
+    if (address.empty()) return RetryError("HostNotResolved", host);
+    return std::vector<std::string>{address};
   }
 };
 
@@ -99,6 +102,10 @@ class ReconcilingAPlacement : public ::testing::Test {
     return kube::AnnotationOf(Stored(kube::kEndpointSlice, "db-cutover-ipv4"),
                               wiring::kServerAnnotation);
   }
+  std::string ServiceAddress() {
+    const Json slice = Stored(kube::kEndpointSlice, "db-cutover-ipv4");
+    return slice["endpoints"][size_t{0}]["addresses"][size_t{0}].AsString();
+  }
   void PointServiceAt(const wiring::HostPort& server) {
     Result<api::DatabasePlacement> placement = api::DecodeDatabasePlacement(Placement());
     ASSERT_TRUE(placement);
@@ -107,7 +114,7 @@ class ReconcilingAPlacement : public ::testing::Test {
   }
 
   FakeClient client_;
-  NoResolver resolver_;
+  OneAddress resolver_;
   kube::Store<api::DatabaseServer> servers_{"servers", api::DecodeDatabaseServer};
   kube::Store<api::TenantMigration> migrations_{"migrations", api::DecodeTenantMigration};
   kube::Index<api::TenantMigration> active_migrations_{migrations_, PlacementMovedBy};
@@ -275,6 +282,68 @@ TEST_F(ReconcilingAPlacement, ADeadServerLeavesTheRestOfTheStatusTold) {
   EXPECT_EQ(Reason("Ready"), "DatabaseNotObserved");
   EXPECT_EQ(Reason("InSync"), "InSync");
   EXPECT_TRUE(Placement()["status"]["serverName"].AsString().empty()) << "not adopted unseen";
+}
+
+// Whom a server no longer admits works there on, and is told where it is.
+TEST_F(ReconcilingAPlacement, KeepsTheServiceCurrentOfATenantThatIsNoLongerAdmitted) {
+  Json server = Server("pg-1", "pg.example");
+  resolver_.address = "10.0.0.1";
+  servers_.Replace({server});
+  Reconcile();
+  ASSERT_EQ(ServiceAddress(), "10.0.0.1");
+  server.MutableAt("spec").Set("allowedNamespaces",
+                               Json::Object({{"names", Json::Array({"others"})}}));
+  servers_.Replace({server});
+  resolver_.address = "10.0.0.7";
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceAddress(), "10.0.0.7");
+  EXPECT_EQ(Reason("Ready"), "NamespaceNotAllowed");
+  Delete(kube::kService, "db");
+  Delete(kube::kEndpointSlice, "db-cutover-ipv4");
+  Reconcile();
+  EXPECT_EQ(ServiceAddress(), "10.0.0.7");
+}
+
+TEST_F(ReconcilingAPlacement, MakesNoServiceForATenantThatIsNotAdmittedAndNotAdopted) {
+  Json server = Server("pg-1", "10.0.0.1");
+  server.MutableAt("spec").Set("allowedNamespaces",
+                               Json::Object({{"names", Json::Array({"others"})}}));
+  servers_.Replace({server});
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "");
+}
+
+// In mid-move it may lead to the target.
+TEST_F(ReconcilingAPlacement, KeepsTheServiceCurrentAlsoWhenItsServersObjectIsMissing) {
+  resolver_.address = "10.0.0.2";
+  Reconcile();
+  StartMigration("Opening");
+  PointServiceAt({"pg.example", 5432});
+  servers_.Replace({});
+  resolver_.address = "10.0.0.7";
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceAddress(), "10.0.0.7");
+}
+
+TEST_F(ReconcilingAPlacement, ThatIsDeletedAndHeldKeepsItsServiceCurrentAndSaysByWhomItIsHeld) {
+  servers_.Replace({Server("pg-1", "pg.example")});
+  resolver_.address = "10.0.0.1";
+  Reconcile();
+  StartMigration("RolledBack");
+  const Json deleted = *Json::Parse(R"({"metadata":{"finalizers":["cutover.dev/move-m"],
+      "deletionTimestamp":"2026-11-22T12:00:00Z"}})");
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kDatabasePlacement, {"tenants", "tenant"},
+                            deleted, {}));
+  resolver_.address = "10.0.0.7";
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceAddress(), "10.0.0.7");
+  EXPECT_EQ(Reason("Ready"), "Deleting");
+  EXPECT_EQ(Reason("Stalled"), "Deleting") << "until somebody deletes the migration";
+  EXPECT_EQ(Placement()["status"]["serverName"].AsString(), "pg-1");
+  EXPECT_EQ(outcome_->delay(), std::chrono::seconds(30));
 }
 
 TEST(ActiveMigration, IsTheOldestThatIsNotOver) {
