@@ -18,9 +18,6 @@ constexpr const char* kProbe = R"(
               ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer
          END,
          current_setting('wal_level'),
-         (SELECT coalesce(sum(pg_database_size(oid)), 0) FROM pg_database
-           WHERE has_database_privilege(oid, 'CONNECT')
-              OR pg_has_role('pg_read_all_stats', 'USAGE')),
          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
          current_setting('max_connections')::integer
            - current_setting('superuser_reserved_connections')::integer,
@@ -94,16 +91,15 @@ Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connect
   facts.in_recovery = row.Bool(2);
   facts.timeline = static_cast<int>(row.Int(3));
   facts.wal_level = row.Text(4);
-  facts.size_bytes = row.Int(5);
-  facts.connections_used = static_cast<int>(row.Int(6));
-  facts.connections_max = static_cast<int>(row.Int(7));
-  facts.slots_used = static_cast<int>(row.Int(8));
-  facts.slots_max = static_cast<int>(row.Int(9));
-  facts.wal_senders_used = static_cast<int>(row.Int(10));
-  facts.wal_senders_max = static_cast<int>(row.Int(11));
-  facts.replication_workers_max = static_cast<int>(row.Int(12));
-  facts.replication_workers_used = static_cast<int>(row.Int(13));
-  facts.slot_wal_bytes_max = row.Int(14);
+  facts.connections_used = static_cast<int>(row.Int(5));
+  facts.connections_max = static_cast<int>(row.Int(6));
+  facts.slots_used = static_cast<int>(row.Int(7));
+  facts.slots_max = static_cast<int>(row.Int(8));
+  facts.wal_senders_used = static_cast<int>(row.Int(9));
+  facts.wal_senders_max = static_cast<int>(row.Int(10));
+  facts.replication_workers_max = static_cast<int>(row.Int(11));
+  facts.replication_workers_used = static_cast<int>(row.Int(12));
+  facts.slot_wal_bytes_max = row.Int(13);
   TRY_ASSIGN(Rows tenants, connection.Query(stop, deadline, R"(
       SELECT datname FROM pg_database
        WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres'
@@ -119,6 +115,14 @@ Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connect
   ListMissing(privilege_rows[0], connection.major_version(), &facts);
   ListReplicationObstacles(&facts);
   return facts;
+}
+
+Result<int64_t> ReadServerSize(std::stop_token stop, Deadline deadline, Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.QueryOne(stop, deadline, R"(
+      SELECT coalesce(sum(pg_database_size(oid)), 0) FROM pg_database
+       WHERE has_database_privilege(oid, 'CONNECT')
+          OR pg_has_role('pg_read_all_stats', 'USAGE'))"));
+  return rows[0].Int(0);
 }
 
 Result<std::string> ReadSystemIdentifier(std::stop_token stop, Deadline deadline,

@@ -26,7 +26,6 @@ struct ServerFacts {
   int timeline = 0;
   bool in_recovery = false;
   std::string wal_level;
-  int64_t size_bytes = 0;            ///< Of all databases that we may look at.
   std::vector<std::string> tenants;  ///< Databases that are neither templates nor `postgres`.
   int connections_used = 0;
   int connections_max = 0;  ///< Without those reserved for superusers.
@@ -46,6 +45,10 @@ struct ServerFacts {
 
 /// One look at a server, over a connection to any of its databases.
 Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connection& connection);
+
+/// The size in bytes of all databases that we may look at. The server looks at each of their files,
+/// of which hundreds of tenants have millions: this may take minutes, and is no part of a probe.
+Result<int64_t> ReadServerSize(std::stop_token stop, Deadline deadline, Connection& connection);
 
 /// What tells this cluster from every other, also from one that has taken over its name:
 /// pg_controldata has it as "Database system identifier". A standby shares its primary's.

@@ -102,9 +102,10 @@ Json EncodeStatus(const DatabaseServerStatus& status) {
         .Count("timeline", status.timeline)
         .Text("walLevel", status.wal_level)
         .Count("tenants", status.tenants)
-        .Count("sizeBytes", status.size_bytes)
         .Count("connections", status.connections)
         .Count("connectionsMax", status.connections_max);
+    // Read apart from the rest, and no server is empty: 0 would be said of what is not known.
+    if (status.size_bytes > 0) fields.Count("sizeBytes", status.size_bytes);
   }
   fields.Value("conditions", EncodeConditions(status.conditions));
   return fields.Take();

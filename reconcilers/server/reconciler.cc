@@ -7,6 +7,7 @@
 
 #include "operator/base/log.h"
 #include "reconcilers/server/admin_login.h"
+#include "reconcilers/server/progress.h"
 #include "reconcilers/server/status.h"
 
 namespace cutover::server {
@@ -37,6 +38,11 @@ bool Names(const api::DatabaseServer& server, const std::string& secret) {
   return server.spec.admin_secret_name == secret || server.spec.endpoint.ca_secret_name == secret;
 }
 
+// Another cluster in its place has a size of its own.
+bool IsKnownAs(const pg::ServerFacts& facts, const api::DatabaseServerStatus& status) {
+  return facts.system_identifier == status.system_identifier;
+}
+
 void LogChange(const api::DatabaseServer& server, const api::DatabaseServerStatus& status) {
   const api::Condition* before = server.status.conditions.Find("Ready");
   const api::Condition* after = status.conditions.Find("Ready");
@@ -54,9 +60,19 @@ Result<pg::ServerFacts> ProbeOverNetwork(std::stop_token stop, Deadline deadline
   return pg::ProbeServer(stop, deadline, connection);
 }
 
+Result<int64_t> ReadSizeOverNetwork(std::stop_token stop, Deadline deadline,
+                                    const pg::ConnectOptions& login) {
+  TRY_ASSIGN(pg::Connection connection, pg::Connection::Open(stop, deadline, login));
+  return pg::ReadServerSize(stop, deadline, connection);
+}
+
 ServerReconciler::ServerReconciler(kube::Client& client, ServerReconcilerOptions options,
-                                   const Clock& clock, Probe probe)
-    : client_(client), options_(std::move(options)), clock_(clock), probe_(std::move(probe)) {}
+                                   const Clock& clock, Probe probe, ReadSize read_size)
+    : client_(client),
+      options_(std::move(options)),
+      clock_(clock),
+      probe_(std::move(probe)),
+      read_size_(std::move(read_size)) {}
 
 Result<pg::ServerFacts> ServerReconciler::Observe(std::stop_token stop, Deadline deadline,
                                                   const Result<pg::ConnectOptions>& login) {
@@ -64,13 +80,38 @@ Result<pg::ServerFacts> ServerReconciler::Observe(std::stop_token stop, Deadline
   return probe_(stop, deadline.OrAfter(options_.probe_timeout), *login);
 }
 
+// Compared as they are written: what encoding shortens must not look like a change.
+Status ServerReconciler::Write(std::stop_token stop, Deadline deadline, const kube::Key& key,
+                               const api::DatabaseServer& server,
+                               const api::DatabaseServerStatus& status) {
+  const Json encoded = api::EncodeStatus(status);
+  if (encoded == api::EncodeStatus(server.status)) return Ok();
+  LogChange(server, status);
+  TRY(client_.ApplyStatus(stop, deadline, kube::kDatabaseServer, key, encoded, server.meta.uid));
+  return Ok();
+}
+
+// Also after a query that was cut off: it would be so again.
+bool ServerReconciler::SizeIsDue(const kube::Key& key) {
+  const SteadyTime now = clock_.SteadyNow();
+  MutexLock lock(mutex_);
+  auto [asked, first] = size_asked_.try_emplace(key, now);
+  if (!first && now - asked->second < options_.size_interval) return false;
+  asked->second = now;
+  return true;
+}
+
 Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline deadline,
                                                const kube::Key& key) {
   TRY_ASSIGN(const std::optional<Json> object,
              client_.Get(stop, deadline, kube::kDatabaseServer, key));
-  if (!object) return kube::Step::Gone();
+  if (!object) {
+    MutexLock lock(mutex_);
+    size_asked_.erase(key);
+    return kube::Step::Gone();
+  }
   if (kube::IsDeleting(*object)) return kube::Step::Done();
-  TRY_ASSIGN(const api::DatabaseServer server, api::DecodeDatabaseServer(*object));
+  TRY_ASSIGN(api::DatabaseServer server, api::DecodeDatabaseServer(*object));
 
   const Result<pg::ConnectOptions> login =
       AdminLogin(stop, deadline, client_, options_.operator_namespace, server);
@@ -81,12 +122,19 @@ Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline de
   api::DatabaseServerStatus status = DecideStatus(server, probe, clock_.WallNow());
   NoteOrphans(options_.orphans(server.meta.name), server.meta.generation, clock_.WallNow(), status);
 
-  // Compared as they are written: what encoding shortens must not look like a change.
-  const Json encoded = api::EncodeStatus(status);
-  if (encoded != api::EncodeStatus(server.status)) {
-    LogChange(server, status);
-    TRY(client_.ApplyStatus(stop, deadline, kube::kDatabaseServer, key, encoded, server.meta.uid));
+  TRY(Write(stop, deadline, key, server, status));
+  // Whether the server can be worked with is said by now, however long this takes.
+  if (!probe || !IsKnownAs(*probe, status) || !SizeIsDue(key))
+    return kube::Step::After(options_.probe_interval);
+  const Result<int64_t> size = read_size_(stop, deadline.OrAfter(options_.size_timeout), *login);
+  if (!size) {
+    LogInfo("a server's size could not be read; the last one stays",
+            {{"reason", size.error().reason}, {"message", size.error().message}});
+    return kube::Step::After(options_.probe_interval);
   }
+  server.status = status;
+  status.size_bytes = SettledFigure(status.size_bytes, *size);
+  TRY(Write(stop, deadline, key, server, status));
   return kube::Step::After(options_.probe_interval);
 }
 

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <stop_token>
 #include <string>
 
 #include "operator/api/database_server.h"
 #include "operator/base/clock.h"
 #include "operator/base/deadline.h"
+#include "operator/base/mutex.h"
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
 #include "operator/kube/controller.h"
@@ -21,6 +24,9 @@ struct ServerReconcilerOptions {
   std::string operator_namespace = "cutover-system";  ///< Where the servers' Secrets live.
   std::chrono::seconds probe_interval{30};
   std::chrono::seconds probe_timeout{10};  ///< So that a dead server holds one worker this long.
+  /// Its query goes through all files of all databases: seldom, and cut off rather than waited for.
+  std::chrono::seconds size_interval{600};
+  std::chrono::seconds size_timeout{60};
   int workers = 8;
   /// What vanished migrations have left on the server of this name, for a person to resolve;
   /// empty: nothing. Becomes condition OrphansFound.
@@ -35,12 +41,19 @@ using Probe =
 Result<pg::ServerFacts> ProbeOverNetwork(std::stop_token stop, Deadline deadline,
                                          const pg::ConnectOptions& login);
 
+/// Reads the size in bytes of all databases with the given login.
+using ReadSize =
+    std::function<Result<int64_t>(std::stop_token, Deadline, const pg::ConnectOptions&)>;
+Result<int64_t> ReadSizeOverNetwork(std::stop_token stop, Deadline deadline,
+                                    const pg::ConnectOptions& login);
+
 /// Says in its status what a DatabaseServer is and whether it can be worked with. Changes nothing
-/// on the server. Keeps nothing between calls; thread-safe.
+/// on the server. Keeps nothing between calls but when it asked for sizes; thread-safe.
 class ServerReconciler {
  public:
   ServerReconciler(kube::Client& client, ServerReconcilerOptions options,
-                   const Clock& clock = RealClock(), Probe probe = ProbeOverNetwork);
+                   const Clock& clock = RealClock(), Probe probe = ProbeOverNetwork,
+                   ReadSize read_size = ReadSizeOverNetwork);
 
   Result<kube::Step> Reconcile(std::stop_token stop, Deadline deadline, const kube::Key& key);
 
@@ -50,10 +63,18 @@ class ServerReconciler {
   Result<pg::ServerFacts> Observe(std::stop_token stop, Deadline deadline,
                                   const Result<pg::ConnectOptions>& login);
 
+  Status Write(std::stop_token stop, Deadline deadline, const kube::Key& key,
+               const api::DatabaseServer& server, const api::DatabaseServerStatus& status);
+  bool SizeIsDue(const kube::Key& key);
+
   kube::Client& client_;
   const ServerReconcilerOptions options_;
   const Clock& clock_;
   const Probe probe_;
+  const ReadSize read_size_;
+  Mutex mutex_;
+  /// When last, for each server.
+  std::map<kube::Key, SteadyTime> size_asked_ GUARDED_BY(mutex_);
 };
 
 /// Runs the reconciler for every server of the store: when its spec changes, when a Secret that it

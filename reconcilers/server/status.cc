@@ -97,7 +97,6 @@ void RecordFacts(const pg::ServerFacts& facts, api::DatabaseServerStatus& status
   status.timeline = facts.timeline;
   status.wal_level = facts.wal_level;
   status.tenants = static_cast<int64_t>(facts.tenants.size());
-  status.size_bytes = SettledFigure(status.size_bytes, facts.size_bytes);
   status.connections = SettledFigure(status.connections, facts.connections_used);
   status.connections_max = facts.connections_max;
 }

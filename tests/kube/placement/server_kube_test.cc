@@ -78,7 +78,8 @@ class ServerController : public ::testing::Test {
   std::atomic<int> probes_ = 0;
   ServerReconciler reconciler_{
       *client_, Options(), RealClock(),
-      [this](std::stop_token, Deadline, const pg::ConnectOptions& login) { return Answer(login); }};
+      [this](std::stop_token, Deadline, const pg::ConnectOptions& login) { return Answer(login); },
+      [](std::stop_token, Deadline, const pg::ConnectOptions&) { return int64_t{5'000'000}; }};
   kube::Manager manager_{*client_, {}};
   kube::Store<api::DatabaseServer>& servers_ = manager_.AddStore<api::DatabaseServer>(
       {.resource = kube::kDatabaseServer}, api::DecodeDatabaseServer);

@@ -71,9 +71,11 @@ Outcome SystemIdentifier(const Statement& statement) {
 Outcome Probe(const Statement& statement) {
   int version = statement.server.version_number();
   return Table{{std::to_string(version / 10000) + "." + std::to_string(version % 10000),
-                Identifier(statement.server), "f", "1", "logical", "1000000", "3", "97", "0", "10",
-                "0", "10", "4", "0", "-1"}};
+                Identifier(statement.server), "f", "1", "logical", "3", "97", "0", "10", "0", "10",
+                "4", "0", "-1"}};
 }
+
+Outcome ServerSize(const Statement&) { return Table{{"1000000"}}; }
 
 Outcome Privileges(const Statement& statement) {
   std::vector<Cell> row(8, "t");
@@ -272,6 +274,7 @@ const std::vector<Known>& CatalogStatements() {
       {"datname !~ '^cutover_new_'", Tenants},
       {"FROM '^cutover_new_(.*)$'", ClosedDatabases},
       {"SELECT current_setting('server_version'),", Probe},
+      {"SELECT coalesce(sum(pg_database_size(oid)), 0)", ServerSize},
       {"SELECT system_identifier FROM pg_control_system()", SystemIdentifier},
       {"pg_has_role('pg_signal_backend', 'USAGE')", Privileges},
       {"FROM pg_largeobject_metadata", ObservedDatabase},

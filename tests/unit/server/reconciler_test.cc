@@ -4,10 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string_view>
 
 #include "reconcilers/wiring/base64.h"
 #include "tests/unit/kube/fake_client.h"
+#include "tests/unit/kube/fake_clock.h"
 
 namespace cutover::server {
 namespace {
@@ -37,14 +39,24 @@ class ReconcilingAServer : public ::testing::Test {
   static std::string EncodeBase64(const char* text) { return wiring::EncodeBase64(text); }
 
   Result<kube::Step> Reconcile() {
-    ServerReconciler reconciler(
-        client_, options_, RealClock(),
+    reconciler_.emplace(
+        client_, options_, clock_,
         [this](std::stop_token, Deadline deadline, const pg::ConnectOptions& login) {
           login_ = login;
           probe_remaining_ = deadline.Remaining();
           return answer_;
+        },
+        [this](std::stop_token, Deadline deadline, const pg::ConnectOptions&) {
+          ++sizes_asked_;
+          size_remaining_ = deadline.Remaining();
+          ready_when_size_was_asked_ = ReadyReason();
+          return size_;
         });
-    return reconciler.Reconcile({}, Deadline::After(std::chrono::minutes(2)), {"", "pg-1"});
+    return ReconcileAgain();
+  }
+  /// By the same reconciler.
+  Result<kube::Step> ReconcileAgain() {
+    return reconciler_->Reconcile({}, Deadline::After(std::chrono::minutes(2)), {"", "pg-1"});
   }
   Json Stored() {
     return **client_.Get({}, Deadline::Never(), kube::kDatabaseServer, {"", "pg-1"});
@@ -63,6 +75,12 @@ class ReconcilingAServer : public ::testing::Test {
   Result<pg::ServerFacts> answer_ = pg::ServerFacts();
   pg::ConnectOptions login_;
   std::chrono::milliseconds probe_remaining_{};
+  kube::FakeClock clock_;
+  Result<int64_t> size_ = int64_t{5'000'000};
+  int sizes_asked_ = 0;
+  std::chrono::milliseconds size_remaining_{};
+  std::string ready_when_size_was_asked_;
+  std::optional<ServerReconciler> reconciler_;
 };
 
 TEST_F(ReconcilingAServer, ProbesAsItsAdminAndWithinTheBound) {
@@ -76,6 +94,57 @@ TEST_F(ReconcilingAServer, ProbesAsItsAdminAndWithinTheBound) {
   EXPECT_LE(probe_remaining_, std::chrono::seconds(10));
   EXPECT_EQ(ReadyReason(), "Ready");
   EXPECT_EQ(Stored().Dump().find("hunter2"), std::string::npos);
+}
+
+TEST_F(ReconcilingAServer, AServerWhoseSizeDoesNotComeIsReadyAndKeepsTheSizeThatWasRead) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 5'000'000);
+  size_ = RetryError("DeadlineExceeded", "cancelled");
+  ASSERT_TRUE(Reconcile()) << "by an operator that has just started";
+  EXPECT_EQ(sizes_asked_, 2);
+  EXPECT_EQ(ready_when_size_was_asked_, "Ready");
+  EXPECT_EQ(ReadyReason(), "Ready");
+  EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 5'000'000);
+}
+
+TEST_F(ReconcilingAServer, IsReadyBeforeItsSizeIsAskedForTheFirstTime) {
+  CreateSecret();
+  size_ = RetryError("DeadlineExceeded", "cancelled");
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(ready_when_size_was_asked_, "Ready");
+  EXPECT_TRUE(Stored()["status"]["sizeBytes"].IsNull()) << "what is not known is not 0";
+  EXPECT_GT(size_remaining_, std::chrono::seconds(10)) << "longer than a probe";
+  EXPECT_LE(size_remaining_, std::chrono::seconds(60));
+}
+
+TEST_F(ReconcilingAServer, AsksForTheSizeEveryTenMinutesWhetherItComesOrNot) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  clock_.Advance(std::chrono::seconds(599));
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(sizes_asked_, 1);
+  clock_.Advance(std::chrono::seconds(1));
+  size_ = RetryError("DeadlineExceeded", "cancelled");
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(sizes_asked_, 2);
+  clock_.Advance(std::chrono::seconds(30));
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(sizes_asked_, 2) << "a scan that was cut off is not begun anew at once";
+  clock_.Advance(std::chrono::seconds(570));
+  size_ = int64_t{9'000'000};
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 9'000'000);
+}
+
+TEST_F(ReconcilingAServer, DoesNotAskForTheSizeOfAnotherServerInItsPlaceOrOfNone) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  answer_->system_identifier = "8000";
+  ASSERT_TRUE(Reconcile());
+  answer_ = RetryError("ConnectionFailed", "no answer");
+  ASSERT_TRUE(Reconcile());
+  EXPECT_EQ(sizes_asked_, 1);
 }
 
 TEST_F(ReconcilingAServer, WritesNothingTheSecondTime) {
