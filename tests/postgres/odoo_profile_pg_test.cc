@@ -327,9 +327,9 @@ class PreflightOverServers : public OdooTenant {
         .placement = placement_,
         .source_server_name = backwards_ ? "target" : "source",
         .access = {client_, resolver_, "cutover-system"},
-        .admin_options = [](std::stop_token, Deadline,
-                            const api::DatabaseServer& server) -> Result<pg::ConnectOptions> {
-          return server.meta.name == "source" ? Servers().source : Servers().target;
+        .admin_options = [this](std::stop_token, Deadline,
+                                const api::DatabaseServer& server) -> Result<pg::ConnectOptions> {
+          return server.meta.name == "source" ? source_admin_ : target_admin_;
         },
         .profile = Odoo()};
     return GatherPreflight({}, Soon(), inputs);
@@ -346,6 +346,8 @@ class PreflightOverServers : public OdooTenant {
   api::DatabasePlacement placement_;
   api::TenantMigration migration_;
   bool backwards_ = false;
+  pg::ConnectOptions source_admin_ = Servers().source;
+  pg::ConnectOptions target_admin_ = Servers().target;
 };
 
 TEST_F(PreflightOverServers, EverythingIsReadFromBothServers) {
@@ -378,6 +380,46 @@ TEST_F(PreflightOverServers, ATenantWhoIsOrMayBecomeASuperuserIsHopeless) {
   EXPECT_EQ(facts.source->unfenceable_roles, std::vector{group.name()});
   EXPECT_THAT(CheckPreflight(facts),
               Contains(::testing::Field(&Finding::severity, Severity::kHopeless)));
+}
+
+/// Of `findings`, those for this reason.
+std::vector<std::string> MessagesOf(const std::vector<Finding>& findings, const char* reason) {
+  std::vector<std::string> messages;
+  for (const Finding& finding : findings)
+    if (finding.reason == reason && finding.severity == Severity::kBlocking)
+      messages.push_back(finding.message);
+  return messages;
+}
+
+TEST_F(PreflightOverServers, MembersOfTheOperatorsRoleBlockUntilTheRemedyIsRun) {
+  // Roles of this case's own: others prove fences meanwhile.
+  TestRole source_admin(Servers().source, "SUPERUSER", "operator");
+  TestRole target_admin(Servers().target, "SUPERUSER", "operator");
+  source_admin_ = source_admin.Options("postgres");
+  target_admin_ = target_admin.Options("postgres");
+  EXPECT_TRUE(MessagesOf(CheckPreflight(Gather()), "AdminHasMembers").empty());
+  for (bool at_source : {true, false}) {
+    const pg::ConnectOptions& server = at_source ? Servers().source : Servers().target;
+    SCOPED_TRACE(at_source ? "source" : "target");
+    pg::Connection admin = MustConnect(server);
+    TestRole group(server, "", "staff");
+    TestRole direct(server, "", "direct"), indirect(server, "", "indirect");
+    // Membership that gives nothing but the right to give more counts as well.
+    const std::string with =
+        admin.major_version() < 16 ? "" : " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
+    const std::string role = at_source ? source_admin.quoted() : target_admin.quoted();
+    MustExec(admin, {"ALTER ROLE " + group.quoted() + " NOLOGIN",
+                     "GRANT " + group.quoted() + " TO " + indirect.quoted(),
+                     "GRANT " + role + " TO " + group.quoted(),
+                     "GRANT " + role + " TO " + direct.quoted() + with});
+    const PreflightFacts facts = Gather();
+    std::vector<std::string> messages = MessagesOf(CheckPreflight(facts), "AdminHasMembers");
+    ASSERT_EQ(messages.size(), 1u);
+    EXPECT_THAT(messages[0], HasSubstr("(" + direct.name() + ", " + indirect.name() + ")"));
+    const auto& members = at_source ? facts.source->admin_members : facts.target->admin_members;
+    for (const AdminMember& member : members) MustExec(admin, {member.revoke});
+    EXPECT_TRUE(MessagesOf(CheckPreflight(Gather()), "AdminHasMembers").empty());
+  }
 }
 
 TEST_F(PreflightOverServers, WhatStandsInTheWayOnTheServersIsFoundAtOnce) {

@@ -52,6 +52,27 @@ void AddMissingPrivileges(const pg::ServerFacts& server, const std::string& admi
                             name + ": " + Run(name, missing.remedy)});
 }
 
+/// The operator's role owns what is fenced, so its members could open it again: no fence would ever
+/// be proven, with the tenant's users out.
+void AddAdminMembers(const std::vector<AdminMember>& members, const std::string& admin,
+                     const std::string& server, Findings& findings) {
+  if (members.empty()) return;
+  std::vector<std::string> names, statements;
+  for (const AdminMember& member : members) {
+    if (std::find(names.begin(), names.end(), member.name) == names.end())
+      names.push_back(member.name);
+    if (std::find(statements.begin(), statements.end(), member.revoke) == statements.end())
+      statements.push_back(member.revoke);
+  }
+  std::string all;
+  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
+  findings.push_back({Severity::kBlocking, "AdminHasMembers",
+                      "whoever is a member of the operator's role " + admin + " on " + server +
+                          " could open a fenced database again, so that no fence is ever proven (" +
+                          List(names) + "): " + Run(server, all) +
+                          ", or let spec.adminSecretRef name a role without members"});
+}
+
 }  // namespace
 
 Findings NeverToOlderMajor(const PreflightFacts& facts) {
@@ -89,7 +110,11 @@ Findings TenantIsAsThePlacementSays(const PreflightFacts& facts) {
 
 Findings TenantCanBeFenced(const PreflightFacts& facts) {
   Findings findings;
-  if (!Have(facts.source, findings) || facts.source->unfenceable_roles.empty()) return findings;
+  if (Have(facts.target, findings))
+    AddAdminMembers(facts.target->admin_members, facts.target->admin, TargetOf(facts), findings);
+  if (!Have(facts.source, findings)) return findings;
+  AddAdminMembers(facts.source->admin_members, facts.source->admin, SourceOf(facts), findings);
+  if (facts.source->unfenceable_roles.empty()) return findings;
   const std::string& owner = facts.source->database.properties.access.owner;
   findings.push_back({Severity::kHopeless, "SuperuserOwner",
                       "role " + owner + ", the owner of " + DatabaseOf(facts) + ", may act as " +

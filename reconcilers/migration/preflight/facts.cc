@@ -59,6 +59,33 @@ Result<std::vector<std::string>> ReadUnfenceable(const Gathering& g, pg::Connect
   return names;
 }
 
+// Whoever the fence's proof would find (postgres/fence.cc), with the direct membership through
+// which each comes. The kind of membership does not matter: with ADMIN OPTION alone, which whoever
+// creates a role has from version 16 on, a role gives itself the rest.
+Result<std::vector<AdminMember>> ReadAdminMembers(const Gathering& g, pg::Connection& connection) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(g.stop, g.Part(),
+                                             "SELECT r.rolname, m.rolname, g.rolname "
+                                             "FROM pg_catalog.pg_auth_members a "
+                                             "JOIN pg_catalog.pg_roles o ON o.oid = a.roleid "
+                                             "JOIN pg_catalog.pg_roles m ON m.oid = a.member "
+                                             "LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantor "
+                                             "JOIN pg_catalog.pg_roles r "
+                                             "ON pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER') "
+                                             "WHERE o.rolname = current_user AND r.rolcanlogin "
+                                             "AND NOT r.rolsuper AND r.rolname <> current_user "
+                                             "ORDER BY 1, 2, 3"));
+  const std::string admin = pg::QuoteIdentifier(connection.options().user);
+  std::vector<AdminMember> members;
+  for (pg::Row row : rows) {
+    std::string revoke = "REVOKE " + admin + " FROM " + pg::QuoteIdentifier(row.Text(1));
+    // From 16 on a grant is its grantor's, and another's statement leaves it as it is.
+    if (connection.major_version() >= 16 && !row.IsNull(2))
+      revoke += " GRANTED BY " + pg::QuoteIdentifier(row.Text(2));
+    members.push_back({row.Text(0), std::move(revoke)});
+  }
+  return members;
+}
+
 Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(pg::Rows rows,
              connection.Query(g.stop, g.Part(),
@@ -97,6 +124,7 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));
   const std::string& held_by = facts.database.properties.access.owner;
   TRY_ASSIGN(facts.unfenceable_roles, ReadUnfenceable(g, connection, {held_by, owner}));
+  TRY_ASSIGN(facts.admin_members, ReadAdminMembers(g, connection));
   TRY_ASSIGN(pg::Rows member,
              connection.QueryOne(g.stop, g.Part(), "SELECT pg_catalog.pg_has_role($1, 'MEMBER')",
                                  {held_by}));
@@ -158,6 +186,7 @@ Result<TargetFacts> ReadTarget(const Gathering& g, pg::Connection& connection,
                           "SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)",
                           {g.inputs.placement.spec.database_name}));
   facts.database_exists = exists[0].Bool(0);
+  TRY_ASSIGN(facts.admin_members, ReadAdminMembers(g, connection));
   TRY_ASSIGN(facts.extensions, pg::ReadAvailableExtensions(g.stop, g.Part(), connection));
   if (!source.known()) return facts;
   facts.roles = ReadSameRoles(g, connection, source->roles);

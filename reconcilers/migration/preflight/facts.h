@@ -30,6 +30,12 @@
 
 namespace cutover::migration {
 
+/// A login role that may act as the operator's, and so take down what that role owns.
+struct AdminMember {
+  std::string name;
+  std::string revoke;  ///< The statement that ends the membership by which it may.
+};
+
 /// The tenant's database where it is.
 struct SourceFacts {
   pg::ServerFacts server;
@@ -42,6 +48,7 @@ struct SourceFacts {
   /// Superusers and the operator's own role, as far as the database's owner or the placement's
   /// owner is one of them or a member: whoever may act as such a role cannot be fenced.
   std::vector<std::string> unfenceable_roles;
+  std::vector<AdminMember> admin_members;            ///< Without superusers.
   Fact<pg::RoleSet> roles;                           ///< That the database cannot do without.
   std::vector<std::string> unknown_excluded_tables;  ///< Of spec.copy.excludeTables.
   std::string throttle_problem;  ///< Why spec.copy.throttleQuery cannot be asked, or empty.
@@ -51,7 +58,8 @@ struct SourceFacts {
 struct TargetFacts {
   pg::ServerFacts server;
   std::string admin;
-  bool database_exists = false;  ///< One of the tenant's database's name.
+  std::vector<AdminMember> admin_members;  ///< Without superusers.
+  bool database_exists = false;            ///< One of the tenant's database's name.
   std::map<std::string, pg::AvailableExtension> extensions;
   Fact<pg::RoleSet> roles;  ///< Those of the source's roles that exist here too.
   std::string

@@ -195,6 +195,20 @@ Outcome Unfenceable(const Statement& statement) {
   return Column(names);
 }
 
+Outcome AdminMembers(const Statement& statement) {
+  const ServerState& state = statement.seen();
+  const std::string& admin = statement.backend.user;
+  Table table;
+  for (const auto& [member, direct] : state.roles) {
+    if (!direct.groups.contains(admin)) continue;
+    for (const auto& [name, role] : state.roles)
+      if (role.login && !role.superuser && name != admin && state.ActsAs(name, member))
+        table.push_back({name, member, admin});
+  }
+  std::sort(table.begin(), table.end());
+  return table;
+}
+
 Outcome RoleExists(const Statement& statement) {
   return Table{{Flag(statement.seen().roles.contains(LastIdentifier(statement.Text(0))))}};
 }
@@ -289,6 +303,7 @@ const std::vector<Known>& CatalogStatements() {
       {"SELECT rolsuper FROM pg_roles WHERE rolname = current_user", OwnSuperuser},
       {"shobj_description(oid, 'pg_authid') = $1", MarkedRoles},
       {"WHERE (r.rolsuper OR r.rolname = current_user)", Unfenceable},
+      {"FROM pg_catalog.pg_auth_members a", AdminMembers},
       {"SELECT pg_catalog.pg_has_role($1, 'MEMBER')", Yes},
       {"SELECT pg_catalog.to_regrole($1)", RoleExists},
       {"WHERE c.relkind = 'S' AND c.relpersistence <> 't'", SequenceNames},

@@ -305,6 +305,27 @@ api::DatabasePlacement& AddNeighbour(PreflightFacts& facts) {
   return *neighbour;
 }
 
+// What would keep a fence from being proven.
+std::vector<Case> CasesOfTheFence() {
+  return {
+      {"fence", "AdminHasMembers", Severity::kBlocking,
+       "DatabaseServer pg-source could open a fenced database again, so that no fence is ever "
+       "proven (alice, bob): run on DatabaseServer pg-source: REVOKE \"admin\" FROM \"staff\", or",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           const std::string revoke = "REVOKE \"admin\" FROM \"staff\"";
+           s.admin_members = {{"alice", revoke}, {"bob", revoke}};
+         });
+       }},
+      {"fence", "AdminHasMembers", Severity::kBlocking, "run on DatabaseServer pg-target: REVOKE",
+       [](auto& f) {
+         ChangeTarget(f, [](TargetFacts& t) {
+           t.admin_members = {{"alice", "REVOKE \"admin\" FROM \"alice\""}};
+         });
+       }},
+  };
+}
+
 std::vector<Case> CasesOfSharing() {
   return {
       {"sharing", "SharedObject", Severity::kBlocking, "Deployment odoo: also of",
@@ -366,6 +387,7 @@ std::vector<Case> CasesOfOrders() {
                    [](auto& f) { f.migration.spec.source_server_name = "pg-old"; }});
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
+  for (Case& of_the_fence : CasesOfTheFence()) cases.push_back(std::move(of_the_fence));
   for (Case& of_sharing : CasesOfSharing()) cases.push_back(std::move(of_sharing));
   for (Case& of_wiring : CasesOfWiring()) cases.push_back(std::move(of_wiring));
   return cases;
