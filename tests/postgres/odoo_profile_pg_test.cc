@@ -422,6 +422,24 @@ TEST_F(PreflightOverServers, MembersOfTheOperatorsRoleBlockUntilTheRemedyIsRun) 
   }
 }
 
+TEST_F(PreflightOverServers, ASubscriptionThatWritesIntoTheSourceBlocksUntilItIsDisabled) {
+  const std::string name = pg::testing::UniqueName("feed");
+  // Connects to nobody yet, and is enabled as far as the catalog goes.
+  MustExec(source_, {"CREATE SUBSCRIPTION " + name +
+                         " CONNECTION 'host=127.0.0.1 port=1 dbname=nowhere' PUBLICATION p WITH "
+                         "(connect = false)",
+                     "ALTER SUBSCRIPTION " + name + " ENABLE"});
+  std::vector<std::string> messages = MessagesOf(CheckPreflight(Gather()), "SubscriptionsWrite");
+  MustExec(source_, {"ALTER SUBSCRIPTION " + name + " DISABLE"});
+  std::vector<std::string> reasons = Reasons();
+  MustExec(source_,
+           {"ALTER SUBSCRIPTION " + name + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + name});
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_THAT(messages[0], HasSubstr("ALTER SUBSCRIPTION \"" + name + "\" DISABLE"));
+  EXPECT_THAT(reasons, Not(Contains("SubscriptionsWrite")));
+  EXPECT_THAT(reasons, Contains("SubscriptionsStop"));
+}
+
 TEST_F(PreflightOverServers, WhatStandsInTheWayOnTheServersIsFoundAtOnce) {
   TestRole other(Servers().source, "", "other");
   pg::Connection admin_on_target = MustConnect(Servers().target);

@@ -73,6 +73,29 @@ void AddAdminMembers(const std::vector<AdminMember>& members, const std::string&
                           ", or let spec.adminSecretRef name a role without members"});
 }
 
+/// The worker of an enabled subscription is started again within seconds of being ended, and as its
+/// owner, whom the fence need not keep out: either no fence is proven, or rows are written to the
+/// source after they were copied. Online asks for the same in postgres/replication/obstacles.cc.
+void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) {
+  std::vector<std::string> names, statements;
+  for (const pg::Subscription& subscription : facts.source->database.subscriptions) {
+    if (!subscription.enabled) continue;
+    names.push_back(subscription.name);
+    statements.push_back("ALTER SUBSCRIPTION " + pg::QuoteIdentifier(subscription.name) +
+                         " DISABLE");
+  }
+  if (facts.migration.spec.online() || names.empty()) return;
+  std::string all;
+  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
+  findings.push_back(
+      {Severity::kBlocking, "SubscriptionsWrite",
+       "subscriptions write into " + DatabaseOf(facts) +
+           ", and would go on doing so under the fence (" + List(names) + "): connect to it on " +
+           SourceOf(facts) + " and say " + all +
+           ", or drop them; until they are enabled on the target after the switch nothing arrives, "
+           "and their publishers keep WAL for them"});
+}
+
 }  // namespace
 
 Findings NeverToOlderMajor(const PreflightFacts& facts) {
@@ -114,6 +137,7 @@ Findings TenantCanBeFenced(const PreflightFacts& facts) {
     AddAdminMembers(facts.target->admin_members, facts.target->admin, TargetOf(facts), findings);
   if (!Have(facts.source, findings)) return findings;
   AddAdminMembers(facts.source->admin_members, facts.source->admin, SourceOf(facts), findings);
+  AddSubscriptionsThatWrite(facts, findings);
   if (facts.source->unfenceable_roles.empty()) return findings;
   const std::string& owner = facts.source->database.properties.access.owner;
   findings.push_back({Severity::kHopeless, "SuperuserOwner",
@@ -309,7 +333,7 @@ Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
   };
   std::vector<std::string> subscriptions;
   for (const pg::Subscription& subscription : database.subscriptions)
-    subscriptions.push_back(subscription.name);
+    if (!subscription.enabled) subscriptions.push_back(subscription.name);  // Others block.
   if (!subscriptions.empty())
     warn("SubscriptionsStop",
          "subscriptions arrive disabled and must be enabled by hand: " + List(subscriptions));

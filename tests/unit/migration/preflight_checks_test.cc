@@ -323,6 +323,15 @@ std::vector<Case> CasesOfTheFence() {
            t.admin_members = {{"alice", "REVOKE \"admin\" FROM \"alice\""}};
          });
        }},
+      {"fence", "SubscriptionsWrite", Severity::kBlocking,
+       "(feed, news): connect to it on DatabaseServer pg-source and say ALTER SUBSCRIPTION "
+       "\"feed\" "
+       "DISABLE; ALTER SUBSCRIPTION \"news\" DISABLE",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.subscriptions = {{"feed", true}, {"news", true}};
+         });
+       }},
   };
 }
 
@@ -561,7 +570,7 @@ std::vector<Case> Cases() {
        }},
       {"leftovers", "SubscriptionsStop", Severity::kWarning, "feed",
        [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.subscriptions = {{"feed", true}}; });
+         ChangeSource(f, [](SourceFacts& s) { s.database.subscriptions = {{"feed", false}}; });
        }},
       {"leftovers", "ForeignTables", Severity::kWarning, "public.remote",
        [](auto& f) {
