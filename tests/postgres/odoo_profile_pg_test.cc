@@ -440,6 +440,27 @@ TEST_F(PreflightOverServers, ASubscriptionThatWritesIntoTheSourceBlocksUntilItIs
   EXPECT_THAT(reasons, Contains("SubscriptionsStop"));
 }
 
+TEST_F(PreflightOverServers, APublicationForAllTablesBlocksWhileSomebodyReadsFromTheDatabase) {
+  const std::string slot = pg::testing::UniqueName("warehouse");
+  MustExec(source_, {"CREATE PUBLICATION everything FOR ALL TABLES"});
+  EXPECT_TRUE(MessagesOf(CheckPreflight(Gather()), "AllTablesPublished").empty());
+  EXPECT_THAT(Reasons(), Contains("AllTablesPublished"));
+  pg::ConnectOptions replicating = Servers().source.WithDatabase(source_database_.name());
+  replicating.keywords.emplace_back("replication", "database");
+  std::vector<std::string> messages;
+  {
+    // A temporary slot is taken by its session until that ends.
+    pg::Connection reader = MustConnect(replicating);
+    MustExec(reader, {"CREATE_REPLICATION_SLOT " + slot + " TEMPORARY LOGICAL pgoutput"});
+    messages = MessagesOf(CheckPreflight(Gather()), "AllTablesPublished");
+    MustExec(source_, {"DROP PUBLICATION everything",
+                       "CREATE PUBLICATION everything FOR TABLE public.res_partner"});
+    EXPECT_THAT(Reasons(), Not(Contains("AllTablesPublished")));
+  }
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_THAT(messages[0], HasSubstr("whoever reads slots " + slot));
+}
+
 TEST_F(PreflightOverServers, WhatStandsInTheWayOnTheServersIsFoundAtOnce) {
   TestRole other(Servers().source, "", "other");
   pg::Connection admin_on_target = MustConnect(Servers().target);

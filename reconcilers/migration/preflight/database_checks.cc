@@ -96,6 +96,29 @@ void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) 
            "and their publishers keep WAL for them"});
 }
 
+/// The move makes tables in schema cutover of the tenant's database, which such a publication sends
+/// to subscribers that have none: they stop, and their slots fill the source's disk.
+void AddAllTablesPublications(const PreflightFacts& facts, Findings& findings) {
+  const SourceFacts& source = *facts.source;
+  if (source.all_tables_publications.empty()) return;
+  const std::string sent = "the move's own tables in schema cutover of " + DatabaseOf(facts) +
+                           " are sent to whoever subscribes to what is published FOR ALL TABLES (" +
+                           List(source.all_tables_publications) + ")";
+  if (source.slots_being_read.empty())
+    findings.push_back({Severity::kWarning, "AllTablesPublished",
+                        sent + ": a subscriber that has no such tables stops at the first row"});
+  else
+    findings.push_back(
+        {Severity::kBlocking, "AllTablesPublished",
+         sent + ": whoever reads slots " + List(source.slots_being_read) +
+             " would stop at the first row, having no such tables, and the slots would fill the "
+             "disk of " +
+             SourceOf(facts) +
+             "; make a publication that names its tables or schemas (FOR TABLE …, from PostgreSQL "
+             "15 on FOR TABLES IN SCHEMA …) in place of each, or end the subscriptions first: they "
+             "do not move along"});
+}
+
 }  // namespace
 
 Findings NeverToOlderMajor(const PreflightFacts& facts) {
@@ -341,6 +364,7 @@ Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
     warn("PublicationsLoseSubscribers",
          "whoever subscribes to these publications must be pointed at the target: " +
              List(database.publications));
+  AddAllTablesPublications(facts, findings);
   if (!database.foreign_tables.empty())
     warn("ForeignTables",
          "foreign tables keep their remote servers, which the target must be "

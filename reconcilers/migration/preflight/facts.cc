@@ -100,6 +100,28 @@ Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Conne
   return names;
 }
 
+Result<std::vector<std::string>> ReadNames(const Gathering& g, pg::Connection& connection,
+                                           const char* sql) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(g.stop, g.Part(), sql));
+  std::vector<std::string> names;
+  for (pg::Row row : rows) names.push_back(row.Text(0));
+  return names;
+}
+
+Status ReadPublishing(const Gathering& g, pg::Connection& connection, SourceFacts& facts) {
+  TRY_ASSIGN(facts.all_tables_publications,
+             ReadNames(g, connection,
+                       "SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables "
+                       "ORDER BY 1"));
+  // Other plugins know no publications. Which ones a slot is read for is said by no catalog.
+  TRY_ASSIGN(facts.slots_being_read,
+             ReadNames(g, connection,
+                       "SELECT slot_name FROM pg_catalog.pg_replication_slots "
+                       "WHERE database = current_database() AND plugin = 'pgoutput' AND active "
+                       "AND slot_name !~ '^cutover_' ORDER BY 1"));
+  return Ok();
+}
+
 /// Asked once, as the copy will ask it every second.
 Result<std::string> FindThrottleProblem(const Gathering& g, pg::Connection& connection) {
   const std::string& query = g.inputs.migration.spec.copy_throttle_query;
@@ -121,6 +143,7 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.database, pg::ObserveDatabase(g.stop, g.Part(), connection));
   facts.roles = pg::ReadReferencedRoles(g.stop, g.Part(), connection);
   TRY_ASSIGN(facts.unknown_excluded_tables, ReadUnknownTables(g, connection));
+  TRY(ReadPublishing(g, connection, facts));
   TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));
   const std::string& held_by = facts.database.properties.access.owner;
   TRY_ASSIGN(facts.unfenceable_roles, ReadUnfenceable(g, connection, {held_by, owner}));

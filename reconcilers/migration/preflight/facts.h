@@ -51,6 +51,9 @@ struct SourceFacts {
   std::vector<AdminMember> admin_members;            ///< Without superusers.
   Fact<pg::RoleSet> roles;                           ///< That the database cannot do without.
   std::vector<std::string> unknown_excluded_tables;  ///< Of spec.copy.excludeTables.
+  /// Publications FOR ALL TABLES, which send the move's own tables along with the tenant's.
+  std::vector<std::string> all_tables_publications;
+  std::vector<std::string> slots_being_read;  ///< Of publications, other than ours.
   std::string throttle_problem;  ///< Why spec.copy.throttleQuery cannot be asked, or empty.
 };
 

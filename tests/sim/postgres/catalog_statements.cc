@@ -316,6 +316,8 @@ const std::vector<Known>& CatalogStatements() {
       {"FROM pg_extension e", NoRows},
       {"FROM pg_event_trigger", NoRows},
       {"FROM pg_publication", NoRows},
+      {"FROM pg_catalog.pg_publication WHERE puballtables", NoRows},
+      {"plugin = 'pgoutput' AND active", NoRows},
       {"WHERE c.relkind = 'f'", NoRows},
       {"SELECT spcname FROM pg_tablespace", NoRows},
       {"extract(epoch FROM max(now() - xact_start))", Zero},

@@ -402,6 +402,45 @@ std::vector<Case> CasesOfOrders() {
   return cases;
 }
 
+std::vector<Case> CasesOfLeftovers() {
+  return {
+      {"leftovers", "EventTriggers", Severity::kWarning, "audit",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.event_triggers = {{"audit", "acme_owner", true}};
+         });
+       }},
+      {"leftovers", "SubscriptionsStop", Severity::kWarning, "feed",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.subscriptions = {{"feed", false}}; });
+       }},
+      {"leftovers", "ForeignTables", Severity::kWarning, "public.remote",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.foreign_tables = {"public.remote"}; });
+       }},
+      {"leftovers", "PublicationsLoseSubscribers", Severity::kWarning, "changes",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.publications = {"changes"}; });
+       }},
+      {"leftovers", "AllTablesPublished", Severity::kWarning, "(everything): a subscriber that",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.all_tables_publications = {"everything"}; });
+       }},
+      {"leftovers", "AllTablesPublished", Severity::kBlocking,
+       "whoever reads slots warehouse would stop",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.all_tables_publications = {"everything"};
+           s.slots_being_read = {"warehouse"};
+         });
+       }},
+      {"leftovers", "LongTransaction", Severity::kWarning, "cut off",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.oldest_transaction_age_seconds = 301; });
+       }},
+  };
+}
+
 std::vector<Case> Cases() {
   std::vector<Case> cases = {
       {"source-server", "ServerNotFound", Severity::kBlocking, "create it",
@@ -562,30 +601,9 @@ std::vector<Case> Cases() {
          outcome.message = "the query gave \"0\" instead of \"1\"";
          f.checks = std::vector{outcome};
        }},
-      {"leftovers", "EventTriggers", Severity::kWarning, "audit",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.database.event_triggers = {{"audit", "acme_owner", true}};
-         });
-       }},
-      {"leftovers", "SubscriptionsStop", Severity::kWarning, "feed",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.subscriptions = {{"feed", false}}; });
-       }},
-      {"leftovers", "ForeignTables", Severity::kWarning, "public.remote",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.foreign_tables = {"public.remote"}; });
-       }},
-      {"leftovers", "PublicationsLoseSubscribers", Severity::kWarning, "changes",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.publications = {"changes"}; });
-       }},
-      {"leftovers", "LongTransaction", Severity::kWarning, "cut off",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.oldest_transaction_age_seconds = 301; });
-       }},
   };
   for (Case& more : CasesOfOrders()) cases.push_back(std::move(more));
+  for (Case& of_leftovers : CasesOfLeftovers()) cases.push_back(std::move(of_leftovers));
   return cases;
 }
 
