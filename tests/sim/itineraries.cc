@@ -185,11 +185,10 @@ Itinerary ScaledWhileItWaits(int replicas, const char* command, Phase end) {
       .spec = Spec(R"({"cutover":{"approval":"Manual","switch":"Restart"}})"),
       .on_phase = {{Phase::kAwaitingCutover,
                     [=](Simulation& run) {
-                      run.ScaleWorkload(replicas);
+                      run.ScaleWorkloadForGood(replicas);
                       run.Later(seconds(5), Say(command));
                     }}},
-      .ends = {end},
-      .replicas = replicas};
+      .ends = {end}};
 }
 
 void AddScalings(std::vector<Itinerary>& all) {
@@ -404,11 +403,10 @@ void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
     all.push_back({.name = "RollbackOfWhatWasScaledInHypercare",
                    .on_phase = {{Phase::kHypercare,
                                  [](Simulation& run) {
-                                   run.ScaleWorkload(6);
+                                   run.ScaleWorkloadForGood(6);
                                    run.Later(seconds(5), Say(api::kRollbackAnnotation));
                                  }}},
-                   .ends = {Phase::kRolledBack},
-                   .replicas = 6});
+                   .ends = {Phase::kRolledBack}});
   // The stream back stands still, and a person will not wait for it.
   all.push_back({.name = "RollbackInHypercareWithConsent",
                  .on_phase = {{Phase::kHypercare,

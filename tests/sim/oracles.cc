@@ -441,7 +441,7 @@ void Simulation::CheckHome(const ModelServer& home) {
   if (surroundings_.pooler().paused() && !nobody_looks)
     Fail("clients are left waiting in the pooler");
   auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
-  if ((*workload)->object["spec"]["replicas"].AsInt(-1) != itinerary_.replicas)
+  if ((*workload)->object["spec"]["replicas"].AsInt(-1) != meant_replicas_)
     Fail("replicas not restored");
   const DatabaseState* database = home.state().Find(kTenant);
   if (!itinerary_.loss_accepted && database != nullptr &&

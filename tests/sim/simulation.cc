@@ -380,6 +380,11 @@ void Simulation::ScaleWorkload(int replicas) {
       api_.MergePatch(kube::kDeployment, {kSpace, kTenant}, patch, {.manager = "kubectl"}));
 }
 
+void Simulation::ScaleWorkloadForGood(int replicas) {
+  ScaleWorkload(replicas);
+  meant_replicas_ = replicas;
+}
+
 void Simulation::RenameSource() {
   Json patch = Json::Object();
   patch.MutableAt("spec").MutableAt("endpoint").Set("host", kSourceAlias);

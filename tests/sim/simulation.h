@@ -57,7 +57,6 @@ struct Itinerary {
   /// What somebody does once the migration has reached a phase, at the next chance.
   std::map<api::Phase, std::function<void(Simulation&)>> on_phase{};
   std::set<api::Phase> ends{};
-  int64_t replicas = kReplicas;  ///< That the workload must have at the end.
   std::string given_up_for{};  ///< What status.failureReason must say at the end; empty: anything.
   bool loss_accepted = false;
   bool clients_see_errors = false;  ///< Something other than a switch breaks what they work on.
@@ -131,6 +130,8 @@ class Simulation {
   /// The placement's own, with where it leads.
   void DeleteService();
   void ScaleWorkload(int replicas);
+  /// As somebody who means it: it must have as many at the end.
+  void ScaleWorkloadForGood(int replicas);
   /// The source's DatabaseServer gets another name of the very same server.
   void RenameSource();
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,
@@ -244,7 +245,8 @@ class Simulation {
   bool target_verified_ = false;
   bool source_was_there_ = true;
   WallTime retained_until_{};  // Once it is completed: when the source may go.
-  std::string uid_;            // The migration's.
+  int64_t meant_replicas_ = kReplicas;
+  std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
   std::map<std::string, SteadyTime> too_much_since_;  // Slots past the bound; by server and name.
