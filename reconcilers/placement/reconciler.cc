@@ -49,6 +49,13 @@ bool HasBegun(const api::TenantMigration& migration) {
          phase != api::Phase::kBackingUp && phase != api::Phase::kPreparing;
 }
 
+// What preflight has passed was another placement of that name: adopted, this one would pass for
+// it.
+bool IsBeforeItsCheck(const api::TenantMigration& migration) {
+  return migration.status.phase == api::Phase::kPending ||
+         migration.status.phase == api::Phase::kPreflight;
+}
+
 bool Moves(const api::TenantMigration& migration, const kube::Key& placement) {
   return PlacementMovedBy(migration) == placement && HasBegun(migration);
 }
@@ -164,7 +171,7 @@ Result<bool> PlacementReconciler::MayLeadHome(std::stop_token stop, Deadline dea
   TRY_ASSIGN(const wiring::ServiceObservation service,
              wiring::ObserveService(stop, deadline, sources_.client,
                                     seen.placement.meta.namespace_name, service_name));
-  if (service.server) return *service.server == AddressOf(*seen.server);
+  if (service.server) return *service.server == wiring::HostPortOf(*seen.server);
   return service.backends.addresses.empty();
 }
 
@@ -191,6 +198,8 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
   }
   seen.is_being_moved = std::any_of(migrations.begin(), migrations.end(),
                                     [&](const auto& one) { return Moves(*one, key); });
+  seen.may_be_adopted = std::all_of(migrations.begin(), migrations.end(),
+                                    [](const auto& one) { return IsBeforeItsCheck(*one); });
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name
                                                           : placement.status.server_name;
   seen.placement = std::move(placement);

@@ -200,8 +200,8 @@ api::DatabasePlacementStatus DecideStatus(const PlacementObservation& seen, Wall
   const Verdict ready = DecideReady(seen);
   const Verdict drift = DecideDrift(seen);
   const Verdict in_sync = DecideInSync(seen, drift);
-  if (status.server_name.empty() && ready.status == ConditionStatus::kTrue)
-    status.server_name = seen.server_name;
+  const bool is_new = status.server_name.empty() && seen.may_be_adopted;
+  if (is_new && ready.status == ConditionStatus::kTrue) status.server_name = seen.server_name;
   if (seen.server && status.server_name == seen.server_name)
     status.endpoint =
         wiring::HostPort{seen.server->spec.endpoint.host, seen.server->spec.endpoint.port}

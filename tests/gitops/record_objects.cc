@@ -199,7 +199,12 @@ void RecordWaits(Recording& recording) {
 
   Json back = MigrationObject();
   back.MutableAt("metadata").Set("annotations", Json::Object({{api::kRollbackAnnotation, "1"}}));
-  recording.AddDecided("rollback-needs-consent", Phase::kHypercare, back, Seen());
+  Observation with_source = Seen();
+  migration::DatabaseFacts source;
+  source.exists = true;
+  source.state = migration::ControlState::kJournaled;
+  with_source.source = source;
+  recording.AddDecided("rollback-needs-consent", Phase::kHypercare, back, with_source);
 
   Observation ailing = Seen();
   migration::CheckOutcome check;

@@ -58,11 +58,19 @@ bool IsAboutUsersWhoAreNotInYet(const Itinerary& itinerary, Phase phase) {
          phase >= Phase::kSwitching && phase < Phase::kHypercare;
 }
 
+// What is left of the tenant is the copy: nobody drops that, and it is held until a person has put
+// the source back.
+bool WouldDropTheOnlyCopy(const Itinerary& itinerary, Phase phase) {
+  return itinerary.name.ends_with("SourceDroppedByHandBehindTheRollbacksDoors") &&
+         phase >= Phase::kSwitching;
+}
+
 class InEveryPhase : public testing::TestWithParam<Itinerary> {};
 
 TEST_P(InEveryPhase, APrunedMigrationGoesAndLeavesOneSideOpenAndNothingBehind) {
   for (Phase phase : PhasesOf(GetParam())) {
     if (IsAboutUsersWhoAreNotInYet(GetParam(), phase)) continue;
+    if (WouldDropTheOnlyCopy(GetParam(), phase)) continue;
     SCOPED_TRACE(api::Name(phase));
     Itinerary pruned = With(GetParam(), phase, [](Simulation& run) { run.DeleteMigration(); });
     pruned.ends = {};

@@ -65,8 +65,10 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
     kept.Set("ready", status["readyReplicas"]);
   else if (resource == kube::kDatabasePlacement)
     kept.Set("serverName", status["serverName"]);
-  else if (resource == kube::kTenantMigration)
+  else if (resource == kube::kTenantMigration) {
     kept.Set("phase", status["phase"]);
+    kept.MutableAt("spec").Remove("suspend");  // Who is to set it may come too late for that.
+  }
   return kept;
 }
 

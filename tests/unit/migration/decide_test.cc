@@ -177,14 +177,21 @@ TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
   }
 }
 
+// The source is there, and closed, as a move leaves it.
+Observation WithSource(int at_seconds) {
+  Observation seen = At(at_seconds);
+  seen.source = Database(ControlState::kJournaled, true);
+  return seen;
+}
+
 TEST(Rollback, IsObeyedOncePerToken) {
   api::TenantMigration migration = MigrationIn(Phase::kHypercare);
   Annotate(migration, api::kRollbackAnnotation, "back");
   Annotate(migration, api::kAcceptDataLossAnnotation, "back");
-  Decision first = Decide(migration, At(1));
+  Decision first = Decide(migration, WithSource(1));
   EXPECT_EQ(first.plan.guard, Guard::kRollBack);
   migration.status.handled.rollback = first.handled.rollback;
-  EXPECT_FALSE(Decide(migration, At(2)).plan.guard);
+  EXPECT_FALSE(Decide(migration, WithSource(2)).plan.guard);
 }
 
 // A GitOps sync has put the routes back: users may be writing on the target.
@@ -218,17 +225,17 @@ TEST(Rollback, OfATargetThatNeverOpenedNeedsNoLookAtTheRoutes) {
 TEST(Rollback, IsRefusedOnceUsersWriteUnlessTheLossIsAccepted) {
   api::TenantMigration migration = MigrationIn(Phase::kHypercare);
   Annotate(migration, api::kRollbackAnnotation, "back");
-  const Decision refused = Decide(migration, At(1));
+  const Decision refused = Decide(migration, WithSource(1));
   EXPECT_FALSE(refused.plan.guard);
   EXPECT_EQ(refused.plan.reason, "RollbackNeedsConsent");
   EXPECT_TRUE(refused.plan.awaits_consent);
   EXPECT_EQ(refused.handled.rollback, "");
 
   Annotate(migration, api::kAcceptDataLossAnnotation, "another token");
-  EXPECT_FALSE(Decide(migration, At(1)).plan.guard);
+  EXPECT_FALSE(Decide(migration, WithSource(1)).plan.guard);
 
   Annotate(migration, api::kAcceptDataLossAnnotation, "back");
-  EXPECT_EQ(Decide(migration, At(1)).plan.guard, Guard::kRollBack);
+  EXPECT_EQ(Decide(migration, WithSource(1)).plan.guard, Guard::kRollBack);
 }
 
 TEST(Rollback, DoesNothingBeforeTheJournal) {
