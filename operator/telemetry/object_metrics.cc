@@ -17,8 +17,8 @@ constexpr Phase kEnds[] = {Phase::kCompleted, Phase::kAborted, Phase::kFailed, P
 // Why a migration goes back after the point of no return: every reason that a phase gives to
 // Plan::RollBack. Others are counted as well, but their first one is not seen by increase().
 constexpr std::string_view kRollbackReasons[] = {
-    "Deleted",       "HypercareCheckFailed", "RollbackRequested", "SmokeFailed",
-    "TargetChanged", "WiringFailed",         "WorkloadsNotReady"};
+    "Deleted",     "HypercareCheckFailed", "PoolersNotProven", "RollbackRequested",
+    "SmokeFailed", "TargetChanged",        "WiringFailed",     "WorkloadsNotReady"};
 
 bool HasEnded(Phase phase) { return std::ranges::find(kEnds, phase) != std::end(kEnds); }
 bool GoesBack(Phase phase) { return phase == Phase::kRollingBack || phase == Phase::kRolledBack; }

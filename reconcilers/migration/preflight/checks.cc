@@ -229,21 +229,11 @@ void FindDrift(const PreflightFacts& facts, Findings& findings) {
 bool CanBeChanged(const PreflightFacts& facts, Findings& findings) {
   const api::DatabaseServer* target = TargetObject(facts);
   if (!target) return true;
-  const wiring::Objects& objects = *facts.wired_objects;
-  const auto patches =
-      wiring::PlanWiring(facts.placement, objects, wiring::WantedOn(*target, facts.placement));
-  if (!patches) {
+  const auto patches = wiring::PlanWiring(facts.placement, *facts.wired_objects,
+                                          wiring::WantedOn(*target, facts.placement));
+  if (!patches)
     findings.push_back({Severity::kBlocking, patches.error().reason, patches.error().message});
-    return false;
-  }
-  for (const auto& [name, patch] : *patches)
-    if (objects.at(name)["immutable"].AsBool())
-      findings.push_back({Severity::kBlocking, "WiringImmutable",
-                          name.kind + " " + name.name +
-                              " is immutable, and the switch has to change it: make it anew "
-                              "without immutable: true, or let the workload find its database "
-                              "through spec.connection.service"});
-  return true;
+  return patches.has_value();
 }
 
 Findings WiringIsComplete(const PreflightFacts& facts) {

@@ -341,10 +341,16 @@ std::vector<Case> CasesOfSharing() {
        [](auto& f) {
          AddNeighbour(f).spec.workloads = {{"Deployment", "odoo"}};
        }},
-      {"sharing", "SharedObject", Severity::kBlocking, "Secret db, ConfigMap odoo-conf: also of",
+      {"sharing", "SharedObject", Severity::kBlocking,
+       "Secret acme-conn, ConfigMap odoo-conf: also of",
        [](auto& f) {
+         WireBySecret(f, "source.example");
          f.placement.spec.connection.config_files = {{{"ConfigMap", "odoo-conf"}, "odoo.conf"}};
-         f.placement.spec.connection.secret.emplace().name = "db";
+         Json conf = kube::NewObject(kube::kConfigMap, {"tenants", "odoo-conf"});
+         conf.Set("data", Json::Object({{"odoo.conf", "[options]\ndb_host = source.example\n"}}));
+         wiring::Objects objects = *f.wired_objects;
+         objects.insert({{"ConfigMap", "odoo-conf"}, std::move(conf)});
+         f.wired_objects = std::move(objects);
          AddNeighbour(f).spec.connection = f.placement.spec.connection;
        }},
       {"sharing", "SharedRoute", Severity::kWarning, "Ingress odoo: also of",
@@ -375,7 +381,7 @@ std::vector<Case> CasesOfWiring() {
          f.wiring = std::vector<wiring::Finding>{
              {wiring::Severity::kWarning, "ModulesUpdatedAtStart", "set SKIP"}};
        }},
-      {"wiring", "WiringImmutable", Severity::kBlocking, "Secret acme-conn is immutable",
+      {"wiring", "WiringNotChangeable", Severity::kBlocking, "Secret acme-conn is immutable",
        [](auto& f) { WireBySecret(f, "source.example", true); }},
       {"wiring", "WiringNotFound", Severity::kBlocking, "Secret acme-conn does not exist",
        [](auto& f) {
