@@ -30,6 +30,7 @@ constexpr std::array kMoves = {
     Move{Side::kTarget, kVerified, kFenced},   Move{Side::kTarget, kPreparing, kDropping},
     Move{Side::kTarget, kCopied, kDropping},   Move{Side::kTarget, kVerified, kDropping},
     Move{Side::kTarget, kFenced, kDropping},   Move{Side::kTarget, kFenced, kOpen},
+    Move{Side::kSource, kFenced, kReopened},
 };
 
 constexpr std::array<std::pair<ControlState, std::string_view>, 9> kStateNames = {{

@@ -24,7 +24,8 @@ namespace cutover::pg {
 ///   source  open        fenced      the fence, with the change of the database's access
 ///           fenced      open        undo, with the access restored
 ///           fenced      journaled   the journal: from here no undo reopens the source
-///           journaled   reopened    rollback, with the access restored
+///           journaled   reopened    rollback, with the access restored …
+///           fenced      reopened    … also where a failover has lost the journal
 ///           journaled   retired     completion; the source stays fenced until its retention ends
 ///           retired     dropping    the end of the retention, just before DROP DATABASE
 ///   target  preparing   copied      the copy is complete, not yet compared

@@ -161,6 +161,7 @@ Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& conne
         TRY_ASSIGN(std::vector<std::string> staying,
                    ExistingRoles(stop, deadline, transaction, options.allowed_roles));
         TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, staying)));
+        if (held.state == ControlState::kJournaled && options.keep_journal) return Ok();
         // A target that is closed still: from here nobody opens it, however late he comes.
         ControlState from =
             held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
@@ -231,13 +232,15 @@ Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline dead
 Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                ControlState to) {
   CHECK(to == ControlState::kOpen || to == ControlState::kReopened);
-  const ControlState from =
-      to == ControlState::kOpen ? ControlState::kFenced : ControlState::kJournaled;
   return WithEpoch(
       stop, deadline, connection, claim,
       [&](Transaction& transaction, const Control& held) -> Status {
         if (held.state == to) return Ok();
         // The state decides first: after the journal, undo must not even begin.
+        const bool lost_journal = held.state == ControlState::kFenced;
+        const ControlState from = to == ControlState::kOpen || lost_journal
+                                      ? ControlState::kFenced
+                                      : ControlState::kJournaled;
         TRY(MoveState(stop, deadline, transaction, held, from, to));
         TRY_ASSIGN(DatabaseAccess before, ReadAccessBeforeFence(stop, deadline, connection));
         TRY_ASSIGN(DatabaseAccess access, WithStreamRoles(stop, deadline, transaction,

@@ -61,6 +61,9 @@ struct FenceOptions {
   /// Apply workers of subscriptions called so stay too, while those of all others have to go,
   /// whoever they act for.
   std::vector<std::string> allowed_roles;
+  /// Also a journaled database, which somebody has opened since, is closed again; it stays
+  /// journaled.
+  bool keep_journal = false;
 };
 
 /// Reads the state of the database that `connection` is connected to.
@@ -70,7 +73,7 @@ Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connect
 /// Step 1. Control row: open → fenced; on a target also verified → fenced. Terminal
 /// "SuperuserOwner", "PreparedTransactions" (with their names and the remedy), and what WithEpoch()
 /// says. A database that is fenced already, but whose access somebody has changed since, is closed
-/// again.
+/// again; one that is journaled, only where the options say so.
 Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& connection,
                       const Claim& claim, const FenceOptions& options = {});
 
@@ -96,7 +99,8 @@ Result<DatabaseAccess> ReadAccessBeforeFence(std::stop_token stop, Deadline dead
 /// Restores owner, ACL and limit exactly as recorded (and CONNECT for the migration's streams while
 /// their roles exist), forgets the record and moves the control row, in one transaction: fenced →
 /// open (undo; on the target, a rollback that is given up), or journaled → reopened (rollback,
-/// which the caller has to say by `to`). Does nothing when the row is in state `to` already.
+/// which the caller has to say by `to`; also fenced → reopened, since a failover to a standby that
+/// was behind may have lost the journal). Does nothing when the row is in state `to` already.
 /// Terminal "StateMismatch" when the journal forbids it, "LedgerMissing" without a record.
 Status Unfence(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                ControlState to);

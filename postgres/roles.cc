@@ -132,6 +132,15 @@ std::string Difference(const Role& source, const Role& target) {
   return words;
 }
 
+/// A role of ours that the source's has changed since, by a new password for one.
+Status BringUpToDate(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                     const Role& role) {
+  std::string attributes = Attributes(role);
+  if (role.verifier_known && role.verifier.empty()) attributes += " PASSWORD NULL";
+  if (role.valid_until.empty()) attributes += " VALID UNTIL 'infinity'";
+  return transaction.Exec(stop, deadline, "ALTER ROLE " + QuoteIdentifier(role.name) + attributes);
+}
+
 Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
                   const Role& role, std::string_view migration_uid) {
   const std::string name = QuoteIdentifier(role.name);
@@ -247,6 +256,12 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
   return set;
 }
 
+const Role* Named(const RoleSet& set, std::string_view name) {
+  auto found = std::find_if(set.roles.begin(), set.roles.end(),
+                            [name](const Role& role) { return role.name == name; });
+  return found == set.roles.end() ? nullptr : &*found;
+}
+
 /// Groups as well: one that is not ours to create may be there.
 std::vector<std::string> NamesOf(const RoleSet& set) {
   std::set<std::string> names;
@@ -355,15 +370,19 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
   // Verifiers are among the statements.
   TRY(KeepOutOfLogs(stop, deadline, transaction));
   TRY_ASSIGN(RoleSet target, ReadNamed(stop, deadline, transaction, NamesOf(source)));
-  std::set<std::string> absent;
+  std::set<std::string> absent, outdated;
   for (const RoleFinding& finding : CompareRoles(source, target)) {
-    if (finding.verdict == RoleVerdict::kClash) return TerminalError("RoleClash", finding.message);
     if (finding.verdict == RoleVerdict::kCreate) absent.insert(finding.role);
+    if (finding.verdict != RoleVerdict::kClash) continue;
+    if (!IsCreatedBy(*Named(target, finding.role), migration_uid))
+      return TerminalError("RoleClash", finding.message);
+    outdated.insert(finding.role);
   }
   std::set<std::string> present = absent;
   for (const Role& role : target.roles) present.insert(role.name);
   TRY_ASSIGN(bool superuser, IsSuperuser(stop, deadline, transaction));
   for (const Role& role : source.roles) {
+    if (outdated.contains(role.name)) TRY(BringUpToDate(stop, deadline, transaction, role));
     if (!absent.contains(role.name)) continue;
     TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
     if (!superuser) TRY(Borrow(stop, deadline, transaction, role.name));

@@ -92,7 +92,8 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
 
 /// Creates the absent roles of `source` with their verifiers, attributes, settings and memberships,
 /// and marks each, by its comment, as created by this migration, so that undo finds them whatever
-/// has died in between. Superusers are left alone. Terminal "RoleClash". Repeatable.
+/// has died in between. One of these whose password or attributes were changed on the source since
+/// gets the new ones. Superusers are left alone. Terminal "RoleClash". Repeatable.
 /// A role whose password is unknown is created without one. When we are no superuser we become a
 /// member of each role that we create, as a restore has to act for it: see ReturnRoles().
 /// The statements are kept out of the server's log as far as our privileges allow.

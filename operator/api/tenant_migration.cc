@@ -347,6 +347,7 @@ Json EncodeRollback(const RollbackStatus& rollback) {
       .PreciseTime("openedAt", rollback.opened_at);
   if (rollback.write_pause_milliseconds > 0)
     fields.Count("writePauseMilliseconds", rollback.write_pause_milliseconds);
+  fields.Text("token", rollback.token);  // Never shortened: see EncodeHandled().
   return fields.Take();
 }
 
@@ -457,6 +458,7 @@ RollbackStatus ReadRollback(FieldReader fields) {
   rollback.fenced_at = fields.Time("fencedAt");
   rollback.opened_at = fields.Time("openedAt");
   rollback.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
+  rollback.token = fields.String("token");
   return rollback;
 }
 

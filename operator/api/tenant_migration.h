@@ -249,6 +249,9 @@ struct RollbackStatus {
   int64_t write_pause_milliseconds = 0;
   std::optional<WallTime> sampled_at;  ///< When rows of both sides were last compared.
   int64_t sampled_rows = 0;            ///< Compared since hypercare began.
+  /// The token of cutover.dev/rollback that began this rollback, or was given while it ran; empty
+  /// where none was. Accepting a loss counts for that one only.
+  std::string token;
 
   friend bool operator==(const RollbackStatus&, const RollbackStatus&) = default;
 };

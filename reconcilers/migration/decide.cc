@@ -97,10 +97,12 @@ Plan AwaitingConsent(Plan plan) {
   return plan;
 }
 
-// Whether the rollback that is asked for, or was, may lose what users wrote.
+// Whether the rollback that is asked for now may lose what users wrote. What was accepted for one
+// that has been answered counts for no other.
 bool AcceptsLoss(const api::TenantMigration& migration) {
   const std::string asked = migration.meta.Annotation(api::kRollbackAnnotation);
-  return !asked.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
+  return IsNew(asked, migration.status.handled.rollback) &&
+         migration.meta.Annotation(api::kAcceptDataLossAnnotation) == asked;
 }
 
 // Nothing that a person accepts makes up for a source that is not there. Users work on meanwhile.
@@ -178,9 +180,10 @@ std::optional<Plan> PlanDeletion(const api::TenantMigration& migration, const Ob
 
 std::optional<Plan> PlanRetry(const api::TenantMigration& migration, api::HandledTokens& handled) {
   std::string token = migration.meta.Annotation(api::kRetryAnnotation);
-  if (!IsNew(token, handled.retry) || !IsEnd(migration.status.phase)) return std::nullopt;
-  handled.retry = token;
   Phase phase = migration.status.phase;
+  // One that is given while an attempt is being undone is for what comes after it.
+  if (!IsNew(token, handled.retry) || phase == Phase::kUndoing) return std::nullopt;
+  handled.retry = token;  // Nothing to try again, or not yet: answered, and not kept for later.
   if (migration.meta.deleting() || (phase != Phase::kFailed && phase != Phase::kAborted))
     return std::nullopt;
   return Plan::Go(Guard::kRetryRequested, "a person asked for another attempt");
@@ -309,7 +312,8 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   const bool on_request = migration.status.failure_reason == kRollbackRequested;
   if (decision.plan.guard == Guard::kRollbackRefused && on_request)
     decision.handled.rollback.clear();
-  if (decision.plan.guard == Guard::kDoorsMayClose)
+  // What was approved is this cutover, or none; another attempt needs an approval of its own.
+  if (decision.plan.guard == Guard::kDoorsMayClose || decision.plan.guard == Guard::kUndo)
     decision.handled.approve = migration.meta.Annotation(api::kApproveAnnotation);
   return decision;
 }

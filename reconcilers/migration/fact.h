@@ -32,6 +32,7 @@ enum class Subject {
   kReversePublisher,
   kReverseSubscriber,
   kRehearsal,
+  kTenantLogin,
   kReverseSample,
   kStructure,
   kViews,

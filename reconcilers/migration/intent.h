@@ -48,6 +48,7 @@ enum class Intent {
   kStartReverseStream,  ///< … before the source's begins: nothing goes in a circle.
 
   // Afterwards.
+  kCloseSourceAgain,    ///< Whatever has opened it; its journal, if it still has one, stays.
   kWatchReverseStream,  ///< A heartbeat on the target, whose structure is looked at.
   kGiveUpWayBack,       ///< Drops its slot on the target: it keeps too much of others' disk.
   kTakeSample,          ///< The same, and rows of both sides compared.
@@ -70,7 +71,7 @@ enum class Intent {
   kFenceTarget,    ///< open or verified → fenced.
   kDrainReverse,   ///< The marker, written after that fence and seen on the source; the structure.
   kReopenTarget,   ///< fenced → open, when going back would lose something after all.
-  kReopenSource,   ///< journaled → reopened; after a drain with the target's sequences.
+  kReopenSource,  ///< journaled, or fenced → reopened; after a drain with the target's sequences.
   kRestoreWiring,
   kPlaceOnSource,
   kOutdateRequests,  ///< New versions of all objects: what a former leader asked for is too late.

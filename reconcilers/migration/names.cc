@@ -41,6 +41,7 @@ constexpr std::string_view kIntentNames[] = {
     "RestoreRoutes",
     "StopForwardStream",
     "StartReverseStream",
+    "CloseSourceAgain",
     "WatchReverseStream",
     "GiveUpWayBack",
     "TakeSample",

@@ -282,6 +282,9 @@ struct Observation {
   Fact<SubscriberFacts> reverse_subscriber{Subject::kReverseSubscriber};  ///< On the source.
   /// The way back was tried for the cutover that comes next.
   Fact<bool> way_back_rehearsed{Subject::kRehearsal};
+  /// The closed target knows the tenant: it refuses him the database, and no longer the login.
+  /// False where his password was changed since his role was made there.
+  Fact<bool> tenant_known{Subject::kTenantLogin};
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
   Fact<StructureFacts> structure{Subject::kStructure};  ///< The target's.
   Fact<ViewFacts> views{Subject::kViews};

@@ -164,6 +164,17 @@ void ClosePause(const Change& change, Pause& pause) {
           .count();
 }
 
+// Which token a rollback is by, so that a loss is accepted for that one and for no other.
+void NoteRollbackToken(const Change& change) {
+  api::TenantMigrationStatus& status = change.status;
+  const std::string& answered = status.handled.rollback;
+  const bool is_new = !answered.empty() && answered != change.migration.status.handled.rollback;
+  if (change.plan.guard == Guard::kRollBack)
+    status.rollback.token = is_new ? answered : "";
+  else if (change.migration.status.phase == Phase::kRollingBack && is_new)
+    status.rollback.token = answered;
+}
+
 void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   api::TenantMigrationStatus& status = change.status;
   bool over_again = guard == Guard::kRetryRequested || guard == Guard::kUndoneToCopyAgain;
@@ -620,6 +631,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   status.handled = decision.handled;
   status.observed_generation = migration.meta.generation;
   if (status.stages.empty()) OpenStage(change, status.phase);
+  NoteRollbackToken(change);
   NoteCopy(change);
   NoteDoorsClosed(change);
   NoteWaitWithDoorsOpen(change);

@@ -212,6 +212,8 @@ void RecordWaits(Recording& recording) {
   check.message = "status 500, expected 200";
   check.failure_threshold = 1;
   ailing.checks = std::vector{check};
+  source.closed = true;
+  ailing.source = source;
   recording.AddDecided("hypercare-check-failed", Phase::kHypercare, MigrationObject(), ailing);
 
   Json early = MigrationObject();

@@ -291,6 +291,37 @@ TEST_P(Fencing, AfterTheJournalUndoDoesNotReopenButRollbackDoes) {
   EXPECT_EQ(Access(), before);
 }
 
+TEST_P(Fencing, AfterTheJournalWhatSomebodyOpenedIsClosedAgainWhereThatIsAskedFor) {
+  const DatabaseAccess before = Access();
+  ASSERT_TRUE(FenceNow());
+  const DatabaseAccess fenced = Access();
+  ASSERT_TRUE(CompareAndSetState({}, Soon(), admin_, claim_, ControlState::kFenced,
+                                 ControlState::kJournaled));
+  MustExec(elsewhere_, {"ALTER DATABASE " + database_.quoted() + " CONNECTION LIMIT -1",
+                        "GRANT CONNECT ON DATABASE " + database_.quoted() + " TO PUBLIC"});
+  Connection tenant = MustConnect(owner_.Options(database_.name()));
+  Status refused = Fence({}, Soon(), admin_, claim_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "StateMismatch");
+
+  FenceOptions options;
+  options.keep_journal = true;
+  ASSERT_TRUE(Fence({}, Soon(), admin_, claim_, options));
+  EXPECT_EQ(Access(), fenced);
+  EXPECT_FALSE(tenant.Exec({}, Soon(), "SELECT 1"));
+  EXPECT_EQ(ReadControl({}, Soon(), admin_)->value().state, ControlState::kJournaled);
+  ASSERT_TRUE(Unfence({}, Soon(), admin_, claim_, ControlState::kReopened));
+  EXPECT_EQ(Access(), before) << "what was recorded first";
+}
+
+TEST_P(Fencing, ARollbackOpensASourceWhoseJournalAFailoverHasLost) {
+  const DatabaseAccess before = Access();
+  ASSERT_TRUE(FenceNow());
+  ASSERT_TRUE(Unfence({}, Soon(), admin_, claim_, ControlState::kReopened));
+  EXPECT_EQ(Access(), before);
+  EXPECT_EQ(ReadControl({}, Soon(), admin_)->value().state, ControlState::kReopened);
+}
+
 TEST_P(Fencing, AnAllowedRoleStaysLetIn) {
   FenceOptions options;
   options.allowed_roles = {reader_.name()};

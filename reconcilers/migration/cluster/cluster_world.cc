@@ -32,6 +32,7 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
   switch (intent) {
     case Intent::kClaimSource:
     case Intent::kFenceSource:
+    case Intent::kCloseSourceAgain:
     case Intent::kJournal:
     case Intent::kRetireSource:
     case Intent::kDropSource:

@@ -92,6 +92,8 @@ class ClusterWorld final : public World {
   Result<ViewFacts> ObserveViews(const Call& call);
   Result<std::string> ObserveSchemaChange(const Call& call);
   Result<bool> ObserveRehearsal(const Call& call);
+  Result<bool> ObserveTenantLogin(const Call& call);
+  Result<bool> PasswordChangedSince(const Call& call, const std::string& role);
   Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   void ObservePreflight(const Call& call, Observation& seen);

@@ -47,6 +47,11 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
       return Ok();
     case Intent::kFenceSource:
       return pg::Fence(stop, deadline, *inside, claim, StreamMayPass(migration));
+    case Intent::kCloseSourceAgain: {
+      pg::FenceOptions options = StreamMayPass(migration);
+      options.keep_journal = true;
+      return pg::Fence(stop, deadline, *inside, claim, options);
+    }
     case Intent::kJournal:
       return pg::CompareAndSetState(stop, deadline, *inside, claim, pg::ControlState::kFenced,
                                     pg::ControlState::kJournaled);

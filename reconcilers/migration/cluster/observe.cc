@@ -5,6 +5,8 @@
 #include "operator/base/check.h"
 #include "operator/kube/for_each.h"
 #include "operator/kube/metadata.h"
+#include "postgres/roles.h"
+#include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
@@ -72,6 +74,9 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       break;
     case Subject::kBaselines:
       seen.baselines = ObserveBaselines(call);
+      break;
+    case Subject::kTenantLogin:
+      seen.tenant_known = ObserveTenantLogin(call);
       break;
     case Subject::kForwardPublisher:
     case Subject::kForwardSubscriber:
@@ -298,6 +303,51 @@ Result<DatabaseFacts> ClusterWorld::ObserveSide(const Call& call, Result<Databas
   if (!side) return tl::make_unexpected(std::move(side).error());
   return (*side)->Observe(call.stop, call.deadline, call.migration.meta.uid,
                           context_.config.epoch());
+}
+
+// Whether a role that we made on the target has another password than the source's has by now.
+Result<bool> ClusterWorld::PasswordChangedSince(const Call& call, const std::string& role) {
+  auto& [stop, deadline, migration] = call;
+  std::vector<pg::Role> found;
+  for (pg::Side where : {pg::Side::kSource, pg::Side::kTarget}) {
+    TRY_ASSIGN(DatabaseSide * side, SideOf(call, where));
+    TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));
+    TRY_ASSIGN(pg::RoleSet roles, pg::ReadRoles(stop, deadline, *beside, {role}));
+    if (roles.roles.empty()) return false;
+    found.push_back(std::move(roles.roles.front()));
+  }
+  return pg::IsCreatedBy(found[1], migration.meta.uid) && found[0].verifier_known &&
+         found[0].verifier != found[1].verifier;
+}
+
+// A server looks at the password, and at its pg_hba.conf, before it looks at the database: of one
+// that is closed, being refused it says that the rest is right.
+Result<bool> ClusterWorld::ObserveTenantLogin(const Call& call) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(std::string password, ReadTenantPassword(stop, deadline, context_.client, placement));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  const auto login =
+      pg::Connection::Open(stop, deadline, AsTenant(target->admin(), placement, password));
+  if (login) return true;
+  const Error& refusal = login.error();
+  if (refusal.reason == "InsufficientPrivilege" || refusal.reason == "TooManyConnections")
+    return true;
+  if (refusal.reason != "AuthenticationFailed") return tl::make_unexpected(refusal);
+  TRY_ASSIGN(const bool changed, PasswordChangedSince(call, placement.spec.owner));
+  if (changed) return false;
+  const api::SecretKeyRef& ref = placement.spec.password_secret_ref;
+  return RetryError("TenantLoginRefused",
+                    refusal.message +
+                        ": after the switch users would find no way in, so they stay "
+                        "where they are; let role " +
+                        placement.spec.owner +
+                        " in by pg_hba.conf of "
+                        "server " +
+                        migration.spec.target_server_name +
+                        ", or, if its password was "
+                        "changed since the copy began, give it the one in key " +
+                        ref.key + " of Secret " + ref.name + " there, too");
 }
 
 Result<std::optional<CopyProgress>> ClusterWorld::ObserveProgress(const Call& call) {

@@ -60,6 +60,12 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
     if (!*seen.way_back_rehearsed)
       return Plan::Do(Intent::kRehearseWayBack, "trying the way back before the doors close");
   }
+  // One whom the target's pg_hba.conf keeps out, or who has another password there, would be
+  // noticed only when it is the only side that he has.
+  NEED(seen.tenant_known);
+  if (!*seen.tenant_known)
+    return Plan::Do(Intent::kPrepareTarget,
+                    "giving the tenant's role on the target the password that it has by now");
   // Poolers that cannot be asked now could not be paused; and what it takes to reach them is done
   // before clients wait.
   if (spec.by_pooler()) NEED(seen.poolers);

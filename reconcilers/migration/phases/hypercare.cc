@@ -113,6 +113,20 @@ std::optional<Plan> GoBackAfterSmoke(const api::TenantMigration& migration,
   return plan;
 }
 
+// Somebody, or a failover to a standby that had not heard of the fence, has opened the source, and
+// there are two that can be written to. Not while it is asked for in vain: users work.
+std::optional<Plan> KeepSourceClosed(const Observation& seen) {
+  ASK(seen.source);
+  if (!seen.source.known()) return std::nullopt;
+  const DatabaseFacts& source = *seen.source;
+  const bool may_be_closed = source.state == ControlState::kJournaled ||
+                             source.state == ControlState::kFenced ||
+                             source.state == ControlState::kOpen;
+  if (!source.exists || source.foreign || source.closed || !may_be_closed) return std::nullopt;
+  return Plan::Do(Intent::kCloseSourceAgain,
+                  "closing the source database, which somebody has opened since the switch");
+}
+
 Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.checks);
   std::vector<CheckStatus> checks = CountRuns(migration, seen);
@@ -138,6 +152,7 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
 /// that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
+  if (auto plan = KeepSourceClosed(seen)) return *plan;
   if (!migration.spec.online()) return Watch(migration, seen);
   if (auto plan = KeepWayBack(migration, seen)) return *plan;
   // The source is fenced: what was refreshed there too late for the doors is known, and final.

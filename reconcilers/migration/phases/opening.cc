@@ -18,7 +18,14 @@ constexpr std::chrono::minutes kReadyBound{10};
 Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.target);
   if (seen.target->state == ControlState::kVerified) {
-    // Somebody else, a GitOps tool for one, may have put them back while users could not write.
+    // Somebody else, a GitOps tool for one, may have put them back while users could not write, or
+    // started workloads, which know the source only.
+    if (!migration.spec.by_pooler()) {
+      NEED(seen.workloads);
+      if (!seen.workloads->scaled_down)
+        return Plan::Do(Intent::kStopWorkloads,
+                        "stopping the workloads, which somebody has started, again");
+    }
     if (!migration.spec.online()) {
       NEED(seen.routes);
       if (!seen.routes->at_maintenance)

@@ -5,18 +5,24 @@
 namespace cutover::migration {
 namespace {
 
-// `open` is what a deposed leader's claim leaves when it comes after ours was taken back.
-bool BackOnSource(const Observation& seen) {
-  if (!seen.source->exists) return false;
-  bool never_left = seen.source->state == ControlState::kNone ||
-                    (seen.source->state == ControlState::kOpen && !seen.source->foreign);
-  return seen.source->state == ControlState::kReopened || (never_left && !seen.source->closed);
-}
-
 // Closed is not enough while the control row would still let somebody open it: a leader that froze
 // in Opening may wake up at any time, and its epoch counts until ours has been in this row.
 bool MayStillOpen(const DatabaseFacts& target) {
   return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
+}
+
+// `open` is what a deposed leader's claim leaves when it comes after ours was taken back; but
+// beside a target that may be open, what a failover leaves to a standby that had not heard of the
+// fence.
+bool BackOnSource(const Observation& seen) {
+  const DatabaseFacts& source = *seen.source;
+  if (!source.exists) return false;
+  if (source.state == ControlState::kReopened) return true;
+  const bool ours_or_none = source.state == ControlState::kNone ||
+                            (source.state == ControlState::kOpen && !source.foreign);
+  const bool left = seen.target.known() && seen.target->exists && !seen.target->foreign &&
+                    MayStillOpen(*seen.target);
+  return ours_or_none && !source.closed && !left;
 }
 
 // Whoever accepts a loss does not wait for what cannot come. What still can is not thrown away: a
@@ -259,6 +265,7 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   NEED(seen.ledger_recorded);
+  if (seen.source->state == ControlState::kOpen) ASK(seen.target);
   if (auto plan = StayForWantOfSource(migration, seen)) return *plan;
   if (!BackOnSource(seen)) {
     if (auto plan = ExchangeSides(migration, seen)) return *plan;

@@ -257,7 +257,7 @@ Intent KeepWayBackOpen(const Observation& seen) {
 }
 
 bool LossAccepted(const api::TenantMigration& migration) {
-  const std::string& token = migration.status.handled.rollback;
+  const std::string& token = migration.status.rollback.token;
   return !token.empty() && migration.meta.Annotation(api::kAcceptDataLossAnnotation) == token;
 }
 

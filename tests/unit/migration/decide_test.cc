@@ -269,6 +269,17 @@ TEST(Retry, IsObeyedOncePerToken) {
   }
 }
 
+TEST(Retry, GivenWhileAnAttemptGoesOnIsNotKeptForWhenItFails) {
+  for (Phase phase : kAllPhases) {
+    if (IsEnd(phase)) continue;
+    api::TenantMigration migration = MigrationIn(phase);
+    Annotate(migration, api::kRetryAnnotation, "again");
+    const Decision decision = Decide(migration, At(1));
+    EXPECT_EQ(decision.handled.retry, phase == Phase::kUndoing ? "" : "again") << Name(phase);
+    EXPECT_NE(decision.plan.guard, Guard::kRetryRequested) << Name(phase);
+  }
+}
+
 TEST(Retry, DoesNothingWhereTheTenantHasMovedOrCameBack) {
   for (Phase phase : {Phase::kCompleted, Phase::kRolledBack}) {
     api::TenantMigration migration = MigrationIn(phase);
@@ -348,8 +359,31 @@ TEST(Suspend, DoesNotKeepAnAbortFromHappening) {
 
 // --- approval and window -------------------------------------------------------------------------
 
+Observation TenantKnownAt(int seconds) {
+  Observation seen = At(seconds);
+  seen.tenant_known = true;
+  return seen;
+}
+
 TEST(AwaitingCutover, GoesOnByItselfWhenNothingIsToBeWaitedFor) {
-  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), At(1)).plan.guard, Guard::kDoorsMayClose);
+  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), TenantKnownAt(1)).plan.guard,
+            Guard::kDoorsMayClose);
+}
+
+TEST(AwaitingCutover, UsersStayWhileTheTargetWouldNotLetTheTenantIn) {
+  const api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  EXPECT_EQ(Decide(migration, At(1)).plan.look_at, Subject::kTenantLogin);
+  Observation seen = At(1);
+  seen.tenant_known = Error{Disposition::kRetry, "TenantLoginRefused", "no pg_hba.conf entry"};
+  const Plan held = Decide(migration, seen).plan;
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "TenantLoginRefused");
+}
+
+TEST(AwaitingCutover, APasswordThatWasChangedMeanwhileIsBroughtToTheTarget) {
+  Observation seen = At(1);
+  seen.tenant_known = false;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), seen).plan.effect, Intent::kPrepareTarget);
 }
 
 TEST(AwaitingCutover, WaitsForAFreshTokenWhenApprovalIsManual) {
@@ -362,9 +396,18 @@ TEST(AwaitingCutover, WaitsForAFreshTokenWhenApprovalIsManual) {
   EXPECT_EQ(Decide(migration, At(1)).plan.reason, "AwaitingApproval") << "an old approval";
 
   Annotate(migration, api::kApproveAnnotation, "yes, again");
-  Decision decision = Decide(migration, At(1));
+  Decision decision = Decide(migration, TenantKnownAt(1));
   EXPECT_EQ(decision.plan.guard, Guard::kDoorsMayClose);
   EXPECT_EQ(decision.handled.approve, "yes, again");
+}
+
+TEST(AwaitingCutover, AnApprovalIsNotKeptForAnotherAttempt) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreparing);
+  migration.spec.approval = api::Approval::kManual;
+  Annotate(migration, api::kApproveAnnotation, "early");
+  EXPECT_EQ(Decide(migration, At(1)).handled.approve, "") << "it is for the cutover that comes";
+  Annotate(migration, api::kAbortAnnotation, "now");
+  EXPECT_EQ(Decide(migration, At(1)).handled.approve, "early");
 }
 
 TEST(AwaitingCutover, KeepsToItsWindow) {
@@ -374,7 +417,7 @@ TEST(AwaitingCutover, KeepsToItsWindow) {
   Plan early = Decide(migration, At(50)).plan;
   EXPECT_EQ(early.reason, "AwaitingWindow");
   EXPECT_EQ(early.wait, std::chrono::seconds(10));
-  EXPECT_EQ(Decide(migration, At(60)).plan.guard, Guard::kDoorsMayClose);
+  EXPECT_EQ(Decide(migration, TenantKnownAt(60)).plan.guard, Guard::kDoorsMayClose);
   Plan late = Decide(migration, At(120)).plan;
   EXPECT_EQ(late.guard, Guard::kUndo);
   EXPECT_EQ(late.reason, "WindowMissed");
@@ -411,6 +454,7 @@ TEST(AwaitingCutover, OnlineTheWayBackIsTriedOnceMoreAfterAllElseThatIsWaitedFor
   seen.way_back_rehearsed = Error{Disposition::kRetry, "ConnectionFailed", "no route to host"};
   EXPECT_EQ(Decide(migration, seen).plan.guard, std::nullopt);
   seen.way_back_rehearsed = true;
+  seen.tenant_known = true;
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kDoorsMayClose);
 }
 

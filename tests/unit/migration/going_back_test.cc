@@ -31,6 +31,7 @@ TEST(RollingBack, FencesATargetThatSomebodyMightStillOpenBeforeTheSourceReopens)
 TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   Observation seen = At(1);
   seen.source = Database(ControlState::kOpen, false);
+  seen.target = Database(ControlState::kFenced, true);
   seen.ledger_recorded = true;
   seen.maintenance_page = MaintenancePageFacts{false, false};
   seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
@@ -41,6 +42,21 @@ TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCleanSource);
 }
 
+// A failover of the source's server has lost the fence as well.
+TEST(RollingBack, IsNotOverWhileTheTargetIsOpenBesideASourceThatIs) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kOpen, false);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{true, true};
+  seen.routes = RouteFacts{true, false, ""};
+  seen.workloads = WorkloadFacts();
+  seen.wiring_restored = false;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kFenceTarget);
+  seen.target = Database(ControlState::kFenced, true);
+  EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kRestoreWiring);
+}
+
 /// A rollback by consent whose source somebody has dropped.
 class WithoutSource : public ::testing::TestWithParam<api::Strategy> {
  protected:
@@ -49,7 +65,7 @@ class WithoutSource : public ::testing::TestWithParam<api::Strategy> {
     migration_.status.cutover.attempts = 1;
     migration_.status.cutover.opened_at = testing::Noon();
     migration_.status.failure_reason = "RollbackRequested";
-    migration_.status.handled.rollback = "back";
+    migration_.status.handled.rollback = migration_.status.rollback.token = "back";
     migration_.meta.annotations[api::kRollbackAnnotation] = "back";
     migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
     seen_.source = DatabaseFacts{};

@@ -73,6 +73,8 @@ class Hypercare : public ::testing::Test {
     return decision.plan;
   }
 
+  void Annotate(const char* key, const char* token) { migration_.meta.annotations[key] = token; }
+
   api::TenantMigration migration_;
   CheckOutcome outcome_;
   bool way_back_open_ = true;
@@ -135,6 +137,77 @@ TEST_F(Hypercare, HoldsWithTheChecksWordsWhereGoingBackWasNotAskedFor) {
   Plan long_after = Round(See(kHypercareSeconds * 2));
   EXPECT_EQ(long_after.reason, "HypercareCheckFailed") << "a person is waited for";
   EXPECT_EQ(Round(kHypercareSeconds * 2 + 60, Verdict::kPassed).guard, Guard::kHypercareOver);
+}
+
+/// A rollback whose stream back has just been lost sight of, at the door that it may not close.
+Observation GoingBackBlindly(Observation seen) {
+  SubscriberFacts source = *seen.reverse_subscriber;
+  source.working = false;
+  seen.reverse_subscriber = source;
+  seen.ledger_recorded = true;
+  seen.target = testing::Database(ControlState::kOpen, false);
+  seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
+  seen.workloads = WorkloadFacts();
+  seen.maintenance_page = MaintenancePageFacts{true, true};
+  return seen;
+}
+
+TEST_F(Hypercare, ALossThatWasAcceptedForARollbackThatCouldNotBeIsNotAcceptedForALaterOne) {
+  migration_.status.phase = Phase::kFencing;
+  Annotate(api::kRollbackAnnotation, "in a fright");
+  Annotate(api::kAcceptDataLossAnnotation, "in a fright");
+  EXPECT_EQ(Decide(migration_, See(0)).handled.rollback, "in a fright")
+      << "nothing to go back from";
+  migration_.status.handled.rollback = "in a fright";
+  migration_.status.phase = Phase::kHypercare;
+  migration_.status.cutover.opened_at = Noon();
+  for (int seconds : {0, 60, 120}) Round(seconds, Verdict::kFailed);
+  ASSERT_EQ(migration_.status.phase, Phase::kRollingBack);
+  Observation seen = GoingBackBlindly(See(121));
+  EXPECT_EQ(Decide(migration_, seen).plan.reason, "AwaitingWayBack") << "users work on";
+
+  Annotate(api::kRollbackAnnotation, "now I mean it");
+  Annotate(api::kAcceptDataLossAnnotation, "now I mean it");
+  Round(seen);
+  EXPECT_EQ(migration_.status.rollback.token, "now I mean it");
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kFlipRoutes) << "the doors close";
+}
+
+TEST_F(Hypercare, ALossIsAcceptedForTheRollbackThatTheSameTokenAsksFor) {
+  Annotate(api::kRollbackAnnotation, "back");
+  Annotate(api::kAcceptDataLossAnnotation, "back");
+  Observation seen = GoingBackBlindly(See(0));
+  Round(seen);
+  ASSERT_EQ(migration_.status.phase, Phase::kRollingBack);
+  EXPECT_EQ(migration_.status.rollback.token, "back");
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kFlipRoutes);
+}
+
+// By hand, or by a failover to a standby that had not heard of the journal, or of the fence.
+TEST_F(Hypercare, ASourceThatIsOpenAgainIsClosedInEitherStrategy) {
+  for (api::Strategy strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+    migration_.spec.strategy = strategy;
+    for (ControlState state :
+         {ControlState::kJournaled, ControlState::kFenced, ControlState::kOpen}) {
+      Observation seen = See(0);
+      seen.source = testing::Database(state, false);
+      EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kCloseSourceAgain) << Name(state);
+    }
+  }
+}
+
+TEST_F(Hypercare, ASourceThatIsClosedAwayOrSomebodyElsesIsLeftAlone) {
+  DatabaseFacts foreign = testing::Database(ControlState::kOpen, false);
+  foreign.foreign = true;
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  const Fact<DatabaseFacts> others[] = {foreign, DatabaseFacts{}, away,
+                                        testing::Database(ControlState::kNone, false),
+                                        testing::Database(ControlState::kJournaled, true)};
+  for (const Fact<DatabaseFacts>& source : others) {
+    Observation seen = See(0);
+    seen.source = source;
+    EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kWatchReverseStream);
+  }
 }
 
 TEST_F(Hypercare, GoesBackOnlyOnceThatLosesNothingAndSaysWhatItWaitsFor) {
@@ -359,7 +432,7 @@ TEST_F(Hypercare, AnAcceptedLossStillWaitsForAStreamThatWorks) {
   migration_ = MigrationIn(Phase::kRollingBack);
   migration_.spec.strategy = api::Strategy::kOnline;
   migration_.spec.switch_mode = api::SwitchMode::kPooler;
-  migration_.status.handled.rollback = "back";
+  migration_.status.handled.rollback = migration_.status.rollback.token = "back";
   migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
   Observation seen = See(0);
   seen.source = testing::Database(ControlState::kJournaled, true);
@@ -449,7 +522,7 @@ class GoingBack : public Hypercare {
     migration_.status.cutover.attempts = 1;
     migration_.status.cutover.opened_at = Noon();
     migration_.status.rollback.fenced_at = Noon();
-    migration_.status.handled.rollback = "back";
+    migration_.status.handled.rollback = migration_.status.rollback.token = "back";
     migration_.status.failure_reason = "RollbackRequested";
     migration_.meta.annotations[api::kRollbackAnnotation] = "back";
     marker_ = 1'000'001;  // Of the first attempt's first closing of the doors.

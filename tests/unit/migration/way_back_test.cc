@@ -48,7 +48,7 @@ class WayBack : public ::testing::Test {
   void GoBack() {
     Enter(Phase::kRollingBack);
     migration_.status.rollback.fenced_at = Noon();
-    migration_.status.handled.rollback = "back";
+    migration_.status.handled.rollback = migration_.status.rollback.token = "back";
     migration_.status.failure_reason = "RollbackRequested";
     Ask();
   }
