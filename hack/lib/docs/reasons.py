@@ -11,6 +11,8 @@ import pathlib
 import re
 import sys
 
+from remedies import REMEDIES
+
 # How a reason is given → what follows from it.
 CALLS = [
     (re.compile(r"Plan::Undo\(\s*"), "Given up before the switch: undone, the tenant stays"),
@@ -69,6 +71,8 @@ NO_REASONS = set(
     # Settings of PostgreSQL.
     """ DateStyle IntervalStyle TimeZone""".split()
 )
+# How words begin that are not the code's.
+PASSED_ON = ("what PostgreSQL says", "what the API server says")
 # What a person waits for, or is waited for: its message comes before its reason.
 WAITS = "Waits; the message says for what"
 HEAD = """# Condition reasons
@@ -77,7 +81,8 @@ Made by `hack/gen-docs` from `reconcilers/`, `postgres/` and `operator/api`; do 
 
 Every condition has a reason and a message. The reason is an API: it does not change its meaning.
 The message says what is wrong, with the object, and what to do; here it is as the code has it, with
-… for what is filled in.
+… for what is filled in. Where the code makes up all of it, or passes on what PostgreSQL or the API
+server says, what it means and what to do stands behind it.
 
 Where you meet a reason: `kubectl describe tm|dbp|dbs NAME`. While a migration runs without trouble,
 the reason of `Ready` is its phase; [the state machine](../state-machine.md) has them all. Preflight
@@ -251,6 +256,20 @@ def said_twice(found):
             yield f"{reason.name}: {reason.words}"
 
 
+def tells(reason):
+    """Whether the code's words say by themselves what is wrong."""
+    return re.search(r"\w", reason.words) and not reason.words.startswith(PASSED_ON)
+
+
+def speechless(found, remedies):
+    """Reasons of which neither the code nor a remedy says what they mean, and remedies that say it
+    of nothing."""
+    telling = {reason.name for reason in found if tells(reason)}
+    silent = {reason.name for reason in found} - telling
+    yield from (f"{name}: no words" for name in silent - remedies.keys())
+    yield from (f"{name}: a remedy that nothing needs" for name in remedies.keys() - silent)
+
+
 def refuse(what, findings):
     if findings:
         sys.exit(what + ":\n" + "\n".join(sorted(set(findings))))
@@ -262,7 +281,13 @@ def render(root):
            "are given, or add them to NO_REASONS", list(forgotten(root, found)))  # fmt: skip
     refuse("these say how to try again, which the end of an attempt says already",
            list(said_twice(found)))  # fmt: skip
+    refuse("nobody is told what these mean and what to do; write it into hack/lib/docs/remedies.py",
+           list(speechless(found, REMEDIES)))  # fmt: skip
     lines = [HEAD, "| reason | what follows | message |\n|---|---|---|\n"]
+    untold = dict(REMEDIES)
     for reason in sorted(found):
-        lines.append(f"| `{reason.name}` | {reason.consequence} | {reason.words or '…'} |\n")
+        words = reason.words or "…"
+        if remedy := untold.pop(reason.name, None):  # Once, at the first of its rows.
+            words += " — " + remedy
+        lines.append(f"| `{reason.name}` | {reason.consequence} | {words} |\n")
     return "".join(lines)
