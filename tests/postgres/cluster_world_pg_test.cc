@@ -10,6 +10,7 @@
 #include "operator/kube/resource.h"
 #include "postgres/fence.h"
 #include "postgres/replication.h"
+#include "postgres/roles.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/wiring/base64.h"
 #include "tests/postgres/replication/streaming.h"
@@ -191,6 +192,18 @@ class OnlineWorld : public ::testing::Test {
     MustPerform(Intent::kFenceTarget);
     MustPerform(Intent::kDrainReverse);
   }
+  void GivePassword(const std::string& password) {
+    Json secret = Named("Secret", "tenant", "db");
+    secret.Set("data", Json::Object({{"password", wiring::EncodeBase64(password)}}));
+    (void)client_.Delete({}, Soon(), kube::kSecret, {"tenant", "db"});
+    ASSERT_TRUE(client_.Create({}, Soon(), kube::kSecret, secret));
+  }
+  pg::ConnectOptions TenantOn(const pg::ConnectOptions& server) const {
+    pg::ConnectOptions tenant = server.WithDatabase(database_);
+    tenant.user = source_.owner.name();
+    tenant.password = source_.owner.password();
+    return tenant;
+  }
   bool OwnerMayConnect(const TestRole& owner) {
     return pg::Connection::Open({}, Soon(), owner.Options(database_)).has_value();
   }
@@ -299,7 +312,42 @@ TEST_F(OnlineWorld, Trap59_RowsThatAlterTableHasRewrittenHoldTheMoveAndStopTheSw
   EXPECT_THAT(proven.error().message, HasSubstr(words));
 }
 
-// --- the way back, before the doors close --------------------------------------------------------
+// --- before the doors close ----------------------------------------------------------------------
+
+TEST_F(OnlineWorld, TheClosedTargetIsAskedWhetherItWouldLetTheTenantIn) {
+  GivePassword(source_.owner.password());
+  EXPECT_EQ(LookAt(Subject::kTenantLogin).tenant_known.error().reason, "TenantLoginRefused")
+      << "his role is not there";
+  MustPerform(Intent::kPrepareTarget);
+  MustExec(target(), {"REVOKE ALL ON DATABASE " + pg::QuoteIdentifier(database_) + " FROM PUBLIC"});
+  EXPECT_FALSE(pg::Connection::Open({}, Soon(), TenantOn(Servers().target))) << "it is closed";
+  EXPECT_TRUE(*LookAt(Subject::kTenantLogin).tenant_known);
+
+  MustExec(source(), {"ALTER ROLE " + source_.owner.quoted() + " PASSWORD 'new'"});
+  GivePassword("new");
+  EXPECT_FALSE(*LookAt(Subject::kTenantLogin).tenant_known) << "the role there has the old one";
+  MustPerform(Intent::kPrepareTarget);
+  EXPECT_TRUE(*LookAt(Subject::kTenantLogin).tenant_known);
+
+  GivePassword("of nobody");
+  const Fact<bool> refused = LookAt(Subject::kTenantLogin).tenant_known;
+  ASSERT_FALSE(refused.known());
+  EXPECT_EQ(refused.error().reason, "TenantLoginRefused");
+  EXPECT_THAT(refused.error().message, HasSubstr("in key password of Secret db"));
+  EXPECT_TRUE(pg::DropCreatedRoles({}, Soon(), target(), uid_));
+}
+
+// The mark is another move's: what is there is somebody's.
+TEST_F(OnlineWorld, ARoleThatThisMoveHasNotMadeKeepsItsPassword) {
+  GivePassword(source_.owner.password());
+  MustPerform(Intent::kPrepareTarget);
+  MustExec(target(), {"COMMENT ON ROLE " + source_.owner.quoted() + " IS 'ours'"});
+  MustExec(source(), {"ALTER ROLE " + source_.owner.quoted() + " PASSWORD 'new'"});
+  GivePassword("new");
+  EXPECT_EQ(LookAt(Subject::kTenantLogin).tenant_known.error().reason, "TenantLoginRefused");
+  EXPECT_EQ(ReasonOf(Intent::kPrepareTarget), "RoleClash");
+  MustExec(target(), {"DROP ROLE " + source_.owner.quoted()});
+}
 
 TEST_F(OnlineWorld, TheWayBackIsTriedByItsOwnRoleAndAddressForEachCutover) {
   CatchUp(kShop);
