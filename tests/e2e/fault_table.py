@@ -103,7 +103,7 @@ CASES = [
     Case(CUT, "Copying", "Completed"),
     Case(CUT, "Opening", "Completed"),
     Case(FULL, "Copying", "Failed"),
-    Case(TENANT_SECRET, "AwaitingCutover", "Failed"),
+    Case(TENANT_SECRET, "AwaitingCutover", "Completed"),
     Case(TENANT_SECRET, "Copying", "RolledBack"),
     Case(ADMIN_SECRET, "Copying", "Completed"),
     Case(PLACEMENT, "Copying", "Completed"),
