@@ -62,16 +62,25 @@ class ApiServer:
         collection = "/apis/cutover.dev/v1alpha1/tenantmigrations"
         text = kubectl(self.kubeconfig, "get", "--raw", collection + "?limit=1")
         version = json.loads(text)["metadata"]["resourceVersion"]
-        watch = f"{collection}?watch=1&resourceVersion={version}&timeoutSeconds=3600"
-        with open(path, "wb") as file:
-            watching = subprocess.Popen(
-                [KUBECTL, "--kubeconfig", self.kubeconfig, "get", "--raw", watch], stdout=file)
+        pathlib.Path(path).write_bytes(b"")
+
+        def watch(version):
+            raw = f"{collection}?watch=1&resourceVersion={version}&timeoutSeconds=3600"
+            with open(path, "ab") as file:
+                return subprocess.Popen(
+                    [KUBECTL, "--kubeconfig", self.kubeconfig, "get", "--raw", raw], stdout=file)
+
+        watching = watch(version)
         self.change(objects, changes)
         deadline = time.monotonic() + ANSWER_SECONDS_MAX
         while lines(path) < changes:
-            if watching.poll() is not None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 raise SystemExit(f"the watch has told {lines(path)} changes only")
             time.sleep(1)
+            # The API server ends a watch that falls behind such a burst.
+            if watching.poll() is not None:
+                last = pathlib.Path(path).read_bytes().splitlines()[-1]
+                watching = watch(json.loads(last)["object"]["metadata"]["resourceVersion"])
         watching.terminate()
         watching.wait()
 
