@@ -306,6 +306,24 @@ def ddl_on_the_target_in_hypercare_closes_the_way_back():
     came_back(source, target, on_target)
 
 
+def a_source_that_somebody_opens_in_hypercare_is_closed_again():
+    source = ensure()
+    target = other(source)
+    to_hypercare(target)
+    with Sampler([Server(source), Server(target)], DATABASE, "shop") as sampler:
+        Server(source).sql("postgres", f"alter database {DATABASE} connection limit -1; "
+                                       f"grant connect on database {DATABASE} to public")
+        wait_until("it is closed again", 30, lambda: Server(source).sql(
+            "postgres", f"select datconnlimit from pg_database where datname = '{DATABASE}'") == "0")
+        wait_until("only the target can be written to", 10,
+                   lambda: sampler.writable_now() == [target], 0.1)
+    wait_until("the way back is open still", 30, way_back_is_open)
+    wait_until_counting(target)
+    on_target = acknowledged()
+    command("rollback", "back")
+    came_back(source, target, on_target)
+
+
 def two_moves_from_one_server_at_once_lose_no_write():
     source = ensure()
     target = other(source)
