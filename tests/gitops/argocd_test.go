@@ -3,8 +3,11 @@
 package gitops
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -132,6 +135,38 @@ func TestArgoCDOffersTheActionsThatTheOperatorWouldObey(t *testing.T) {
 		if got := offered(t, vm, one.object); !reflect.DeepEqual(got, append([]string{}, one.want.Actions...)) {
 			t.Errorf("%s: offers %v, not %v", one.name, got, one.want.Actions)
 		}
+	}
+}
+
+// The operator's own decisions are asked: record-objects gives each object each command.
+func TestTheOperatorObeysEveryCommandThatIsOffered(t *testing.T) {
+	content, err := os.ReadFile(os.Getenv("CUTOVER_OBEYED"))
+	if err != nil {
+		t.Fatalf("the commands that are obeyed: %v; run tests/gitops/check", err)
+	}
+	var obeyed map[string][]string
+	if err := json.Unmarshal(content, &obeyed); err != nil {
+		t.Fatal(err)
+	}
+	vm := vmOf(t, snippetFile(t))
+	missing := map[string]bool{"abort": true, "approve": true, "retry": true, "rollback": true}
+	for _, one := range readObjects(t) {
+		commands, decided := obeyed[one.name]
+		if one.kind != "TenantMigration" || !decided {
+			continue
+		}
+		for _, name := range offered(t, vm, one.object) {
+			if name == "suspend" || name == "resume" {
+				continue // Fields of the spec, which need no answer.
+			}
+			delete(missing, name)
+			if !slices.Contains(commands, name) {
+				t.Errorf("%s: %s is offered, and refused", one.name, name)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("never offered: %v", missing)
 	}
 }
 

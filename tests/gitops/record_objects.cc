@@ -5,10 +5,12 @@
 // code gives them. tests/gitops holds what Argo CD, Flux and kstatus make of them against the
 // mapping; a phase that is added to the table of transitions appears here by itself.
 //
-// Prints {"Kind": {"name": object}} as JSON.
+// Prints {"Kind": {"name": object}} as JSON; with --obeyed, {"name": [command]} of the migrations:
+// which commands the operator would obey there.
 #include <cctype>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "operator/api/tenant_migration.h"
@@ -18,6 +20,7 @@
 #include "reconcilers/migration/transitions.h"
 #include "reconcilers/placement/status.h"
 #include "reconcilers/server/status.h"
+#include "tests/gitops/obeyed.h"
 
 namespace cutover {
 namespace {
@@ -39,6 +42,50 @@ Observation Seen() {
   seen.placement = placement;
   return seen;
 }
+
+/// With what a migration in `phase` meets that goes as it should.
+Observation SeenIn(Phase phase) {
+  Observation seen = Seen();
+  migration::DatabaseFacts source;
+  source.exists = source.closed = true;
+  const bool journaled = migration::SideOf(phase) == migration::Side::kAfterJournal;
+  source.state = journaled ? migration::ControlState::kJournaled : migration::ControlState::kFenced;
+  seen.source = source;
+  seen.routes = migration::RouteFacts{};
+  seen.tenant_known = true;
+  return seen;
+}
+
+/// What is seen of an Online migration in hypercare; as it is made, all that users write arrives.
+struct WayBack {
+  migration::DatabaseFacts left = *SeenIn(Phase::kHypercare).source;
+  migration::PublisherFacts target;
+  migration::SubscriberFacts source;
+  migration::SampleFacts sample;
+  migration::StructureFacts structure;
+
+  WayBack() {
+    target.traces = target.published = target.slot = true;
+    target.clock_seconds = 1000;
+    source.exists = source.enabled = source.working = true;
+    source.heartbeat_at_seconds = target.clock_seconds - 1;
+    sample.taken_at = Noon();
+  }
+
+  Observation Seen() const {
+    Observation seen = SeenIn(Phase::kHypercare);
+    seen.source = left;
+    seen.forward_publisher = migration::PublisherFacts{};
+    seen.forward_subscriber = migration::SubscriberFacts{};
+    seen.reverse_publisher = target;
+    seen.reverse_subscriber = source;
+    seen.reverse_sample = sample;
+    seen.structure = structure;
+    seen.views = migration::ViewFacts{};
+    seen.checks = std::vector<migration::CheckOutcome>();
+    return seen;
+  }
+};
 
 Error Refused() {
   return Error{Disposition::kRetry, "ConnectionFailed",
@@ -81,10 +128,34 @@ Json MigrationObject() {
   return object;
 }
 
+Json OnlineObject() {
+  Json object = MigrationObject();
+  object.MutableAt("spec").Set("strategy", "Online");
+  return object;
+}
+
+Json AskedToGoBack(Json object) {
+  object.MutableAt("metadata").Set("annotations", Json::Object({{api::kRollbackAnnotation, "1"}}));
+  return object;
+}
+
 /// With the status that the API server gives to whatever the operator has not looked at yet.
 Json NotSeen(Json object) {
   object.Set("status", Json::Object({{"observedGeneration", -1}}));
   return object;
+}
+
+/// What the switch and the smoke test leave in the conditions.
+void PassTo(Phase phase, api::TenantMigration& migration) {
+  auto pass = [&](Phase from, Guard guard) {
+    api::TenantMigration before = migration;
+    before.status.phase = from;
+    Decision decision;
+    decision.plan = Plan::Go(guard);
+    migration.status.conditions = migration::Advance(before, SeenIn(from), decision).conditions;
+  };
+  pass(Phase::kSwitching, Guard::kJournaled);
+  if (phase != Phase::kOpening && phase != Phase::kSmoke) pass(Phase::kSmoke, Guard::kSmokePassed);
 }
 
 /// A migration that entered `phase` at noon, as the operator reads `object`.
@@ -105,6 +176,7 @@ api::TenantMigration MigrationIn(Phase phase, const Json& object) {
   if (journaled || migration::DoorsClosed(phase, migration.spec.strategy))
     status.cutover.fenced_at = Noon();
   if (journaled) status.cutover.journaled_at = Noon();
+  if (journaled) PassTo(phase, migration);
   return migration;
 }
 
@@ -131,7 +203,7 @@ class Recording {
     }
     Decision decision;
     decision.plan = std::move(plan);
-    AddDecided(name, std::move(object), migration, Seen(), decision);
+    AddDecided(name, std::move(object), migration, SeenIn(phase), decision);
   }
 
   /// What the operator itself decides about `object` in `phase`, when it sees `seen`.
@@ -142,15 +214,20 @@ class Recording {
   }
 
   const Json& kinds() const { return kinds_; }
+  const Json& obeyed() const { return obeyed_; }
 
  private:
   void AddDecided(const std::string& name, Json object, const api::TenantMigration& migration,
                   const Observation& seen, const Decision& decision) {
-    object.Set("status", api::EncodeStatus(migration::Advance(migration, seen, decision)));
+    api::TenantMigration then = migration;
+    then.status = migration::Advance(migration, seen, decision);
+    obeyed_.Set(name, Json::ArrayOf(ObeyedCommands(then, seen)));
+    object.Set("status", api::EncodeStatus(then.status));
     Add(name, std::move(object));
   }
 
   Json kinds_ = Json::Object();
+  Json obeyed_ = Json::Object();
 };
 
 std::vector<Phase> PhasesOfTheTable() {
@@ -191,29 +268,22 @@ void RecordEnds(Recording& recording) {
 void RecordWaits(Recording& recording) {
   Json manual = MigrationObject();
   manual.MutableAt("spec").Set("cutover", Json::Object({{"approval", "Manual"}}));
-  recording.AddDecided("awaiting-approval", Phase::kAwaitingCutover, manual, Seen());
+  recording.AddDecided("awaiting-approval", Phase::kAwaitingCutover, manual,
+                       SeenIn(Phase::kAwaitingCutover));
 
   Json suspended = MigrationObject();
   suspended.MutableAt("spec").Set("suspend", true);
   recording.AddDecided("suspended", Phase::kPreparing, suspended, Seen());
 
-  Json back = MigrationObject();
-  back.MutableAt("metadata").Set("annotations", Json::Object({{api::kRollbackAnnotation, "1"}}));
-  Observation with_source = Seen();
-  migration::DatabaseFacts source;
-  source.exists = true;
-  source.state = migration::ControlState::kJournaled;
-  with_source.source = source;
-  recording.AddDecided("rollback-needs-consent", Phase::kHypercare, back, with_source);
+  recording.AddDecided("rollback-needs-consent", Phase::kHypercare,
+                       AskedToGoBack(MigrationObject()), SeenIn(Phase::kHypercare));
 
-  Observation ailing = Seen();
+  Observation ailing = SeenIn(Phase::kHypercare);
   migration::CheckOutcome check;
   check.name = "login-page";
   check.message = "status 500, expected 200";
   check.failure_threshold = 1;
   ailing.checks = std::vector{check};
-  source.closed = true;
-  ailing.source = source;
   recording.AddDecided("hypercare-check-failed", Phase::kHypercare, MigrationObject(), ailing);
 
   Json early = MigrationObject();
@@ -242,16 +312,50 @@ void RecordWaitsOfDatabases(Recording& recording) {
     const char* reason;
     bool trouble;
   };
-  for (const Held& held : {Held{Phase::kCopying, "PodCannotStart", true},
-                           Held{Phase::kCatchingUp, "SchemaChanged", true},
-                           Held{Phase::kCatchingUp, "ApplyFails", true},
-                           Held{Phase::kHypercare, "AwaitingWayBack", false},
-                           Held{Phase::kRollingBack, "NoWayBack", false},
-                           Held{Phase::kUndoing, "SourceGone", false}}) {
+  for (const Held& held :
+       {Held{Phase::kCopying, "PodCannotStart", true},
+        Held{Phase::kCatchingUp, "SchemaChanged", true},
+        Held{Phase::kCatchingUp, "ApplyFails", true}, Held{Phase::kRollingBack, "NoWayBack", false},
+        Held{Phase::kUndoing, "SourceGone", false}}) {
     Plan plan = Plan::Wait(std::chrono::seconds(5), "holding for a person", held.reason);
     plan.trouble = held.trouble;
     recording.AddPlanned(FileName(held.reason), held.phase, plan);
   }
+}
+
+// Every way in which an Online move's way back can stand while users work on the target, and what
+// becomes of a rollback that is asked for then.
+void RecordWaysBack(Recording& recording) {
+  const Json object = OnlineObject();
+  auto record = [&](const std::string& name, auto change) {
+    WayBack back;
+    change(back);
+    recording.AddDecided(name, Phase::kHypercare, object, back.Seen());
+    return back.Seen();
+  };
+  record("online-way-back-open", [](WayBack&) {});
+  record("online-stream-behind", [](WayBack& back) { back.source.heartbeat_at_seconds = 0; });
+  const Observation broken =
+      record("online-stream-broken", [](WayBack& back) { back.target.slot = false; });
+  recording.AddDecided("online-rollback-needs-consent", Phase::kHypercare, AskedToGoBack(object),
+                       broken);
+  record("online-sample-differs", [](WayBack& back) {
+    back.sample.differences = 1;
+    back.sample.words = "public.orders (id)=(42) differs";
+  });
+  record("online-structure-changed",
+         [](WayBack& back) { back.structure.changes = "table public.orders has another column"; });
+  record("online-way-back-given-up",
+         [](WayBack& back) { back.target.retained_bytes = int64_t{1} << 60; });
+  record("online-source-gone", [](WayBack& back) {
+    back.left = {};
+    back.source = {};
+  });
+
+  WayBack behind;
+  behind.target.lag_bytes = int64_t{1} << 40;
+  recording.AddDecided("awaiting-way-back", Phase::kHypercare, AskedToGoBack(object),
+                       behind.Seen());
 }
 
 // Moments between two writes of the operator.
@@ -364,14 +468,16 @@ void RecordPlacements(Recording& recording) {
 }  // namespace
 }  // namespace cutover
 
-int main() {
+int main(int argc, char** argv) {
   cutover::Recording recording;
   cutover::RecordPhases(recording);
   cutover::RecordEnds(recording);
   cutover::RecordWaits(recording);
   cutover::RecordWaitsOfDatabases(recording);
+  cutover::RecordWaysBack(recording);
   cutover::RecordMoments(recording);
   cutover::RecordServers(recording);
   cutover::RecordPlacements(recording);
-  std::cout << recording.kinds().DumpPretty() << "\n";
+  const bool obeyed = argc == 2 && std::string_view(argv[1]) == "--obeyed";
+  std::cout << (obeyed ? recording.obeyed() : recording.kinds()).DumpPretty() << "\n";
 }
