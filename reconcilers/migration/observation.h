@@ -78,6 +78,9 @@ struct WorkloadFacts {
   bool as_recorded = true;  ///< None that ran is stopped; their numbers may be other ones by now.
   bool ready = true;        ///< As many pods are ready as are wanted.
   std::string detail;
+  /// While going back: those that are not stopped, since their volumes would go with their pods.
+  /// They count as stopped.
+  std::string left_running{};
 };
 
 /// All routes of the placement together. Without routes both hold.

@@ -226,6 +226,8 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   if (guard == Guard::kRolledBack) {
     status.rollback.reason = status.failure_reason;
     status.rollback.completed_at = change.seen.now;
+    if (!change.plan.message.empty())
+      status.failure_message += (status.failure_message.empty() ? "" : "; ") + change.plan.message;
   }
   status.phase = to;
   status.progress.eta_seconds = 0;  // It was of the phase that is over.

@@ -8,6 +8,7 @@
 #include "operator/base/check.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/wiring/edit.h"
+#include "reconcilers/wiring/rollout.h"
 
 namespace cutover::wiring {
 namespace {
@@ -46,11 +47,21 @@ std::optional<int64_t> ReplicasBefore(const Json& workload) {
   return replicas;
 }
 
-void Stop(const api::ObjectRef& ref, Json& workload) {
+// Of the very version that is written: the policy may have come after preflight.
+Status Stop(const api::ObjectRef& ref, VolumesAtStake at_stake, Json& workload) {
   const int64_t running = WantedReplicas(ref, workload);
-  if (running == 0) return;
+  if (running == 0) return Ok();
+  if (LosesVolumesWhenStopped(ref, workload)) {
+    if (at_stake == VolumesAtStake::kLeaveRunning) return Ok();
+    return TerminalError("VolumesGoWithReplicas",
+                         Title(ref) +
+                             " is not stopped, since Kubernetes would delete its volumes with its "
+                             "pods: set its spec.persistentVolumeClaimRetentionPolicy.whenScaled "
+                             "to Retain");
+  }
   workload.MutableAt("metadata").MutableAt("labels").Set(kReplicasLabel, std::to_string(running));
   SetWantedReplicas(ref, 0, workload);
+  return Ok();
 }
 
 void Restore(const api::ObjectRef& ref, int64_t recorded, Json& workload) {
@@ -173,6 +184,9 @@ Result<WorkloadObservation> ObserveWorkload(std::stop_token stop, Deadline deadl
   observed.exists = true;
   observed.wanted_replicas = WantedReplicas(ref, *workload);
   observed.replicas_before = ReplicasBefore(*workload);
+  observed.loses_volumes = LosesVolumesWhenStopped(ref, *workload);
+  observed.unfinished = DescribeUnfinishedRollout(ref, *workload);
+  observed.template_hold = FindTemplateHold(ref, *workload);
   if (recorded) {
     Json restored = *workload;
     Restore(ref, (*recorded)["replicas"].AsInt(), restored);
@@ -239,13 +253,11 @@ Result<Json> RecordWorkloads(std::stop_token stop, Deadline deadline, kube::Clie
 }
 
 Status StopWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
-                     const api::DatabasePlacement& placement) {
+                     const api::DatabasePlacement& placement, VolumesAtStake at_stake) {
   for (const api::ObjectRef& ref : placement.spec.workloads)
     TRY(EditObject(stop, deadline, client, ResourceOf(ref),
-                   {placement.meta.namespace_name, ref.name}, [&ref](Json& workload) {
-                     Stop(ref, workload);
-                     return Ok();
-                   }));
+                   {placement.meta.namespace_name, ref.name},
+                   [&](Json& workload) { return Stop(ref, at_stake, workload); }));
   return Ok();
 }
 

@@ -32,11 +32,16 @@ struct WorkloadObservation {
   std::optional<int64_t> replicas_before;  ///< As StopWorkloads has found it, until it is restored.
   /// RestoreWorkloads would have nothing to do; true when no record was given.
   bool as_recorded = true;
+  bool loses_volumes = false;  ///< LosesVolumesWhenStopped
+  std::string unfinished;      ///< DescribeUnfinishedRollout
+  std::string template_hold;   ///< FindTemplateHold
 
   /// Nothing runs and nothing will be started. True for what does not exist.
   bool StoppedFully() const { return !exists || (wanted_replicas == 0 && settled && pods == 0); }
   /// All that is wanted is ready, in its present form.
   bool Ready() const { return exists && settled && ready_replicas >= wanted_replicas; }
+  /// It runs, and its volumes would go with its pods.
+  bool MustNotStop() const { return exists && wanted_replicas > 0 && loses_volumes; }
   /// "Deployment odoo: 1 of 2 ready", "CronJob backup: 1 pod still running".
   std::string Describe() const;
 };
@@ -55,12 +60,19 @@ Result<std::vector<WorkloadObservation>> ObserveWorkloads(std::stop_token stop, 
 Result<Json> RecordWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
                              const api::DatabasePlacement& placement);
 
+/// What to do with a workload that runs and whose volumes Kubernetes would delete with its pods.
+enum class VolumesAtStake {
+  kRefuse,        ///< To stop it, and those after it: terminal "VolumesGoWithReplicas".
+  kLeaveRunning,  ///< The others are stopped.
+};
+
 /// Zero replicas, CronJobs suspended; what they were stays on them (kReplicasLabel), also when
 /// somebody has scaled up again what was stopped. Returns at once; ObserveWorkloads tells when all
 /// has stopped. A workload that does not exist (any more) is stopped. Jobs that a CronJob has
 /// started already are left to end.
 Status StopWorkloads(std::stop_token stop, Deadline deadline, kube::Client& client,
-                     const api::DatabasePlacement& placement);
+                     const api::DatabasePlacement& placement,
+                     VolumesAtStake at_stake = VolumesAtStake::kRefuse);
 
 /// Starts again what is at zero or suspended: as StopWorkloads has found it; where that is not
 /// known, as recorded. What runs is somebody else's doing, whatever its number, and stays as it is.

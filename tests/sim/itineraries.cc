@@ -178,6 +178,22 @@ Itinerary FrozenWiring() {
           .ends = {Phase::kAborted}};
 }
 
+// What serves users would not come back once it was stopped: found while they are in.
+Itinerary RolloutThatHangs() {
+  const auto set = [](bool is_gone) {
+    return [=](Simulation& then) { then.surroundings().misfortune.image_is_gone = is_gone; };
+  };
+  return {.name = "RolloutThatHangsIsFoundBeforeUsersAreStopped",
+          .spec = Spec(R"({"suspend":true})"),
+          .on_phase = {{Phase::kPreflight,
+                        [=](Simulation& run) {
+                          run.Later(seconds(30), set(true));
+                          Resume()(run);
+                          run.Later(seconds(900), set(false));
+                        }}},
+          .ends = {Phase::kCompleted}};
+}
+
 // Somebody scales while a move waits, hours after its ledger was written.
 Itinerary ScaledWhileItWaits(int replicas, const char* command, Phase end) {
   return {
@@ -734,6 +750,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddDriftedWirings(all);
     AddScalings(all);
     all.push_back(FrozenWiring());
+    all.push_back(RolloutThatHangs());
     AddServicesThatComeLate(all);
     AddLostStatus(all);
     for (api::SwitchMode mode : {api::SwitchMode::kRestart, api::SwitchMode::kPooler})

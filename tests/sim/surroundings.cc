@@ -304,7 +304,8 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
     changed = true;
   }
   for (; running < wanted; ++running) {
-    Pod pod{"pod-" + std::to_string(++pod_names_), now + kPodStarts, {}, nullptr, 0, false};
+    Pod pod{"pod-" + std::to_string(++pod_names_),        now + kPodStarts, {}, nullptr, 0, false,
+            misfortune.image_is_gone && IsApp(deployment)};
     Json object = kube::NewObject(kube::kPod, KeyIn(pod.name.c_str()));
     object.MutableAt("metadata")
         .Set("labels", deployment.At({"spec", "template", "metadata", "labels"}));
@@ -333,23 +334,27 @@ bool Surroundings::Connected(const Json& deployment, Pod& pod) {
 }
 
 void Surroundings::WriteDeploymentStatus(const Json& deployment, const std::vector<Pod>& pods) {
-  int64_t ready = 0;
+  const bool image_is_gone = misfortune.image_is_gone && IsApp(deployment);
+  int64_t ready = 0, earlier = 0;
   std::vector<Pod>& own = pods_[kube::KeyOf(deployment)];
   for (Pod& pod : own) {
+    earlier += image_is_gone && !pod.lacks_image ? 1 : 0;
     if (pod.gone_at || pod.ready_at > clock_.SteadyNow()) continue;
-    pod.announced_ready = Connected(deployment, pod);
+    pod.announced_ready = !(image_is_gone && pod.lacks_image) && Connected(deployment, pod);
     ready += pod.announced_ready ? 1 : 0;
   }
-  const auto replicas = static_cast<int64_t>(pods.size());
+  // The first pod of the new form is the one too many that a rolling update may make.
+  const auto replicas = static_cast<int64_t>(pods.size()) + (earlier > 0 ? 1 : 0);
+  const int64_t updated = replicas - earlier;
   const Json& generation = deployment["metadata"]["generation"];
   const Json& before = deployment["status"];
   if (before["observedGeneration"] == generation && before["replicas"].AsInt(-1) == replicas &&
-      before["readyReplicas"].AsInt(-1) == ready)
+      before["readyReplicas"].AsInt(-1) == ready && before["updatedReplicas"].AsInt(-1) == updated)
     return;
   Json next = deployment;
   next.Set("status", Json::Object({{"observedGeneration", generation},
                                    {"replicas", replicas},
-                                   {"updatedReplicas", replicas},
+                                   {"updatedReplicas", updated},
                                    {"readyReplicas", ready},
                                    {"availableReplicas", ready}}));
   CHECK(api_.Update(kube::kDeployment, next, kKubeletStatus).has_value());

@@ -40,6 +40,9 @@ struct Misfortune {
   bool smoke_fails = false;
   bool session_lingers = false;  ///< Somebody holds a session of the tenant's that is no pod's.
   bool pods_stop_slowly = false;
+  /// The tenant's Deployment has a new form, whose image nobody can pull: its new pod is never
+  /// ready, and nor is any that is made meanwhile. Those from before serve on beside it.
+  bool image_is_gone = false;
 };
 
 /// Everything around the operator that acts by itself: controllers of the cluster (Deployments,
@@ -87,6 +90,7 @@ class Surroundings {
     ModelServer* server = nullptr;      ///< Where its session is.
     int session = 0;
     bool announced_ready = false;
+    bool lacks_image = false;  ///< As long as misfortune.image_is_gone.
   };
   struct Run {  ///< One Job's pod.
     SteadyTime due;

@@ -21,8 +21,14 @@
 #include "reconcilers/migration/world.h"
 #include "reconcilers/wiring/endpoints.h"
 #include "reconcilers/wiring/wiring.h"
+#include "reconcilers/wiring/workloads.h"
 
 namespace cutover::migration {
+
+/// Before the journal, a stop that would cost volumes is refused, and the move is undone. Going
+/// back knows no other way: users would wait behind its doors for a person. It leaves such a
+/// workload running, which loses nothing: the fence ends its sessions and lets no new ones in.
+wiring::VolumesAtStake AtStakeIn(api::Phase phase);
 
 /// What outlives one reconcile. The references outlive every ClusterWorld made of it.
 struct ClusterContext {

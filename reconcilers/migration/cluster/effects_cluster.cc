@@ -38,6 +38,11 @@ std::string PlacementFinalizer(const api::TenantMigration& migration) {
 
 }  // namespace
 
+wiring::VolumesAtStake AtStakeIn(api::Phase phase) {
+  return phase == api::Phase::kRollingBack ? wiring::VolumesAtStake::kLeaveRunning
+                                           : wiring::VolumesAtStake::kRefuse;
+}
+
 Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
   auto& [stop, deadline, migration] = call;
   kube::Client& client = context_.client;
@@ -76,7 +81,8 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
   }
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   if (intent == Intent::kStopWorkloads)
-    return wiring::StopWorkloads(stop, deadline, client, placement);
+    return wiring::StopWorkloads(stop, deadline, client, placement,
+                                 AtStakeIn(migration.status.phase));
   if (intent == Intent::kFlipRoutes)
     return wiring::FlipToMaintenance(stop, deadline, client, placement,
                                      wiring::MaintenanceBackendOf(migration));

@@ -20,6 +20,7 @@ namespace cutover::migration {
 namespace {
 
 using api::Phase;
+using wiring::VolumesAtStake;
 
 bool IsActive(const api::TenantMigration& migration) {
   Phase phase = migration.status.phase;
@@ -231,8 +232,13 @@ Result<WorkloadFacts> ClusterWorld::ObserveWorkloads(const Call& call) {
   for (const wiring::WorkloadObservation& workload : workloads) {
     // One that somebody deleted is stopped, and is not ours to make again.
     if (!workload.exists) continue;
-    facts.scaled_down &= workload.wanted_replicas == 0;
-    facts.stopped &= workload.StoppedFully();
+    const bool stays = AtStakeIn(call.migration.status.phase) == VolumesAtStake::kLeaveRunning &&
+                       workload.MustNotStop();
+    if (stays)
+      AppendDetail(facts.left_running, workload,
+                   [](const auto& item) { return item.ref.kind + " " + item.ref.name; });
+    facts.scaled_down &= stays || workload.wanted_replicas == 0;
+    facts.stopped &= stays || workload.StoppedFully();
     facts.as_recorded &= workload.as_recorded;
     facts.ready &= workload.Ready();
     AppendDetail(facts.detail, workload, [](const auto& item) { return item.Describe(); });

@@ -256,6 +256,15 @@ std::optional<Plan> PointBackAtSource(const api::TenantMigration& migration,
   return std::nullopt;
 }
 
+// What was not stopped has read where its database is once, and that was on the target.
+std::string WhatIsLeftToDo(const Observation& seen) {
+  if (!seen.workloads.known() || seen.workloads->left_running.empty()) return "";
+  return seen.workloads->left_running +
+         " was left running, since Kubernetes would have deleted its volumes with its pods "
+         "(persistentVolumeClaimRetentionPolicy.whenScaled: Delete): if it does not connect to its "
+         "database again by itself, restart it by kubectl rollout restart";
+}
+
 }  // namespace
 
 /// RollingBack: after the journal, the same cutover with the sides exchanged. Online, what users
@@ -285,7 +294,7 @@ Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& s
   if (seen.source->state != ControlState::kNone && !seen.source->foreign)
     return Plan::Do(Intent::kCleanSource, "removing our schema from the source database");
   // The ledger stays as long as the copy does: it says which database that is.
-  return Plan::Go(Guard::kRolledBack);
+  return Plan::Go(Guard::kRolledBack, WhatIsLeftToDo(seen));
 }
 
 }  // namespace cutover::migration

@@ -97,6 +97,11 @@ bool WantsBackup(const PreflightFacts& facts) {
 
 bool HasWorkloads(const PreflightFacts& facts) { return !facts.placement.spec.workloads.empty(); }
 
+// By pooler they run on.
+bool StopsWorkloads(const PreflightFacts& facts) {
+  return HasWorkloads(facts) && !facts.migration.spec.by_pooler();
+}
+
 bool HasRoutes(const PreflightFacts& facts) { return !facts.placement.spec.routes.empty(); }
 
 bool HasProfile(const PreflightFacts& facts) {
@@ -175,11 +180,15 @@ Findings TenantCanLogIn(const PreflightFacts& facts) {
   return findings;
 }
 
+std::string TitleOf(const wiring::WorkloadObservation& workload) {
+  return workload.ref.kind + " " + workload.ref.name;
+}
+
 Findings WorkloadsExist(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.workloads, findings)) return findings;
   for (const wiring::WorkloadObservation& workload : *facts.workloads) {
-    const std::string title = workload.ref.kind + " " + workload.ref.name;
+    const std::string title = TitleOf(workload);
     if (!workload.exists)
       findings.push_back({Severity::kBlocking, "WorkloadNotFound",
                           title + " does not exist: create it, or take it out of the placement's "
@@ -189,6 +198,54 @@ Findings WorkloadsExist(const PreflightFacts& facts) {
       findings.push_back({Severity::kWarning, "WorkloadStopped",
                           title + " is at 0 replicas and stays there after the move: scale it up "
                                   "first if users are to come back by themselves"});
+  }
+  return findings;
+}
+
+Findings NoVolumesGo(const PreflightFacts& facts) {
+  Findings findings;
+  if (!StopsWorkloads(facts) || !Have(facts.workloads, findings)) return findings;
+  for (const wiring::WorkloadObservation& workload : *facts.workloads)
+    if (workload.MustNotStop())
+      findings.push_back({Severity::kBlocking, "VolumesGoWithReplicas",
+                          "the move stops " + TitleOf(workload) +
+                              ", and Kubernetes would delete its volumes with its pods: set its "
+                              "spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain"});
+  return findings;
+}
+
+// Where kubectl is told to look: "deployment/odoo".
+std::string ArgumentOf(const wiring::WorkloadObservation& workload) {
+  return (workload.ref.kind == "Deployment" ? "deployment/" : "statefulset/") + workload.ref.name;
+}
+
+bool WiresTemplate(const PreflightFacts& facts, const api::ObjectRef& ref) {
+  const std::vector<api::WiringEnv>& env = facts.placement.spec.connection.env;
+  return std::any_of(env.begin(), env.end(),
+                     [&ref](const api::WiringEnv& item) { return item.workload == ref; });
+}
+
+// A workload that is stopped comes back in its present form only, all of it.
+Findings RolloutsAreComplete(const PreflightFacts& facts) {
+  Findings findings;
+  if (!StopsWorkloads(facts) || !Have(facts.workloads, findings)) return findings;
+  for (const wiring::WorkloadObservation& workload : *facts.workloads) {
+    if (!workload.exists || workload.wanted_replicas == 0) continue;
+    const std::string in_namespace = " -n " + facts.placement.meta.namespace_name + " ";
+    if (!workload.unfinished.empty())
+      findings.push_back({Severity::kBlocking, "WorkloadNotRolledOut",
+                          TitleOf(workload) + " has not finished its rollout (" +
+                              workload.unfinished +
+                              "), and once it was stopped it would come back in its present form "
+                              "only: see kubectl rollout status" +
+                              in_namespace + ArgumentOf(workload) +
+                              ", and repair it or go back by kubectl rollout undo"});
+    if (!workload.template_hold.empty() && WiresTemplate(facts, workload.ref))
+      findings.push_back({Severity::kBlocking, "TemplateHeldBack",
+                          TitleOf(workload) + " has " + workload.template_hold +
+                              ", with which pods would go on with the variables of "
+                              "spec.connection.env that name the present server: take it out, as "
+                              "by kubectl rollout resume, or wire it by spec.connection.service"});
   }
   return findings;
 }
@@ -330,6 +387,9 @@ constexpr PreflightCheck kChecks[] = {
     {"backup", "the backup has a volume, and its role can read everything", TenantCanBackItselfUp,
      WantsBackup},
     {"workloads", "every workload of the placement exists", WorkloadsExist, HasWorkloads},
+    {"volumes", "no volume of a workload goes when it is stopped", NoVolumesGo, StopsWorkloads},
+    {"rollouts", "every workload has finished its rollout, and takes what the switch changes",
+     RolloutsAreComplete, StopsWorkloads},
     {"routes", "every route of the placement exists and leads to its workload", RoutesExist,
      HasRoutes},
     {"autoscalers", "nobody else sets the number of replicas", NoAutoscalerInterferes,

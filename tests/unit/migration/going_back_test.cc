@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
 #include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
@@ -55,6 +56,33 @@ TEST(RollingBack, IsNotOverWhileTheTargetIsOpenBesideASourceThatIs) {
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kFenceTarget);
   seen.target = Database(ControlState::kFenced, true);
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kRestoreWiring);
+}
+
+TEST(RollingBack, SaysInTheEndWhatItHasLeftRunning) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kNone, false);
+  seen.target = Database(ControlState::kFenced, true);
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{false, false};
+  seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
+  seen.routes = RouteFacts{false, true, ""};
+  seen.wiring_restored = true;
+  seen.requests_outdated = true;
+  api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+  migration.status.failure_reason = "RollbackRequested";
+  migration.status.failure_message = "asked for";
+  for (const char* left : {"", "StatefulSet odoo"}) {
+    WorkloadFacts workloads;
+    workloads.left_running = left;
+    seen.workloads = workloads;
+    const Decision decision = Decide(migration, seen);
+    ASSERT_EQ(decision.plan.guard, Guard::kRolledBack) << decision.plan.message;
+    const std::string words =
+        Advance(migration, seen, decision).conditions.Find("RolledBack")->message;
+    const std::string expected =
+        *left ? "asked for; StatefulSet odoo was left running, since Kubernetes" : "asked for";
+    EXPECT_EQ(words.substr(0, *left ? expected.size() : words.size()), expected);
+  }
 }
 
 /// A rollback by consent whose source somebody has dropped.

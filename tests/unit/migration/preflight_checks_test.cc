@@ -138,6 +138,17 @@ void WireBySecret(PreflightFacts& facts, const char* host, bool immutable = fals
   facts.wired_objects = wiring::Objects{{{"Secret", "acme-conn"}, std::move(secret)}};
 }
 
+/// The placement's wiring is a variable of the Deployment, which names the source.
+void WireByVariable(PreflightFacts& facts) {
+  facts.placement.spec.connection.env = {{{"Deployment", "odoo"}, "odoo", "HOST", "", "", ""}};
+  Json variable = Json::Object({{"name", "HOST"}, {"value", ""}});
+  Json container = Json::Object({{"name", "odoo"}, {"env", Json::Array({variable})}});
+  Json pod = Json::Object({{"spec", Json::Object({{"containers", Json::Array({container})}})}});
+  Json deployment = kube::NewObject(kube::kDeployment, {"tenants", "odoo"});
+  deployment.Set("spec", Json::Object({{"template", pod}}));
+  facts.wired_objects = wiring::Objects{{{"Deployment", "odoo"}, std::move(deployment)}};
+}
+
 struct Case {
   const char* check;  ///< The line of the table that must speak up, alone.
   const char* reason;
@@ -291,6 +302,36 @@ std::vector<Case> CasesOfChecks() {
        }},
       {"check-jobs", "CronJobNotFound", Severity::kBlocking, "CronJob acme-acceptance",
        [](auto& f) { f.missing_cron_jobs = std::vector<std::string>{"acme-acceptance"}; }},
+  };
+}
+
+void ChangeWorkload(PreflightFacts& facts,
+                    const std::function<void(wiring::WorkloadObservation&)>& change) {
+  Change<std::vector<wiring::WorkloadObservation>>(facts.workloads,
+                                                   [&](auto& workloads) { change(workloads[0]); });
+}
+
+// What would not come back as it was, once the workloads were stopped.
+std::vector<Case> CasesOfStopping() {
+  return {
+      {"volumes", "VolumesGoWithReplicas", Severity::kBlocking,
+       "the move stops Deployment odoo, and Kubernetes would delete its volumes with its pods: set "
+       "its spec.persistentVolumeClaimRetentionPolicy.whenScaled to Retain",
+       [](auto& f) { ChangeWorkload(f, [](auto& workload) { workload.loses_volumes = true; }); }},
+      {"rollouts", "WorkloadNotRolledOut", Severity::kBlocking,
+       "Deployment odoo has not finished its rollout (1 of 2 pods of its present form), and once "
+       "it was stopped it would come back in its present form only: see kubectl rollout status -n "
+       "tenants deployment/odoo, and repair it or go back by kubectl rollout undo",
+       [](auto& f) {
+         ChangeWorkload(
+             f, [](auto& workload) { workload.unfinished = "1 of 2 pods of its present form"; });
+       }},
+      {"rollouts", "TemplateHeldBack", Severity::kBlocking,
+       "Deployment odoo has spec.paused: true, with which pods would go on with the variables of",
+       [](auto& f) {
+         ChangeWorkload(f, [](auto& workload) { workload.template_hold = "spec.paused: true"; });
+         WireByVariable(f);
+       }},
   };
 }
 
@@ -608,6 +649,7 @@ std::vector<Case> Cases() {
          f.checks = std::vector{outcome};
        }},
   };
+  for (Case& of_stopping : CasesOfStopping()) cases.push_back(std::move(of_stopping));
   for (Case& more : CasesOfOrders()) cases.push_back(std::move(more));
   for (Case& of_leftovers : CasesOfLeftovers()) cases.push_back(std::move(of_leftovers));
   return cases;
@@ -770,6 +812,24 @@ TEST(Preflight, WhatCouldNotBeReadBlocksOnceAndIsNeverHopeless) {
     ASSERT_EQ(all.size(), 1u) << i;
     EXPECT_EQ(all[0], (Finding{Severity::kBlocking, down.reason, down.message})) << i;
   }
+}
+
+TEST(Preflight, WhatGoesWrongWhenAWorkloadIsStoppedIsNoObstacleToAMoveThatStopsNone) {
+  PreflightFacts facts = Good();
+  GoOnline(facts);
+  ChangeWorkload(facts, [](auto& workload) {
+    workload.loses_volumes = true;
+    workload.unfinished = "1 of 2 pods of its present form";
+  });
+  EXPECT_THAT(CheckPreflight(facts), testing::IsEmpty());
+  facts.migration.spec.switch_mode = api::SwitchMode::kRestart;
+  EXPECT_EQ(CheckPreflight(facts).size(), 2u);
+}
+
+TEST(Preflight, AHeldTemplateThatIsNotWiredIsItsOwnersAffair) {
+  PreflightFacts facts = Good();
+  ChangeWorkload(facts, [](auto& workload) { workload.template_hold = "spec.paused: true"; });
+  EXPECT_THAT(CheckPreflight(facts), testing::IsEmpty());
 }
 
 TEST(Preflight, NeighboursThatShareNothingAreInNobodysWay) {
