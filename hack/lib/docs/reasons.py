@@ -59,7 +59,7 @@ NO_REASONS = set(
     # Kinds, and values of fields.
     """ Secret ConfigMap Deployment StatefulSet CronJob Ingress Service Job File TenantMigration
     DatabasePlacement ExternalName None Exists DoesNotExist In NotIn Never IfNotPresent
-    RuntimeDefault PreferDualStack FallbackToLogsOnError OdooConf Host Location"""
+    RuntimeDefault PreferDualStack FallbackToLogsOnError OdooConf Host Location Delete OnDelete"""
     # Why Kubernetes' own pods do not start (cluster/pod_start.cc), which is told as PodCannotStart.
     """ ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError
     RegistryUnavailable SignatureValidationFailed CreateContainerConfigError CreateContainerError

@@ -108,6 +108,8 @@ bool HasProfile(const PreflightFacts& facts) {
   return facts.placement.spec.profile != api::ProfileType::kGeneric;
 }
 
+bool ServesPages(const PreflightFacts& facts) { return HasProfile(facts) && HasRoutes(facts); }
+
 bool OrdersMoreThanToCopy(const PreflightFacts& facts) {
   const api::TenantMigrationSpec& spec = facts.migration.spec;
   return !spec.copy_throttle_query.empty() || !spec.copy_exclude_tables.empty();
@@ -266,6 +268,21 @@ Findings NoAutoscalerInterferes(const PreflightFacts& facts) {
   return findings;
 }
 
+// Whoever made it may put back what the switch writes: external-secrets and sealed-secrets do.
+void FindOwners(const PreflightFacts& facts, Findings& findings) {
+  for (const auto& [name, object] : *facts.wired_objects) {
+    if (name.kind != "Secret" && name.kind != "ConfigMap") continue;
+    for (const Json& owner : object["metadata"]["ownerReferences"].Items())
+      if (owner["controller"].AsBool())
+        findings.push_back({Severity::kWarning, "WiringOwned",
+                            name.kind + " " + name.name + " is kept by " +
+                                owner["kind"].AsString() + " " + owner["name"].AsString() +
+                                ", which may put back what the switch writes there: wire the "
+                                "workload by spec.connection.service, or suspend that controller "
+                                "for the move and let it say the same afterwards"});
+  }
+}
+
 // What names something else than the source, an alias of it perhaps, is moved all the same.
 void FindDrift(const PreflightFacts& facts, Findings& findings) {
   if (!facts.source_server.known() || !*facts.source_server) return;
@@ -301,14 +318,22 @@ Findings WiringIsComplete(const PreflightFacts& facts) {
     findings.push_back(
         {blocks ? Severity::kBlocking : Severity::kWarning, trap.reason, trap.message});
   }
-  if (Have(facts.wired_objects, findings) && CanBeChanged(facts, findings))
+  if (Have(facts.wired_objects, findings) && CanBeChanged(facts, findings)) {
     FindDrift(facts, findings);
+    FindOwners(facts, findings);
+  }
   return findings;
 }
 
 Findings ProfileAgrees(const PreflightFacts& facts) {
   Findings findings;
   if (Have(facts.profile, findings)) findings = *facts.profile;
+  return findings;
+}
+
+Findings WorkloadIsReached(const PreflightFacts& facts) {
+  Findings findings;
+  if (Have(facts.reach, findings)) findings = *facts.reach;
   return findings;
 }
 
@@ -397,6 +422,8 @@ constexpr PreflightCheck kChecks[] = {
     {"wiring", "the placement's wiring, which can be changed, alone names the workload's database",
      WiringIsComplete},
     {"profile", "the application itself is in a state to be moved", ProfileAgrees, HasProfile},
+    {"reach", "the operator is served the pages that it asks after the switch", WorkloadIsReached,
+     ServesPages},
     {"check-urls", "the checks ask nobody but the tenant's own Services", ChecksStayInNamespace,
      HasCheck<&api::Check::http>},
     {"check-prometheus", "the checks ask no Prometheus that they may not", ChecksMayAskPrometheus,

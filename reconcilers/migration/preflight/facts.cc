@@ -6,6 +6,7 @@
 
 #include "operator/kube/resource.h"
 #include "reconcilers/migration/preflight/online.h"
+#include "reconcilers/migration/preflight/reach.h"
 
 namespace cutover::migration {
 namespace {
@@ -358,6 +359,7 @@ PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
   context.prometheus_urls = facts.prometheus_urls = inputs.prometheus_urls;
   GatherDatabases(g, facts, context);
   GatherCluster(g, facts);
+  facts.reach = FindUnreachable(g.stop, deadline, inputs, facts);
   if (inputs.migration.spec.online())
     facts.online =
         GatherOnline(g.stop, deadline, inputs, facts, context.source_admin, context.target_admin);

@@ -98,6 +98,7 @@ struct PreflightFacts {
   Fact<wiring::Objects> wired_objects;
   Fact<bool> backup_claim;  ///< There is one, and it has not lost its volume.
   Fact<std::vector<Finding>> profile;
+  Fact<std::vector<Finding>> reach;  ///< FindUnreachable
   OnlineFacts online;
   Fact<std::vector<CheckOutcome>> checks;            ///< spec.checks with when: Preflight.
   Fact<std::vector<std::string>> missing_cron_jobs;  ///< That checks by Job name.

@@ -304,7 +304,10 @@ std::vector<BuiltinCheck> OdooProfile::Checks(const Json& baseline) const {
   };
   std::vector<CheckWhen> always = {CheckWhen::kSmoke, CheckWhen::kHypercare};
   // The page first: it is what makes the workload connect to its database.
-  return {{"profile/login-page", always, kPageSecondsMax, LoginPage},
+  return {{"profile/login-page",
+           {CheckWhen::kPreflight, CheckWhen::kSmoke, CheckWhen::kHypercare},
+           kPageSecondsMax,
+           LoginPage},
           {"profile/asset-bundle", {CheckWhen::kSmoke}, kPageSecondsMax, AssetBundle},
           {"profile/attachment-served", {CheckWhen::kSmoke}, kPageSecondsMax, served},
           {"profile/source-idle", always, kFigureSecondsMax, SourceIsIdle},

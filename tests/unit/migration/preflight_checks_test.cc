@@ -96,6 +96,7 @@ PreflightFacts Good() {
   facts.wired_objects = wiring::Objects();
   facts.backup_claim = true;
   facts.profile = std::vector<Finding>();
+  facts.reach = std::vector<Finding>();
   facts.checks = std::vector<CheckOutcome>();
   facts.missing_cron_jobs = std::vector<std::string>();
   facts.prometheus_urls = {"http://prometheus.monitoring.svc:9090"};
@@ -122,14 +123,18 @@ void ChangeTargetSpec(PreflightFacts& facts,
   facts.target_server = std::optional(server);
 }
 
-/// The placement's wiring is a Secret that says `host`; the source's is source.example.
-void WireBySecret(PreflightFacts& facts, const char* host, bool immutable = false) {
+void NameEndpoints(PreflightFacts& facts) {
   for (auto [server, name] : {std::pair(&facts.source_server, "source.example"),
                               std::pair(&facts.target_server, "target.example")}) {
     api::DatabaseServer known = ***server;
     known.spec.endpoint.host = name;
     *server = std::optional(known);
   }
+}
+
+/// The placement's wiring is a Secret that says `host`; the source's is source.example.
+void WireBySecret(PreflightFacts& facts, const char* host, bool immutable = false) {
+  NameEndpoints(facts);
   facts.placement.spec.connection.secret =
       api::WiringSecret{"acme-conn", "host", "", "", "", "", ""};
   Json secret = kube::NewObject(kube::kSecret, {"tenants", "acme-conn"});
@@ -140,8 +145,9 @@ void WireBySecret(PreflightFacts& facts, const char* host, bool immutable = fals
 
 /// The placement's wiring is a variable of the Deployment, which names the source.
 void WireByVariable(PreflightFacts& facts) {
+  NameEndpoints(facts);
   facts.placement.spec.connection.env = {{{"Deployment", "odoo"}, "odoo", "HOST", "", "", ""}};
-  Json variable = Json::Object({{"name", "HOST"}, {"value", ""}});
+  Json variable = Json::Object({{"name", "HOST"}, {"value", "source.example"}});
   Json container = Json::Object({{"name", "odoo"}, {"env", Json::Array({variable})}});
   Json pod = Json::Object({{"spec", Json::Object({{"containers", Json::Array({container})}})}});
   Json deployment = kube::NewObject(kube::kDeployment, {"tenants", "odoo"});
@@ -429,6 +435,19 @@ std::vector<Case> CasesOfWiring() {
          WireBySecret(f, "source.example");
          f.wired_objects = wiring::Objects();
        }},
+      {"wiring", "WiringOwned", Severity::kWarning,
+       "Secret acme-conn is kept by ExternalSecret acme, which may put back what the switch writes",
+       [](auto& f) {
+         WireBySecret(f, "source.example");
+         Change<wiring::Objects>(f.wired_objects, [](wiring::Objects& objects) {
+           const Json maker =
+               Json::Object({{"kind", "ExternalSecret"}, {"name", "acme"}, {"controller", true}});
+           const Json other = Json::Object({{"kind", "Release"}, {"name", "acme"}});
+           objects.begin()
+               ->second.MutableAt("metadata")
+               .Set("ownerReferences", Json::Array({other, maker}));
+         });
+       }},
       {"wiring", "WiringDrifted", Severity::kWarning,
        "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
        [](auto& f) { WireBySecret(f, "pg-alias.example"); }},
@@ -634,6 +653,11 @@ std::vector<Case> Cases() {
          f.profile =
              std::vector<Finding>{{Severity::kBlocking, "ModulesPending", "sale (to upgrade)"}};
        }},
+      {"reach", "WorkloadNotReachable", Severity::kBlocking, "NetworkPolicy",
+       [](auto& f) {
+         f.reach = std::vector<Finding>{
+             {Severity::kBlocking, "WorkloadNotReachable", "allow it by a NetworkPolicy"}};
+       }},
       {"check-urls", "CheckOutsideNamespace", Severity::kHopeless, "check spy",
        [](auto& f) {
          api::Check check;
@@ -720,7 +744,7 @@ TEST(PreflightLines, OfATenantWithoutWorkloadsRoutesAndOrdersSayNothingOfThem) {
   facts.placement.spec.routes.clear();
   facts.migration.spec.copy_throttle_query.clear();
   facts.migration.spec.copy_exclude_tables.clear();
-  for (const char* name : {"workloads", "routes", "autoscalers", "profile", "copy"})
+  for (const char* name : {"workloads", "routes", "autoscalers", "profile", "copy", "reach"})
     EXPECT_EQ(Line(LinesOfPreflight(facts), name), nullptr) << name;
   facts.migration.spec.copy_throttle_query = "SELECT 0";
   EXPECT_NE(Line(LinesOfPreflight(facts), "copy"), nullptr);
@@ -801,6 +825,7 @@ TEST(Preflight, WhatCouldNotBeReadBlocksOnceAndIsNeverHopeless) {
       [&](auto& f) { f.wired_objects = down; },
       [&](auto& f) { f.backup_claim = down; },
       [&](auto& f) { f.profile = down; },
+      [&](auto& f) { f.reach = down; },
       [&](auto& f) { f.checks = down; },
       [&](auto& f) { ChangeSource(f, [&](SourceFacts& s) { s.roles = down; }); },
       [&](auto& f) { ChangeTarget(f, [&](TargetFacts& t) { t.roles = down; }); },
