@@ -33,6 +33,7 @@ std::string MeasuresOfCopy(const MigrationView& migration, bool running) {
   if (progress.tables_total > 0)
     Join(text,
          std::to_string(progress.tables_copied) + "/" + Counted(progress.tables_total, "table"));
+  if (progress.rows_copied > 0) Join(text, Counted(progress.rows_copied, "row"));
   return text;
 }
 

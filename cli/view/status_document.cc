@@ -65,6 +65,7 @@ Json Progress(const MigrationView& migration) {
   const api::MigrationProgress& progress = migration.progress;
   api::FieldWriter fields;
   fields.Count("bytesCopied", progress.bytes_copied).Count("bytesTotal", progress.bytes_total);
+  if (progress.rows_copied > 0) fields.Count("rowsCopied", progress.rows_copied);
   if (auto rate = CopyRate(migration)) fields.Count("bytesPerSecondOnAverage", *rate);
   if (progress.eta_seconds > 0) fields.Count("etaSeconds", progress.eta_seconds);
   if (migration.progress.replication_lag_bytes)

@@ -297,6 +297,7 @@ Json EncodeProgress(const MigrationProgress& progress) {
       .Count("bytesTotal", progress.bytes_total)
       .Count("tablesCopied", progress.tables_copied)
       .Count("tablesTotal", progress.tables_total)
+      .Count("rowsCopied", progress.rows_copied)
       .Count("etaSeconds", progress.eta_seconds)
       .Text("summary", Summary(progress));
   if (progress.eta_seconds > 0)
@@ -419,6 +420,7 @@ MigrationProgress ReadProgress(FieldReader fields) {
   progress.bytes_total = fields.Int("bytesTotal");
   progress.tables_copied = fields.Int("tablesCopied");
   progress.tables_total = fields.Int("tablesTotal");
+  progress.rows_copied = fields.Int("rowsCopied");
   progress.eta_seconds = fields.Int("etaSeconds");
   progress.replication_lag_bytes = ReadOptionalInt(fields, "replicationLagBytes");
   progress.replication_lag_seconds = ReadOptionalInt(fields, "replicationLagSeconds");

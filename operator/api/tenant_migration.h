@@ -200,6 +200,7 @@ struct Stage {
 struct MigrationProgress {
   int64_t bytes_copied = 0, bytes_total = 0;
   int64_t tables_copied = 0, tables_total = 0;
+  int64_t rows_copied = 0;
   int64_t eta_seconds = 0;
   /// How far the side that follows is behind; absent while nothing is followed.
   std::optional<int64_t> replication_lag_bytes;

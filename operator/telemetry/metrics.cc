@@ -61,6 +61,8 @@ constexpr MetricDefinition kTable[] = {
      "Tables copied completely so far.", "namespace,name", {}},
     {Metric::kMigrationTablesExpected, "cutover_migration_tables_expected", kGauge,
      "Tables that the copy will have moved when it is done.", "namespace,name", {}},
+    {Metric::kMigrationRowsCopied, "cutover_migration_rows_copied", kGauge,
+     "Rows copied to the target so far.", "namespace,name", {}},
     {Metric::kMigrationEtaSeconds, "cutover_migration_eta_seconds", kGauge,
      "Estimated time until the copy is done, while copying, or until the target has caught up, "
      "while it does so.", "namespace,name", {}},
@@ -227,10 +229,10 @@ constexpr char kCardinality[] =
     "Kubernetes and of HTTP; nothing of a tenant's data, and nothing that grows by what "
     "happens.\n\n"
     "| for each | series | until |\n|---|---|---|\n"
-    "| TenantMigration | up to 45, 22 of them its phases | it is deleted |\n"
+    "| TenantMigration | up to 46, 22 of them its phases | it is deleted |\n"
     "| DatabaseServer | 2 | it is deleted |\n"
     "| DatabasePlacement | 1 | it is deleted |\n"
-    "| leader | 372, of what has ended: by stage, result and reason | its process ends |\n"
+    "| leader | 373, of what has ended: by stage, result and reason | its process ends |\n"
     "| process | some hundreds: by controller, resource, method and code | it ends |\n";
 
 constexpr bool TableFollowsEnumeration() {

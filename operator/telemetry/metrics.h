@@ -22,6 +22,7 @@ enum class Metric {
   kMigrationBytesExpected,
   kMigrationTablesCopied,
   kMigrationTablesExpected,
+  kMigrationRowsCopied,
   kMigrationEtaSeconds,
   kMigrationWritePauseSeconds,
   kMigrationWritePauseMaxSeconds,

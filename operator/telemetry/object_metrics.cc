@@ -115,6 +115,7 @@ void AddMigration(const api::TenantMigration& migration, WallTime now, const Ser
   series.Add(Metric::kMigrationBytesExpected, status.progress.bytes_total);
   series.Add(Metric::kMigrationTablesCopied, status.progress.tables_copied);
   series.Add(Metric::kMigrationTablesExpected, status.progress.tables_total);
+  series.Add(Metric::kMigrationRowsCopied, status.progress.rows_copied);
   // Before the first byte and after the copy an estimate of 0 would read as "done any moment".
   if (status.phase == Phase::kCopying && status.progress.bytes_copied > 0)
     series.Add(Metric::kMigrationEtaSeconds, status.progress.eta_seconds);

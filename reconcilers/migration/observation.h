@@ -124,6 +124,7 @@ struct JobFacts {
 struct CopyProgress {
   std::string stage;
   int64_t bytes_done = 0, bytes_total = 0, tables_done = 0, tables_total = 0;
+  int64_t rows_done = 0;
 };
 
 /// What the mover wrote into the target database when it was done, in the same transaction as its

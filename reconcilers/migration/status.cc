@@ -325,6 +325,7 @@ void NoteProgress(const Change& change, const CopyProgress& copy) {
   now.bytes_total = copy.bytes_total;
   now.tables_copied = copy.tables_done;
   now.tables_total = copy.tables_total;
+  now.rows_copied = copy.rows_done;
   if (stage.started_at && copy.bytes_done > 0) {
     double elapsed = std::chrono::duration<double>(change.seen.now - *stage.started_at).count();
     double left = static_cast<double>(copy.bytes_total - copy.bytes_done);
@@ -345,6 +346,7 @@ void NoteResult(const Change& change, const CopyResult& result) {
   auto& progress = change.status.progress;
   progress.bytes_copied = progress.bytes_total = result.bytes;
   progress.tables_copied = progress.tables_total = result.tables;
+  progress.rows_copied = result.rows;
   progress.eta_seconds = 0;
   api::Stage& stage = StageOf(change.status, Phase::kCopying);
   stage.done = stage.total = result.bytes;

@@ -209,6 +209,7 @@ class World {
         copying ? std::min(1.0, 0.02 * static_cast<double>((at - minutes(1)).count()) / 60) : 1;
     progress.bytes_copied = static_cast<int64_t>(share * static_cast<double>(progress.bytes_total));
     progress.tables_copied = static_cast<int64_t>(share * 600);
+    progress.rows_copied = static_cast<int64_t>(share * 4'000'000);
     progress.eta_seconds = static_cast<int64_t>((1 - share) * 3000);
     if (!copying) {
       status.verification.rows = 4'000'000;

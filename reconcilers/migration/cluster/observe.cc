@@ -371,6 +371,7 @@ Result<std::optional<CopyProgress>> ClusterWorld::ObserveProgress(const Call& ca
     copy.bytes_total = std::max(stage.bytes_total, stage.bytes_done);
     copy.tables_done = stage.tables_done;
     copy.tables_total = stage.tables_total;
+    copy.rows_done = stage.rows_done;
   }
   return std::optional<CopyProgress>(copy);
 }

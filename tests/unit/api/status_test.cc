@@ -53,10 +53,11 @@ TenantMigrationStatus FullMigrationStatus() {
                        {"major-version", PreflightResult::kHopeless, "15 after 17"}}};
   status.stages = {{"Copying", "Succeeded", kPrecise, kPrecise, "96 tables", 5, 5, "bytes"},
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
-  status.progress = {512'000'000, 596'000'000, 12, 96, 65, 3'000'000, 2, kPrecise};
+  status.progress = {512'000'000, 596'000'000, 12, 96, 123456, 65, 3'000'000, 2, kPrecise};
   status.samples = {{kPrecise, 512'000'000, {}}, {kPrecise, {}, 0}};
   status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
-  status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise, 640, kMorning, 1234, "e"};
+  status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise,
+                     640,      kMorning,      1234,     "e"};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};
   status.checks = {
       {"login-page", CheckResult::kFailed, "answered 502", 9, kPrecise, 3, 16, kMorning, 61, 40},

@@ -87,6 +87,7 @@ void Measure(api::TenantMigration& migration) {
   status.progress.bytes_copied = copying ? 512'000'000 : kBytes;
   status.progress.tables_total = 412;
   status.progress.tables_copied = copying ? 377 : 412;
+  status.progress.rows_copied = copying ? 2'990'416 : 3'481'220;
   status.progress.eta_seconds = copying ? 7 : 0;
   status.progress.updated_at = Night() - seconds(2);
   for (api::Stage& stage : status.stages) {

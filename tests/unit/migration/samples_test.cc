@@ -194,6 +194,22 @@ TEST_F(SamplesInStatus, AreOfTheCopyAndThenOfTheStreamInTheDirectionThatIsLive) 
   EXPECT_EQ(samples(), expected);
 }
 
+TEST_F(SamplesInStatus, ComeWithTheRowsThatWereCopiedSoFarAndAtTheEndInAll) {
+  Observation seen = Copied(0, 5'000'000);
+  CopyProgress copy = **seen.copy_progress;
+  copy.rows_done = 700;
+  seen.copy_progress = std::optional<CopyProgress>(copy);
+  Look(seen);
+  EXPECT_EQ(migration_.status.progress.rows_copied, 700);
+  CopyResult result;
+  result.attempt = migration_.status.attempt;
+  result.rows = 1000;
+  seen = At(1);
+  seen.copy_result = std::optional<CopyResult>(result);
+  Look(seen);
+  EXPECT_EQ(migration_.status.progress.rows_copied, 1000);
+}
+
 TEST_F(SamplesInStatus, AreNotTakenWhileAPersonOrTheDoorsAreWaitedFor) {
   for (Phase phase : testing::kAllPhases) {
     if (phase == Phase::kCatchingUp || phase == Phase::kHypercare || phase == Phase::kCopying)

@@ -70,6 +70,7 @@ TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
   progress.bytes_total = 100;
   progress.tables_copied = 2;
   progress.tables_total = 7;
+  progress.rows_copied = 1234;
   progress.eta_seconds = 33;
   Observe(migration);
   const std::string text = Expose();
@@ -82,6 +83,7 @@ TEST_F(ObjectMetricsTest, DescribesAMigrationFromTheObjectAlone) {
         "cutover_migration_bytes_expected{namespace=\"tenant-a\",name=\"move\"} 100\n",
         "cutover_migration_tables_copied{namespace=\"tenant-a\",name=\"move\"} 2\n",
         "cutover_migration_tables_expected{namespace=\"tenant-a\",name=\"move\"} 7\n",
+        "cutover_migration_rows_copied{namespace=\"tenant-a\",name=\"move\"} 1234\n",
         "cutover_migration_eta_seconds{namespace=\"tenant-a\",name=\"move\"} 33\n",
         "cutover_rollback_ready{namespace=\"tenant-a\",name=\"move\"} 0\n"})
     EXPECT_THAT(text, HasSubstr(line));
