@@ -195,6 +195,9 @@ Result<Control> ClaimEpoch(std::stop_token stop, Deadline deadline, Connection& 
   if (!found) {
     TRY(SilenceEventTriggers(stop, deadline, transaction));
     TRY(transaction.Exec(stop, deadline, kCreateSchema));
+    // A tenant may have made one at that very moment: what is there is ours, or not written to.
+    TRY_ASSIGN(found, FindSchema(stop, deadline, transaction));
+    if (!found) return RetryError("ForeignSchema", "schema cutover was dropped as it was made");
   }
   ControlState first = claim.side == Side::kSource ? kOpen : kPreparing;
   TRY(transaction.Query(

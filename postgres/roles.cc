@@ -93,8 +93,15 @@ constexpr const char* kReadRoleSettings = R"(
 
 bool IsPredefined(const std::string& role) { return role.starts_with("pg_"); }
 
+constexpr std::string_view kMark = "Created by Cutover, migration ";
+
 std::string MarkOf(std::string_view migration_uid) {
-  return "Created by Cutover, migration " + std::string(migration_uid);
+  return std::string(kMark) + std::string(migration_uid);
+}
+
+/// A role that two tenants share, the first of whom has brought it along.
+bool IsCreatedByAnother(const Role& role, std::string_view migration_uid) {
+  return role.comment.starts_with(kMark) && role.comment != MarkOf(migration_uid);
 }
 
 /// The attributes as CREATE ROLE takes them; all are said, so that no default decides.
@@ -373,6 +380,10 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
   std::set<std::string> absent, outdated;
   for (const RoleFinding& finding : CompareRoles(source, target)) {
     if (finding.verdict == RoleVerdict::kCreate) absent.insert(finding.role);
+    if (finding.verdict == RoleVerdict::kSame &&
+        IsCreatedByAnother(*Named(target, finding.role), migration_uid))
+      TRY(transaction.Exec(stop, deadline,
+                           "COMMENT ON ROLE " + QuoteIdentifier(finding.role) + " IS NULL"));
     if (finding.verdict != RoleVerdict::kClash) continue;
     if (!IsCreatedBy(*Named(target, finding.role), migration_uid))
       return TerminalError("RoleClash", finding.message);

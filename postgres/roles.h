@@ -93,9 +93,11 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
 /// Creates the absent roles of `source` with their verifiers, attributes, settings and memberships,
 /// and marks each, by its comment, as created by this migration, so that undo finds them whatever
 /// has died in between. One of these whose password or attributes were changed on the source since
-/// gets the new ones. Superusers are left alone. Terminal "RoleClash". Repeatable.
-/// A role whose password is unknown is created without one. When we are no superuser we become a
-/// member of each role that we create, as a restore has to act for it: see ReturnRoles().
+/// gets the new ones. One that another
+/// migration has created, and that is the same, loses that mark: it is needed by both from now on,
+/// and undoing the other must not take it away. Superusers are left alone. Terminal "RoleClash".
+/// Repeatable. A role whose password is unknown is created without one. When we are no superuser we
+/// become a member of each role that we create, as a restore has to act for it: see ReturnRoles().
 /// The statements are kept out of the server's log as far as our privileges allow.
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    const RoleSet& source, std::string_view migration_uid);

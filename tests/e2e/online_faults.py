@@ -313,8 +313,9 @@ def a_source_that_somebody_opens_in_hypercare_is_closed_again():
     with Sampler([Server(source), Server(target)], DATABASE, "shop") as sampler:
         Server(source).sql("postgres", f"alter database {DATABASE} connection limit -1; "
                                        f"grant connect on database {DATABASE} to public")
-        wait_until("it is closed again", 30, lambda: Server(source).sql(
-            "postgres", f"select datconnlimit from pg_database where datname = '{DATABASE}'") == "0")
+        limit = f"select datconnlimit from pg_database where datname = '{DATABASE}'"
+        wait_until("it is closed again", 30,
+                   lambda: Server(source).sql("postgres", limit).strip() == "0")
         wait_until("only the target can be written to", 10,
                    lambda: sampler.writable_now() == [target], 0.1)
     wait_until("the way back is open still", 30, way_back_is_open)

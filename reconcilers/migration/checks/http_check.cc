@@ -68,13 +68,14 @@ Status AsksOwnNamespace(std::string_view url, std::string_view namespace_name) {
     labels.push_back(host.substr(at, end - at));
     at = end + 1;
   }
-  // service.namespace, or [pod.]service.namespace.svc[.cluster.local]
+  if (!labels.empty() && labels.back().empty()) labels.pop_back();
+  // [pod.]service.namespace.svc[.cluster.local] and nothing else: names of other domains, and those
+  // without svc, which may be such, are answered by whoever owns them.
   auto svc = std::find(labels.begin(), labels.end(), "svc");
-  size_t namespace_at = svc == labels.end() ? 1 : static_cast<size_t>(svc - labels.begin()) - 1;
-  bool short_form = svc != labels.end() || labels.size() == 2;
-  if (short_form && namespace_at >= 1 && namespace_at < labels.size() &&
-      labels[namespace_at] == namespace_name)
-    return Ok();
+  const std::vector<std::string_view> after(svc, labels.end());
+  const std::vector<std::string_view> cluster_local = {"svc", "cluster", "local"};
+  const bool in_cluster = after.size() == 1 || after == cluster_local;
+  if (in_cluster && svc - labels.begin() >= 2 && *(svc - 1) == namespace_name) return Ok();
   return TerminalError("CheckOutsideNamespace",
                        Excerpt(url) +
                            " is not in the tenant's namespace: name a Service there, as "

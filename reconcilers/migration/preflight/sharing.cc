@@ -61,8 +61,10 @@ Findings NothingIsShared(const PreflightFacts& facts) {
   for (const auto& other : facts.placements) {
     const bool in_namespace = other->meta.namespace_name == ours.meta.namespace_name;
     if (other->meta.deleting() || (in_namespace && other->meta.name == ours.meta.name)) continue;
+    // That it is theirs is proven by their adoption, which takes the database's own password.
+    const bool proven = in_namespace || !other->status.server_name.empty();
     if (HoldsTheSameDatabase(facts, *other))
-      findings.push_back({Severity::kBlocking, "SharedDatabase",
+      findings.push_back({proven ? Severity::kBlocking : Severity::kWarning, "SharedDatabase",
                           "database " + ours.spec.database_name + " on " +
                               facts.source_server_name + " is also that of DatabasePlacement " +
                               other->meta.namespace_name + "/" + other->meta.name +

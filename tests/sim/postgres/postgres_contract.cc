@@ -317,6 +317,26 @@ TEST_P(PostgresContract, ARoleThatIsUsedStaysAndKeptRolesAreNoLongerOurs) {
   EXPECT_FALSE(*pg::HasCreatedRoles({}, Soon(), server, place_->uid()));
 }
 
+// A login that owns nothing there depends on nothing that PostgreSQL knows of.
+TEST_P(PostgresContract, ARoleThatASecondTenantNeedsIsNotTakenAwayByUndoingTheFirst) {
+  ASSERT_TRUE(Prepare());
+  pg::Connection server = Connect(place_->TargetAdmin());
+  pg::Connection inside = Inside();
+  auto roles = pg::ReadReferencedRoles({}, Soon(), inside);
+  ASSERT_TRUE(roles);
+  {
+    auto transaction = pg::Transaction::Begin({}, Soon(), server);
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE(pg::CreateRoles({}, Soon(), *transaction, *roles, "a second tenant's move"));
+    ASSERT_TRUE(transaction->Commit({}, Soon()));
+  }
+  ASSERT_TRUE(pg::DropDatabase({}, Soon(), place_->TargetAdmin(), place_->database(), Target()));
+  ASSERT_TRUE(pg::DropCreatedRoles({}, Soon(), server, place_->uid()));
+  auto there = pg::ReadRoles({}, Soon(), server, {place_->owner()});
+  ASSERT_TRUE(there);
+  EXPECT_EQ(there->roles.size(), 1u);
+}
+
 TEST_P(PostgresContract, ADatabaseOfSomebodyElseIsNeitherTakenNorDropped) {
   pg::Connection server = Connect(place_->TargetAdmin());
   const std::string name = pg::QuoteIdentifier(place_->database());

@@ -41,14 +41,16 @@ TEST(HttpUrl, RefusesWhatIsNotPlainHttp) {
 
 TEST(HttpCheck, AsksOnlyServicesOfTheTenantsNamespace) {
   for (const char* url :
-       {"http://odoo.acme.svc/", "http://odoo.acme.svc:8069/x", "http://odoo.acme/",
+       {"http://odoo.acme.svc/", "http://odoo.acme.svc:8069/x", "http://odoo.acme.svc./",
         "http://odoo.acme.svc.cluster.local/", "http://odoo-0.odoo.acme.svc/",
         "http://odoo.acme.svc.cluster.local.:80/"})
     EXPECT_TRUE(AsksOwnNamespace(url, "acme")) << url;
   for (const char* url :
        {"http://odoo.other.svc/", "http://odoo/", "http://169.254.169.254/latest",
         "http://acme.svc/", "http://svc/", "http://example.org/", "http://acme.other.svc/",
-        "http://odoo.acme.example.org/", "http://kubernetes.default.svc/acme.svc"}) {
+        "http://odoo.acme.example.org/", "http://kubernetes.default.svc/acme.svc",
+        "http://odoo.acme.svc.example.org/", "http://odoo.acme.svc.cluster.local.example.org/",
+        "http://evil.acme/"}) {
     Status own = AsksOwnNamespace(url, "acme");
     ASSERT_FALSE(own) << url;
     EXPECT_EQ(own.error().reason, "CheckOutsideNamespace") << url;

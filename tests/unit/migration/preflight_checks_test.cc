@@ -409,6 +409,20 @@ std::vector<Case> CasesOfSharing() {
          api::DatabasePlacement& neighbour = AddNeighbour(f);
          neighbour.meta.namespace_name = "elsewhere";
          neighbour.spec.database_name = "acme";
+       }},
+      {"sharing", "SharedDatabase", Severity::kBlocking, "tenants/neighbour",
+       [](auto& f) {
+         api::DatabasePlacement& neighbour = AddNeighbour(f);
+         neighbour.spec.database_name = "acme";
+         neighbour.status.server_name.clear();
+         neighbour.spec.server_name = "pg-source";
+       }},
+      // Anybody could say so: nobody has shown the database's password.
+      {"sharing", "SharedDatabase", Severity::kWarning, "elsewhere/neighbour",
+       [](auto& f) {
+         api::DatabasePlacement& neighbour = AddNeighbour(f);
+         neighbour.meta.namespace_name = "elsewhere";
+         neighbour.spec.database_name = "acme";
          neighbour.status.server_name.clear();
          neighbour.spec.server_name = "pg-source";
        }},
