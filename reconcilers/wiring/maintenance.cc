@@ -7,6 +7,7 @@
 #include "operator/api/meta.h"
 #include "operator/api/owner_references.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/wiring/pod_settings.h"
 
 namespace cutover::wiring {
 namespace {
@@ -122,11 +123,10 @@ Json MaintenanceDeployment(const api::TenantMigration& migration,
   Json deployment = NewChild(kube::kDeployment, migration);
   deployment.Set(
       "spec",
-      Json::Object(
-          {{"replicas", 1},
-           {"selector", Json::Object({{"matchLabels", SelectorOf(migration)}})},
-           {"template", Json::Object({{"metadata", Json::Object({{"labels", LabelsOf(migration)}})},
-                                      {"spec", pod}})}}));
+      Json::Object({{"replicas", 1},
+                    {"selector", Json::Object({{"matchLabels", SelectorOf(migration)}})},
+                    {"template", Json::Object({{"metadata", PodMetadata(LabelsOf(migration))},
+                                               {"spec", pod}})}}));
   return deployment;
 }
 

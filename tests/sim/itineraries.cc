@@ -64,6 +64,26 @@ void AddFailures(std::vector<Itinerary>& all) {
                  .ends = {Phase::kFailed}});
 }
 
+// Of pods into which a service mesh has put its proxy.
+void AddProxies(std::vector<Itinerary>& all) {
+  auto misfortunes = [](bool Misfortune::*what) {
+    return [what](Surroundings& around) {
+      around.misfortune.proxies_live_on = true;
+      if (what != nullptr) around.misfortune.*what = true;
+    };
+  };
+  all.push_back(
+      {.name = "ProxiesLiveOn", .given = misfortunes(nullptr), .ends = {Phase::kCompleted}});
+  all.push_back({.name = "CopyFailsBesideAProxy",
+                 .given = misfortunes(&Misfortune::copy_fails),
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "CopyFailed"});
+  all.push_back({.name = "BackupFailsBesideAProxy",
+                 .given = misfortunes(&Misfortune::backup_fails),
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "BackupFailed"});
+}
+
 // What is held long enough to be asked its preflight twice, and then let go.
 Command Resume() {
   return [](Simulation& run) {
@@ -749,6 +769,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
     AddDriftedWirings(all);
     AddScalings(all);
+    AddProxies(all);
     all.push_back(FrozenWiring());
     all.push_back(RolloutThatHangs());
     AddServicesThatComeLate(all);

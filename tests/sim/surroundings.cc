@@ -531,14 +531,19 @@ void Surroundings::Finish(const Json& job, Run& run, bool good, const std::strin
   auto running = api_.Get(kube::kPod, {key.ns, key.name + "-pod"});
   if (!running) return;  // Deleted with its Job.
   Json pod = (*running)->object;
-  pod.Set("status",
-          Json::Object(
-              {{"phase", good ? "Succeeded" : "Failed"},
-               {"containerStatuses",
-                Json::Array({Json::Object(
-                    {{"state",
-                      Json::Object({{"terminated", Json::Object({{"message", words}})}})}})})}}));
+  const Json mover = Json::Object(
+      {{"name", "mover"},
+       {"state", Json::Object({{"terminated", Json::Object({{"message", words},
+                                                            {"exitCode", good ? 0 : 1}})}})}});
+  const Json proxy = Parsed(R"({"name":"istio-proxy","state":{"running":{}}})");
+  const bool lives_on = misfortune.proxies_live_on;
+  pod.Set("status", Json::Object({{"phase", lives_on ? "Running"
+                                            : good   ? "Succeeded"
+                                                     : "Failed"},
+                                  {"containerStatuses", lives_on ? Json::Array({proxy, mover})
+                                                                 : Json::Array({mover})}}));
   CHECK(api_.Update(kube::kPod, pod, kKubeletStatus).has_value());
+  if (lives_on) return;
   Json done = (*api_.Get(kube::kJob, key))->object;
   CHECK(Condition(done, "Complete") == nullptr && Condition(done, "Failed") == nullptr);
   done.MutableAt("status").Set(

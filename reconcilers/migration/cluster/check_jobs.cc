@@ -8,6 +8,8 @@
 #include "operator/api/owner_references.h"
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/pod_end.h"
+#include "reconcilers/migration/cluster/pod_start.h"
 #include "reconcilers/migration/tally.h"
 
 namespace cutover::migration {
@@ -173,8 +175,31 @@ Result<CheckOutcome> WithoutJob(const Look& look, const api::Check& check, Check
   return outcome;
 }
 
+// How a Job has ended whose template is somebody's: by its conditions, or, where a service mesh has
+// put a proxy into its pod that does not end, by its own containers. Nothing while it runs.
+struct JobEnd {
+  bool well = false;
+  std::string message;
+};
+Result<std::optional<JobEnd>> FindEnd(const Look& look, const Json& job, WallTime now) {
+  const std::string begins = "Job " + kube::KeyOf(job).name;
+  const JobEnd completed{true, begins + " completed"};
+  const Condition failed = ConditionOf(job, "Failed");
+  if (!failed.holds && kube::IsDeleting(job)) return std::optional<JobEnd>();
+  if (!failed.holds && ConditionOf(job, "Complete").holds) return std::optional(completed);
+  if (!failed.holds && !MayBeHindered(job, now)) return std::optional<JobEnd>();
+  TRY_ASSIGN(const std::vector<Json> pods, PodsOf(look.stop, look.deadline, look.client, job));
+  const std::optional<bool> end =
+      failed.holds ? std::optional(false) : FindEndBesideOthers(job, pods);
+  if (!end) return std::optional<JobEnd>();
+  if (*end) return std::optional(completed);
+  std::string words = FindLastWords(job, pods);
+  if (words.empty()) words = failed.holds ? failed.message : "see its pod's log";
+  return std::optional(JobEnd{false, begins + " failed: " + words});
+}
+
 Result<CheckOutcome> OutcomeOf(const Look& look, const std::vector<Json>& jobs,
-                               const api::Check& check, api::CheckWhen moment) {
+                               const api::Check& check, api::CheckWhen moment, WallTime now) {
   CheckOutcome outcome;
   outcome.name = check.name;
   outcome.timeout_seconds = check.timeout_seconds;
@@ -183,19 +208,9 @@ Result<CheckOutcome> OutcomeOf(const Look& look, const std::vector<Json>& jobs,
   const std::string name = CheckJobName(look.migration, check, moment);
   const Json* job = FindJob(jobs, name);
   if (job == nullptr) return WithoutJob(look, check, std::move(outcome));
-  Condition failed = ConditionOf(*job, "Failed");
-  if (failed.holds) {
-    TRY_ASSIGN(std::string words,
-               LastWords(look.stop, look.deadline, look.client, look.ns(), name));
-    outcome.verdict = Verdict::kFailed;
-    outcome.message = "Job " + name + " failed: " + (words.empty() ? failed.message : words);
-  } else if (ConditionOf(*job, "Complete").holds && !kube::IsDeleting(*job)) {
-    outcome.verdict = Verdict::kPassed;
-    outcome.message = "Job " + name + " completed";
-  } else {
-    outcome.verdict = Verdict::kRunning;
-    outcome.message = "Job " + name + " is running";
-  }
+  TRY_ASSIGN(const std::optional<JobEnd> end, FindEnd(look, *job, now));
+  outcome.verdict = !end ? Verdict::kRunning : end->well ? Verdict::kPassed : Verdict::kFailed;
+  outcome.message = end ? end->message : "Job " + name + " is running";
   return outcome;
 }
 
@@ -262,7 +277,7 @@ Result<std::vector<CheckOutcome>> ObserveCheckJobs(std::stop_token stop, Deadlin
     if (!jobs) {
       TRY_ASSIGN(jobs, ListJobs(look));
     }
-    TRY_ASSIGN(CheckOutcome outcome, OutcomeOf(look, *jobs, check, moment));
+    TRY_ASSIGN(CheckOutcome outcome, OutcomeOf(look, *jobs, check, moment, now));
     outcomes.push_back(std::move(outcome));
   }
   return outcomes;

@@ -5,7 +5,9 @@
 
 #include "operator/kube/error.h"
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/pod_end.h"
 #include "reconcilers/migration/cluster/pod_start.h"
+#include "reconcilers/wiring/pod_settings.h"
 
 namespace cutover::migration {
 namespace {
@@ -108,14 +110,6 @@ Result<bool> OrderIsCurrent(std::stop_token stop, Deadline deadline, kube::Clien
   return wanted == *order;
 }
 
-Result<kube::ObjectList> PodsOf(std::stop_token stop, Deadline deadline, kube::Client& client,
-                                const kube::Key& job) {
-  kube::ListOptions options;
-  options.ns = job.ns;
-  options.label_selector = "job-name=" + job.name;
-  return client.List(stop, deadline, kube::kPod, options);
-}
-
 bool HasCondition(const Json& job, std::string_view type) {
   for (const Json& condition : job.At({"status", "conditions"}).Items())
     if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
@@ -132,18 +126,14 @@ Json PasswordVariable(const char* name, const PasswordReference& reference) {
                                                                   {"key", reference.key}})}})}});
 }
 
-Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
-                              const std::string& ns, const std::string& job_name) {
-  TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, {ns, job_name}));
-  std::string newest, words;
-  for (const Json& pod : pods.items) {
-    const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
-    if (created < newest) continue;
-    newest = created;
-    const Json& statuses = pod.At({"status", "containerStatuses"});
-    words = statuses[size_t{0}].At({"state", "terminated", "message"}).AsString();
-  }
-  return words;
+Result<std::vector<Json>> PodsOf(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                 const Json& job) {
+  const kube::Key key = kube::KeyOf(job);
+  kube::ListOptions options;
+  options.ns = key.ns;
+  options.label_selector = "job-name=" + key.name;
+  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
+  return std::move(pods.items);
 }
 
 void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order) {
@@ -197,13 +187,11 @@ Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& mi
     pod_spec.Set("imagePullSecrets", PullSecrets(config));
   Json object = Json::Object({{"apiVersion", "batch/v1"}, {"kind", "Job"}});
   object.Set("metadata", Metadata(migration, job));
-  object.Set(
-      "spec",
-      Json::Object({{"backoffLimit", kBackoffLimit},
-                    {"template",
-                     Json::Object({{"metadata",
-                                    Json::Object({{"labels", Labels(migration, job.spec.kind)}})},
-                                   {"spec", pod_spec}})}}));
+  object.Set("spec",
+             Json::Object({{"backoffLimit", kBackoffLimit},
+                           {"template", Json::Object({{"metadata", wiring::PodMetadata(Labels(
+                                                                       migration, job.spec.kind))},
+                                                      {"spec", pod_spec}})}}));
   return object;
 }
 
@@ -233,19 +221,24 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     if (!current || kube::IsDeleting(job)) continue;
     facts.succeeded = HasCondition(job, "Complete");
     facts.failed = HasCondition(job, "Failed");
+    std::vector<Json> pods;
+    if (facts.succeeded || facts.failed || MayBeHindered(job, now)) {
+      TRY_ASSIGN(pods, PodsOf(stop, deadline, client, job));
+    }
+    if (!facts.succeeded && !facts.failed) {
+      const std::optional<bool> end = FindEndBesideOthers(job, pods);
+      facts.succeeded = end == true;
+      facts.failed = end == false;
+    }
     if (facts.succeeded || facts.failed) {
-      TRY_ASSIGN(std::string words, LastWords(stop, deadline, client, ns, kube::KeyOf(job).name));
-      facts.message = Sentence(words);
+      facts.message = Sentence(FindLastWords(job, pods));
       continue;
     }
     if (kind == mover::JobKind::kClone) {
       TRY_ASSIGN(facts.order_current,
                  OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
     }
-    if (MayBeHindered(job, now)) {
-      TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, kube::KeyOf(job)));
-      facts.hindrance = FindHindrance(job, pods.items, now);
-    }
+    if (MayBeHindered(job, now)) facts.hindrance = FindHindrance(job, pods, now);
   }
   return facts;
 }

@@ -72,9 +72,8 @@ Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadl
 Status DeleteMoverJobs(std::stop_token stop, Deadline deadline, kube::Client& client,
                        const std::string& ns, const api::TenantMigration& migration);
 
-/// What the newest pod of the Job said when it ended; empty when it left no message.
-Result<std::string> LastWords(std::stop_token stop, Deadline deadline, kube::Client& client,
-                              const std::string& ns, const std::string& job_name);
+Result<std::vector<Json>> PodsOf(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                 const Json& job);
 
 /// An environment variable whose value the kubelet takes from a Secret.
 Json PasswordVariable(const char* name, const PasswordReference& reference);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/pod_end.h"
 
 namespace cutover::migration {
 namespace {
@@ -53,10 +54,13 @@ std::string ImageWords(const kube::Key& key, const std::string& image) {
          "images.pullSecrets, and in a tenant's namespace its ServiceAccount default";
 }
 
-std::string WordsOf(const Json& pod, std::chrono::nanoseconds age) {
+std::string WordsOf(const Json& job, const Json& pod, std::chrono::nanoseconds age) {
   const kube::Key key = kube::KeyOf(pod);
   const std::string begins = "Pod " + key.ToString();
-  const Json& container = pod.At({"status", "containerStatuses"})[size_t{0}];
+  const Json* status = FindStatusOfWork(job, pod);
+  const Json container = status ? *status : Json();
+  // What holds the pod is a sidecar's: the work has begun without it.
+  if (container["state"].Contains("running")) return "";
   const Json& waiting = container.At({"state", "waiting"});
   const std::string& reason = waiting["reason"].StringRef();
   if (IsAmong(kImageReasons, reason)) return ImageWords(key, container["image"].AsString());
@@ -91,7 +95,7 @@ std::optional<PodHindrance> FindHindrance(const Json& job, const std::vector<Jso
         since};
   }
   if (newest->At({"status", "phase"}).StringRef() != "Pending") return std::nullopt;
-  std::string words = WordsOf(*newest, now - since);
+  std::string words = WordsOf(job, *newest, now - since);
   if (words.empty()) return std::nullopt;
   return PodHindrance{std::move(words), since};
 }

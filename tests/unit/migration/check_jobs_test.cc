@@ -94,9 +94,35 @@ TEST_F(CheckJobs, SayWhyTheyFailedInTheirPodsLastWords) {
   EXPECT_THAT(Look().message, HasSubstr("longer than 90 s")) << "without a pod, the Job's own";
   Json pod = kube::NewObject(kube::kPod, {"acme", "pod"});
   pod.Set("status", *Json::Parse(R"({"containerStatuses":[
-      {"state":{"terminated":{"message":"invoice 17 is missing"}}}]})"));
+      {"name":"linkerd-proxy","state":{"terminated":{"message":"proxy drained"}}},
+      {"name":"test","state":{"terminated":{"message":"invoice 17 is missing"}}}]})"));
   ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod, pod));
   EXPECT_THAT(Look().message, HasSubstr("invoice 17 is missing"));
+}
+
+// The proxy of a service mesh lives on, and the Job with it, until its deadline calls it Failed.
+TEST_F(CheckJobs, AreOverWhenTheirOwnContainersAre) {
+  MakeCronJob();
+  Start();
+  const Json age =
+      Json::Object({{"metadata", Json::Object({{"creationTimestamp", FormatTime(Noon())}})}});
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kJob,
+                            {"acme", "cutover-check-0a1b2c3d-1-1-1"}, age, {}));
+  Json pod = kube::NewObject(kube::kPod, {"acme", "pod"});
+  ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod, pod));
+  auto end = [&](const std::string& state) {
+    const Json status = *Json::Parse(R"({"status":{"phase":"Running","containerStatuses":[
+        {"name":"istio-proxy","state":{"running":{}}},{"name":"test","state":{)" +
+                                     state + "}}]}}");
+    ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kPod, {"acme", "pod"}, status, {}));
+  };
+  end(R"("running":{})");
+  EXPECT_EQ(Look(CheckWhen::kHypercare, 20).verdict, Verdict::kRunning);
+  end(R"("terminated":{"exitCode":0})");
+  EXPECT_EQ(Look(CheckWhen::kHypercare, 20).verdict, Verdict::kPassed);
+  end(R"("terminated":{"exitCode":3,"message":"invoice 17 is missing"})");
+  EXPECT_EQ(Look(CheckWhen::kHypercare, 20).verdict, Verdict::kFailed);
+  EXPECT_THAT(Look(CheckWhen::kHypercare, 20).message, HasSubstr("invoice 17 is missing"));
 }
 
 TEST_F(CheckJobs, AMissingCronJobIsNotKnownAndSaysWhatToCreate) {

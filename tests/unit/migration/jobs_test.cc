@@ -139,7 +139,8 @@ TEST_F(MoverJobs, SayWhatKeepsTheirPodFromStarting) {
   EXPECT_FALSE(Observe().hindrance) << "a pod may still be on its way";
   Json pod = kube::NewObject(kube::kPod, {"acme", "pod"});
   pod.Set("status", *Json::Parse(R"({"phase":"Pending","containerStatuses":[
-      {"image":"registry/mover:1","state":{"waiting":{"reason":"ErrImagePull"}}}]})"));
+      {"name":"mover","image":"registry/mover:1",
+       "state":{"waiting":{"reason":"ErrImagePull"}}}]})"));
   ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod, pod));
   ASSERT_TRUE(Observe().hindrance);
   EXPECT_THAT(Observe().hindrance->words, HasSubstr("its image registry/mover:1 cannot be pulled"));
@@ -147,6 +148,47 @@ TEST_F(MoverJobs, SayWhatKeepsTheirPodFromStarting) {
   ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kJob, key,
                             *Json::Parse(R"({"status":{"ready":1}})"), {}));
   EXPECT_FALSE(Observe().hindrance);
+}
+
+// The proxy of a service mesh lives on in the pod: the Job's controller calls it neither Complete
+// nor Failed, and makes no other pod.
+TEST_F(MoverJobs, AreOverWhenTheMoverIsWhateverLivesOnBesideIt) {
+  Start(2);
+  const kube::Key key{"acme", JobName(migration_, mover::JobKind::kBackup)};
+  const WallTime at = std::chrono::system_clock::now() - std::chrono::seconds(30);
+  const Json made =
+      Json::Object({{"metadata", Json::Object({{"creationTimestamp", FormatTime(at)}})}});
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kJob, key, made, {}));
+  ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod,
+                             kube::NewObject(kube::kPod, {"acme", "pod"})));
+  auto end = [&](const char* proxy, const std::string& mover) {
+    Json pod = *client_.Get({}, Deadline::Never(), kube::kPod, {"acme", "pod"}).value();
+    pod.Set("status", *Json::Parse(R"({"phase":"Running","containerStatuses":[
+                {"name":"istio-proxy","state":{")" +
+                                   std::string(proxy) + R"(":{}}},
+                {"name":"mover","state":{)" +
+                                   mover + "}}]}"));
+    ASSERT_TRUE(client_.Update({}, Deadline::Never(), kube::kPod, pod));
+  };
+  end("running", R"("running":{})");
+  EXPECT_FALSE(Observe().failed || Observe().succeeded);
+  const std::string failure =
+      R"("terminated":{"exitCode":1,"message":"{\"error\":{\"message\":\"the volume is full\"}}"})";
+  end("running", failure);
+  EXPECT_TRUE(Observe().failed);
+  EXPECT_EQ(Observe().message, "the volume is full");
+  end("terminated", failure);
+  EXPECT_FALSE(Observe().failed) << "the Job's controller replaces this pod";
+  end("running", R"("terminated":{"exitCode":0,"message":
+      "{\"verdict\":\"Complete\",\"directory\":\"/backup/acme\"}"})");
+  EXPECT_TRUE(Observe().succeeded);
+  EXPECT_THAT(Observe().message, HasSubstr("backed up into /backup/acme"));
+}
+
+TEST(MoverJob, AsksServiceMeshesToStayOutOfItsPod) {
+  const Json metadata = MoverJobObject({}, {}, JobIn("acme")).At({"spec", "template", "metadata"});
+  EXPECT_EQ(metadata.At({"labels", "sidecar.istio.io/inject"}).AsString(), "false");
+  EXPECT_EQ(metadata.At({"annotations", "linkerd.io/inject"}).AsString(), "disabled");
 }
 
 }  // namespace

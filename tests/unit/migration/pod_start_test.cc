@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "operator/kube/metadata.h"
+#include "reconcilers/migration/cluster/pod_end.h"
 
 namespace cutover::migration {
 namespace {
@@ -22,13 +23,20 @@ Json Made(const kube::Resource& resource, const char* name, seconds after_noon,
   return object;
 }
 
-Json Job(const char* status = "{}") { return Made(kube::kJob, "copy", seconds(0), status); }
+Json Job(const char* status = "{}") {
+  Json job = Made(kube::kJob, "copy", seconds(0), status);
+  job.Set(
+      "spec",
+      *Json::Parse(R"({"backoffLimit":2,"template":{"spec":{"containers":[{"name":"mover"}]}}})"));
+  return job;
+}
 
 Json Waiting(const std::string& reason, const std::string& message = "") {
   Json pod = Made(kube::kPod, "copy-x", seconds(1));
   pod.Set("status",
-          *Json::Parse(R"({"phase":"Pending","containerStatuses":[{"image":"r/mover:1","state":)"
-                       R"({"waiting":{"reason":")" +
+          *Json::Parse(R"({"phase":"Pending","containerStatuses":[)"
+                       R"({"name":"istio-proxy","image":"r/proxy","state":{"running":{}}},)"
+                       R"({"name":"mover","image":"r/mover:1","state":{"waiting":{"reason":")" +
                        reason + R"(","message":")" + message + R"("}}}]})"));
   return pod;
 }
@@ -77,6 +85,42 @@ TEST(PodStart, TheNewestPodCountsAndItsWaitBeginsWithItself) {
   EXPECT_EQ(Words({runs, Waiting("ErrImagePull")}, seconds(3600)), "");
   EXPECT_EQ(FindHindrance(Job(), {ended, Waiting("ErrImagePull")}, Noon() + seconds(20))->since,
             Noon() + seconds(1));
+}
+
+TEST(PodStart, ASidecarThatCannotStartHindersNoWork) {
+  const Json pod =
+      Made(kube::kPod, "copy-x", seconds(1), R"({"phase":"Pending","containerStatuses":[
+      {"name":"a-proxy","state":{"waiting":{"reason":"ErrImagePull"}}},
+      {"name":"mover","state":{"running":{}}}]})");
+  EXPECT_EQ(Words({pod}, seconds(3600)), "");
+}
+
+Json Ended(seconds after_noon, const std::string& mover, const std::string& proxy) {
+  Json pod = Made(kube::kPod, "copy-x", after_noon);
+  pod.Set("status", *Json::Parse(R"({"phase":"Running","containerStatuses":[
+      {"name":"istio-proxy","state":{)" +
+                                 proxy + R"(}},{"name":"mover","state":{)" + mover + "}}]}"));
+  return pod;
+}
+
+TEST(PodEnd, IsToldByTheKubeletsPodWhereNothingElseLives) {
+  const std::string runs = R"("running":{})", ended = R"("terminated":{"exitCode":1})";
+  EXPECT_EQ(FindEndBesideOthers(Job(), {}), std::nullopt);
+  EXPECT_EQ(FindEndBesideOthers(Job(), {Ended(seconds(1), runs, runs)}), std::nullopt);
+  EXPECT_EQ(FindEndBesideOthers(Job(), {Ended(seconds(1), runs, ended)}), std::nullopt);
+  EXPECT_EQ(FindEndBesideOthers(Job(), {Ended(seconds(1), ended, ended)}), std::nullopt)
+      << "the Job's controller makes another";
+  EXPECT_EQ(FindEndBesideOthers(Job(), {Ended(seconds(1), ended, runs)}), false);
+  Json going = Ended(seconds(1), ended, runs);
+  going.MutableAt("metadata").Set("deletionTimestamp", FormatTime(Noon()));
+  EXPECT_EQ(FindEndBesideOthers(Job(), {going}), std::nullopt) << "it is replaced";
+}
+
+TEST(PodEnd, OfTheNewestPodCounts) {
+  const std::string runs = R"("running":{})";
+  const Json failed = Ended(seconds(1), R"("terminated":{"exitCode":1})", runs);
+  const Json good = Ended(seconds(9), R"("terminated":{"exitCode":0})", runs);
+  EXPECT_EQ(FindEndBesideOthers(Job(), {good, failed}), true);
 }
 
 }  // namespace
