@@ -36,7 +36,7 @@ inline constexpr std::array<WaitForPerson, 12> kWaitsForPerson{{
     {"SourceGone",
      "somebody dropped the source database: save the copy, or take the rollback back, as the "
      "message says"},
-    {"PodCannotStart", "mend what keeps the Job's pod from starting"},
+    {"PodCannotStart", "mend what keeps the pod from starting"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
 }};

@@ -96,16 +96,18 @@ struct WiringFacts {
   std::string detail;
 };
 
+/// Why no pod of a Job, or of the maintenance page, runs that should.
+struct PodHindrance {
+  std::string words;  ///< With the object, and what to do; the same as long as it is so.
+  WallTime since;     ///< When the pod was made, or its owner where there is none.
+};
+
 struct MaintenancePageFacts {
   bool exists = false;
   bool ready = false;
   bool half = false;  ///< Made in part, by somebody who was cut short.
-};
-
-/// Why no pod of a Job runs that should.
-struct PodHindrance {
-  std::string words;  ///< With the object, and what to do; the same as long as it is so.
-  WallTime since;     ///< When the pod was made, or the Job where there is none.
+  /// It is not ready; looked for while something waits for that.
+  std::optional<PodHindrance> hindrance{};
 };
 
 struct JobFacts {

@@ -159,10 +159,8 @@ Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Dead
   MaintenanceObservation observed;
   observed.exists = deployment || service;
   observed.half = observed.exists && (!deployment || !service);
-  if (!deployment || !service) {
-    observed.detail = "the maintenance page does not exist";
-    return observed;
-  }
+  if (deployment) observed.deployment = *deployment;
+  if (!deployment || !service) return observed;
   const Json& status = (*deployment)["status"];
   const bool available =
       status["observedGeneration"].AsInt() >= (*deployment)["metadata"]["generation"].AsInt() &&
@@ -171,8 +169,18 @@ Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Dead
   // would answer with an error of the ingress controller's own.
   TRY_ASSIGN(const bool served, HasReadyAddress(stop, deadline, client, key));
   observed.ready = available && served;
-  if (!observed.ready) observed.detail = "the pod of Deployment " + key.name + " is not ready yet";
   return observed;
+}
+
+Result<std::vector<Json>> PodsOfMaintenancePage(std::stop_token stop, Deadline deadline,
+                                                kube::Client& client,
+                                                const api::TenantMigration& migration) {
+  kube::ListOptions options;
+  options.ns = migration.meta.namespace_name;
+  options.label_selector =
+      std::string(kMaintenanceLabel) + "," + api::kMigrationUidLabel + "=" + migration.meta.uid;
+  TRY_ASSIGN(kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
+  return std::move(pods.items);
 }
 
 Status DeleteMaintenancePage(std::stop_token stop, Deadline deadline, kube::Client& client,

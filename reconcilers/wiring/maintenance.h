@@ -4,6 +4,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "operator/api/tenant_migration.h"
 #include "operator/base/deadline.h"
@@ -37,11 +38,16 @@ struct MaintenanceObservation {
   bool exists = false;  ///< Deployment or Service.
   bool half = false;    ///< One without the other: whoever made them was cut short.
   bool ready = false;   ///< A ready address is behind the Service: a route may be flipped to it.
-  std::string detail;
+  Json deployment;      ///< As it is; null where there is none.
 };
 Result<MaintenanceObservation> ObserveMaintenancePage(std::stop_token stop, Deadline deadline,
                                                       kube::Client& client,
                                                       const api::TenantMigration& migration);
+
+/// Those that its Deployment has made.
+Result<std::vector<Json>> PodsOfMaintenancePage(std::stop_token stop, Deadline deadline,
+                                                kube::Client& client,
+                                                const api::TenantMigration& migration);
 
 /// Ok also when there is none. Only what carries this migration's uid is deleted.
 Status DeleteMaintenancePage(std::stop_token stop, Deadline deadline, kube::Client& client,

@@ -84,6 +84,19 @@ void AddProxies(std::vector<Itinerary>& all) {
                  .given_up_for = "BackupFailed"});
 }
 
+// A page that was ready, and is not when the doors are to be closed: they stay open.
+Itinerary PageIsAwayWhenItIsNeeded() {
+  return {.name = "PageIsAwayWhenItIsNeeded",
+          .spec = Spec(R"({"cutover":{"approval":"Manual","switch":"Restart"}})"),
+          .on_phase = {{Phase::kAwaitingCutover,
+                        [](Simulation& run) {
+                          run.surroundings().misfortune.page_not_ready = true;
+                          run.Later(seconds(10), Say(api::kApproveAnnotation));
+                          run.Later(seconds(120), Say(api::kAbortAnnotation));
+                        }}},
+          .ends = {Phase::kAborted}};
+}
+
 // What is held long enough to be asked its preflight twice, and then let go.
 Command Resume() {
   return [](Simulation& run) {
@@ -770,6 +783,16 @@ const std::vector<Itinerary>& Itineraries() {
     AddDriftedWirings(all);
     AddScalings(all);
     AddProxies(all);
+    all.push_back(PageIsAwayWhenItIsNeeded());
+    all.push_back({.name = "PageIsNotReadyAtFirst",
+                   .given = With(&Misfortune::page_not_ready),
+                   .on_phase = {{Phase::kPreparing,
+                                 [](Simulation& run) {
+                                   run.Later(seconds(90), [](Simulation& then) {
+                                     then.surroundings().misfortune.page_not_ready = false;
+                                   });
+                                 }}},
+                   .ends = {Phase::kCompleted}});
     all.push_back(FrozenWiring());
     all.push_back(RolloutThatHangs());
     AddServicesThatComeLate(all);

@@ -319,7 +319,8 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
 // A pod of the tenant's is ready while it has a session in the database that its wiring leads to;
 // one of the maintenance page, once it has started.
 bool Surroundings::Connected(const Json& deployment, Pod& pod) {
-  if (!IsApp(deployment) || through_pooler_) return true;
+  if (!IsApp(deployment)) return !misfortune.page_not_ready;
+  if (through_pooler_) return true;
   if (pod.server != nullptr && pod.server->Find(pod.session) != nullptr) return true;
   pod.server = nullptr;
   const ModelServer* wired = WiredTo();

@@ -43,6 +43,7 @@ struct Misfortune {
   /// The tenant's Deployment has a new form, whose image nobody can pull: its new pod is never
   /// ready, and nor is any that is made meanwhile. Those from before serve on beside it.
   bool image_is_gone = false;
+  bool page_not_ready = false;   ///< The maintenance page's pod.
   bool proxies_live_on = false;  ///< A service mesh's, in the pods of Jobs: these never end.
 };
 

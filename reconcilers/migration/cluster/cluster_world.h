@@ -85,7 +85,7 @@ class ClusterWorld final : public World {
   Result<WiringFacts> ObserveWiring(const Call& call);
   Result<bool> ObserveWiringRestored(const Call& call);
   Result<bool> ObserveOutdated(const Call& call);
-  Result<MaintenancePageFacts> ObservePage(const Call& call);
+  Result<MaintenancePageFacts> ObservePage(const Call& call, WallTime now);
   Result<DatabaseFacts> ObserveSide(const Call& call, Result<DatabaseSide*> side);
   Result<std::optional<CopyProgress>> ObserveProgress(const Call& call);
   Result<std::optional<CopyResult>> ObserveResult(const Call& call);

@@ -238,7 +238,8 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
       TRY_ASSIGN(facts.order_current,
                  OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
     }
-    if (MayBeHindered(job, now)) facts.hindrance = FindHindrance(job, pods, now);
+    if (MayBeHindered(job, now))
+      facts.hindrance = FindHindrance({"Job", "images.mover", job}, pods, now);
   }
   return facts;
 }

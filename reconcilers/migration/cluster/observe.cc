@@ -10,6 +10,7 @@
 #include "reconcilers/migration/cluster/check_jobs.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/cluster/jobs.h"
+#include "reconcilers/migration/cluster/pod_start.h"
 #include "reconcilers/migration/transitions.h"
 #include "reconcilers/wiring/maintenance.h"
 #include "reconcilers/wiring/routes.h"
@@ -160,7 +161,7 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
       seen.requests_outdated = going() ? true : Fact<bool>(ObserveOutdated(call));
       break;
     case Subject::kMaintenancePage:
-      seen.maintenance_page = ObservePage(call);
+      seen.maintenance_page = ObservePage(call, seen.now);
       break;
     case Subject::kBackupJob:
       seen.backup_job = ObserveJob(stop, deadline, context_.client, migration.meta.namespace_name,
@@ -299,10 +300,18 @@ Result<bool> ClusterWorld::ObserveOutdated(const Call& call) {
   return !ledger || ledger->outdated == OutdatingNow(call);
 }
 
-Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call) {
-  TRY_ASSIGN(auto page, wiring::ObserveMaintenancePage(call.stop, call.deadline, context_.client,
-                                                       call.migration));
-  return MaintenancePageFacts{page.exists, page.ready, page.half};
+Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call, WallTime now) {
+  const auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(auto page, wiring::ObserveMaintenancePage(stop, deadline, context_.client, migration));
+  MaintenancePageFacts facts{page.exists, page.ready, page.half};
+  const Phase phase = migration.status.phase;
+  const bool is_waited_for = phase == Phase::kPreparing || phase == Phase::kAwaitingCutover;
+  if (!is_waited_for || facts.ready || facts.half || !facts.exists) return facts;
+  if (!MayBeHindered(page.deployment, now)) return facts;
+  TRY_ASSIGN(auto pods, wiring::PodsOfMaintenancePage(stop, deadline, context_.client, migration));
+  facts.hindrance =
+      FindHindrance({"Deployment", "images.operator", page.deployment, true}, pods, now);
+  return facts;
 }
 
 Result<DatabaseFacts> ClusterWorld::ObserveSide(const Call& call, Result<DatabaseSide*> side) {

@@ -36,66 +36,76 @@ std::string Describe(const char* kind, const kube::Key& key) {
   return "kubectl -n " + key.ns + " describe " + kind + " " + key.name;
 }
 
-// The scheduler's own words, where it has found no node.
-const Json* Unschedulable(const Json& pod) {
-  for (const Json& condition : pod.At({"status", "conditions"}).Items())
-    if (condition["type"].StringRef() == "PodScheduled" &&
-        condition["status"].StringRef() == "False" &&
-        condition["reason"].StringRef() == "Unschedulable")
+const Json* FindCondition(const Json& object, std::string_view type, std::string_view status) {
+  for (const Json& condition : object.At({"status", "conditions"}).Items())
+    if (condition["type"].StringRef() == type && condition["status"].StringRef() == status)
       return &condition;
   return nullptr;
 }
 
+// The scheduler's own words, where it has found no node.
+const Json* Unschedulable(const Json& pod) {
+  const Json* condition = FindCondition(pod, "PodScheduled", "False");
+  return condition && (*condition)["reason"].StringRef() == "Unschedulable" ? condition : nullptr;
+}
+
 // The kubelet alternates between a failed pull and the pause after it, in different words: said is
 // what both mean.
-std::string ImageWords(const kube::Key& key, const std::string& image) {
+std::string ImageWords(const kube::Key& key, const std::string& image, const char* value) {
   return "Pod " + key.ToString() + " cannot start: its image " + image +
-         " cannot be pulled: correct the chart's images.mover, or what it is pulled with, which is "
+         " cannot be pulled: correct the chart's " + value +
+         ", or what it is pulled with, which is "
          "images.pullSecrets, and in a tenant's namespace its ServiceAccount default";
 }
 
-std::string WordsOf(const Json& job, const Json& pod, std::chrono::nanoseconds age) {
+std::string WordsOf(const PodOwner& owner, const Json& pod, std::chrono::nanoseconds age) {
   const kube::Key key = kube::KeyOf(pod);
   const std::string begins = "Pod " + key.ToString();
-  const Json* status = FindStatusOfWork(job, pod);
+  const Json* status = FindStatusOfWork(owner.object, pod);
   const Json container = status ? *status : Json();
   // What holds the pod is a sidecar's: the work has begun without it.
-  if (container["state"].Contains("running")) return "";
+  if (container["state"].Contains("running") && !owner.serves) return "";
   const Json& waiting = container.At({"state", "waiting"});
   const std::string& reason = waiting["reason"].StringRef();
-  if (IsAmong(kImageReasons, reason)) return ImageWords(key, container["image"].AsString());
+  if (IsAmong(kImageReasons, reason))
+    return ImageWords(key, container["image"].AsString(), owner.image_value);
   if (IsAmong(kContainerReasons, reason))
     return begins + " cannot start: " + reason + ": " + waiting["message"].AsString();
   if (age < kSlowStart) return "";
   if (const Json* found_no_node = Unschedulable(pod))
     return begins + " has no node: " + (*found_no_node)["message"].AsString();
-  return begins + " does not start" + (reason.empty() ? "" : " (" + reason + ")") + ": " +
-         Describe("pod", key);
+  const bool runs = container["state"].Contains("running");
+  return begins + (runs ? " does not become ready" : " does not start") +
+         (reason.empty() ? "" : " (" + reason + ")") + ": " + Describe("pod", key);
 }
 
 }  // namespace
 
-bool MayBeHindered(const Json& job, WallTime now) {
-  return job.At({"status", "ready"}).AsInt() == 0 && now - CreatedAt(job, now) > kStart;
+bool MayBeHindered(const Json& owner, WallTime now) {
+  return owner.At({"status", "ready"}).AsInt() == 0 && now - CreatedAt(owner, now) > kStart;
 }
 
-std::optional<PodHindrance> FindHindrance(const Json& job, const std::vector<Json>& pods,
+std::optional<PodHindrance> FindHindrance(const PodOwner& owner, const std::vector<Json>& pods,
                                           WallTime now) {
+  const kube::Key key = kube::KeyOf(owner.object);
+  const std::string begins = std::string(owner.kind) + " " + key.ToString();
+  if (const Json* refused = FindCondition(owner.object, "ReplicaFailure", "True"))
+    return PodHindrance{begins + " can make no pod: " + (*refused)["message"].AsString(),
+                        CreatedAt(owner.object, now)};
   const Json* newest = nullptr;
   for (const Json& pod : pods)
     if (!newest || CreatedAt(*newest, now) <= CreatedAt(pod, now)) newest = &pod;
-  const WallTime since = CreatedAt(newest ? *newest : job, now);
+  const WallTime since = CreatedAt(newest ? *newest : owner.object, now);
   if (!newest) {
     if (now - since < kSlowStart) return std::nullopt;
-    const kube::Key key = kube::KeyOf(job);
     return PodHindrance{
-        "Job " + key.ToString() +
-            " has made no pod, as where a quota or an admission policy forbids it: " +
-            Describe("job", key),
+        begins + " has made no pod, as where a quota or an admission policy forbids it: " +
+            Describe(owner.kind, key),
         since};
   }
-  if (newest->At({"status", "phase"}).StringRef() != "Pending") return std::nullopt;
-  std::string words = WordsOf(job, *newest, now - since);
+  const std::string& phase = newest->At({"status", "phase"}).StringRef();
+  if (phase != "Pending" && !(owner.serves && phase == "Running")) return std::nullopt;
+  std::string words = WordsOf(owner, *newest, now - since);
   if (words.empty()) return std::nullopt;
   return PodHindrance{std::move(words), since};
 }

@@ -34,7 +34,7 @@ std::optional<Plan> KeepFollowing(const api::TenantMigration& migration, const O
   if (!FollowsClosely(migration, seen))
     return Plan::Go(Guard::kFellBehind,
                     DescribeLag(*seen.forward_subscriber, *seen.forward_publisher));
-  if (!waiting) return std::nullopt;
+  if (!waiting || waiting->effect || waiting->look_at) return waiting;
   waiting->effect = Intent::kWatchStream;
   waiting->wait = std::min(waiting->wait, std::chrono::milliseconds(5'000));
   return waiting;
@@ -42,8 +42,9 @@ std::optional<Plan> KeepFollowing(const api::TenantMigration& migration, const O
 
 }  // namespace
 
-/// AwaitingCutover: ready to close the doors. Leaves when approved and inside the window; a window
-/// that has passed undoes the preparations, since they must not linger.
+/// AwaitingCutover: ready to close the doors. Leaves when approved and inside the window, with a
+/// page that is ready; a window that has passed undoes the preparations, since they must not
+/// linger.
 Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observation& seen) {
   const auto& spec = migration.spec;
   if (spec.window_end && seen.now >= *spec.window_end)
@@ -51,6 +52,8 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
                                           " before the doors could be closed: create a new "
                                           "TenantMigration with a later window");
   auto waiting = NotYet(migration, seen);
+  // It was ready when it was made, which may be days ago: users would be sent to nothing.
+  if (!waiting && !spec.by_pooler()) waiting = AwaitMaintenancePage(seen);
   if (spec.online()) waiting = KeepFollowing(migration, seen, std::move(waiting));
   if (waiting) return *waiting;
   // A way back that is not there is found while users work. Approval may have been waited for for

@@ -89,6 +89,15 @@ Plan AwaitPod(const PodHindrance& hindrance) {
   return plan;
 }
 
+std::optional<Plan> AwaitMaintenancePage(const Observation& seen) {
+  NEED(seen.maintenance_page);
+  if (!seen.maintenance_page->exists || seen.maintenance_page->half)
+    return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
+  if (seen.maintenance_page->ready) return std::nullopt;
+  if (seen.maintenance_page->hindrance) return AwaitPod(*seen.maintenance_page->hindrance);
+  return Plan::Wait(std::chrono::milliseconds(500), "waiting for the maintenance page's pod");
+}
+
 std::optional<Plan> RemoveHelpers(const Observation& seen) {
   NEED(seen.maintenance_page);
   if (seen.maintenance_page->exists)

@@ -59,8 +59,11 @@ bool IsHalfDropped(const Fact<DatabaseFacts>& side);
 bool SourceIsGone(const Observation& seen);
 /// Says so, for a message.
 std::string WhySourceIsGone(const api::TenantMigration& migration);
-/// What a Job waits for whose pod cannot start: somebody to mend that. The Job begins by itself.
+/// What a Job, or the page, waits for whose pod cannot start: somebody to mend that. It begins by
+/// itself then.
 Plan AwaitPod(const PodHindrance& hindrance);
+/// A page that users can be sent to; nothing once it is there, whole and ready.
+std::optional<Plan> AwaitMaintenancePage(const Observation& seen);
 /// The maintenance page and the Jobs gone.
 std::optional<Plan> RemoveHelpers(const Observation& seen);
 

@@ -32,11 +32,11 @@ Plan PlanPreparing(const api::TenantMigration& migration, const Observation& see
     NEED(seen.forward_publisher);
     if (!seen.forward_publisher->published)
       return Plan::Do(Intent::kPublishSource, "publishing the source's tables");
-    if (!needs_page || seen.maintenance_page->ready) return Plan::Go(Guard::kSourcePublished);
   }
-  if (!seen.maintenance_page->ready)
-    return Plan::Wait(std::chrono::milliseconds(500), "waiting for the maintenance page's pod");
-  return Plan::Go(Guard::kTargetPrepared);
+  if (needs_page) {
+    if (auto plan = AwaitMaintenancePage(seen)) return *plan;
+  }
+  return Plan::Go(migration.spec.online() ? Guard::kSourcePublished : Guard::kTargetPrepared);
 }
 
 }  // namespace cutover::migration

@@ -136,7 +136,7 @@ TEST(Assess, APodThatCannotStartWaitsForSomebodyToMendIt) {
   GoOn(migration, "PodCannotStart", "Pod cutover-system/copy cannot start: its image", true);
   const Assessment assessment = Assess(Seen(migration));
   EXPECT_EQ(assessment.health, Health::kAsksYou);
-  EXPECT_THAT(assessment.stuck, HasSubstr("mend what keeps the Job's pod from starting"));
+  EXPECT_THAT(assessment.stuck, HasSubstr("mend what keeps the pod from starting"));
   EXPECT_EQ(assessment.words, "Pod cutover-system/copy cannot start: its image");
 }
 

@@ -359,21 +359,23 @@ TEST(Suspend, DoesNotKeepAnAbortFromHappening) {
 
 // --- approval and window -------------------------------------------------------------------------
 
-Observation TenantKnownAt(int seconds) {
+Observation ReadyAt(int seconds) {
   Observation seen = At(seconds);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = true};
   seen.tenant_known = true;
   return seen;
 }
 
 TEST(AwaitingCutover, GoesOnByItselfWhenNothingIsToBeWaitedFor) {
-  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), TenantKnownAt(1)).plan.guard,
+  EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), ReadyAt(1)).plan.guard,
             Guard::kDoorsMayClose);
 }
 
 TEST(AwaitingCutover, UsersStayWhileTheTargetWouldNotLetTheTenantIn) {
   const api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
-  EXPECT_EQ(Decide(migration, At(1)).plan.look_at, Subject::kTenantLogin);
   Observation seen = At(1);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = true};
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kTenantLogin);
   seen.tenant_known = Error{Disposition::kRetry, "TenantLoginRefused", "no pg_hba.conf entry"};
   const Plan held = Decide(migration, seen).plan;
   EXPECT_FALSE(held.guard);
@@ -381,7 +383,7 @@ TEST(AwaitingCutover, UsersStayWhileTheTargetWouldNotLetTheTenantIn) {
 }
 
 TEST(AwaitingCutover, APasswordThatWasChangedMeanwhileIsBroughtToTheTarget) {
-  Observation seen = At(1);
+  Observation seen = ReadyAt(1);
   seen.tenant_known = false;
   EXPECT_EQ(Decide(MigrationIn(Phase::kAwaitingCutover), seen).plan.effect, Intent::kPrepareTarget);
 }
@@ -396,7 +398,7 @@ TEST(AwaitingCutover, WaitsForAFreshTokenWhenApprovalIsManual) {
   EXPECT_EQ(Decide(migration, At(1)).plan.reason, "AwaitingApproval") << "an old approval";
 
   Annotate(migration, api::kApproveAnnotation, "yes, again");
-  Decision decision = Decide(migration, TenantKnownAt(1));
+  Decision decision = Decide(migration, ReadyAt(1));
   EXPECT_EQ(decision.plan.guard, Guard::kDoorsMayClose);
   EXPECT_EQ(decision.handled.approve, "yes, again");
 }
@@ -417,7 +419,7 @@ TEST(AwaitingCutover, KeepsToItsWindow) {
   Plan early = Decide(migration, At(50)).plan;
   EXPECT_EQ(early.reason, "AwaitingWindow");
   EXPECT_EQ(early.wait, std::chrono::seconds(10));
-  EXPECT_EQ(Decide(migration, TenantKnownAt(60)).plan.guard, Guard::kDoorsMayClose);
+  EXPECT_EQ(Decide(migration, ReadyAt(60)).plan.guard, Guard::kDoorsMayClose);
   Plan late = Decide(migration, At(120)).plan;
   EXPECT_EQ(late.guard, Guard::kUndo);
   EXPECT_EQ(late.reason, "WindowMissed");
@@ -436,7 +438,7 @@ TEST(AwaitingCutover, OnlineTheWayBackIsTriedOnceMoreAfterAllElseThatIsWaitedFor
   api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
   migration.spec.strategy = api::Strategy::kOnline;
   migration.spec.approval = api::Approval::kManual;
-  Observation seen = At(1);
+  Observation seen = ReadyAt(1);
   PublisherFacts publisher;
   publisher.slot = publisher.published = true;
   SubscriberFacts subscriber;
@@ -456,6 +458,37 @@ TEST(AwaitingCutover, OnlineTheWayBackIsTriedOnceMoreAfterAllElseThatIsWaitedFor
   seen.way_back_rehearsed = true;
   seen.tenant_known = true;
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kDoorsMayClose);
+
+  seen.maintenance_page = MaintenancePageFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kEnsureMaintenancePage);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kWatchStream) << "the target follows on";
+}
+
+// It was ready when it was made, and approval may take days: users are sent to no page that is
+// gone.
+TEST(AwaitingCutover, ClosesNoDoorsUntilThePageIsReady) {
+  const api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  EXPECT_EQ(Decide(migration, At(1)).plan.look_at, Subject::kMaintenancePage);
+  Observation seen = At(1);
+  seen.maintenance_page = MaintenancePageFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kEnsureMaintenancePage);
+  seen.maintenance_page = MaintenancePageFacts{.exists = true};
+  EXPECT_FALSE(Decide(migration, seen).plan.guard || Decide(migration, seen).plan.effect);
+  seen.maintenance_page =
+      MaintenancePageFacts{.exists = true, .hindrance = PodHindrance{"exceeded quota", Noon()}};
+  Plan plan = Decide(migration, seen).plan;
+  EXPECT_EQ(plan.reason, "PodCannotStart");
+  EXPECT_EQ(plan.message, "exceeded quota");
+  EXPECT_TRUE(plan.trouble);
+}
+
+TEST(AwaitingCutover, ByPoolerAsksForNoPage) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.switch_mode = api::SwitchMode::kPooler;
+  Observation seen = At(1);
+  seen.tenant_known = true;
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPoolers);
 }
 
 // --- bounds --------------------------------------------------------------------------------------
@@ -506,6 +539,18 @@ TEST(Preparing, AMaintenancePageThatWasMadeInPartIsMadeWhole) {
             Intent::kEnsureMaintenancePage);
   seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = false, .half = false};
   EXPECT_FALSE(Decide(MigrationIn(Phase::kPreparing), seen).plan.effect);
+}
+
+TEST(Preparing, APageThatCannotStartIsSaid) {
+  Observation seen = At(1);
+  seen.ledger_recorded = true;
+  seen.source = Database(ControlState::kOpen, false);
+  seen.target = Database(ControlState::kPreparing, true);
+  seen.maintenance_page =
+      MaintenancePageFacts{.exists = true, .hindrance = PodHindrance{"exceeded quota", Noon()}};
+  Plan plan = Decide(MigrationIn(Phase::kPreparing), seen).plan;
+  EXPECT_EQ(plan.reason, "PodCannotStart");
+  EXPECT_EQ(plan.message, "exceeded quota");
 }
 
 TEST(BackingUp, DoesNotWaitForAJobOfAnEarlierAttempt) {

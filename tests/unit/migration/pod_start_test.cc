@@ -42,7 +42,7 @@ Json Waiting(const std::string& reason, const std::string& message = "") {
 }
 
 std::string Words(const std::vector<Json>& pods, seconds after_noon) {
-  auto hindrance = FindHindrance(Job(), pods, Noon() + after_noon);
+  auto hindrance = FindHindrance({"Job", "images.mover", Job()}, pods, Noon() + after_noon);
   return hindrance ? hindrance->words : "";
 }
 
@@ -83,7 +83,9 @@ TEST(PodStart, TheNewestPodCountsAndItsWaitBeginsWithItself) {
   const Json runs = Made(kube::kPod, "copy-b", seconds(100), R"({"phase":"Running"})");
   EXPECT_EQ(Words({ended}, seconds(3600)), "");
   EXPECT_EQ(Words({runs, Waiting("ErrImagePull")}, seconds(3600)), "");
-  EXPECT_EQ(FindHindrance(Job(), {ended, Waiting("ErrImagePull")}, Noon() + seconds(20))->since,
+  EXPECT_EQ(FindHindrance({"Job", "images.mover", Job()}, {ended, Waiting("ErrImagePull")},
+                          Noon() + seconds(20))
+                ->since,
             Noon() + seconds(1));
 }
 
@@ -95,6 +97,46 @@ TEST(PodStart, ASidecarThatCannotStartHindersNoWork) {
   EXPECT_EQ(Words({pod}, seconds(3600)), "");
 }
 
+// The maintenance page's.
+Json Deployment(const char* status = "{}") {
+  Json deployment = Made(kube::kDeployment, "page", seconds(0), status);
+  deployment.Set("spec", *Json::Parse(R"({"template":{"spec":{"containers":[{"name":"page"}]}}})"));
+  return deployment;
+}
+
+std::string WordsOfPage(const Json& deployment, const std::vector<Json>& pods, seconds after_noon) {
+  auto hindrance =
+      FindHindrance({"Deployment", "images.operator", deployment, true}, pods, Noon() + after_noon);
+  return hindrance ? hindrance->words : "";
+}
+
+TEST(PodStart, AQuotaThatRefusesAPagesPodIsSaidInTheClustersWords) {
+  const Json refused = Deployment(R"({"conditions":[{"type":"ReplicaFailure","status":"True",
+      "reason":"FailedCreate","message":"exceeded quota: team"}]})");
+  EXPECT_EQ(WordsOfPage(refused, {}, seconds(11)),
+            "Deployment acme/page can make no pod: exceeded quota: team");
+  EXPECT_EQ(WordsOfPage(Deployment(), {}, seconds(59)), "");
+  EXPECT_THAT(WordsOfPage(Deployment(), {}, seconds(61)),
+              HasSubstr("Deployment acme/page has made no pod"));
+}
+
+TEST(PodStart, APageThatRunsHasToBecomeReady) {
+  const Json crashes = Made(kube::kPod, "page-x", seconds(1), R"({"phase":"Running",
+      "containerStatuses":[{"name":"page","state":{"waiting":{"reason":"CrashLoopBackOff"}}}]})");
+  EXPECT_EQ(WordsOfPage(Deployment(), {crashes}, seconds(59)), "");
+  EXPECT_THAT(WordsOfPage(Deployment(), {crashes}, seconds(62)),
+              HasSubstr("Pod acme/page-x does not start (CrashLoopBackOff)"));
+  const Json runs = Made(kube::kPod, "page-x", seconds(1), R"({"phase":"Running",
+      "containerStatuses":[{"name":"page","state":{"running":{}}}]})");
+  EXPECT_THAT(WordsOfPage(Deployment(), {runs}, seconds(62)),
+              HasSubstr("Pod acme/page-x does not become ready"));
+  const Json pulls = Made(kube::kPod, "page-x", seconds(1), R"({"phase":"Pending",
+      "containerStatuses":[{"name":"page","image":"r/operator:1",
+                            "state":{"waiting":{"reason":"ErrImagePull"}}}]})");
+  EXPECT_THAT(WordsOfPage(Deployment(), {pulls}, seconds(11)),
+              HasSubstr("correct the chart's images.operator"));
+}
+
 Json Ended(seconds after_noon, const std::string& mover, const std::string& proxy) {
   Json pod = Made(kube::kPod, "copy-x", after_noon);
   pod.Set("status", *Json::Parse(R"({"phase":"Running","containerStatuses":[
@@ -103,7 +145,7 @@ Json Ended(seconds after_noon, const std::string& mover, const std::string& prox
   return pod;
 }
 
-TEST(PodEnd, IsToldByTheKubeletsPodWhereNothingElseLives) {
+TEST(PodEnd, CountsOnlyBesideSomethingThatLivesOn) {
   const std::string runs = R"("running":{})", ended = R"("terminated":{"exitCode":1})";
   EXPECT_EQ(FindEndBesideOthers(Job(), {}), std::nullopt);
   EXPECT_EQ(FindEndBesideOthers(Job(), {Ended(seconds(1), runs, runs)}), std::nullopt);
