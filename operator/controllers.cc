@@ -131,6 +131,7 @@ class Controllers::Impl {
     config.mover_image = parts_.flags.mover_image;
     config.image_pull_policy = parts_.flags.image_pull_policy;
     config.image_pull_secrets = parts_.flags.image_pull_secrets;
+    config.pods = parts_.flags.job_pods;
     config.prometheus_urls = parts_.flags.prometheus_urls;
     config.epoch = [&manager = parts_.manager] { return manager.IsLeader() ? manager.epoch() : 0; };
     return config;

@@ -2,6 +2,7 @@
 #include "operator/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <utility>
 
 namespace cutover {
 namespace {
@@ -9,6 +10,17 @@ namespace {
 constexpr char kFooter[] =
     "Exit codes: 0 stopped as asked, 1 failed, 2 wrong command line, 3 leadership lost.\n"
     "SIGTERM and SIGINT stop in good order and give the lease back; the second one exits at once.";
+
+void AddJobPods(CLI::App& app, OperatorFlags& flags) {
+  app.add_option_function<std::string>(
+      "--job-pods",
+      [&flags](const std::string& json) {
+        auto settings = wiring::DecodePodSettings(json);
+        if (!settings) throw CLI::ValidationError("--job-pods", settings.error().message);
+        flags.job_pods = std::move(*settings);
+      },
+      "How the pods of Jobs and maintenance pages are made, as JSON: the chart's values jobs");
+}
 
 void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
   app.add_option("--kubeconfig", flags.kubeconfig,
@@ -62,6 +74,7 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
          "Secrets that Jobs in the operator's own namespace pull with, with commas between; "
          "pods in a tenant's namespace pull as its ServiceAccount default does")
       ->delimiter(',');
+  AddJobPods(app, flags);
   app.add_option("--prometheus-url", flags.prometheus_urls,
                  "A Prometheus that checks of every tenant may ask; may be given again");
 }

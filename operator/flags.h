@@ -8,6 +8,7 @@
 
 #include "operator/maintenance_page.h"
 #include "operator/self_test.h"
+#include "reconcilers/wiring/pod_settings.h"
 
 namespace cutover {
 
@@ -37,6 +38,7 @@ struct OperatorFlags {
   std::string mover_image = "cutover.local/mover:dev";
   std::string image_pull_policy = "IfNotPresent";
   std::vector<std::string> image_pull_secrets{};
+  wiring::PodSettings job_pods{};
   std::vector<std::string> prometheus_urls{};
 };
 

@@ -7,7 +7,6 @@
 #include "operator/api/meta.h"
 #include "operator/api/owner_references.h"
 #include "operator/kube/metadata.h"
-#include "reconcilers/wiring/pod_settings.h"
 
 namespace cutover::wiring {
 namespace {
@@ -47,6 +46,12 @@ Json NewChild(const kube::Resource& resource, const api::TenantMigration& migrat
   return child;
 }
 
+Json PageResources(const PodSettings& settings) {
+  if (!settings.page_resources.Empty()) return settings.page_resources;
+  return Json::Object({{"requests", Json::Object({{"cpu", "10m"}, {"memory", "16Mi"}})},
+                       {"limits", Json::Object({{"memory", "64Mi"}})}});
+}
+
 Json PageContainer(const api::MaintenancePage& page, const MaintenanceOptions& options) {
   // The page answers 503 to everything, so only the port itself can tell that it is up.
   const Json probe =
@@ -61,8 +66,7 @@ Json PageContainer(const api::MaintenancePage& page, const MaintenanceOptions& o
        {"ports", Json::Array({Json::Object(
                      {{"name", kPortName}, {"containerPort", kPagePort}, {"protocol", "TCP"}})})},
        {"readinessProbe", probe},
-       {"resources", Json::Object({{"requests", Json::Object({{"cpu", "10m"}, {"memory", "16Mi"}})},
-                                   {"limits", Json::Object({{"memory", "64Mi"}})}})},
+       {"resources", PageResources(options.pods)},
        {"securityContext",
         Json::Object({{"allowPrivilegeEscalation", false},
                       {"readOnlyRootFilesystem", true},
@@ -120,13 +124,15 @@ Json MaintenanceDeployment(const api::TenantMigration& migration,
         Json::Object({{"runAsNonRoot", true},
                       {"seccompProfile", Json::Object({{"type", "RuntimeDefault"}})}})},
        {"containers", Json::Array({PageContainer(migration.spec.maintenance_page, options)})}});
+  Schedule(options.pods, pod);
   Json deployment = NewChild(kube::kDeployment, migration);
   deployment.Set(
       "spec",
-      Json::Object({{"replicas", 1},
-                    {"selector", Json::Object({{"matchLabels", SelectorOf(migration)}})},
-                    {"template", Json::Object({{"metadata", PodMetadata(LabelsOf(migration))},
-                                               {"spec", pod}})}}));
+      Json::Object(
+          {{"replicas", 1},
+           {"selector", Json::Object({{"matchLabels", SelectorOf(migration)}})},
+           {"template", Json::Object({{"metadata", PodMetadata(options.pods, LabelsOf(migration))},
+                                      {"spec", pod}})}}));
   return deployment;
 }
 

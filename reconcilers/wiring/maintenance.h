@@ -11,6 +11,7 @@
 #include "operator/base/json.h"
 #include "operator/base/result.h"
 #include "operator/kube/client.h"
+#include "reconcilers/wiring/pod_settings.h"
 #include "reconcilers/wiring/routes.h"
 
 namespace cutover::wiring {
@@ -22,6 +23,7 @@ inline constexpr int kMaintenancePort = 80;
 struct MaintenanceOptions {
   std::string image;  ///< The operator's own.
   std::string image_pull_policy = "IfNotPresent";
+  PodSettings pods{};
 };
 
 /// The Service that routes are flipped to while `migration` runs: "cutover-maintenance-<name>", cut

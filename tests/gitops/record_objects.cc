@@ -53,6 +53,7 @@ Observation SeenIn(Phase phase) {
   seen.source = source;
   seen.routes = migration::RouteFacts{};
   seen.tenant_known = true;
+  seen.maintenance_page = migration::MaintenancePageFacts{.exists = true, .ready = true};
   return seen;
 }
 

@@ -63,7 +63,7 @@ NO_REASONS = set(
     # Why Kubernetes' own pods do not start (cluster/pod_start.cc), which is told as PodCannotStart.
     """ ErrImagePull ImagePullBackOff InvalidImageName ErrImageNeverPull ImageInspectError
     RegistryUnavailable SignatureValidationFailed CreateContainerConfigError CreateContainerError
-    RunContainerError PodScheduled Unschedulable Pending False ReplicaFailure Running"""
+    RunContainerError PodScheduled Unschedulable Pending False ReplicaFailure"""
     # Actions and reasons of Events.
     """ Abort Approve Retry Rollback CommandHandled PhaseChanged"""
     # Verdicts of the mover, and what the orphans' remedy gives to a migration that is gone.

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "reconcilers/wiring/pod_settings.h"
+
 namespace cutover::migration {
 
 /// What the operator was started with, as far as migrations care.
@@ -19,6 +21,7 @@ struct OperatorConfig {
   std::string image_pull_policy = "IfNotPresent";
   /// Secrets of the operator's namespace that Jobs there pull with.
   std::vector<std::string> image_pull_secrets{};
+  wiring::PodSettings pods{};  ///< Of Jobs, and of maintenance pages.
   /// What checks may ask as a Prometheus beside those in the tenant's own namespace.
   std::vector<std::string> prometheus_urls{};
   /// The lease's epoch, which fences the databases; 0 while not leading.

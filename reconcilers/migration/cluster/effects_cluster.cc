@@ -61,7 +61,8 @@ Status ClusterWorld::PerformOnCluster(const Call& call, Intent intent) {
     case Intent::kEnsureMaintenancePage:
       return wiring::EnsureMaintenancePage(
           stop, deadline, client, migration,
-          {context_.config.operator_image, context_.config.image_pull_policy});
+          {context_.config.operator_image, context_.config.image_pull_policy,
+           context_.config.pods});
     case Intent::kDeleteMaintenancePage:
       return wiring::DeleteMaintenancePage(stop, deadline, client, migration);
     case Intent::kCreateBackupJob:

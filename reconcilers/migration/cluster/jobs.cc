@@ -40,13 +40,20 @@ Json Environment(const MoverJob& job) {
   return environment;
 }
 
+// A mover that is moved begins anew, while users may be shut out. Autoscalers that make nodes fewer
+// heed these; a person who drains a node does not.
+Json KeepsItsNode() {
+  return Json::Object({{"cluster-autoscaler.kubernetes.io/safe-to-evict", "false"},
+                       {"karpenter.sh/do-not-disrupt", "true"}});
+}
+
 Json Container(const OperatorConfig& config, const MoverJob& job) {
   Json mounts =
       Json::Array({Json::Object({{"name", "order"}, {"mountPath", kOrderPath}, {"readOnly", true}}),
                    Json::Object({{"name", "scratch"}, {"mountPath", "/tmp"}})});
   if (!job.claim_name.empty())
     mounts.Append(Json::Object({{"name", "backup"}, {"mountPath", kBackupPath}}));
-  return Json::Object(
+  Json container = Json::Object(
       {{"name", "mover"},
        {"image", config.mover_image},
        {"imagePullPolicy", config.image_pull_policy},
@@ -58,6 +65,8 @@ Json Container(const OperatorConfig& config, const MoverJob& job) {
         Json::Object({{"allowPrivilegeEscalation", false},
                       {"readOnlyRootFilesystem", true},
                       {"capabilities", Json::Object({{"drop", Json::Array({"ALL"})}})}})}});
+  if (!config.pods.resources.Empty()) container.Set("resources", config.pods.resources);
+  return container;
 }
 
 Json Volumes(const std::string& order_name, const MoverJob& job) {
@@ -185,13 +194,15 @@ Json MoverJobObject(const OperatorConfig& config, const api::TenantMigration& mi
   // A Secret is of one namespace. In a tenant's, its ServiceAccount says what to pull with.
   if (job.namespace_name == config.namespace_name && !config.image_pull_secrets.empty())
     pod_spec.Set("imagePullSecrets", PullSecrets(config));
+  wiring::Schedule(config.pods, pod_spec);
+  const Json metadata =
+      wiring::PodMetadata(config.pods, Labels(migration, job.spec.kind), KeepsItsNode());
   Json object = Json::Object({{"apiVersion", "batch/v1"}, {"kind", "Job"}});
   object.Set("metadata", Metadata(migration, job));
-  object.Set("spec",
-             Json::Object({{"backoffLimit", kBackoffLimit},
-                           {"template", Json::Object({{"metadata", wiring::PodMetadata(Labels(
-                                                                       migration, job.spec.kind))},
-                                                      {"spec", pod_spec}})}}));
+  object.Set(
+      "spec",
+      Json::Object({{"backoffLimit", kBackoffLimit},
+                    {"template", Json::Object({{"metadata", metadata}, {"spec", pod_spec}})}}));
   return object;
 }
 

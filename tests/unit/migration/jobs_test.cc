@@ -185,6 +185,30 @@ TEST_F(MoverJobs, AreOverWhenTheMoverIsWhateverLivesOnBesideIt) {
   EXPECT_THAT(Observe().message, HasSubstr("backed up into /backup/acme"));
 }
 
+TEST(MoverJob, IsScheduledAsTheChartSays) {
+  OperatorConfig config;
+  config.pods = *wiring::DecodePodSettings(R"({
+      "podLabels":{"team":"databases","cutover.dev/job":"mine","sidecar.istio.io/inject":"true"},
+      "podAnnotations":{"karpenter.sh/do-not-disrupt":"false"},
+      "resources":{"requests":{"cpu":"100m","memory":"128Mi"}},
+      "tolerations":[{"key":"dedicated","operator":"Exists"}],
+      "nodeSelector":{"disk":"fast"},"priorityClassName":"high"})");
+  const Json pod = MoverJobObject(config, {}, JobIn("acme")).At({"spec", "template"});
+  const Json& labels = pod.At({"metadata", "labels"});
+  EXPECT_EQ(labels["team"].AsString(), "databases");
+  EXPECT_EQ(labels["sidecar.istio.io/inject"].AsString(), "true");
+  EXPECT_EQ(labels["cutover.dev/job"].AsString(), "copy") << "what we find it by is ours";
+  const Json& annotations = pod.At({"metadata", "annotations"});
+  EXPECT_EQ(annotations["karpenter.sh/do-not-disrupt"].AsString(), "false");
+  EXPECT_EQ(annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"].AsString(), "false");
+  const Json& spec = pod["spec"];
+  EXPECT_EQ(spec["containers"][size_t{0}].At({"resources", "requests", "memory"}).AsString(),
+            "128Mi");
+  EXPECT_EQ(spec["tolerations"].Dump(), R"([{"key":"dedicated","operator":"Exists"}])");
+  EXPECT_EQ(spec["nodeSelector"].Dump(), R"({"disk":"fast"})");
+  EXPECT_EQ(spec["priorityClassName"].AsString(), "high");
+}
+
 TEST(MoverJob, AsksServiceMeshesToStayOutOfItsPod) {
   const Json metadata = MoverJobObject({}, {}, JobIn("acme")).At({"spec", "template", "metadata"});
   EXPECT_EQ(metadata.At({"labels", "sidecar.istio.io/inject"}).AsString(), "false");

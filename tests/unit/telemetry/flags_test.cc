@@ -52,6 +52,19 @@ TEST(CommandLine, TakesPullSecretsWithCommasBetween) {
             (std::vector<std::string>{"registry", "mirror"}));
 }
 
+TEST(CommandLine, TakesHowPodsOfJobsAreMadeAsJson) {
+  EXPECT_TRUE(Parse({}).flags.job_pods.resources.Empty());
+  const CommandLine line =
+      Parse({R"(--job-pods={"nodeSelector":{"disk":"fast"},"priorityClassName":"high"})"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_EQ(line.flags.job_pods.node_selector.Dump(), R"({"disk":"fast"})");
+  EXPECT_EQ(line.flags.job_pods.priority_class_name, "high");
+  for (const char* wrong :
+       {"--job-pods=high", "--job-pods=[]", R"(--job-pods={"nodeSelektor":{}})",
+        R"(--job-pods={"podLabels":{"team":1}})", R"(--job-pods={"tolerations":["all"]})"})
+    EXPECT_EQ(Parse({wrong}).exit_code, kExitUsage) << wrong;
+}
+
 TEST(CommandLine, TestsTheOperatorThatTheSameFlagsStart) {
   const CommandLine line = Parse({"--namespace=home", "--watch-namespaces=acme", "self-test",
                                   "--host=cutover-metrics.home.svc", "--health-port=9"});

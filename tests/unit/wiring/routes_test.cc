@@ -159,5 +159,30 @@ TEST(MaintenancePage, RunsUnderTheRestrictedProfile) {
   EXPECT_FALSE(pod["automountServiceAccountToken"].AsBool(true));
 }
 
+TEST(MaintenancePage, IsScheduledAsTheChartSays) {
+  api::TenantMigration migration;
+  migration.meta.uid = "u";
+  MaintenanceOptions options{"image:1"};
+  options.pods = *DecodePodSettings(R"({"podLabels":{"team":"a","cutover.dev/migration-uid":"x"},
+      "tolerations":[{"operator":"Exists"}],"nodeSelector":{"disk":"fast"},
+      "priorityClassName":"high","resources":{"requests":{"memory":"1Gi"}}})");
+  auto pod = [&] { return MaintenanceDeployment(migration, options).At({"spec", "template"}); };
+  const Json labels = pod().At({"metadata", "labels"});
+  EXPECT_EQ(labels["team"].AsString(), "a");
+  EXPECT_EQ(labels[api::kMigrationUidLabel].AsString(), "u") << "its Service selects it by that";
+  EXPECT_EQ(labels["sidecar.istio.io/inject"].AsString(), "false");
+  EXPECT_EQ(pod().At({"spec", "tolerations"}).Size(), 1u);
+  EXPECT_EQ(pod().At({"spec", "nodeSelector", "disk"}).AsString(), "fast");
+  EXPECT_EQ(pod().At({"spec", "priorityClassName"}).AsString(), "high");
+  auto memory = [&] {
+    return pod()["spec"]["containers"][size_t{0}]
+        .At({"resources", "requests", "memory"})
+        .AsString();
+  };
+  EXPECT_EQ(memory(), "16Mi") << "it needs no mover's";
+  options.pods.page_resources = *Json::Parse(R"({"requests":{"memory":"32Mi"}})");
+  EXPECT_EQ(memory(), "32Mi");
+}
+
 }  // namespace
 }  // namespace cutover::wiring
