@@ -81,12 +81,19 @@ class MoveVerb : public Verb {
     }
     command()
         ->add_option("-o,--output", format_,
-                     "json or yaml: the manifest, which is created as well "
-                     "without --dry-run")
+                     plan_only ? "json or yaml: the manifest, and no plan"
+                               : "json or yaml: the manifest, which is created as well without "
+                                 "--dry-run")
         ->check(CLI::IsMember({"json", "yaml"}));
   }
 
   Result<ExitCode> Run(const ClusterFlags& flags) override {
+    // What is written down is carried out by somebody, and nobody looks at the backup again.
+    const bool binds = !dry_run_ || !format_.empty();
+    if (binds && !order_.HasChosenBackup())
+      return TerminalError("InvalidArguments",
+                           "say what protects the data: --backup-claim NAME for a backup that is "
+                           "taken first, or --skip-backup where there is a good one");
     TRY_ASSIGN(const Cluster cluster, Cluster::Connect(flags));
     TRY_ASSIGN(const MoveFacts facts, Gather(cluster));
     if (dry_run_) {
@@ -94,10 +101,6 @@ class MoveVerb : public Verb {
                             : Encode(ManifestOf(order_), format_));
       return StandsInTheWay(facts) ? kExitAsksYou : kExitGood;
     }
-    if (!order_.skip_backup && order_.backup_claim_name.empty())
-      return TerminalError("InvalidArguments",
-                           "say what protects the data: --backup-claim NAME for a backup that is "
-                           "taken first, or --skip-backup where there is a good one");
     if (!facts.refusal.empty()) return TerminalError("Refused", facts.refusal);
     if (order_.approval == "Automatic" && !yes_)
       TRY(Confirm("The users of " + order_.placement_name + " will be stopped as soon as " +

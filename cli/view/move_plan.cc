@@ -186,6 +186,14 @@ std::string SizeOfClaim(const MoveFacts& facts) {
   return size.empty() ? "" : " (" + size + ")";
 }
 
+std::string DescribeBackup(const MoveFacts& facts) {
+  const MoveOrder& order = facts.order;
+  if (!order.HasChosenBackup())
+    return "not chosen: --backup-claim NAME takes one first, --skip-backup takes none";
+  if (order.backup_claim_name.empty()) return "none is taken";
+  return "to claim " + order.backup_claim_name + SizeOfClaim(facts) + ", first";
+}
+
 EstimateFacts EstimateFactsOf(const MoveFacts& facts) {
   return {facts.placement.status.database_size_bytes,
           facts.order.target_server_name,
@@ -215,10 +223,7 @@ void RenderWhat(const MoveFacts& facts, Page& page) {
   page.Field(kIndent, "Users", kLabelWidth, UsersDuring(order));
   page.Field(kIndent, "Pause", kLabelWidth, EstimatePause(estimated));
   page.Field(kIndent, "Starts", kLabelWidth, StartsOf(order));
-  page.Field(kIndent, "Backup", kLabelWidth,
-             order.backup_claim_name.empty()
-                 ? "none is taken"
-                 : "to claim " + order.backup_claim_name + SizeOfClaim(facts) + ", first");
+  page.Field(kIndent, "Backup", kLabelWidth, DescribeBackup(facts));
   page.Field(kIndent, "Way back", kLabelWidth, WayBackOf(order));
   page.Line();
 }

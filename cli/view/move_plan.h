@@ -23,20 +23,23 @@ struct MoveOrder {
   std::string name;  ///< Of the TenantMigration.
   std::string strategy = "Offline";
   std::string approval = "Automatic";
-  std::string backup_claim_name;  ///< Empty: the backup is skipped.
+  std::string backup_claim_name;  ///< Empty: none is taken, or nothing is said of it yet.
   bool skip_backup = false;       ///< Said so; else, without a claim, nothing is said of it yet.
   std::string switch_by = "Restart";
   std::string replica_identity;                    ///< Empty: the CRD's default.
   int64_t copy_rate_mebibytes_per_second_max = 0;  ///< 0: no limit.
   std::chrono::seconds hypercare{0};
   bool suspend = false;
+
+  bool HasChosenBackup() const { return skip_backup || !backup_claim_name.empty(); }
 };
 
 /// "acme-to-pg-dedicated", within the 40 characters that such a name may have, and none of `taken`.
 std::string NameForMove(const std::string& placement_name, const std::string& target_server_name,
                         const std::vector<std::string>& taken);
 
-/// The TenantMigration, everything else as the CRD has it by default. Pure.
+/// The TenantMigration, everything else as the CRD has it by default. Where the backup is not
+/// chosen it has none: to be tried, and not to be given to anybody. Pure.
 Json ManifestOf(const MoveOrder& order);
 
 /// The migration that such an order has made and that spec.suspend holds before it begins, or null:

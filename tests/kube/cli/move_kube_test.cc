@@ -129,6 +129,20 @@ TEST_F(Moves, ADryRunPrintsTheManifestThatWouldBeCreated) {
   EXPECT_EQ(MigrationCount(), 0u);
 }
 
+// Whoever commits it to Git would have chosen without having been asked.
+TEST_F(Moves, NoManifestIsPrintedBeforeItIsSaidWhatProtectsTheData) {
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"move", "acme", "--to", server_, "--dry-run", "-o", "yaml"},
+        {"plan", "acme", "--to", server_, "-o", "json"}}) {
+    const Ran ran = Run(command);
+    EXPECT_EQ(ran.exit_code, 64) << command[0];
+    EXPECT_EQ(ran.out, "") << command[0];
+    EXPECT_THAT(ran.error, HasSubstr("--skip-backup")) << command[0];
+  }
+  const Ran plan = Run({"plan", "acme", "--to", server_});
+  EXPECT_THAT(plan.out, HasSubstr("Backup      not chosen: --backup-claim NAME"));
+}
+
 TEST_F(Moves, CreatesTheMigrationOnceItIsSaidWhatProtectsTheData) {
   const Ran unprotected = Run({"move", "acme", "--to", server_, "--yes"});
   EXPECT_EQ(unprotected.exit_code, 64);
@@ -170,6 +184,11 @@ TEST_F(Moves, OneThatIsHeldIsPlannedAsItselfWithWhatTheOperatorHasFound) {
   EXPECT_EQ(other.exit_code, 3);
   EXPECT_THAT(other.out, HasSubstr("✖ no other migration moves it: TenantMigration held does"));
   EXPECT_THAT(other.out, Not(HasSubstr("target-database")));
+}
+
+TEST_F(Moves, TheHelpOfAPlanSpeaksOfNoFlagThatItLacks) {
+  EXPECT_THAT(RunPlugin({"move", "--help"}).out, HasSubstr("without --dry-run"));
+  EXPECT_THAT(RunPlugin({"plan", "--help"}).out, Not(HasSubstr("--dry-run")));
 }
 
 TEST_F(Moves, WhatTheApiServerRefusesIsRefusedInItsWords) {

@@ -147,6 +147,15 @@ TEST(Plan, SaysHowLongTheWayBackStaysOpenAndWhatItLoses) {
   EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("only without what users write by then"));
 }
 
+TEST(Plan, ABackupThatNobodyHasChosenIsAskedForAndNotSaidToBeSkipped) {
+  MoveFacts facts = Facts();
+  facts.order.backup_claim_name = "";
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("not chosen: --backup-claim NAME"));
+  EXPECT_THAT(RenderPlan(facts, Style{}), Not(HasSubstr("none is taken")));
+  facts.order.skip_backup = true;
+  EXPECT_THAT(RenderPlan(facts, Style{}), HasSubstr("Backup      none is taken"));
+}
+
 TEST(Manifest, HasWhatTheFlagsSayAndLeavesTheRestToTheCrd) {
   MoveOrder order = Facts().order;
   const Json plain = ManifestOf(order);
