@@ -2,6 +2,7 @@
 #include "cli/view/migration_view.h"
 
 #include "operator/api/migration_status_reader.h"
+#include "operator/api/write_pause.h"
 
 namespace cutover::cli {
 namespace {
@@ -27,7 +28,10 @@ void ReadSpec(FieldReader spec, MigrationView& view) {
   FieldReader window = cutover.Object("window");
   view.window_start = window.Time("start");
   view.window_end = window.Time("end");
-  view.max_write_pause_seconds = cutover.Int("maxWritePauseSeconds");
+  view.max_write_pause_seconds =
+      api::WritePauseSecondsMax(static_cast<int>(cutover.Int("maxWritePauseSeconds")),
+                                view.strategy == "Online")
+          .value_or(0);
   FieldReader hypercare = spec.Object("hypercare");
   view.hypercare_seconds = hypercare.Int("durationSeconds");
   view.on_failed_checks = hypercare.String("onFailedChecks", "Hold");

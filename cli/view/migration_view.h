@@ -30,7 +30,7 @@ struct MigrationView {
   std::string approval;
   std::string switch_mode;
   std::optional<WallTime> window_start, window_end;
-  int64_t max_write_pause_seconds = 0;  ///< 0: no bound.
+  int64_t max_write_pause_seconds = 0;  ///< As the operator takes it; 0: no bound.
   int64_t hypercare_seconds = 0;
   std::string on_failed_checks;
   int64_t retention_seconds = 0;

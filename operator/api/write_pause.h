@@ -10,10 +10,14 @@ namespace cutover::api {
 /// For how many seconds a cutover may keep users out before it is given up: what the spec says. If
 /// it says nothing, Offline has no bound, since that depends on the size of the database; Online
 /// promises a short pause, so there it is a minute.
-inline std::optional<int> WritePauseSecondsMax(const TenantMigrationSpec& spec) {
+inline std::optional<int> WritePauseSecondsMax(int said_seconds, bool online) {
   constexpr int kOnlineDefault = 60;
-  if (spec.max_write_pause_seconds > 0) return spec.max_write_pause_seconds;
-  return spec.online() ? std::optional(kOnlineDefault) : std::nullopt;
+  if (said_seconds > 0) return said_seconds;
+  return online ? std::optional(kOnlineDefault) : std::nullopt;
+}
+
+inline std::optional<int> WritePauseSecondsMax(const TenantMigrationSpec& spec) {
+  return WritePauseSecondsMax(spec.max_write_pause_seconds, spec.online());
 }
 
 }  // namespace cutover::api
