@@ -444,9 +444,21 @@ void NoteSample(const Change& change) {
 // What was said before users were in is no longer so.
 void NoteUsersWriteOnTarget(const Change& change) {
   const api::Condition* said = change.status.conditions.Find("RollbackReady");
-  if (said == nullptr || said->reason != "UsersNotIn") return;
+  if (said == nullptr || (said->reason != "UsersNotIn" && said->reason != "RoutesLedBack")) return;
   change.Set("RollbackReady", ConditionStatus::kUnknown, "NotLookedAt",
              "users write on the target; whether that arrives on the source is looked at next");
+}
+
+// Decided without the stream, which says it itself once users write on the target. It stays said
+// when the routes are led away again: users may have written by then.
+void NoteRoutesLedBack(const Change& change) {
+  const Phase phase = change.migration.status.phase;
+  const bool held = change.plan.reason == "RollbackNeedsConsent" && !change.plan.guard;
+  if (!held || (phase != Phase::kOpening && phase != Phase::kSmoke)) return;
+  if (UsersWriteOnTarget(change.status)) return;
+  change.Set("RollbackReady", ConditionStatus::kFalse, "RoutesLedBack",
+             "somebody has led the routes back to the workloads before users were to come in: what "
+             "they have written on the target since is lost by going back");
 }
 
 // It is ready all the same, and how much is left exactly would be another status each round.
@@ -548,10 +560,13 @@ std::string EndMessage(const api::TenantMigrationStatus& status) {
     case Phase::kAborted:
       return "aborted, everything is as it was (" + status.failure_message + ")";
     case Phase::kFailed:
-      return status.failure_reason == "PreflightFailed" || status.failure_reason == "PlacementBusy"
-                 ? status.failure_message
-                 : "failed, everything is as it was: " + status.failure_message +
-                       "; to try again, set a new cutover.dev/retry token";
+      if (status.failure_reason == "PreflightFailed" || status.failure_reason == "PlacementBusy")
+        return status.failure_message;
+      // Another attempt would find the same window.
+      return "failed, everything is as it was: " + status.failure_message +
+             (status.failure_reason == "WindowMissed"
+                  ? ""
+                  : "; to try again, set a new cutover.dev/retry token");
     case Phase::kRolledBack:
       return "rolled back, the tenant works on the source as before: " + status.failure_message +
              "; the copy on the target stays, fenced, until this TenantMigration is deleted";
@@ -644,6 +659,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteStream(change);
   NoteSample(change);
   NoteWayBack(change);
+  NoteRoutesLedBack(change);
   NoteChecks(change);
   NotePreflight(change);
   if (decision.plan.guard) {

@@ -240,6 +240,35 @@ TEST(Status, AFailureNamesTheWayToTryAgainOnce) {
   EXPECT_EQ(message.find("cutover.dev/retry", at + 1), std::string::npos) << message;
 }
 
+TEST(Status, NoOtherAttemptIsAdvisedWhereTheWindowIsOver) {
+  api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+  migration.status.failure_reason = "WindowMissed";
+  migration.status.failure_message = "the window is over: create a new TenantMigration";
+  migration.status = After(migration, Plan::Go(Guard::kUndoneAfterFailure));
+  EXPECT_EQ(migration.status.message,
+            "failed, everything is as it was: the window is over: create a new TenantMigration");
+}
+
+TEST(Status, GoingBackIsNotSaidToLoseNothingOnceSomebodyHasLedTheRoutesBack) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.status.conditions.Set(
+        {"RollbackReady", api::ConditionStatus::kTrue, "UsersNotIn", "none is in", 3, {}},
+        testing::Noon());
+    migration.meta.annotations[api::kRollbackAnnotation] = "back";
+    Observation seen = At(1);
+    seen.target = testing::Database(ControlState::kOpen, false);
+    seen.routes = RouteFacts{true, false, ""};
+    EXPECT_EQ(Seen(Advance(migration, seen, Decide(migration, seen)), "RollbackReady"),
+              "True/UsersNotIn")
+        << Name(phase);
+    seen.routes = RouteFacts{false, true, ""};
+    migration.status = Advance(migration, seen, Decide(migration, seen));
+    EXPECT_EQ(Seen(migration.status, "Ready"), "False/RollbackNeedsConsent") << Name(phase);
+    EXPECT_EQ(Seen(migration.status, "RollbackReady"), "False/RoutesLedBack") << Name(phase);
+  }
+}
+
 TEST(Status, WhatChangesNothingWritesNothing) {
   for (Phase phase : testing::kAllPhases) {
     api::TenantMigration migration = MigrationIn(phase);
