@@ -326,6 +326,7 @@ class PreflightOverServers : public OdooTenant {
         .migration = migration_,
         .placement = placement_,
         .source_server_name = backwards_ ? "target" : "source",
+        .now = std::chrono::system_clock::now(),
         .access = {client_, resolver_, "cutover-system"},
         .admin_options = [this](std::stop_token, Deadline,
                                 const api::DatabaseServer& server) -> Result<pg::ConnectOptions> {

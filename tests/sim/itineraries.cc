@@ -185,6 +185,20 @@ void AddWaits(std::vector<Itinerary>& all) {
        .has_rival = true});
 }
 
+// An approval that comes before its window, and a window that had ended before anybody looked.
+void AddWindows(std::vector<Itinerary>& all) {
+  all.push_back({.name = "ApprovedBeforeItsWindow",
+                 .spec = Spec(R"({"cutover":{"approval":"Manual","switch":"Restart","window":
+                     {"start":"2027-01-15T08:02:00Z","end":"2027-01-15T09:00:00Z"}}})"),
+                 .on_phase = {{Phase::kAwaitingCutover, Say(api::kApproveAnnotation)}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "WindowOver",
+                 .spec = Spec(R"({"cutover":{"approval":"Automatic","switch":"Restart","window":
+                     {"start":"2027-01-15T06:00:00Z","end":"2027-01-15T07:00:00Z"}}})"),
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "PreflightFailed"});
+}
+
 // Wiring that does not name the source's endpoint: before the move, or no longer when it goes back.
 void AddDriftedWirings(std::vector<Itinerary>& all) {
   all.push_back({.name = "SmokeFailsWithDriftedWiring",
@@ -779,6 +793,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddFailures(all);
     AddCommands(all);
     AddWaits(all);
+    AddWindows(all);
     AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
     AddDriftedWirings(all);
     AddScalings(all);

@@ -180,6 +180,7 @@ void ClusterWorld::ObservePreflight(const Call& call, Observation& seen) {
       .migration = call.migration,
       .placement = placement,
       .source_server_name = call.migration.status.source_server_name,
+      .now = seen.now,
       .access = WiringAccess(),
       .admin_options =
           [this](std::stop_token stop, Deadline deadline, const api::DatabaseServer& server) {

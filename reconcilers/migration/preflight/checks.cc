@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/api/field_writer.h"
+#include "operator/base/clock.h"
 #include "reconcilers/migration/checks/http_check.h"
 #include "reconcilers/migration/checks/prometheus_check.h"
 #include "reconcilers/migration/preflight/findings.h"
@@ -67,6 +68,16 @@ Findings TenantIsWhereTheSpecSays(const PreflightFacts& facts) {
                "from there"}};
 }
 
+// The doors could never be closed: the spec cannot be changed, and an end of time does not come
+// again, however often the move is tried.
+Findings WindowIsNotOver(const PreflightFacts& facts) {
+  const auto& end = facts.migration.spec.window_end;
+  if (!end || facts.now < *end) return {};
+  return {{Severity::kHopeless, "WindowMissed",
+           "the window of spec.cutover.window ended at " + FormatTime(*end) +
+               ": create a new TenantMigration with a later window"}};
+}
+
 // Both server objects, when they were read and exist; what is wrong with them is reported by the
 // checks of their own.
 const api::DatabaseServer* TargetObject(const PreflightFacts& facts) {
@@ -90,6 +101,8 @@ bool TargetHasBound(const PreflightFacts& facts) {
 bool NamesItsSource(const PreflightFacts& facts) {
   return !facts.migration.spec.source_server_name.empty();
 }
+
+bool HasWindow(const PreflightFacts& facts) { return facts.migration.spec.window_end.has_value(); }
 
 bool WantsBackup(const PreflightFacts& facts) {
   return facts.migration.spec.backup_mode == api::BackupMode::kRequired;
@@ -388,6 +401,7 @@ constexpr PreflightCheck kChecks[] = {
     {"target-server", "the target server exists and is ready", TargetIsReady},
     {"origin", "the tenant is on the server that spec.source.serverName names",
      TenantIsWhereTheSpecSays, NamesItsSource},
+    {"window", "the window in which users may be stopped is not over", WindowIsNotOver, HasWindow},
     {"different-servers", "source and target are two clusters, not two names of one",
      ServersDiffer},
     {"admission", "the target takes new tenants, and those of this namespace", TargetAdmitsTenant,

@@ -346,6 +346,7 @@ PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
   facts.migration = inputs.migration;
   facts.placement = inputs.placement;
   facts.source_server_name = inputs.source_server_name;
+  facts.now = inputs.now;
   facts.placements = inputs.placements;
   facts.source_server = ReadServer(g, inputs.source_server_name);
   facts.target_server = ReadServer(g, inputs.migration.spec.target_server_name);

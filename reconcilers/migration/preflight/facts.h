@@ -85,6 +85,7 @@ struct PreflightFacts {
   api::TenantMigration migration;
   api::DatabasePlacement placement;
   std::string source_server_name;
+  WallTime now;
   Placements placements{};  ///< All that the operator sees, this one among them.
   Fact<std::optional<api::DatabaseServer>> source_server, target_server;
   Fact<std::map<std::string, std::string>> namespace_labels;  ///< Of the tenant's namespace.
@@ -113,6 +114,7 @@ struct PreflightInputs {
   const api::TenantMigration& migration;
   const api::DatabasePlacement& placement;
   std::string source_server_name;  ///< Where the tenant is.
+  WallTime now;
   wiring::Access access;
   AdminOptions admin_options;
   const Profile& profile;

@@ -679,6 +679,11 @@ std::vector<Case> Cases() {
          check.http = api::HttpCheck{"http://db.other.svc/", "", 200, ""};
          f.migration.spec.checks = {check};
        }},
+      {"window", "WindowMissed", Severity::kHopeless, "ended at 2027-01-15T08:00:00Z: create",
+       [](auto& f) {
+         f.migration.spec.window_end = f.now =
+             std::chrono::system_clock::from_time_t(1'800'000'000);
+       }},
       {"checks", "CheckFailed", Severity::kBlocking, "check rows: the query gave",
        [](auto& f) {
          CheckOutcome outcome;
