@@ -4,6 +4,7 @@
 #include "operator/base/check.h"
 #include "operator/base/log.h"
 #include "operator/kube/error.h"
+#include "reconcilers/migration/answers.h"
 #include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/migration/step.h"
 #include "reconcilers/migration/transitions.h"
@@ -125,16 +126,8 @@ void MigrationReconciler::Tell(const api::TenantMigration& before,
   if (const api::Condition* given_up = FindWayBackGivenUp(is); given_up && !FindWayBackGivenUp(was))
     RecordEvent(after, true, given_up->reason, std::string(Name(Intent::kGiveUpWayBack)),
                 given_up->message);
-  auto answered = [&](const char* command, const std::string& old_token,
-                      const std::string& new_token) {
-    if (old_token == new_token || new_token.empty()) return;
-    RecordEvent(after, false, "CommandHandled", command,
-                std::string("answered ") + command + ": " + is.message);
-  };
-  answered("Approve", was.handled.approve, is.handled.approve);
-  answered("Abort", was.handled.abort, is.handled.abort);
-  answered("Rollback", was.handled.rollback, is.handled.rollback);
-  answered("Retry", was.handled.retry, is.handled.retry);
+  for (const Answer& answer : AnswersOf(before, after))
+    RecordEvent(after, false, "CommandHandled", answer.action, answer.note);
 }
 
 void MigrationReconciler::RecordEvent(const api::TenantMigration& migration, bool warning,
