@@ -14,13 +14,17 @@ bool Approved(const api::TenantMigration& migration) {
 // What the doors wait for beside the target; nothing when they may close.
 std::optional<Plan> NotYet(const api::TenantMigration& migration, const Observation& seen) {
   const auto& spec = migration.spec;
+  const bool is_early = spec.window_start && seen.now < *spec.window_start;
   if (!Approved(migration))
-    return Plan::Wait(std::chrono::seconds(30),
-                      "ready to close the doors; answer with: kubectl annotate tm " +
-                          migration.meta.name + " -n " + migration.meta.namespace_name +
-                          " --overwrite cutover.dev/approve=\"$(date +%s)\"",
-                      "AwaitingApproval");
-  if (!spec.window_start || seen.now >= *spec.window_start) return std::nullopt;
+    return Plan::Wait(
+        std::chrono::seconds(30),
+        "ready to close the doors" +
+            (is_early ? ", not before the window, which starts at " + FormatTime(*spec.window_start)
+                      : std::string()) +
+            "; answer with: kubectl annotate tm " + migration.meta.name + " -n " +
+            migration.meta.namespace_name + " --overwrite cutover.dev/approve=\"$(date +%s)\"",
+        "AwaitingApproval");
+  if (!is_early) return std::nullopt;
   auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*spec.window_start - seen.now);
   return Plan::Wait(std::min(left, std::chrono::milliseconds(30'000)),
                     "waiting for the window, which starts at " + FormatTime(*spec.window_start),

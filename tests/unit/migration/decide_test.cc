@@ -425,6 +425,22 @@ TEST(AwaitingCutover, KeepsToItsWindow) {
   EXPECT_EQ(late.reason, "WindowMissed");
 }
 
+TEST(AwaitingCutover, WhoeverIsAskedForAnApprovalIsToldOfTheWindowThatItWaitsFor) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.approval = api::Approval::kManual;
+  migration.spec.window_start = Noon() + std::chrono::seconds(60);
+  migration.spec.window_end = Noon() + std::chrono::seconds(120);
+  const auto says_when = [](const Plan& plan) {
+    return plan.message.find(FormatTime(Noon() + std::chrono::seconds(60))) != std::string::npos;
+  };
+  const Plan early = Decide(migration, At(50)).plan;
+  EXPECT_EQ(early.reason, "AwaitingApproval");
+  EXPECT_TRUE(says_when(early)) << early.message;
+  const Plan open = Decide(migration, At(60)).plan;
+  EXPECT_EQ(open.reason, "AwaitingApproval");
+  EXPECT_FALSE(says_when(open)) << open.message;
+}
+
 TEST(AwaitingCutover, AnApprovalDoesNotOpenAWindowThatIsOver) {
   api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
   migration.spec.approval = api::Approval::kManual;
