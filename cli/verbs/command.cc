@@ -91,7 +91,8 @@ class CommandVerb : public Verb {
     if (flags_.no_wait) return kExitGood;
     TRY_ASSIGN(auto outcome, Await(cluster, flags_.name, Deadline::After(patience),
                                    [this](const MigrationView& migration) {
-                                     return OutcomeOf(given_, migration, token_);
+                                     return OutcomeOf(given_, migration, token_,
+                                                      RealClock().WallNow());
                                    }));
     return Tell(outcome, flags_, cluster);
   }
@@ -113,7 +114,8 @@ class CommandVerb : public Verb {
     for (int attempt = 0; attempt < kWriteAttemptsMax; ++attempt) {
       TRY_ASSIGN(const Json object, cluster.Get(kube::kTenantMigration, flags_.name));
       const MigrationView migration = ViewOf(object);
-      const Prospect prospect = Foresee(given_, migration, flags_.accept_data_loss);
+      const Prospect prospect =
+          Foresee(given_, migration, flags_.accept_data_loss, RealClock().WallNow());
       if (!prospect.refusal.empty()) return TerminalError("Refused", prospect.refusal);
       if (migration.phase != confirmed_phase) TRY(Ask(prospect));
       confirmed_phase = migration.phase;

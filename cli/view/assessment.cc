@@ -165,20 +165,33 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
   return text;
 }
 
-std::vector<std::string> DescribeAsked(const MigrationView& migration) {
+// A token that stands, and that the operator has not answered.
+bool IsOpen(const MigrationView& migration, const char* annotation, const std::string& handled) {
+  const std::string token = migration.meta.Annotation(annotation);
+  return !token.empty() && token != handled;
+}
+
+// Why an approval that stands is answered later: it is known of, and needs nobody.
+std::string DescribeKept(const MigrationView& migration, WallTime now) {
+  if (!IsOpen(migration, api::kApproveAnnotation, migration.handled.approve)) return "";
+  return WhyApprovalWaits(migration, now);
+}
+
+std::vector<std::string> DescribeAsked(const MigrationView& migration, WallTime now) {
   struct Asked {
     const char* annotation;
     const char* verb;
     const std::string& handled;
   };
+  const bool kept = !DescribeKept(migration, now).empty();
   std::vector<std::string> asked;
   for (const Asked& command :
        {Asked{api::kApproveAnnotation, "approve", migration.handled.approve},
         Asked{api::kAbortAnnotation, "abort", migration.handled.abort},
         Asked{api::kRollbackAnnotation, "rollback", migration.handled.rollback},
         Asked{api::kRetryAnnotation, "retry", migration.handled.retry}}) {
-    const std::string token = migration.meta.Annotation(command.annotation);
-    if (!token.empty() && token != command.handled) asked.emplace_back(command.verb);
+    if (kept && std::string_view(command.verb) == "approve") continue;
+    if (IsOpen(migration, command.annotation, command.handled)) asked.emplace_back(command.verb);
   }
   return asked;
 }
@@ -213,9 +226,13 @@ std::optional<Verdict> JudgeWaiting(const MigrationView& migration, WallTime now
     return Verdict{Health::kAsksYou, "Yes: nothing happens until somebody changes something (" +
                                          migration.ReasonOf("Stalled", ConditionStatus::kTrue) +
                                          ")."};
-  if (const api::WaitForPerson* wait = FindWait(reason))
-    return Verdict{Health::kAsksYou,
-                   WaitsForYou(migration, now) + ": " + std::string(wait->task) + "."};
+  if (const api::WaitForPerson* wait = FindWait(reason)) {
+    std::string task(wait->task);
+    const std::string when =
+        reason == "AwaitingApproval" ? WhenUsersAreStopped(migration, now) : std::string();
+    if (when != " now") task += when;
+    return Verdict{Health::kAsksYou, WaitsForYou(migration, now) + ": " + task + "."};
+  }
   return std::nullopt;
 }
 
@@ -253,12 +270,14 @@ Verdict Judge(const MigrationView& migration, WallTime now) {
   return JudgeGoing(migration, now);
 }
 
-void AdviseBeforeJournal(const MigrationView& migration, std::vector<Advice>& advice) {
+void AdviseBeforeJournal(const MigrationView& migration, WallTime now,
+                         std::vector<Advice>& advice) {
   const std::string reason = ReadyReason(migration);
-  const bool awaits_approval = reason == "AwaitingApproval";
-  if (awaits_approval)
+  if (reason == "AwaitingApproval")
     advice.push_back(
-        {Command(migration, "approve"), "stops the users now, and goes on with the move", true});
+        {Command(migration, "approve"),
+         "stops the users" + WhenUsersAreStopped(migration, now) + ", and goes on with the move",
+         true});
   if (migration.suspend)
     advice.push_back({Command(migration, "resume"), "goes on", reason == "Suspended"});
   advice.push_back({Command(migration, "abort"),
@@ -267,40 +286,53 @@ void AdviseBeforeJournal(const MigrationView& migration, std::vector<Advice>& ad
     advice.push_back({Command(migration, "suspend"), "holds it before its next phase", false});
 }
 
+// How to ask for a rollback in Opening, Smoke or Hypercare, and what it would cost, as far as the
+// operator would carry it out or wait for what lets it.
+std::optional<Advice> AdviseRollback(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
+  if (reason == "SourceGone" || shut_for == "SourceGone") return std::nullopt;
+  const std::string back = "goes back to " + SourceName(migration);
+  const std::string plainly = Command(migration, "rollback");
+  const std::string with_consent = plainly + " --accept-data-loss";
+  const bool held = reason == "RollbackNeedsConsent", waits = reason == "AwaitingWayBack";
+  const bool asked_for = held || reason == "HypercareCheckFailed";
+  const bool online = migration.strategy == "Online";
+  if (GoesBackWithoutLoss(migration))
+    return Advice{plainly, back + " without losing a write", asked_for};
+  if (migration.phase != "Hypercare" && !held && !waits) return std::nullopt;
+  if (shut_for == "SampleDiffers")
+    return Advice{with_consent, back + " with the rows there that differ as they are", asked_for};
+  if (shut_for == "SchemaChanged")
+    return Advice{with_consent, back + " without what was made in the changed structure",
+                  asked_for};
+  if (online && (held || waits) && shut_for != "RoutesLedBack")
+    return Advice{with_consent, back + " without what has not arrived there", asked_for};
+  if (online && shut_for != "WayBackGivenUp" && shut_for != "RoutesLedBack")
+    return Advice{plainly, back + "; the way back is not open now, so it waits for that",
+                  asked_for};
+  return Advice{with_consent, back + " and loses what users wrote since the switch", asked_for};
+}
+
 void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& advice) {
   const std::string reason = ReadyReason(migration);
-  const bool free_of_loss = migration.conditions.IsTrue("RollbackReady");
-  const std::string back = "goes back to " + SourceName(migration);
-  const bool asked_for = reason == "RollbackNeedsConsent" || reason == "HypercareCheckFailed";
-  const bool waits = reason == "AwaitingWayBack";
-  if (free_of_loss && migration.phase != "Completing" && migration.phase != "Admitting")
-    advice.push_back({Command(migration, "rollback"), back + " without losing a write", asked_for});
-  else if (migration.phase == "Hypercare" &&
-           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SampleDiffers")
-    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
-                      back + " with the rows there that differ as they are", asked_for});
-  else if (migration.phase == "Hypercare" &&
-           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) == "SchemaChanged")
-    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
-                      back + " without what was made in the changed structure", asked_for});
-  else if (migration.strategy == "Online" && (reason == "RollbackNeedsConsent" || waits))
-    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
-                      back + " without what has not arrived there", asked_for});
-  else if (migration.phase == "Hypercare" && migration.strategy == "Online" &&
-           migration.ReasonOf("RollbackReady", ConditionStatus::kFalse) != "WayBackGivenUp")
-    advice.push_back({Command(migration, "rollback"),
-                      back + "; the way back is not open now, so it waits for that", asked_for});
-  else if (migration.phase == "Hypercare")
-    advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
-                      back + " and loses what users wrote since the switch", asked_for});
-  if (reason == "RollbackNeedsConsent" || waits)
+  const bool may_go_back = migration.phase != "Completing" && migration.phase != "Admitting";
+  if (auto rollback = may_go_back ? AdviseRollback(migration) : std::nullopt)
+    advice.push_back(*std::move(rollback));
+  const bool refused =
+      reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" || reason == "SourceGone";
+  // One that the operator itself wanted cannot be taken back.
+  if (refused && IsOpen(migration, api::kRollbackAnnotation, migration.handled.rollback))
     advice.push_back({"kubectl annotate tm " + migration.meta.name + " -n " +
                           migration.meta.namespace_name + " " + api::kRollbackAnnotation + "-",
                       "takes the rollback back; the tenant stays on the target", true});
+  if (migration.suspend)
+    advice.push_back({Command(migration, "resume"), "goes on", reason == "Suspended"});
 }
 
-void AdviseAtEnd(const MigrationView& migration, std::vector<Advice>& advice) {
-  if (migration.phase == "Failed" || migration.phase == "Aborted")
+void AdviseAtEnd(const MigrationView& migration, WallTime now, std::vector<Advice>& advice) {
+  const bool may_retry = Foresee(cli::Command::kRetry, migration, false, now).refusal.empty();
+  if (may_retry)
     advice.push_back({Command(migration, "retry"), "tries again from the beginning", false});
   if (migration.phase == "RolledBack")
     advice.push_back(
@@ -311,17 +343,17 @@ void AdviseAtEnd(const MigrationView& migration, std::vector<Advice>& advice) {
   advice.push_back({Command(migration, "report"), "writes it all down for a ticket", false});
 }
 
-std::vector<Advice> Advise(const MigrationView& migration, Health health) {
+std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTime now) {
   std::vector<Advice> advice;
   switch (StretchOf(migration)) {
     case Stretch::kBeforeJournal:
-      AdviseBeforeJournal(migration, advice);
+      AdviseBeforeJournal(migration, now, advice);
       break;
     case Stretch::kAfterJournal:
       AdviseAfterJournal(migration, advice);
       break;
     case Stretch::kEnd:
-      AdviseAtEnd(migration, advice);
+      AdviseAtEnd(migration, now, advice);
       break;
     case Stretch::kGoingBack:
       if (AwaitsConsentWhileGoingBack(migration))
@@ -369,8 +401,9 @@ Assessment Assess(const Snapshot& seen) {
   assessment.words = Words(migration);
   assessment.users = DescribeUsers(migration, seen.now);
   assessment.way_back = DescribeWayBack(migration, seen.now);
-  assessment.asked = DescribeAsked(migration);
-  assessment.advice = Advise(migration, assessment.health);
+  assessment.asked = DescribeAsked(migration, seen.now);
+  assessment.kept = DescribeKept(migration, seen.now);
+  assessment.advice = Advise(migration, assessment.health, seen.now);
   return assessment;
 }
 

@@ -33,6 +33,7 @@ struct Assessment {
   std::string users;               ///< Whether the users can work.
   std::string way_back;            ///< What it would take to go back, and what it would cost.
   std::vector<std::string> asked;  ///< Commands that were given and are not answered yet.
+  std::string kept;                ///< Why an approval that was given is answered later, or empty.
   std::vector<Advice> advice;      ///< Those that are awaited come first.
 };
 

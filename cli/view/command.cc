@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/view/phases.h"
+#include "operator/api/waits_for_person.h"
 #include "operator/base/check.h"
 
 namespace cutover::cli {
@@ -36,7 +37,27 @@ bool ReadyToStopUsers(const MigrationView& migration) {
   return migration.phase == "AwaitingCutover";
 }
 
-Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch) {
+// Whether it holds, in AwaitingCutover, for something else than a person's word.
+bool Holds(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  return reason != "AwaitingApproval" && reason != "Suspended" &&
+         std::any_of(api::kWaitsForPerson.begin(), api::kWaitsForPerson.end(),
+                     [&](const api::WaitForPerson& wait) { return wait.reason == reason; });
+}
+
+// By the operator's clock, too, which may be behind.
+bool WindowIsAhead(const MigrationView& migration, WallTime now) {
+  return migration.window_start &&
+         (*migration.window_start > now || ReadyReason(migration) == "AwaitingWindow");
+}
+
+// A rollback that was asked for, or is needed, and that the operator does not carry out by itself.
+bool RollbackIsHeld(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
+}
+
+Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch, WallTime now) {
   Prospect prospect;
   const bool past = stretch != Stretch::kBeforeJournal || HasStoppedUsers(migration);
   if (migration.approval != "Manual")
@@ -46,12 +67,8 @@ Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch) {
     prospect.refusal = Where(migration) + "there is nothing left to approve";
   if (!prospect.refusal.empty()) return prospect;
   prospect.consequences = "The users of " + migration.placement_name + " will be stopped" +
-                          (ReadyToStopUsers(migration) ? " now." : " as soon as all is prepared.");
-  if (!ReadyToStopUsers(migration))
-    prospect.later = "it is taken up in AwaitingCutover; it is in " + migration.phase + " now";
-  if (migration.window_start && ReadyReason(migration) != "AwaitingApproval")
-    prospect.later = "the users are stopped in the window, which starts at " +
-                     FormatTime(*migration.window_start);
+                          WhenUsersAreStopped(migration, now) + ".";
+  prospect.later = WhyApprovalWaits(migration, now);
   return prospect;
 }
 
@@ -73,63 +90,77 @@ Prospect ForeseeAbort(const MigrationView& migration, Stretch stretch) {
   return prospect;
 }
 
-Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool accept_data_loss) {
-  Prospect prospect;
+// Why a rollback cannot be asked for at all; empty where it can.
+std::string WhyNoRollback(const MigrationView& migration, Stretch stretch) {
   if (stretch == Stretch::kBeforeJournal)
-    prospect.refusal = Where(migration) +
-                       "the users have not been switched, so there is nothing to roll back; to "
-                       "undo it: kubectl cutover abort " +
-                       migration.meta.name + " -n " + migration.meta.namespace_name;
-  else if (stretch == Stretch::kGoingBack)
-    prospect.refusal = Where(migration) + "it is going back already";
-  else if (stretch == Stretch::kEnd)
-    prospect.refusal = Where(migration) + "it is over; going back is another move";
-  else if (migration.phase == "Completing")
-    prospect.refusal = Where(migration) + "the way back is closed; going back is another move";
-  if (stretch == Stretch::kGoingBack && AwaitsConsentWhileGoingBack(migration) &&
-      accept_data_loss) {
-    prospect.refusal.clear();
-    prospect.loses_writes = true;
-    // What the operator compares with is the token that it has answered.
-    prospect.standing_token = migration.handled.rollback.empty()
-                                  ? migration.meta.Annotation(api::kRollbackAnnotation)
-                                  : migration.handled.rollback;
-    prospect.consequences = "The tenant goes back to " + migration.source_server_name +
-                            ". What was written on the target and has not arrived there is lost.";
+    return "the users have not been switched, so there is nothing to roll back; to undo it: "
+           "kubectl cutover abort " +
+           migration.meta.name + " -n " + migration.meta.namespace_name;
+  if (stretch == Stretch::kGoingBack) return "it is going back already";
+  if (stretch == Stretch::kEnd) return "it is over; going back is another move";
+  if (migration.phase == "Completing") return "the way back is closed; going back is another move";
+  if (ReadyReason(migration) == "SourceGone")
+    return "the database on " + migration.source_server_name +
+           " is gone, so there is nothing to go back to, whatever is accepted";
+  return "";
+}
+
+// It goes back already, and waits for a loss to be accepted.
+Prospect ForeseeConsent(const MigrationView& migration) {
+  Prospect prospect;
+  prospect.loses_writes = true;
+  // A loss is accepted for the rollback that runs alone: by its token, or by one that is new.
+  prospect.standing_token = migration.rollback.token;
+  prospect.consequences = "The tenant goes back to " + migration.source_server_name +
+                          ". What was written on the target and has not arrived there is lost.";
+  return prospect;
+}
+
+// A stream back that does not bring all at the moment, and may later: the operator goes back with
+// everything, or only with consent.
+std::string DescribeWait(const MigrationView& migration, bool accept_data_loss) {
+  const api::Condition* open = migration.conditions.Find("RollbackReady");
+  const bool shut = !open || open->status != ConditionStatus::kTrue;
+  const std::string why = shut ? open ? open->message : "" : migration.message;
+  return (shut ? " The way back is not open at the moment" : " Going back waits at the moment") +
+         (why.empty() ? "" : " (" + why + ")") +
+         (accept_data_loss ? ": what does not arrive there is lost."
+                           : ", and the users work on until it is. To go back without what does "
+                             "not arrive: --accept-data-loss.");
+}
+
+Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool accept_data_loss) {
+  if (stretch == Stretch::kGoingBack && AwaitsConsentWhileGoingBack(migration) && accept_data_loss)
+    return ForeseeConsent(migration);
+  Prospect prospect;
+  if (const std::string why = WhyNoRollback(migration, stretch); !why.empty()) {
+    prospect.refusal = Where(migration) + why;
     return prospect;
   }
-  if (!prospect.refusal.empty()) return prospect;
-  const bool lossless = migration.conditions.IsTrue("RollbackReady");
   prospect.consequences = "The users of " + migration.placement_name +
                           " are stopped, and the tenant goes back to " +
                           migration.source_server_name + ".";
   if (migration.phase == "Admitting")
     prospect.later = "users are half in; it is looked at again once all are";
-  if (lossless) return prospect;
-  const std::string& shut_for = migration.ReasonOf("RollbackReady", api::ConditionStatus::kFalse);
+  if (GoesBackWithoutLoss(migration)) return prospect;
+  const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
   const bool differs = shut_for == "SampleDiffers";
   const bool changed = shut_for == "SchemaChanged";
-  const bool given_up = shut_for == "WayBackGivenUp";
-  if (migration.strategy == "Online" && !differs && !changed && !given_up) {
-    // The operator goes back with everything, or only with consent.
-    const api::Condition* open = migration.conditions.Find("RollbackReady");
-    prospect.consequences += " The way back is not open at the moment" +
-                             (open && !open->message.empty() ? " (" + open->message + ")" : "");
-    prospect.consequences += accept_data_loss
-                                 ? ": what does not arrive there is lost."
-                                 : ", and the users work on until it is. To go back without what "
-                                   "does not arrive: --accept-data-loss.";
+  const bool for_good = shut_for == "WayBackGivenUp" || shut_for == "RoutesLedBack";
+  if (migration.strategy == "Online" && !differs && !changed && !for_good) {
+    prospect.consequences += DescribeWait(migration, accept_data_loss);
     prospect.loses_writes = accept_data_loss;
     return prospect;
   }
   if (!accept_data_loss) {
     const api::Condition* ready = migration.conditions.Find("RollbackReady");
-    prospect.refusal = Where(migration) +
-                       (differs   ? "rows of the source are not what the target has"
-                        : changed ? "the structure of the target has changed since the switch"
-                                  : "going back would lose what users wrote since the switch") +
-                       (ready && !ready->message.empty() ? " (" + ready->message + ")" : "") +
-                       "; if that is better than staying, say so: --accept-data-loss";
+    prospect.refusal =
+        Where(migration) +
+        (differs   ? "rows of the source are not what the target has"
+         : changed ? "the structure of the target has changed since the switch"
+                   : "going back would lose what users wrote since the switch") +
+        (shut_for.empty() || ready->message.empty() ? "" : " (" + ready->message + ")") +
+        "; if that is better than staying, say so: --accept-data-loss";
     return prospect;
   }
   prospect.loses_writes = true;
@@ -142,7 +173,7 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   return prospect;
 }
 
-Prospect ForeseeRetry(const MigrationView& migration, Stretch stretch) {
+Prospect ForeseeRetry(const MigrationView& migration, Stretch stretch, WallTime now) {
   Prospect prospect;
   if (stretch != Stretch::kEnd)
     prospect.refusal = Where(migration) +
@@ -154,6 +185,10 @@ Prospect ForeseeRetry(const MigrationView& migration, Stretch stretch) {
                        "another TenantMigration: kubectl cutover move";
   else if (migration.meta.deleting())
     prospect.refusal = migration.FullName() + " is being deleted";
+  else if (WindowIsOver(migration, now))
+    prospect.refusal = Where(migration) + "its window ended at " +
+                       FormatTime(*migration.window_end) +
+                       "; create another TenantMigration, with a later one";
   return prospect;
 }
 
@@ -220,17 +255,18 @@ const std::string& Handled(const MigrationView& migration, Command command) {
   return migration.handled.approve;
 }
 
-Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss) {
+Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss,
+                 WallTime now) {
   const Stretch stretch = StretchOf(migration);
   switch (command) {
     case Command::kApprove:
-      return ForeseeApprove(migration, stretch);
+      return ForeseeApprove(migration, stretch, now);
     case Command::kAbort:
       return ForeseeAbort(migration, stretch);
     case Command::kRollback:
       return ForeseeRollback(migration, stretch, accept_data_loss);
     case Command::kRetry:
-      return ForeseeRetry(migration, stretch);
+      return ForeseeRetry(migration, stretch, now);
   }
   return {};
 }
@@ -241,15 +277,46 @@ bool AwaitsConsentWhileGoingBack(const MigrationView& migration) {
          reason == "PoolerNotPaused";
 }
 
+bool GoesBackWithoutLoss(const MigrationView& migration) {
+  return migration.conditions.IsTrue("RollbackReady") && !RollbackIsHeld(migration);
+}
+
+bool WindowIsOver(const MigrationView& migration, WallTime now) {
+  return migration.window_end && *migration.window_end <= now;
+}
+
+std::string WhenUsersAreStopped(const MigrationView& migration, WallTime now) {
+  std::string when = !ReadyToStopUsers(migration) ? " as soon as all is prepared"
+                     : migration.suspend          ? " once it is resumed"
+                     : Holds(migration)           ? " once what it holds for is mended"
+                                                  : "";
+  if (!WindowIsAhead(migration, now)) return when.empty() ? " now" : when;
+  return when + (when.empty() ? " in" : ", and not before") + " the window, which starts at " +
+         FormatTime(*migration.window_start);
+}
+
+std::string WhyApprovalWaits(const MigrationView& migration, WallTime now) {
+  if (StretchOf(migration) != Stretch::kBeforeJournal || HasStoppedUsers(migration)) return "";
+  const std::string when = WhenUsersAreStopped(migration, now);
+  if (when == " now") return "";
+  const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
+  return (ReadyToStopUsers(migration)
+              ? ""
+              : "it is taken up in AwaitingCutover, and it is in " + phase + " now; ") +
+         "the users are stopped" + when;
+}
+
 std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration,
-                                 const std::string& token) {
+                                 const std::string& token, WallTime now) {
   const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
   const std::string said = migration.message.empty() ? "" : " (" + migration.message + ")";
   if (Handled(migration, command) != token) {
-    const std::string reason = ReadyReason(migration);
-    const bool held = reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
+    const bool held = RollbackIsHeld(migration) || ReadyReason(migration) == "SourceGone";
     if (command == Command::kRollback && held)
       return Outcome{false, "the operator holds: " + migration.message};
+    const std::string later =
+        command == Command::kApprove ? WhyApprovalWaits(migration, now) : std::string();
+    if (!later.empty()) return Outcome{true, "it stands, and is taken up later: " + later};
     return std::nullopt;
   }
   if (HadItsEffect(command, migration))

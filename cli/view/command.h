@@ -32,8 +32,23 @@ struct Prospect {
 /// Whether it is going back, or would, but for a loss that a person may still accept.
 bool AwaitsConsentWhileGoingBack(const MigrationView& migration);
 
+/// Whether a rollback of one whose users were switched is known to lose nothing, and so waits for
+/// nothing either.
+bool GoesBackWithoutLoss(const MigrationView& migration);
+
+/// Whether the window in which the users may be stopped has passed: it never begins again.
+bool WindowIsOver(const MigrationView& migration, WallTime now);
+
+/// When an approval that stands stops the users, for a sentence: " now", " once it is resumed".
+std::string WhenUsersAreStopped(const MigrationView& migration, WallTime now);
+
+/// Why the operator does not answer an approval at once, though it knows of it; empty where it
+/// does, and where users are stopped already.
+std::string WhyApprovalWaits(const MigrationView& migration, WallTime now);
+
 /// Pure. What is decided for good is decided by the operator, which looks again.
-Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss);
+Prospect Foresee(Command command, const MigrationView& migration, bool accept_data_loss,
+                 WallTime now);
 
 /// What came of a command, once the operator has answered.
 struct Outcome {
@@ -41,8 +56,9 @@ struct Outcome {
   std::string text;
 };
 
-/// Nothing while `token` is unanswered and it may still be answered by the operator alone.
+/// Nothing while `token` is unanswered and it may still be answered by the operator alone, and
+/// soon.
 std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration,
-                                 const std::string& token);
+                                 const std::string& token, WallTime now);
 
 }  // namespace cutover::cli

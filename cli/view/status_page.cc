@@ -61,6 +61,8 @@ void RenderAnswers(const MigrationView& migration, const Assessment& assessment,
   for (const std::string& verb : assessment.asked)
     page.Field(kIndent, "Asked", kLabelWidth, verb + ", not answered by the operator yet",
                Tone::kWarning);
+  if (!assessment.kept.empty())
+    page.Field(kIndent, "Asked", kLabelWidth, "approve, and that is kept: " + assessment.kept);
   if (migration.observed_generation > 0 && !IsEnd(migration.phase) &&
       migration.observed_generation < migration.meta.generation)
     page.Field(kIndent, "Spec", kLabelWidth, "its last change is not taken up by the operator yet",
@@ -231,7 +233,12 @@ void RenderResults(const MigrationView& migration, Page& page) {
 void RenderAdvice(const Assessment& assessment, Page& page) {
   page.Line(std::string(kIndent, ' ') + page.Paint(Tone::kBold, "You may"));
   if (assessment.advice.empty())
-    page.Field(kIndent + 2, "", 0, "wait: there is nothing to decide until this is over");
+    page.Field(
+        kIndent + 2, "", 0,
+        assessment.health == Health::kAsksYou
+            ? "do what is said above: no command takes its place, and this goes on by itself "
+              "once it is done"
+            : "wait: there is nothing to decide until this is over");
   for (const Advice& advice : assessment.advice) {
     page.Line(std::string(kIndent + 2, ' ') +
               page.Paint(advice.awaited ? Tone::kWarning : Tone::kPlain, advice.command));

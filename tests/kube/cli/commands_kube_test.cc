@@ -201,6 +201,28 @@ TEST_F(Commands, AnApprovalIsTakenUpWhenItsTimeComesAndSaysSo) {
   EXPECT_THAT(ran.out, HasSubstr("taken up in AwaitingCutover"));
 }
 
+TEST_F(Commands, AnApprovalBeforeItsWindowIsGivenAndNotWaitedFor) {
+  api::TenantMigration migration = Typical(Phase::kAwaitingCutover);
+  migration.spec.window_start = *ParseTime("2199-01-01T02:00:00Z");
+  migration.spec.window_end = *ParseTime("2199-01-01T04:00:00Z");
+  Store(migration, "move");
+  const Ran ran = Run({"approve", "move", "--yes"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("in the window, which starts at 2199-01-01T02:00:00Z"));
+  EXPECT_THAT(Token("move", api::kApproveAnnotation), Not(IsEmpty()));
+}
+
+// The operator holds it, and operators before this one say all the same that nothing is lost.
+TEST_F(Commands, AConsentThatIsWaitedForBeforeUsersWereToComeInIsWritten) {
+  api::TenantMigration migration = Typical(Phase::kSmoke);
+  GoOn(migration, "RollbackNeedsConsent", "somebody has led the routes back", true);
+  Store(migration, "move");
+  const Ran ran = Run({"rollback", "move", "--yes", "--accept-data-loss", "--no-wait"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.error;
+  EXPECT_THAT(Token("move", api::kRollbackAnnotation), Not(IsEmpty()));
+  EXPECT_EQ(Token("move", api::kRollbackAnnotation), Token("move", api::kAcceptDataLossAnnotation));
+}
+
 TEST_F(Commands, SuspendWaitsUntilTheOperatorHasSeenIt) {
   const std::vector<std::tuple<const char*, Phase, const char*, const char*>> answers = {
       {"move", Phase::kPreparing, "Suspended", "held: "},
