@@ -114,7 +114,7 @@ struct PreflightInputs {
   const api::TenantMigration& migration;
   const api::DatabasePlacement& placement;
   std::string source_server_name;  ///< Where the tenant is.
-  WallTime now;
+  WallTime now{};                  ///< For spec.cutover.window.
   wiring::Access access;
   AdminOptions admin_options;
   const Profile& profile;
