@@ -329,6 +329,9 @@ TEST(Advice, WhateverACommandCanEndIsOfferedOne) {
     const bool by_hand =
         wait.reason == "SourceGone" && wait.migration.status.phase != Phase::kHypercare;
     EXPECT_EQ(assessment.advice.empty(), by_hand);
+    if (wait.reason == "Suspended") {
+      EXPECT_EQ(assessment.advice.front().command, "kubectl cutover resume move -n acme");
+    }
   }
 }
 
