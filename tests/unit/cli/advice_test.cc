@@ -76,6 +76,7 @@ Observation See(int second) {
   seen.schema_change = std::string();
   seen.way_back_rehearsed = true;
   seen.tenant_known = true;
+  seen.maintenance_page = migration::MaintenancePageFacts{.exists = true, .ready = true};
   return seen;
 }
 
