@@ -225,7 +225,8 @@ Itinerary FrozenWiring() {
           .ends = {Phase::kAborted}};
 }
 
-// What serves users would not come back once it was stopped: found while they are in.
+// What serves users would not come back once it was stopped: found while they are in. It is repaired
+// later than Opening would wait for its pods.
 Itinerary RolloutThatHangs() {
   const auto set = [](bool is_gone) {
     return [=](Simulation& then) { then.surroundings().misfortune.image_is_gone = is_gone; };
@@ -236,7 +237,7 @@ Itinerary RolloutThatHangs() {
                         [=](Simulation& run) {
                           run.Later(seconds(30), set(true));
                           Resume()(run);
-                          run.Later(seconds(900), set(false));
+                          run.Later(seconds(1500), set(false));
                         }}},
           .ends = {Phase::kCompleted}};
 }
