@@ -375,7 +375,8 @@ void AddStreamTroubles(std::vector<Itinerary>& all, api::SwitchMode mode) {
       {.name = "DeletedWhileItIsHeld",
        .spec = std::move(held),
        .on_phase = {{Phase::kPreflight, [](Simulation& run) { run.Later(seconds(20), Delete()); }}},
-       .ends = {}});
+       .ends = {},
+       .settles = seconds(150)});  // Online, as long as DeletedWhileStreamsAreTried.
   all.push_back({.name = "SuspendedWhileCatchingUp",
                  .on_phase = {{Phase::kCatchingUp,
                                [](Simulation& run) {
