@@ -110,12 +110,29 @@ std::string DescribeUsersAtEnd(const MigrationView& migration) {
          api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
 }
 
+// Whether they had been let in on the target before going back began.
+bool WereInOnTarget(const MigrationView& migration) {
+  const auto& opened_at = migration.cutover.opened_at;
+  const std::optional<WallTime> since = migration.PhaseSince();
+  return migration.FindStage("Hypercare") || (opened_at && since && *opened_at < *since);
+}
+
+// Going back waits with its doors open for a source that has to catch up, and, once users are in
+// again, for servers that have to be cleaned up.
+std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now) {
+  if (const auto since = migration.ShutOutSince())
+    return "kept out until the source is open again (for " + FormatSpan(now - *since) + " so far)";
+  if (!migration.rollback.opened_at && WereInOnTarget(migration))
+    return "work on " + migration.target_server_name + " until the doors close to go back to " +
+           SourceName(migration);
+  const int64_t pause = migration.rollback.opened_at ? migration.rollback.write_pause_milliseconds
+                                                     : migration.cutover.write_pause_milliseconds;
+  return "work on " + SourceName(migration) + " again; they were shut out for " +
+         api::FormatPause(std::chrono::milliseconds(pause));
+}
+
 std::string DescribeUsers(const MigrationView& migration, WallTime now) {
-  if (migration.phase == "RollingBack")
-    return "kept out until the source is open again" +
-           (migration.PhaseSince()
-                ? " (for " + FormatSpan(now - *migration.PhaseSince()) + " so far)"
-                : std::string());
+  if (migration.phase == "RollingBack") return DescribeUsersGoingBack(migration, now);
   if (migration.DoorsClosed()) {
     std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
     if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "operator/api/tenant_migration.h"
+#include "operator/api/write_pause.h"
 #include "operator/base/json.h"
 
 namespace cutover::cli {
@@ -65,7 +66,10 @@ struct MigrationView {
   /// The condition's reason when it has this status, else an empty string.
   std::string ReasonOf(std::string_view type, api::ConditionStatus status) const;
   bool Journaled() const { return cutover.journaled_at.has_value(); }
-  /// Users are being kept out, as far as the moments of the status tell.
+  /// Since when users have been kept out, of a migration that is under way, as far as the moments of
+  /// the status tell; nothing while they can work.
+  std::optional<WallTime> ShutOutSince() const { return api::ShutOutSince(cutover, rollback); }
+  /// Users are being kept out by the cutover, likewise.
   bool DoorsClosed() const { return cutover.fenced_at && !cutover.opened_at; }
   /// "namespace/name".
   std::string FullName() const { return meta.namespace_name + "/" + meta.name; }

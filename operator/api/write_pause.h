@@ -20,4 +20,12 @@ inline std::optional<int> WritePauseSecondsMax(const TenantMigrationSpec& spec) 
   return WritePauseSecondsMax(spec.max_write_pause_seconds, spec.online());
 }
 
+/// Since when the users of a migration that is under way have been shut out; nothing while they can
+/// work, wherever that is. Going back from Hypercare stops them a second time.
+inline std::optional<WallTime> ShutOutSince(const CutoverStatus& cutover,
+                                            const RollbackStatus& rollback) {
+  if (rollback.fenced_at && !rollback.opened_at) return rollback.fenced_at;
+  return cutover.opened_at ? std::nullopt : cutover.fenced_at;
+}
+
 }  // namespace cutover::api

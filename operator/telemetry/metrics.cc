@@ -73,6 +73,9 @@ constexpr MetricDefinition kTable[] = {
      "How long the doors may be closed before the migration gives up: what it says, else 60 for "
      "Online, and none for Offline.",
      "namespace,name", {}},
+    {Metric::kMigrationUsersShutOut, "cutover_migration_users_shut_out", kGauge,
+     "1 while the doors are closed, 0 while users can work; only of a migration that is under way.",
+     "namespace,name", {}},
     {Metric::kStageDurationSeconds, "cutover_stage_duration_seconds", kHistogram,
      "How long a stage of a migration took, waiting for people included (AwaitingCutover).",
      "stage", kStageBuckets},

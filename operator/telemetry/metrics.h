@@ -26,6 +26,7 @@ enum class Metric {
   kMigrationEtaSeconds,
   kMigrationWritePauseSeconds,
   kMigrationWritePauseMaxSeconds,
+  kMigrationUsersShutOut,
   kStageDurationSeconds,
   kWritePauseSeconds,
   kVerificationRows,

@@ -48,11 +48,9 @@ class Series {
   const Metrics::Sink& sink_;
 };
 
-// A rollback from hypercare stops users a second time, so its pause comes after the cutover's.
 std::optional<WallTime> PausedSince(const api::TenantMigrationStatus& status) {
   if (HasEnded(status.phase)) return std::nullopt;
-  if (status.rollback.fenced_at && !status.rollback.opened_at) return status.rollback.fenced_at;
-  return status.cutover.opened_at ? std::nullopt : status.cutover.fenced_at;
+  return api::ShutOutSince(status.cutover, status.rollback);
 }
 
 double LastPauseSeconds(const api::TenantMigrationStatus& status) {
@@ -98,7 +96,9 @@ void AddSituation(const api::TenantMigration& migration, const Series& series) {
 }
 
 void AddWritePause(const api::TenantMigrationStatus& status, WallTime now, const Series& series) {
-  if (const std::optional<WallTime> since = PausedSince(status))
+  const std::optional<WallTime> since = PausedSince(status);
+  if (!HasEnded(status.phase)) series.Add(Metric::kMigrationUsersShutOut, since ? 1.0 : 0.0);
+  if (since)
     series.Add(Metric::kMigrationWritePauseSeconds, std::max(0.0, Seconds(now - *since)));
   else if (status.cutover.fenced_at)
     series.Add(Metric::kMigrationWritePauseSeconds, LastPauseSeconds(status));

@@ -116,6 +116,11 @@ void SetDomainConditions(const Change& change, Guard guard) {
       no("RollbackReady", "NoReverseStream",
          "users write on the target; strategy Offline carries nothing back");
       break;
+    case Guard::kHypercareOver:
+    case Guard::kCleanedUp:
+      no("RollbackReady", "HypercareOver",
+         "hypercare is over, and with it the way back: going back is another migration");
+      break;
     case Guard::kSourceGone:
       yes("SourceReclaimed", "Dropped", "the source database was dropped after its retention");
       break;
@@ -215,6 +220,9 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   }
   if (guard == Guard::kJournaled || guard == Guard::kJournalFound)
     status.cutover.journaled_at = change.seen.now;
+  // Until when a rollback may be asked for is no question any more.
+  if (guard == Guard::kHypercareOver || guard == Guard::kCleanedUp || guard == Guard::kRollBack)
+    status.rollback.available_until.reset();
   // Users who are in are stopped a second time, Online once that may be; those who are not wait on
   // behind the same doors.
   if (guard == Guard::kRollBack && (from == Phase::kHypercare || status.cutover.opened_at)) {

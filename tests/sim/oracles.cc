@@ -395,6 +395,7 @@ void Simulation::CheckEnd() {
          ": " + status["message"].AsString());
   }
   CheckWhatIsSaid();
+  CheckNoWayBackIsPromised();
   auto placement = api_.Get(kube::kDatabasePlacement, {kSpace, kTenant});
   bool moved = (*placement)->object["status"]["serverName"].StringRef() == kTargetServer;
   if (itinerary_.has_rival && moved) end = Phase::kCompleted;  // The other one's.
@@ -432,6 +433,16 @@ void Simulation::CheckWhatIsSaid() {
   for (const std::string& saying : sayings)
     if (saying.find(kNotCompared) == std::string::npos)
       Fail("what nobody has compared is not said: " + saying);
+}
+
+// There is none from an end.
+void Simulation::CheckNoWayBackIsPromised() {
+  if (!phase_) return;
+  auto found = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
+  const Json& migration = (*found)->object;
+  if (SaysWayBackIsOpen(migration)) Fail("over, and RollbackReady all the same");
+  if (!migration["status"]["rollback"]["availableUntil"].IsNull())
+    Fail("over, and status.rollback.availableUntil is still there");
 }
 
 void Simulation::CheckHome(const ModelServer& home) {

@@ -204,6 +204,7 @@ class Simulation {
   void CheckDisks();
   void CheckEnd();
   void CheckWhatIsSaid();
+  void CheckNoWayBackIsPromised();
   void CheckHome(const ModelServer& home);
   void CheckNothingOfAStreamIsLeft(const ModelServer& server);
   void CheckQuietAfterwards();

@@ -88,6 +88,28 @@ TEST(Status, CompletedIsReadyAndSucceeded) {
   EXPECT_EQ(Seen(status, "Succeeded"), "True/Completed");
 }
 
+// An alert asks both, and would call somebody about it for as long as the object is there.
+TEST(Status, TheWayBackClosesWithHypercareAndNoTimeIsNamedForItWhileGoingBack) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.status.rollback.available_until = At(900).now;
+  migration.status.conditions.Set(
+      {"RollbackReady", api::ConditionStatus::kTrue, "StreamFollows", "", 1, {}}, testing::Noon());
+  auto back = After(migration, Plan::RollBack("RollbackRequested", "a person asked to go back"));
+  EXPECT_EQ(back.phase, Phase::kRollingBack);
+  EXPECT_FALSE(back.rollback.available_until);
+
+  auto over = After(migration, Plan::Go(Guard::kHypercareOver));
+  EXPECT_EQ(over.phase, Phase::kCompleting);
+  EXPECT_EQ(Seen(over, "RollbackReady"), "False/HypercareOver");
+  EXPECT_FALSE(over.rollback.available_until);
+
+  migration.status.phase = Phase::kCompleting;  // An older operator's.
+  auto completed = After(migration, Plan::Go(Guard::kCleanedUp));
+  EXPECT_EQ(Seen(completed, "RollbackReady"), "False/HypercareOver");
+  EXPECT_FALSE(completed.rollback.available_until);
+}
+
 TEST(Status, RolledBackIsStalledAndFailed) {
   api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
   migration.status.failure_reason = "SmokeFailed";

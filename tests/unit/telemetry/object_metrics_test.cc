@@ -244,6 +244,32 @@ TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
   EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_count 1\n"));
 }
 
+// What the alerts go by: a pause that has ended keeps its length.
+TEST_F(ObjectMetricsTest, SaysWhetherUsersAreShutOutNow) {
+  constexpr char kShutOut[] =
+      "cutover_migration_users_shut_out{namespace=\"tenant-a\",name=\"move\"} ";
+  auto migration = MigrationIn(Phase::kPreparing);
+  auto& status = migration.status;
+  const auto shut_out = [&](Phase phase, const char* value) {
+    status.phase = phase;
+    Observe(migration);
+    EXPECT_THAT(Expose(), HasSubstr(std::string(kShutOut) + value + "\n")) << Name(phase);
+  };
+  shut_out(Phase::kPreparing, "0");
+  status.cutover.fenced_at = clock_.now;
+  shut_out(Phase::kCopying, "1");
+  status.cutover.opened_at = clock_.now;
+  shut_out(Phase::kUndoing, "0");
+  shut_out(Phase::kRollingBack, "0");
+  status.rollback.fenced_at = clock_.now;
+  shut_out(Phase::kRollingBack, "1");
+  status.rollback.opened_at = clock_.now;
+  shut_out(Phase::kRollingBack, "0");
+  status.phase = Phase::kRolledBack;
+  Observe(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("users_shut_out{")));
+}
+
 TEST_F(ObjectMetricsTest, ARollbacksPauseGrowsAndIsObservedAsOneOfItsOwn) {
   constexpr char kPause[] =
       "cutover_migration_write_pause_seconds{namespace=\"tenant-a\",name=\"move\"} ";
