@@ -95,6 +95,16 @@ std::string DescribeNow(const MigrationView& migration) {
   return now;
 }
 
+// "0.6s, and for 2m11s before, when the cutover was undone"
+std::string PauseOfCutover(const MigrationView& migration) {
+  using std::chrono::milliseconds;
+  std::string text = api::FormatPause(milliseconds(migration.cutover.write_pause_milliseconds));
+  if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
+    text += ", and for " + api::FormatPause(milliseconds(earlier)) +
+            " before, when the cutover was undone";
+  return text;
+}
+
 // What was so when it ended, which may be long ago: where users are now, other moves decide.
 std::string DescribeUsersAtEnd(const MigrationView& migration) {
   if (migration.phase == "RolledBack") {
@@ -106,8 +116,7 @@ std::string DescribeUsersAtEnd(const MigrationView& migration) {
     return text;
   }
   if (!migration.cutover.fenced_at) return "were not stopped by this move";
-  return "were let in again; they were shut out for " +
-         api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
+  return "were let in again; they were shut out for " + PauseOfCutover(migration);
 }
 
 // Whether they had been let in on the target before going back began.
@@ -125,16 +134,17 @@ std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now)
   if (!migration.rollback.opened_at && WereInOnTarget(migration))
     return "work on " + migration.target_server_name + " until the doors close to go back to " +
            SourceName(migration);
-  const int64_t pause = migration.rollback.opened_at ? migration.rollback.write_pause_milliseconds
-                                                     : migration.cutover.write_pause_milliseconds;
+  const std::chrono::milliseconds pause(migration.rollback.write_pause_milliseconds);
   return "work on " + SourceName(migration) + " again; they were shut out for " +
-         api::FormatPause(std::chrono::milliseconds(pause));
+         (migration.rollback.opened_at ? api::FormatPause(pause) : PauseOfCutover(migration));
 }
 
 std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.phase == "RollingBack") return DescribeUsersGoingBack(migration, now);
   if (migration.DoorsClosed()) {
     std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
+    if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
+      text += " (and for " + api::FormatPause(std::chrono::milliseconds(earlier)) + " before)";
     if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)
       text += "; after " + FormatSpan(seconds(migration.max_write_pause_seconds)) +
               " the source is opened again";
@@ -145,8 +155,7 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   }
   if (IsEnd(migration.phase)) return DescribeUsersAtEnd(migration);
   if (migration.cutover.fenced_at)
-    return "work again; they were shut out for " +
-           api::FormatPause(std::chrono::milliseconds(migration.cutover.write_pause_milliseconds));
+    return "work again; they were shut out for " + PauseOfCutover(migration);
   return "work; this move has not stopped them";
 }
 

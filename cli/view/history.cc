@@ -18,8 +18,8 @@ std::optional<WallTime> EndOf(const MigrationView& migration) {
 }
 
 std::string PauseOf(const MigrationView& migration) {
-  const int64_t pause = migration.cutover.write_pause_milliseconds;
-  return pause > 0 ? api::FormatPause(std::chrono::milliseconds(pause)) : "-";
+  const std::string pause = api::DescribePause(migration.cutover);
+  return pause.empty() ? "-" : pause;
 }
 
 std::string ProofOf(const MigrationView& migration) {
@@ -85,6 +85,7 @@ Json HistoryDocument(const std::vector<MigrationView>& moves) {
         .Time("createdAt", move.meta.creation_timestamp)
         .Time("endedAt", EndOf(move))
         .Count("writePauseMilliseconds", move.cutover.write_pause_milliseconds)
+        .Count("earlierPauseMilliseconds", move.cutover.earlier_pause_milliseconds)
         .Count("rowsProved", move.verification.rows)
         .Count("mismatches", move.verification.mismatches);
     items.Append(fields.Take());

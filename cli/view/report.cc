@@ -82,6 +82,7 @@ Json Moments(const MigrationView& migration) {
       .PreciseTime("journaledAt", migration.cutover.journaled_at)
       .PreciseTime("usersAdmittedAt", migration.cutover.opened_at)
       .Count("writePauseMilliseconds", migration.cutover.write_pause_milliseconds)
+      .Count("earlierPauseMilliseconds", migration.cutover.earlier_pause_milliseconds)
       .Count("cutoverAttempts", migration.cutover.attempts)
       .PreciseTime("rollbackStoppedUsersAt", migration.rollback.fenced_at)
       .PreciseTime("rollbackAdmittedUsersAt", migration.rollback.opened_at)

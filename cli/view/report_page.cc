@@ -171,7 +171,10 @@ std::string ServerText(const Json& report, const char* name_key, const char* ver
 std::string FactsOf(const Json& report) {
   const Json& migration = report["migration"];
   const Json& moments = report["moments"];
-  const int64_t pause = moments["writePauseMilliseconds"].AsInt();
+  api::CutoverStatus cutover;
+  cutover.write_pause_milliseconds = moments["writePauseMilliseconds"].AsInt();
+  cutover.earlier_pause_milliseconds = moments["earlierPauseMilliseconds"].AsInt();
+  const std::string pause = api::DescribePause(cutover);
   std::string text = "<dl>\n" + Item("From", ServerText(report, "source", "sourceVersion")) +
                      Item("To", ServerText(report, "target", "targetVersion")) +
                      Item("Strategy", Text(migration["strategy"])) +
@@ -179,8 +182,7 @@ std::string FactsOf(const Json& report) {
                      Item("Users stopped", Text(moments["usersStoppedAt"])) +
                      Item("Point of no return", Text(moments["journaledAt"])) +
                      Item("Users admitted", Text(moments["usersAdmittedAt"]));
-  if (pause > 0)
-    text += Item("Users could not write for", api::FormatPause(std::chrono::milliseconds(pause)));
+  if (!pause.empty()) text += Item("Users could not write for", pause);
   text += Item("Users", Text(migration["users"])) + Item("Way back", Text(migration["wayBack"]));
   return text + "</dl>\n";
 }

@@ -331,9 +331,9 @@ Json EncodeCutover(const CutoverStatus& cutover) {
       .PreciseTime("journaledAt", cutover.journaled_at)
       .PreciseTime("openedAt", cutover.opened_at)
       .Count("writePauseMilliseconds", cutover.write_pause_milliseconds);
-  if (cutover.write_pause_milliseconds > 0)
-    fields.Text("writePause",
-                FormatPause(std::chrono::milliseconds(cutover.write_pause_milliseconds)));
+  if (std::string pause = DescribePause(cutover); !pause.empty()) fields.Text("writePause", pause);
+  if (cutover.earlier_pause_milliseconds > 0)
+    fields.Count("earlierPauseMilliseconds", cutover.earlier_pause_milliseconds);
   fields.Count("attempts", cutover.attempts).Time("retryAt", cutover.retry_at);
   return fields.Take();
 }
@@ -445,6 +445,7 @@ CutoverStatus ReadCutoverStatus(FieldReader fields) {
   cutover.journaled_at = fields.Time("journaledAt");
   cutover.opened_at = fields.Time("openedAt");
   cutover.write_pause_milliseconds = fields.Int("writePauseMilliseconds");
+  cutover.earlier_pause_milliseconds = fields.Int("earlierPauseMilliseconds");
   cutover.attempts = fields.Int("attempts");
   cutover.retry_at = fields.Time("retryAt");
   return cutover;
@@ -538,6 +539,15 @@ std::string FormatPause(std::chrono::milliseconds pause) {
     return FormatDuration(std::chrono::round<std::chrono::seconds>(pause));
   char text[16];
   std::snprintf(text, sizeof text, "%.1fs", static_cast<double>(pause.count()) / 1000);
+  return text;
+}
+
+std::string DescribePause(const CutoverStatus& cutover) {
+  const std::chrono::milliseconds pause(cutover.write_pause_milliseconds);
+  const std::chrono::milliseconds earlier(cutover.earlier_pause_milliseconds);
+  std::string text = pause.count() > 0 ? FormatPause(pause) : "";
+  if (earlier.count() > 0)
+    text += (text.empty() ? "" : ", ") + FormatPause(earlier) + " before";
   return text;
 }
 

@@ -227,7 +227,7 @@ std::string Summary(const MigrationProgress& progress);
 std::string FormatPause(std::chrono::milliseconds pause);
 
 /// Times are kept to the microsecond, since durations are computed from them. The encoder adds
-/// `writePause`, the pause in words, for `kubectl get`.
+/// `writePause`, DescribePause() of it, for `kubectl get`.
 struct CutoverStatus {
   std::optional<WallTime> fenced_at;     ///< First effect that stopped the users.
   std::optional<WallTime> journaled_at;  ///< The point of no return.
@@ -235,9 +235,14 @@ struct CutoverStatus {
   int64_t write_pause_milliseconds = 0;
   int64_t attempts = 0;
   std::optional<WallTime> retry_at;  ///< Before this no further attempt closes the doors.
+  /// Of all tries before this one, which were undone; write_pause_milliseconds is of this one.
+  int64_t earlier_pause_milliseconds = 0;
 
   friend bool operator==(const CutoverStatus&, const CutoverStatus&) = default;
 };
+
+/// "0.6s", or "0.6s, 2m11s before" after tries that were undone; empty while there was no pause.
+std::string DescribePause(const CutoverStatus& cutover);
 
 /// The pause is that of a rollback from Hypercare; before, the doors are still those of the
 /// cutover.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "operator/base/check.h"
 #include "reconcilers/migration/phases/phases.h"
@@ -200,9 +201,11 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   if (guard == Guard::kBackupWanted || guard == Guard::kNoBackupWanted)
     status.placement_generation = change.seen.placement->generation;
   if (guard == Guard::kDoorsMayClose) {
-    status.cutover.fenced_at = change.seen.now;
-    status.cutover.opened_at.reset();
-    status.cutover.attempts += 1;
+    api::CutoverStatus& cutover = status.cutover;
+    cutover.fenced_at = change.seen.now;
+    cutover.opened_at.reset();
+    cutover.earlier_pause_milliseconds += std::exchange(cutover.write_pause_milliseconds, 0);
+    cutover.attempts += 1;
   }
   if (guard == Guard::kCutoverUndone || (refused && change.plan.reason == "WritePauseExceeded"))
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
@@ -558,13 +561,20 @@ std::string LeftOut(const api::VerificationStatus& verification) {
   return at == std::string::npos ? "" : verification.report.substr(at);
 }
 
+// ", and for 2m11s before, when the cutover was undone": what users remember of it.
+std::string PauseBefore(const api::CutoverStatus& cutover) {
+  if (cutover.earlier_pause_milliseconds == 0) return "";
+  const std::chrono::milliseconds earlier(cutover.earlier_pause_milliseconds);
+  return ", and for " + api::FormatPause(earlier) + " before, when the cutover was undone";
+}
+
 std::string EndMessage(const api::TenantMigrationStatus& status) {
   switch (status.phase) {
     case Phase::kCompleted:
       return "moved to the target: " + std::to_string(status.verification.tables) + " tables, " +
              std::to_string(status.verification.rows) + " rows equal; doors closed for " +
              std::to_string(status.cutover.write_pause_milliseconds) + " ms" +
-             LeftOut(status.verification);
+             PauseBefore(status.cutover) + LeftOut(status.verification);
     case Phase::kAborted:
       return "aborted, everything is as it was (" + status.failure_message + ")";
     case Phase::kFailed:

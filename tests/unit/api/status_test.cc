@@ -55,7 +55,7 @@ TenantMigrationStatus FullMigrationStatus() {
                    {"Smoke", "Failed", kPrecise, kPrecise, "login-page", 0, 0, ""}};
   status.progress = {512'000'000, 596'000'000, 12, 96, 123456, 65, 3'000'000, 2, kPrecise};
   status.samples = {{kPrecise, 512'000'000, {}}, {kPrecise, {}, 0}};
-  status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning};
+  status.cutover = {kPrecise, kPrecise, kPrecise, 4200, 1, kMorning, 131'000};
   status.rollback = {kMorning, "SmokeFailed", kMorning, kPrecise, kPrecise,
                      640,      kMorning,      1234,     "e"};
   status.verification = {"Rows", 96, 123456, 0, kMorning, "96 tables are identical."};

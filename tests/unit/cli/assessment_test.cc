@@ -18,6 +18,7 @@ using api::Phase;
 using std::chrono::seconds;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -260,6 +261,42 @@ TEST(Assess, AWayBackThatIsGivenUpIsNotWaitedForAndTakesConsent) {
 TEST(Assess, GoingBackOffersNothingToDo) {
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
   EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
+}
+
+TEST(Assess, TheTriesThatWereUndoneCountAsWell) {
+  api::TenantMigration migration = Typical(Phase::kCompleted);
+  api::CutoverStatus& cutover = migration.status.cutover;
+  cutover.write_pause_milliseconds = 600;
+  EXPECT_THAT(Assess(Seen(migration)).users, EndsWith("shut out for 0.6s"));
+  cutover.earlier_pause_milliseconds = 131'000;
+  EXPECT_THAT(Assess(Seen(migration)).users,
+              EndsWith("shut out for 0.6s, and for 2m11s before, when the cutover was undone"));
+  migration = Typical(Phase::kVerifying);
+  migration.status.cutover.earlier_pause_milliseconds = 131'000;
+  EXPECT_THAT(Assess(Seen(migration)).users, HasSubstr(" (and for 2m11s before)"));
+}
+
+TEST(Assess, WhileGoingBackUsersAreSaidToBeWhereTheyAre) {
+  api::TenantMigration migration = Typical(Phase::kRollingBack);
+  const auto users = [&] { return Assess(Seen(migration)).users; };
+  api::CutoverStatus& cutover = migration.status.cutover;
+  api::RollbackStatus& rollback = migration.status.rollback;
+  EXPECT_THAT(users(), StartsWith("kept out until the source is open again (for "));
+  EXPECT_THAT(users(), HasSubstr(FormatSpan(Night() - *cutover.fenced_at)))
+      << "since the cutover, and not since going back began";
+
+  cutover.opened_at = Night();
+  cutover.write_pause_milliseconds = 61'000;
+  EXPECT_EQ(users(), "work on pg-shared again; they were shut out for 1m01s")
+      << "the smoke test failed, and what is left waits for a server that is away";
+
+  cutover.opened_at = *migration.status.stages.back().started_at - seconds(300);
+  EXPECT_EQ(users(), "work on pg-dedicated until the doors close to go back to pg-shared");
+  rollback.fenced_at = Night() - seconds(7);
+  EXPECT_EQ(users(), "kept out until the source is open again (for 7s so far)");
+  rollback.opened_at = Night();
+  rollback.write_pause_milliseconds = 7'000;
+  EXPECT_EQ(users(), "work on pg-shared again; they were shut out for 7.0s");
 }
 
 TEST(Assess, ALostStreamBackAsksForConsentAndNothingElse) {

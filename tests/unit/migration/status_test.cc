@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/status.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -404,6 +405,32 @@ TEST(Status, ThePauseRunsFromTheFirstClosedDoorToTheLastOpenOne) {
   seen.routes = routes;
   migration.status = After(migration, Plan::Go(Guard::kUsersAreIn), seen);
   EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 7000);
+}
+
+TEST(Status, WhatUsersWaitedInTriesThatWereUndoneIsKeptAndSaid) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  api::CutoverStatus& cutover = migration.status.cutover;
+  int second = 0;
+  const auto close_and_open_after = [&](std::chrono::milliseconds pause) {
+    migration.status.phase = Phase::kAwaitingCutover;
+    migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(second += 100));
+    EXPECT_EQ(cutover.write_pause_milliseconds, 0) << "that was another try's";
+    migration.status.phase = Phase::kAdmitting;
+    Observation seen = At(second);
+    seen.now += pause;
+    seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true};
+    migration.status = After(migration, Plan::Do(Intent::kRestoreRoutes, "letting in"), seen);
+  };
+  close_and_open_after(std::chrono::seconds(65));
+  EXPECT_EQ(cutover.earlier_pause_milliseconds, 0);
+  close_and_open_after(std::chrono::seconds(66));
+  close_and_open_after(std::chrono::milliseconds(640));
+  EXPECT_EQ(cutover.write_pause_milliseconds, 640);
+  EXPECT_EQ(cutover.earlier_pause_milliseconds, 131'000);
+  migration.status.phase = Phase::kCompleting;
+  EXPECT_THAT(After(migration, Plan::Go(Guard::kCleanedUp)).message,
+              ::testing::HasSubstr("doors closed for 640 ms, and for 2m11s before, when the cutover "
+                                 "was undone"));
 }
 
 TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
