@@ -66,8 +66,8 @@ struct MigrationView {
   /// The condition's reason when it has this status, else an empty string.
   std::string ReasonOf(std::string_view type, api::ConditionStatus status) const;
   bool Journaled() const { return cutover.journaled_at.has_value(); }
-  /// Since when users have been kept out, of a migration that is under way, as far as the moments of
-  /// the status tell; nothing while they can work.
+  /// Since when users have been kept out, of a migration that is under way, as far as the moments
+  /// of the status tell; nothing while they can work.
   std::optional<WallTime> ShutOutSince() const { return api::ShutOutSince(cutover, rollback); }
   /// Users are being kept out by the cutover, likewise.
   bool DoorsClosed() const { return cutover.fenced_at && !cutover.opened_at; }

@@ -546,8 +546,7 @@ std::string DescribePause(const CutoverStatus& cutover) {
   const std::chrono::milliseconds pause(cutover.write_pause_milliseconds);
   const std::chrono::milliseconds earlier(cutover.earlier_pause_milliseconds);
   std::string text = pause.count() > 0 ? FormatPause(pause) : "";
-  if (earlier.count() > 0)
-    text += (text.empty() ? "" : ", ") + FormatPause(earlier) + " before";
+  if (earlier.count() > 0) text += (text.empty() ? "" : ", ") + FormatPause(earlier) + " before";
   return text;
 }
 

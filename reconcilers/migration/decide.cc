@@ -236,7 +236,14 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
     ASK(seen.structure);
     ASK(seen.reverse_sample);
     if (!WayBackIsGivenUp(migration, seen)) plan.effect = KeepWayBackOpen(seen);
-  } else if (phase != Phase::kCopying) {
+  } else if (phase == Phase::kCopying) {
+    ASK(seen.copy_job);
+    ASK(seen.copy_progress);
+    if (seen.copy_job.known() && seen.copy_job->failed)
+      plan.message +=
+          "; meanwhile the copy has failed: " +
+          (seen.copy_job->message.empty() ? "see its pod's log" : seen.copy_job->message);
+  } else {
     return plan;
   }
   plan.wait = std::chrono::seconds(5);

@@ -64,6 +64,9 @@ void UndoneAgain(const Change& change, std::initializer_list<const char*> types)
       change.Set(type, ConditionStatus::kFalse, "Undone", "undone");
 }
 
+constexpr char kBehind[] = "Behind";
+constexpr char kFollowsClosely[] = "the target follows the source closely";
+
 // What a guard proves, as the domain's own conditions.
 void SetDomainConditions(const Change& change, Guard guard) {
   const std::string& message = change.plan.message;
@@ -89,10 +92,10 @@ void SetDomainConditions(const Change& change, Guard guard) {
       yes("Copied", "Copied", "the mover's result is in the target database");
       break;
     case Guard::kCaughtUp:
-      yes("InSync", "Following", "the target follows the source closely");
+      yes("InSync", "Following", kFollowsClosely);
       break;
     case Guard::kFellBehind:
-      no("InSync", "Behind", message);
+      no("InSync", kBehind, message);
       break;
     case Guard::kDrained:
     case Guard::kFenceProven:
@@ -111,6 +114,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       break;
     case Guard::kCutoverUndone:
       UndoneAgain(change, {"Fenced", "Verified"});
+      no("InSync", kBehind, "the cutover was undone; the target catches up with what came since");
       break;
     case Guard::kSmokePassed:
       if (change.migration.spec.online()) break;  // NoteWayBack() says how it stands.
@@ -211,7 +215,8 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
   // The smoke test's word stands: Hypercare goes back as soon as that may be.
   if (refused && status.failure_reason == kSmokeFailed) status.rollback.reason = kSmokeFailed;
-  if (guard == Guard::kCutoverUndone || refused) {
+  // The abort that came too late, or what had failed, is not how it ends.
+  if (guard == Guard::kCutoverUndone || guard == Guard::kJournalFound || refused) {
     status.failure_reason.clear();
     status.failure_message.clear();
   }
@@ -519,6 +524,25 @@ void NoteWayBack(const Change& change) {
              WhyWayBackIsShut(seen));
 }
 
+// A stream that is held up carries nothing, and one that goes on again is not in step before it has
+// been seen to be.
+void NoteInSync(const Change& change) {
+  static constexpr char kType[] = "InSync";
+  const Plan& plan = change.plan;
+  const Phase phase = change.migration.status.phase;
+  const bool follows = phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover;
+  const api::Condition* said = change.status.conditions.Find(kType);
+  if (!change.migration.spec.online() || !follows || plan.guard || plan.look_at) return;
+  if (plan.reason == "ApplyFails" || plan.reason == "SchemaChanged")
+    return change.Set(kType, ConditionStatus::kFalse, plan.reason, plan.message);
+  const bool was_held = said && (said->reason == "ApplyFails" || said->reason == "SchemaChanged");
+  const auto& seen = change.seen;
+  if (!was_held || !seen.forward_publisher.known() || !seen.forward_subscriber.known()) return;
+  if (phase == Phase::kAwaitingCutover && FollowsClosely(change.migration, seen))
+    return change.Set(kType, ConditionStatus::kTrue, "Following", kFollowsClosely);
+  change.Set(kType, ConditionStatus::kFalse, kBehind, "the target follows again, and catches up");
+}
+
 // The runs of checks that were seen, counted.
 void NoteChecks(const Change& change) {
   Phase phase = change.migration.status.phase;
@@ -646,6 +670,9 @@ void SetSummary(const Change& change) {
   status.conditions.Remove("Stalled");
   if (phase == Phase::kPreflight && plan.reason == "PreflightFailed")
     change.Set("PreflightPassed", ConditionStatus::kFalse, "PreflightFailed", plan.message);
+  // Nothing stands in the way any more, and somebody holds it all the same.
+  if (phase == Phase::kPreflight && plan.reason == "Suspended")
+    change.Set("PreflightPassed", ConditionStatus::kTrue, "Passed", "every check passed");
 }
 
 }  // namespace
@@ -678,6 +705,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteSample(change);
   NoteWayBack(change);
   NoteRoutesLedBack(change);
+  NoteInSync(change);
   NoteChecks(change);
   NotePreflight(change);
   if (decision.plan.guard) {

@@ -8,6 +8,7 @@
 
 #include "cli/view/command.h"
 #include "cli/view/phases.h"
+#include "cli/view/words.h"
 #include "operator/api/waits_for_person.h"
 #include "tests/unit/cli/scenes.h"
 

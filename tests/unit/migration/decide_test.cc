@@ -350,6 +350,30 @@ TEST(Suspend, NeverHoldsUsersOutsideClosedDoors) {
   }
 }
 
+// Else what is shown of it would stand still, and be taken for a copy that does.
+TEST(Suspend, ACopyGoesOnAndIsLookedAt) {
+  api::TenantMigration migration = PooledIn(Phase::kCopying);
+  migration.spec.suspend = true;
+  Observation seen = At(1);
+  seen.forward_publisher = seen.reverse_publisher = PublisherFacts();
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kCopyJob);
+  JobFacts job;
+  job.exists = true;
+  seen.copy_job = job;
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kCopyProgress);
+  seen.copy_progress = std::optional<CopyProgress>();
+  const Plan held = Decide(migration, seen).plan;
+  EXPECT_EQ(held.reason, "Suspended");
+  EXPECT_FALSE(held.look_at || held.effect || held.guard);
+  EXPECT_EQ(held.message.find("failed"), std::string::npos);
+  job.failed = true;
+  job.message = "disk full";
+  seen.copy_job = job;
+  const Plan failed = Decide(migration, seen).plan;
+  EXPECT_EQ(failed.reason, "Suspended") << "what becomes of it is decided once it goes on";
+  EXPECT_NE(failed.message.find("the copy has failed: disk full"), std::string::npos);
+}
+
 TEST(Suspend, DoesNotKeepAnAbortFromHappening) {
   api::TenantMigration migration = MigrationIn(Phase::kPreparing);
   migration.spec.suspend = true;

@@ -72,6 +72,79 @@ TEST(Status, KeepsEachLineOfThePreflightAndDoesNotWriteTheSameAgain) {
   EXPECT_EQ(migration.status.preflight.lines, seen.preflight_lines) << "what passed is kept";
 }
 
+TEST(Status, PreflightHasPassedOnceItsFindingsAreMendedThoughItIsHeld) {
+  api::TenantMigration migration = MigrationIn(Phase::kPreflight);
+  migration.status =
+      After(migration, Plan::Wait(std::chrono::seconds(10), "drop it", "PreflightFailed"));
+  EXPECT_EQ(Seen(migration.status, "PreflightPassed"), "False/PreflightFailed");
+  auto held = After(migration, Plan::Wait(std::chrono::minutes(10), "suspended", "Suspended"));
+  EXPECT_EQ(Seen(held, "PreflightPassed"), "True/Passed");
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  EXPECT_EQ(Seen(After(migration, Plan::Unknown(away)), "PreflightPassed"), "False/PreflightFailed")
+      << "nobody has looked again";
+}
+
+TEST(Status, AnAbortThatCameTooLateIsNotWhyAMoveCompleted) {
+  api::TenantMigration migration = MigrationIn(Phase::kSwitching);
+  migration.status = After(migration, Plan::Undo("AbortRequested", "a person aborted"));
+  EXPECT_EQ(migration.status.failure_reason, "AbortRequested");
+  migration.status = After(migration, Plan::Go(Guard::kJournalFound, "going forward"));
+  EXPECT_EQ(migration.status.phase, Phase::kOpening);
+  EXPECT_EQ(migration.status.failure_reason, "");
+  EXPECT_EQ(migration.status.failure_message, "");
+}
+
+/// AwaitingCutover, with a target that follows closely.
+class InStep : public ::testing::Test {
+ protected:
+  InStep() {
+    migration_.spec.strategy = api::Strategy::kOnline;
+    migration_.status.conditions.Set(
+        {"InSync", api::ConditionStatus::kTrue, "Following", "", 1, {}}, testing::Noon());
+    publisher_.traces = publisher_.published = publisher_.slot = true;
+    subscriber_.exists = subscriber_.enabled = subscriber_.working = true;
+    subscriber_.heartbeat_at_seconds = publisher_.clock_seconds - 1;
+  }
+
+  std::string After(Plan plan) {
+    Observation seen = At(++second_);
+    seen.forward_publisher = publisher_;
+    seen.forward_subscriber = subscriber_;
+    migration_.status = cutover::migration::After(migration_, std::move(plan), seen);
+    return Seen(migration_.status, "InSync");
+  }
+  static Plan Held(const char* reason) {
+    return Plan::Wait(std::chrono::seconds(5), "holding", reason);
+  }
+
+  api::TenantMigration migration_ = MigrationIn(Phase::kAwaitingCutover);
+  PublisherFacts publisher_;
+  SubscriberFacts subscriber_;
+  int second_ = 0;
+};
+
+TEST_F(InStep, IsNotSaidOfAStreamThatIsHeldUpAndIsAgainOnceItIsSeen) {
+  for (const char* reason : {"ApplyFails", "SchemaChanged"}) {
+    EXPECT_EQ(After(Held(reason)), std::string("False/") + reason);
+    EXPECT_EQ(After(Plan::Wait(std::chrono::seconds(5), "approve it", "AwaitingApproval")),
+              "True/Following");
+  }
+  After(Held("ApplyFails"));
+  subscriber_.working = false;
+  EXPECT_EQ(After(Plan::Wait(std::chrono::seconds(5), "suspended", "Suspended")), "False/Behind");
+}
+
+TEST_F(InStep, IsNotSaidWhileTheTargetCatchesUpAfterAHold) {
+  migration_.status.phase = Phase::kCatchingUp;
+  EXPECT_EQ(After(Held("ApplyFails")), "False/ApplyFails");
+  EXPECT_EQ(After(Plan::Wait(std::chrono::seconds(2), "1.0 MB behind")), "False/Behind");
+}
+
+TEST_F(InStep, IsNotSaidAfterACutoverThatWasUndone) {
+  migration_.status.phase = Phase::kUndoing;
+  EXPECT_EQ(After(Plan::Go(Guard::kCutoverUndone, "took too long")), "False/Behind");
+}
+
 TEST(Status, WaitingForApprovalSaysSo) {
   auto status = After(MigrationIn(Phase::kAwaitingCutover),
                       Plan::Wait(std::chrono::seconds(1), "approve it", "AwaitingApproval"));
@@ -418,7 +491,7 @@ TEST(Status, WhatUsersWaitedInTriesThatWereUndoneIsKeptAndSaid) {
     migration.status.phase = Phase::kAdmitting;
     Observation seen = At(second);
     seen.now += pause;
-    seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true};
+    seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
     migration.status = After(migration, Plan::Do(Intent::kRestoreRoutes, "letting in"), seen);
   };
   close_and_open_after(std::chrono::seconds(65));
@@ -428,9 +501,10 @@ TEST(Status, WhatUsersWaitedInTriesThatWereUndoneIsKeptAndSaid) {
   EXPECT_EQ(cutover.write_pause_milliseconds, 640);
   EXPECT_EQ(cutover.earlier_pause_milliseconds, 131'000);
   migration.status.phase = Phase::kCompleting;
-  EXPECT_THAT(After(migration, Plan::Go(Guard::kCleanedUp)).message,
-              ::testing::HasSubstr("doors closed for 640 ms, and for 2m11s before, when the cutover "
-                                 "was undone"));
+  EXPECT_THAT(
+      After(migration, Plan::Go(Guard::kCleanedUp)).message,
+      ::testing::HasSubstr("doors closed for 640 ms, and for 2m11s before, when the cutover "
+                           "was undone"));
 }
 
 TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
