@@ -85,9 +85,10 @@ Json HistoryDocument(const std::vector<MigrationView>& moves) {
         .Time("createdAt", move.meta.creation_timestamp)
         .Time("endedAt", EndOf(move))
         .Count("writePauseMilliseconds", move.cutover.write_pause_milliseconds)
-        .Count("earlierPauseMilliseconds", move.cutover.earlier_pause_milliseconds)
         .Count("rowsProved", move.verification.rows)
         .Count("mismatches", move.verification.mismatches);
+    if (const int64_t earlier = move.cutover.earlier_pause_milliseconds; earlier > 0)
+      fields.Count("earlierPauseMilliseconds", earlier);
     items.Append(fields.Take());
   }
   return Json::Object({{"items", std::move(items)}});

@@ -81,9 +81,10 @@ Json Moments(const MigrationView& migration) {
       .PreciseTime("usersStoppedAt", migration.cutover.fenced_at)
       .PreciseTime("journaledAt", migration.cutover.journaled_at)
       .PreciseTime("usersAdmittedAt", migration.cutover.opened_at)
-      .Count("writePauseMilliseconds", migration.cutover.write_pause_milliseconds)
-      .Count("earlierPauseMilliseconds", migration.cutover.earlier_pause_milliseconds)
-      .Count("cutoverAttempts", migration.cutover.attempts)
+      .Count("writePauseMilliseconds", migration.cutover.write_pause_milliseconds);
+  if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
+    fields.Count("earlierPauseMilliseconds", earlier);
+  fields.Count("cutoverAttempts", migration.cutover.attempts)
       .PreciseTime("rollbackStoppedUsersAt", migration.rollback.fenced_at)
       .PreciseTime("rollbackAdmittedUsersAt", migration.rollback.opened_at)
       .Time("rollbackAvailableUntil", migration.rollback.available_until);

@@ -232,7 +232,7 @@ constexpr char kCardinality[] =
     "Kubernetes and of HTTP; nothing of a tenant's data, and nothing that grows by what "
     "happens.\n\n"
     "| for each | series | until |\n|---|---|---|\n"
-    "| TenantMigration | up to 46, 22 of them its phases | it is deleted |\n"
+    "| TenantMigration | up to 47, 22 of them its phases | it is deleted |\n"
     "| DatabaseServer | 2 | it is deleted |\n"
     "| DatabasePlacement | 1 | it is deleted |\n"
     "| leader | 373, of what has ended: by stage, result and reason | its process ends |\n"
