@@ -342,6 +342,11 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
 
 void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& advice) {
   const std::string reason = ReadyReason(migration);
+  if (reason == "SmokeFailedNoWayBack")
+    advice.push_back({Command(migration, "approve"),
+                      "the tenant stays on " + migration.target_server_name +
+                          ", though its smoke test had failed",
+                      true});
   const bool may_go_back = migration.phase != "Completing" && migration.phase != "Admitting";
   if (auto rollback = may_go_back ? AdviseRollback(migration) : std::nullopt)
     advice.push_back(*std::move(rollback));

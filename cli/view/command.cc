@@ -57,8 +57,20 @@ bool RollbackIsHeld(const MigrationView& migration) {
   return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
 }
 
+// A rollback after the smoke test was put off, and a person may say that the tenant stays.
+bool AsksWhetherToStay(const MigrationView& migration) {
+  const std::string reason = ReadyReason(migration);
+  return migration.phase == "Hypercare" &&
+         (reason == "SmokeFailedNoWayBack" || reason == "SmokeFailed");
+}
+
 Prospect ForeseeApprove(const MigrationView& migration, Stretch stretch, WallTime now) {
   Prospect prospect;
+  if (AsksWhetherToStay(migration)) {
+    prospect.consequences = "The tenant stays on " + migration.target_server_name +
+                            ", where its smoke test had failed; hypercare goes on.";
+    return prospect;
+  }
   const bool past = stretch != Stretch::kBeforeJournal || HasStoppedUsers(migration);
   if (migration.approval != "Manual")
     prospect.refusal = migration.FullName() + " needs no approval (spec.cutover.approval is " +

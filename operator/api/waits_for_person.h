@@ -18,7 +18,7 @@ struct WaitForPerson {
 ///
 /// What passes by itself is not here, however long it may take: the window of AwaitingWindow, a
 /// check that has not failed often enough (AwaitingChecks), a placement that is being adopted.
-inline constexpr std::array<WaitForPerson, 12> kWaitsForPerson{{
+inline constexpr std::array<WaitForPerson, 13> kWaitsForPerson{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -28,6 +28,10 @@ inline constexpr std::array<WaitForPerson, 12> kWaitsForPerson{{
      "a rollback was asked for, and the source does not follow closely: mend what is said above, "
      "accept to lose what has not arrived, or take the rollback back"},
     {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
+    {"SmokeFailedNoWayBack",
+     "the smoke test had failed, and going back would lose something: judge the tenant, and "
+     "approve "
+     "that it stays, go back and accept the loss, or mend what is said above"},
     {"NoWayBack",
      "the stream back to the source is gone; accept to lose what was written on the target, or "
      "mend the stream"},

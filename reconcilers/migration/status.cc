@@ -213,8 +213,12 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   }
   if (guard == Guard::kCutoverUndone || (refused && change.plan.reason == "WritePauseExceeded"))
     status.cutover.retry_at = change.seen.now + BackOff(status.cutover.attempts);
-  // The smoke test's word stands: Hypercare goes back as soon as that may be.
-  if (refused && status.failure_reason == kSmokeFailed) status.rollback.reason = kSmokeFailed;
+  // The smoke test's word stands: Hypercare goes back as soon as that may be. An approval that was
+  // there before is no answer to it.
+  if (refused && status.failure_reason == kSmokeFailed) {
+    status.rollback.reason = kSmokeFailed;
+    status.handled.approve = change.migration.meta.Annotation(api::kApproveAnnotation);
+  }
   // The abort that came too late, or what had failed, is not how it ends.
   if (guard == Guard::kCutoverUndone || guard == Guard::kJournalFound || refused) {
     status.failure_reason.clear();
@@ -543,6 +547,15 @@ void NoteInSync(const Change& change) {
   change.Set(kType, ConditionStatus::kFalse, kBehind, "the target follows again, and catches up");
 }
 
+// A person has judged the tenant to be well where it is.
+void NoteAnswerToStay(const Change& change) {
+  if (change.migration.status.phase != Phase::kHypercare) return;
+  const std::string token = AnswerToStay(change.migration);
+  if (token.empty()) return;
+  change.status.handled.approve = token;
+  change.status.rollback.reason.clear();
+}
+
 // The runs of checks that were seen, counted.
 void NoteChecks(const Change& change) {
   Phase phase = change.migration.status.phase;
@@ -706,6 +719,7 @@ api::TenantMigrationStatus Advance(const api::TenantMigration& migration, const 
   NoteWayBack(change);
   NoteRoutesLedBack(change);
   NoteInSync(change);
+  NoteAnswerToStay(change);
   NoteChecks(change);
   NotePreflight(change);
   if (decision.plan.guard) {

@@ -98,18 +98,47 @@ std::optional<Plan> KeepWayBack(const api::TenantMigration& migration, const Obs
   return RemoveForwardStream(seen);
 }
 
-// With a pooler users are in when the smoke test fails, so the rollback may have been put off.
+std::string StayByApproval(const api::TenantMigration& migration) {
+  return "for the tenant to stay on " + migration.spec.target_server_name +
+         " all the same, answer with: kubectl annotate tm " + migration.meta.name + " -n " +
+         migration.meta.namespace_name + " --overwrite cutover.dev/approve=\"$(date +%s)\"";
+}
+
+// What does not come by itself is said to whoever can do something about it.
+std::optional<Plan> AskAboutSmoke(const api::TenantMigration& migration, const Observation& seen) {
+  std::string why;
+  if (SourceIsGone(seen))
+    why = WhySourceIsGone(migration);
+  else if (WayBackIsGivenUp(migration, seen))
+    why = DescribeWayBackGivenUp(migration);
+  else if (WayBackNeedsPerson(seen))
+    why = WhyNotBackNow(migration, seen) + "; mend that, or, to go back all the same, " +
+          ConsentByNewToken();
+  if (why.empty()) return std::nullopt;
+  return Plan::Wait(std::chrono::seconds(2),
+                    "the smoke test had failed, and going back was put off: " + why + "; " +
+                        StayByApproval(migration),
+                    "SmokeFailedNoWayBack");
+}
+
+// With a pooler users are in when the smoke test fails, and without a source they are let in all
+// the same, so the rollback may have been put off.
 std::optional<Plan> GoBackAfterSmoke(const api::TenantMigration& migration,
                                      const Observation& seen) {
   if (migration.status.rollback.reason != kSmokeFailed) return std::nullopt;
+  if (!AnswerToStay(migration).empty()) return std::nullopt;
   const std::string words = "the smoke test had failed, and going back was put off";
+  ASK(seen.source);
   ASK(seen.reverse_subscriber);
   if (MayGoBack(migration, seen)) return Plan::RollBack("SmokeFailed", words);
-  Plan plan = Plan::Wait(
-      std::chrono::seconds(2),
-      words + " until nothing is lost by it (now: " + WhyNotBackNow(migration, seen) + ")",
-      kSmokeFailed);
-  plan.trouble = true;
+  std::optional<Plan> plan = AskAboutSmoke(migration, seen);
+  if (!plan)
+    plan =
+        Plan::Wait(std::chrono::seconds(2),
+                   words + " until nothing is lost by it (now: " + WhyNotBackNow(migration, seen) +
+                       "); " + StayByApproval(migration),
+                   kSmokeFailed);
+  plan->trouble = true;
   return plan;
 }
 
@@ -146,6 +175,12 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
 }
 
 }  // namespace
+
+std::string AnswerToStay(const api::TenantMigration& migration) {
+  if (migration.status.rollback.reason != kSmokeFailed) return "";
+  const std::string token = migration.meta.Annotation(api::kApproveAnnotation);
+  return token == migration.status.handled.approve ? "" : token;
+}
 
 /// Hypercare: users work on the target, checks run on, each at its own interval, and Online the way
 /// back stays open, with samples of what it has carried compared. What was counted is in status, so

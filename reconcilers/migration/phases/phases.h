@@ -96,6 +96,8 @@ std::string WhyWayBackIsShut(const Observation& seen);
 bool StreamBackIsGone(const Observation& seen);
 /// The same, or it fails to apply: nothing arrives until a person does something.
 bool StreamBackIsBroken(const Observation& seen);
+/// Whether the way back stays shut until a person does something.
+bool WayBackNeedsPerson(const Observation& seen);
 /// Whether the doors may be closed for going back: the way back is open, as close behind as the
 /// spec asks, and no try has just been given up.
 bool MayGoBack(const api::TenantMigration& migration, const Observation& seen);
@@ -160,6 +162,9 @@ std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
 
 /// Why Smoke rolls back; Hypercare keeps to it where that had to be put off.
 inline constexpr char kSmokeFailed[] = "SmokeFailed";
+/// The token of cutover.dev/approve with which a person has answered such a rollback: the tenant
+/// stays. Empty where none was put off, or nobody has answered.
+std::string AnswerToStay(const api::TenantMigration& migration);
 
 /// When the current phase was entered; `seen.now` when status does not know it.
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen);

@@ -49,11 +49,6 @@ bool RowsDiffer(const Observation& seen) {
   return seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
 }
 
-// Whether the way back stays shut until a person does something.
-bool NeedsPerson(const Observation& seen) {
-  return StructureDiffers(seen) || RowsDiffer(seen) || StreamBackIsBroken(seen);
-}
-
 // Rows that are known to be wrong would be the users' again, and what no stream carries would be
 // lost. What somebody mends is seen.
 Plan Refused(const Observation& seen, const std::string& consent) {
@@ -210,6 +205,10 @@ bool StreamBackIsBroken(const Observation& seen) {
   return CannotApply(source, both ? source.HeartbeatAgeSeconds(*seen.reverse_publisher) : 0);
 }
 
+bool WayBackNeedsPerson(const Observation& seen) {
+  return StructureDiffers(seen) || RowsDiffer(seen) || StreamBackIsBroken(seen);
+}
+
 bool MayGoBack(const api::TenantMigration& migration, const Observation& seen) {
   const auto& retry_at = migration.status.cutover.retry_at;
   return WayBackIsOpen(seen) && (!retry_at || seen.now >= *retry_at) &&
@@ -236,7 +235,7 @@ std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const 
   ASK(seen.reverse_publisher);
   ASK(seen.reverse_subscriber);
   if (MayGoBack(migration, seen)) return std::nullopt;
-  Plan hold = NeedsPerson(seen) ? Refused(seen, consent) : Later(migration, seen, consent);
+  Plan hold = WayBackNeedsPerson(seen) ? Refused(seen, consent) : Later(migration, seen, consent);
   hold.trouble = true;
   hold.effect = KeepWayBackOpen(seen);
   if (RowsDiffer(seen) && FollowsBack(seen)) hold.effect = Intent::kSettleSample;

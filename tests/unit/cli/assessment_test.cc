@@ -277,6 +277,16 @@ TEST(Assess, TheTriesThatWereUndoneCountAsWell) {
   EXPECT_THAT(Assess(Seen(migration)).users, HasSubstr(" (and for 2m11s before)"));
 }
 
+TEST(Assess, AFailedSmokeTestWithoutAWayBackMayBeApprovedToStay) {
+  api::TenantMigration migration = Typical(Phase::kHypercare);
+  EXPECT_NE(Foresee(Command::kApprove, Seen(migration).migration, false).refusal, "");
+  GoOn(migration, "SmokeFailedNoWayBack", "the smoke test had failed", true);
+  const Assessment assessment = Assess(Seen(migration));
+  EXPECT_EQ(assessment.health, Health::kAsksYou);
+  EXPECT_EQ(assessment.advice.front().command, "kubectl cutover approve acme-to-dedicated -n acme");
+  EXPECT_EQ(Foresee(Command::kApprove, Seen(migration).migration, false).refusal, "");
+}
+
 TEST(Assess, WhileGoingBackUsersAreSaidToBeWhereTheyAre) {
   api::TenantMigration migration = Typical(Phase::kRollingBack);
   const auto users = [&] { return Assess(Seen(migration)).users; };

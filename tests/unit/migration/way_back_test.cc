@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/status.h"
 #include "tests/unit/migration/builders.h"
@@ -338,6 +340,66 @@ TEST_F(WayBack, AFailedSmokeTestIsNotForgottenWhereGoingBackWasPutOff) {
   const Plan back = Round(300);
   EXPECT_EQ(back.guard, Guard::kRollBack);
   EXPECT_EQ(migration_.status.failure_reason, "SmokeFailed");
+}
+
+TEST_F(WayBack, AFailedSmokeTestWithoutAWayBackWaitsForAPersonWhoMayApproveThatTheTenantStays) {
+  struct Row {
+    const char* what;
+    std::function<void(Observation&)> breaks;
+    const char* says;
+  };
+  const Row rows[] = {{"the source is gone",
+                       [](Observation& seen) {
+                         seen.source = DatabaseFacts();
+                         seen.reverse_subscriber = SubscriberFacts();
+                       },
+                       "there is nothing to go back to"},
+                      {"the structure differs",
+                       [](Observation& seen) {
+                         seen.structure = StructureFacts{.settled = 0, .changes = "table invoice"};
+                       },
+                       "table invoice"},
+                      {"the slot is lost",
+                       [](Observation& seen) {
+                         PublisherFacts lost = *seen.reverse_publisher;
+                         lost.slot_lost = true;
+                         seen.reverse_publisher = lost;
+                       },
+                       "WAL"}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.what);
+    Enter(Phase::kHypercare);
+    migration_.meta.annotations[api::kApproveAnnotation] = "the cutover's";
+    migration_.status.handled.approve = "the cutover's";
+    migration_.status.rollback.reason = "SmokeFailed";
+    Observation seen = See(10);
+    row.breaks(seen);
+    const Plan held = Round(seen);
+    EXPECT_EQ(held.reason, "SmokeFailedNoWayBack");
+    EXPECT_THAT(held.message, HasSubstr(row.says));
+    EXPECT_THAT(held.message, HasSubstr("cutover.dev/approve="));
+
+    migration_.meta.annotations[api::kApproveAnnotation] = "it is well";
+    EXPECT_NE(Round(seen).reason, "SmokeFailedNoWayBack");
+    EXPECT_EQ(migration_.status.handled.approve, "it is well");
+    EXPECT_EQ(migration_.status.rollback.reason, "");
+    EXPECT_FALSE(Round(See(20)).guard) << "and it is not gone back later";
+  }
+}
+
+TEST_F(WayBack, AnApprovalFromBeforeTheSmokeTestFailedIsNoAnswerToIt) {
+  GoBack();
+  migration_.status.failure_reason = "SmokeFailed";
+  migration_.meta.annotations[api::kApproveAnnotation] = "while it was fenced";
+  CloseDoors();
+  source_.working = false;
+  EXPECT_EQ(Round(61).effect, Intent::kReopenTarget);
+  target_database_ = Database(ControlState::kOpen, false);
+  poolers_.paused = false;
+  poolers_.resumed = true;
+  EXPECT_EQ(Round(62).guard, Guard::kRollbackRefused);
+  migration_.meta.annotations.erase(api::kRollbackAnnotation);
+  EXPECT_EQ(Round(70).reason, "SmokeFailed");
 }
 
 TEST_F(WayBack, EachFenceOfTheTargetHasAMarkerOfItsOwn) {

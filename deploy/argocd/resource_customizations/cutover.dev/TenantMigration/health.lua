@@ -10,6 +10,7 @@ local waits_for_a_person = {
   NoWayBack = true,
   PlacementNotFound = true,
   PodCannotStart = true,
+  SmokeFailedNoWayBack = true,
   PreflightFailed = true,
   RollbackNeedsConsent = true,
   SchemaChanged = true,
