@@ -53,6 +53,9 @@ constexpr MetricDefinition kTable[] = {
     {Metric::kMigrationReasonSince, "cutover_migration_reason_since_time_seconds", kGauge,
      "Since when a migration has been in its phase for that reason, in seconds since 1970; only "
      "while it is under way.", "namespace,name", {}},
+    {Metric::kMigrationRetrying, "cutover_migration_retrying", kGauge,
+     "1 while something is wrong with a migration and is tried again, else 0; only while it is under "
+     "way.", "namespace,name", {}},
     {Metric::kMigrationBytesCopied, "cutover_migration_bytes_copied", kGauge,
      "Bytes of table data copied to the target so far.", "namespace,name", {}},
     {Metric::kMigrationBytesExpected, "cutover_migration_bytes_expected", kGauge,
@@ -232,7 +235,7 @@ constexpr char kCardinality[] =
     "Kubernetes and of HTTP; nothing of a tenant's data, and nothing that grows by what "
     "happens.\n\n"
     "| for each | series | until |\n|---|---|---|\n"
-    "| TenantMigration | up to 47, 22 of them its phases | it is deleted |\n"
+    "| TenantMigration | up to 48, 22 of them its phases | it is deleted |\n"
     "| DatabaseServer | 2 | it is deleted |\n"
     "| DatabasePlacement | 1 | it is deleted |\n"
     "| leader | 373, of what has ended: by stage, result and reason | its process ends |\n"

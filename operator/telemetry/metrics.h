@@ -18,6 +18,7 @@ enum class Metric {
   kMigrationPhaseStartTime,
   kMigrationReason,
   kMigrationReasonSince,
+  kMigrationRetrying,
   kMigrationBytesCopied,
   kMigrationBytesExpected,
   kMigrationTablesCopied,

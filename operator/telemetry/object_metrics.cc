@@ -87,6 +87,10 @@ void AddSituation(const api::TenantMigration& migration, const Series& series) {
   // Of an end it would be the time of its phase.
   if (status.reason_since && !HasEnded(status.phase))
     series.Add(Metric::kMigrationReasonSince, SecondsSince1970(*status.reason_since));
+  const api::Condition* reconciling = status.conditions.Find("Reconciling");
+  if (!HasEnded(status.phase))
+    series.Add(Metric::kMigrationRetrying,
+               reconciling && reconciling->reason == "ProgressingWithRetry" ? 1.0 : 0.0);
   if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
     series.Add(Metric::kMigrationWritePauseMaxSeconds, int64_t{*bound});
   if (status.rollback.sampled_at)

@@ -64,9 +64,6 @@ void UndoneAgain(const Change& change, std::initializer_list<const char*> types)
       change.Set(type, ConditionStatus::kFalse, "Undone", "undone");
 }
 
-constexpr char kBehind[] = "Behind";
-constexpr char kFollowsClosely[] = "the target follows the source closely";
-
 // What a guard proves, as the domain's own conditions.
 void SetDomainConditions(const Change& change, Guard guard) {
   const std::string& message = change.plan.message;
@@ -92,10 +89,10 @@ void SetDomainConditions(const Change& change, Guard guard) {
       yes("Copied", "Copied", "the mover's result is in the target database");
       break;
     case Guard::kCaughtUp:
-      yes("InSync", "Following", kFollowsClosely);
+      yes("InSync", "Following", "the target follows the source closely");
       break;
     case Guard::kFellBehind:
-      no("InSync", kBehind, message);
+      no("InSync", "Behind", message);
       break;
     case Guard::kDrained:
     case Guard::kFenceProven:
@@ -114,7 +111,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       break;
     case Guard::kCutoverUndone:
       UndoneAgain(change, {"Fenced", "Verified"});
-      no("InSync", kBehind, "the cutover was undone; the target catches up with what came since");
+      no("InSync", "Behind", "the cutover was undone; the target catches up by itself");
       break;
     case Guard::kSmokePassed:
       if (change.migration.spec.online()) break;  // NoteWayBack() says how it stands.
@@ -543,8 +540,10 @@ void NoteInSync(const Change& change) {
   const auto& seen = change.seen;
   if (!was_held || !seen.forward_publisher.known() || !seen.forward_subscriber.known()) return;
   if (phase == Phase::kAwaitingCutover && FollowsClosely(change.migration, seen))
-    return change.Set(kType, ConditionStatus::kTrue, "Following", kFollowsClosely);
-  change.Set(kType, ConditionStatus::kFalse, kBehind, "the target follows again, and catches up");
+    return change.Set(kType, ConditionStatus::kTrue, "Following",
+                      "the target follows the source closely");
+  change.Set(kType, ConditionStatus::kFalse, "Behind",
+             "the target follows again, and catches up by itself");
 }
 
 // A person has judged the tenant to be well where it is.

@@ -17,10 +17,6 @@ BadRequest: The API server cannot read what the operator sends, and the next try
 same. A defect, or an operator and CRDs of different versions: `kubectl cutover version` compares
 them.
 
-Behind: While it waited for the cutover the target fell behind by more than
-`spec.cutover.maxReplicationLagBytes`. It catches up by itself and is ready again then; if it does
-not: [CutoverLagNotFalling](CutoverLagNotFalling.md).
-
 Cancelled: The operator was told to stop, or somebody has cancelled its statement
 (`pg_cancel_backend`). Nothing to do.
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 namespace cutover::telemetry {
 namespace {
@@ -242,6 +243,23 @@ TEST_F(ObjectMetricsTest, LetsTheWritePauseGrowUntilTheDoorsOpen) {
   clock_.now += seconds(100);
   EXPECT_THAT(Expose(), HasSubstr(std::string(kPause) + "12.5\n"));
   EXPECT_THAT(Expose(), HasSubstr("cutover_write_pause_seconds_count 1\n"));
+}
+
+TEST_F(ObjectMetricsTest, SaysWhetherSomethingIsTriedAgain) {
+  constexpr char kRetrying[] = "cutover_migration_retrying{namespace=\"tenant-a\",name=\"move\"} ";
+  auto migration = MigrationIn(Phase::kHypercare);
+  Observe(migration);
+  EXPECT_THAT(Expose(), HasSubstr(std::string(kRetrying) + "0\n"));
+  for (const auto& [reason, value] :
+       {std::pair{"ProgressingWithRetry", "1\n"}, std::pair{"Progressing", "0\n"}}) {
+    migration.status.conditions.Set({"Reconciling", api::ConditionStatus::kTrue, reason, "", 1, {}},
+                                    clock_.now);
+    Observe(migration);
+    EXPECT_THAT(Expose(), HasSubstr(std::string(kRetrying) + value));
+  }
+  migration.status.phase = Phase::kCompleted;
+  Observe(migration);
+  EXPECT_THAT(Expose(), Not(HasSubstr("migration_retrying{")));
 }
 
 // What the alerts go by: a pause that has ended keeps its length.
