@@ -29,9 +29,8 @@ inline constexpr std::array<WaitForPerson, 13> kWaitsForPerson{{
      "accept to lose what has not arrived, or take the rollback back"},
     {"HypercareCheckFailed", "a check fails on the target; judge it, and go back or mend it"},
     {"SmokeFailedNoWayBack",
-     "the smoke test had failed, and going back would lose something: judge the tenant, and "
-     "approve "
-     "that it stays, go back and accept the loss, or mend what is said above"},
+     "the smoke test had failed, and going back would lose something: approve that the tenant "
+     "stays, go back and accept the loss, or mend what is said above"},
     {"NoWayBack",
      "the stream back to the source is gone; accept to lose what was written on the target, or "
      "mend the stream"},

@@ -536,12 +536,13 @@ void NoteInSync(const Change& change) {
   if (!change.migration.spec.online() || !follows || plan.guard || plan.look_at) return;
   if (plan.reason == "ApplyFails" || plan.reason == "SchemaChanged")
     return change.Set(kType, ConditionStatus::kFalse, plan.reason, plan.message);
-  const bool was_held = said && (said->reason == "ApplyFails" || said->reason == "SchemaChanged");
   const auto& seen = change.seen;
-  if (!was_held || !seen.forward_publisher.known() || !seen.forward_subscriber.known()) return;
+  if (!said || !seen.forward_publisher.known() || !seen.forward_subscriber.known()) return;
+  const bool was_held = said->reason == "ApplyFails" || said->reason == "SchemaChanged";
   if (phase == Phase::kAwaitingCutover && FollowsClosely(change.migration, seen))
     return change.Set(kType, ConditionStatus::kTrue, "Following",
                       "the target follows the source closely");
+  if (!was_held) return;
   change.Set(kType, ConditionStatus::kFalse, "Behind",
              "the target follows again, and catches up by itself");
 }

@@ -279,12 +279,12 @@ TEST(Assess, TheTriesThatWereUndoneCountAsWell) {
 
 TEST(Assess, AFailedSmokeTestWithoutAWayBackMayBeApprovedToStay) {
   api::TenantMigration migration = Typical(Phase::kHypercare);
-  EXPECT_NE(Foresee(Command::kApprove, Seen(migration).migration, false).refusal, "");
+  EXPECT_NE(Foresee(Command::kApprove, Seen(migration).migration, false, Night()).refusal, "");
   GoOn(migration, "SmokeFailedNoWayBack", "the smoke test had failed", true);
   const Assessment assessment = Assess(Seen(migration));
   EXPECT_EQ(assessment.health, Health::kAsksYou);
   EXPECT_EQ(assessment.advice.front().command, "kubectl cutover approve acme-to-dedicated -n acme");
-  EXPECT_EQ(Foresee(Command::kApprove, Seen(migration).migration, false).refusal, "");
+  EXPECT_EQ(Foresee(Command::kApprove, Seen(migration).migration, false, Night()).refusal, "");
 }
 
 TEST(Assess, WhileGoingBackUsersAreSaidToBeWhereTheyAre) {

@@ -132,6 +132,9 @@ TEST_F(InStep, IsNotSaidOfAStreamThatIsHeldUpAndIsAgainOnceItIsSeen) {
   After(Held("ApplyFails"));
   subscriber_.working = false;
   EXPECT_EQ(After(Plan::Wait(std::chrono::seconds(5), "suspended", "Suspended")), "False/Behind");
+  subscriber_.working = true;
+  EXPECT_EQ(After(Plan::Wait(std::chrono::seconds(5), "approve it", "AwaitingApproval")),
+            "True/Following");
 }
 
 TEST_F(InStep, IsNotSaidWhileTheTargetCatchesUpAfterAHold) {
