@@ -23,6 +23,8 @@ namespace cutover::mover {
 namespace {
 
 constexpr auto kTargetTimeout = std::chrono::seconds(30);
+/// Longer than a server needs to notice that the node of the mover before us is dead.
+constexpr auto kLockTimeout = std::chrono::seconds(90);
 /// The movers' own lock has the same first key (target_database.cc).
 constexpr char kLockForSupervisors[] = "SELECT pg_catalog.pg_advisory_lock(7233970, 2)";
 constexpr size_t kTerminationBytesMax = 4096;  // Kubernetes cuts what is longer.
@@ -148,7 +150,7 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
 
 /// A session in the target database that keeps other supervisors of this move away while it lasts.
 Result<pg::Connection> LockOutSupervisors(std::stop_token stop, const JobSpec& spec) {
-  const Deadline deadline = Deadline::After(kTargetTimeout);
+  const Deadline deadline = Deadline::After(kLockTimeout);
   TRY_ASSIGN(pg::Connection target,
              pg::Connection::Open(stop, deadline,
                                   Connect(*spec.target, FromEnvironment(kTargetPasswordVariable))));

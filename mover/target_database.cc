@@ -14,6 +14,8 @@ namespace cutover::mover {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(30);
+/// Longer than a server needs to notice that the node of the mover before us is dead.
+constexpr auto kLockTimeout = std::chrono::seconds(90);
 /// All index builds of a run together; each gets its share as maintenance_work_mem.
 constexpr int kIndexMemoryMebibytes = 1024;
 constexpr int kIndexMemoryMebibytesMin = 64;
@@ -51,8 +53,11 @@ Status TargetDatabase::Prepare(std::stop_token stop, const pg::DatabasePropertie
 /// The ledger's session also holds the lock that keeps a second mover of the database away, such
 /// as one whose pod was declared dead too early.
 Status TargetDatabase::TakeLedger(std::stop_token stop) {
-  const Deadline deadline = Deadline::After(kConnectTimeout);
-  TRY_ASSIGN(pg::Connection ledger, pg::Connection::Open(stop, deadline, options_.target));
+  const Deadline deadline = Deadline::After(kLockTimeout);
+  pg::ConnectOptions options = options_.target;
+  // Also one whose last answer has not been taken. This session never leaves any unread for long.
+  options.settings.emplace_back("tcp_user_timeout", "30000");
+  TRY_ASSIGN(pg::Connection ledger, pg::Connection::Open(stop, deadline, options));
   Status locked = ledger.Exec(stop, deadline, kLockForMovers);
   if (!locked && locked.error().reason == "DeadlineExceeded")
     return RetryError("MoverBusy",

@@ -216,6 +216,12 @@ const std::vector<std::pair<std::string_view, std::string_view>>& PinnedSettings
       {"default_table_access_method", "heap"},
       {"synchronous_commit", "on"},
       {"client_min_messages", "warning"},
+      // The server notices a client whose node has died as soon as we notice a dead server, and
+      // does not hold its locks for the kernel's two hours. Not tcp_user_timeout: it would also end
+      // a session whose client does not read for a while, as a copy that is throttled.
+      {"tcp_keepalives_idle", "10"},
+      {"tcp_keepalives_interval", "5"},
+      {"tcp_keepalives_count", "3"},
       {"jit", "off"},
   };
   return pinned;

@@ -53,6 +53,14 @@ TEST(Connection, QuotesWhatTheServerReadsBackUnchanged) {
   EXPECT_EQ((*rows)[0].Text(0), odd);
 }
 
+// By default it is two hours until the locks of a client whose node has died are free.
+TEST(Connection, HasTheServerLookWhetherTheClientIsStillThere) {
+  Connection connection = MustConnect(Servers().source);
+  EXPECT_EQ(MustRead(connection, "SHOW tcp_keepalives_idle"), std::vector<std::string>{"10"});
+  EXPECT_EQ(MustRead(connection, "SHOW tcp_keepalives_interval"), std::vector<std::string>{"5"});
+  EXPECT_EQ(MustRead(connection, "SHOW tcp_keepalives_count"), std::vector<std::string>{"3"});
+}
+
 TEST(Connection, WrongPasswordIsTerminalAndNeverShown) {
   ConnectOptions options = Servers().source;
   options.password = "not-the-password";

@@ -247,7 +247,8 @@ TEST(Interruption, ACloneThatEndedLetsTheNextOneInAlthoughItsReporterLives) {
   options.on_copied = nullptr;
   Reporter of_the_next(Reporter::Output::kSilent);
   auto copied = CloneDatabase({}, Programs(), options, of_the_next);
-  ASSERT_TRUE(copied) << copied.error().message;  // Otherwise "MoverBusy", after half a minute.
+  ASSERT_TRUE(copied)
+      << copied.error().message;  // Otherwise "MoverBusy", after a minute and a half.
   EXPECT_TRUE(copied->equal());
 }
 
