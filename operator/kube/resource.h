@@ -53,6 +53,7 @@ inline constexpr Resource kPersistentVolumeClaim{"", "v1", "persistentvolumeclai
 inline constexpr Resource kEndpointSlice{"discovery.k8s.io", "v1", "endpointslices",
                                          "EndpointSlice"};
 inline constexpr Resource kDeployment{"apps", "v1", "deployments", "Deployment"};
+inline constexpr Resource kReplicaSet{"apps", "v1", "replicasets", "ReplicaSet"};
 inline constexpr Resource kStatefulSet{"apps", "v1", "statefulsets", "StatefulSet"};
 inline constexpr Resource kJob{"batch", "v1", "jobs", "Job"};
 inline constexpr Resource kCronJob{"batch", "v1", "cronjobs", "CronJob"};

@@ -113,6 +113,8 @@ struct MaintenancePageFacts {
 struct JobFacts {
   bool exists = false;
   bool going = false;  ///< Deleted, with pods that have not ended yet.
+  /// Going, with pods that should have ended long ago, as where their node is dead.
+  bool abandoned = false;
   /// Only of an earlier attempt: a request of a deposed leader that arrived after that had ended.
   bool earlier = false;
   bool succeeded = false;

@@ -135,7 +135,7 @@ std::string_view Describe(Guard guard) {
     case Guard::kDoorsMayClose:
       return "approved, inside the window, not suspended";
     case Guard::kFenceProven:
-      return "routes at the maintenance page, no pod left, nobody can write to the source";
+      return "routes at the maintenance page, workloads stopped, nobody can write to the source";
     case Guard::kCopyProven:
       return "the mover's result for this very attempt is in the target database";
     case Guard::kFinalized:

@@ -109,14 +109,40 @@ std::string SelectorText(const Json& selector) {
   return text;
 }
 
-Result<int64_t> CountPods(std::stop_token stop, Deadline deadline, kube::Client& client,
-                          const std::string& ns, const std::string& selector) {
+// What a selector finds is not all of the workload: a release's database and cache often carry the
+// labels that its Deployment selects by. Of which Deployment a ReplicaSet is, is told by its name,
+// since reading ReplicaSets would take another right.
+bool IsPodOf(const api::ObjectRef& ref, const Json& pod) {
+  if (ref.kind == "StatefulSet")
+    return kube::ControllerOf(pod, kube::kStatefulSet).name == ref.name;
+  const std::string hash = kube::LabelOf(pod, "pod-template-hash");
+  return !hash.empty() && kube::ControllerOf(pod, kube::kReplicaSet).name == ref.name + "-" + hash;
+}
+
+// "odoo-5d8f-x2 (terminating, node worker-2)"
+std::string DescribePod(const Json& pod) {
+  const std::string& node = pod["spec"]["nodeName"].StringRef();
+  std::string state = kube::IsDeleting(pod) ? "terminating" : "";
+  if (!node.empty()) state += (state.empty() ? "node " : ", node ") + node;
+  return kube::KeyOf(pod).name + (state.empty() ? "" : " (" + state + ")");
+}
+
+void CountPod(const Json& pod, WorkloadObservation& observed) {
+  constexpr int64_t kNamedMax = 3;
+  if (++observed.pods > kNamedMax + 1) return;
+  if (observed.pods > 1) observed.pod_names += ", ";
+  observed.pod_names += observed.pods > kNamedMax ? "…" : DescribePod(pod);
+}
+
+Status CountPods(std::stop_token stop, Deadline deadline, kube::Client& client,
+                 const std::string& ns, const Json& workload, WorkloadObservation& observed) {
   kube::ListOptions options;
   options.ns = ns;
-  options.label_selector = selector;
+  options.label_selector = SelectorText(workload["spec"]["selector"]);
   TRY_ASSIGN(const kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
-  return static_cast<int64_t>(std::count_if(pods.items.begin(), pods.items.end(),
-                                            [](const Json& pod) { return !HasEnded(pod); }));
+  for (const Json& pod : pods.items)
+    if (!HasEnded(pod) && IsPodOf(observed.ref, pod)) CountPod(pod, observed);
+  return Ok();
 }
 
 bool IsFinished(const Json& job) {
@@ -137,8 +163,8 @@ bool IsJobNameOf(const std::string& cron_job, const std::string& name) {
 
 // Pods of a CronJob's Jobs, and Jobs that have none yet. Pods are told by the name of their Job,
 // since a Job may be deleted while its pod is still terminating.
-Result<int64_t> CountCronJobPods(std::stop_token stop, Deadline deadline, kube::Client& client,
-                                 const kube::Key& key) {
+Status CountCronJobPods(std::stop_token stop, Deadline deadline, kube::Client& client,
+                        const kube::Key& key, WorkloadObservation& observed) {
   kube::ListOptions options;
   options.ns = key.ns;
   TRY_ASSIGN(const kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
@@ -147,11 +173,11 @@ Result<int64_t> CountCronJobPods(std::stop_token stop, Deadline deadline, kube::
     if (kube::ControllerOf(job, kube::kCronJob) == key && !IsFinished(job)) ++unfinished;
   options.label_selector = "batch.kubernetes.io/job-name";
   TRY_ASSIGN(const kube::ObjectList pods, client.List(stop, deadline, kube::kPod, options));
-  int64_t running = 0;
   for (const Json& pod : pods.items)
     if (!HasEnded(pod) && IsJobNameOf(key.name, kube::LabelOf(pod, "batch.kubernetes.io/job-name")))
-      ++running;
-  return std::max(unfinished, running);
+      CountPod(pod, observed);
+  observed.pods = std::max(unfinished, observed.pods);
+  return Ok();
 }
 
 // A Deployment or StatefulSet: what its status says, and the pods that are really there.
@@ -164,9 +190,7 @@ Status ObserveReplicated(std::stop_token stop, Deadline deadline, kube::Client& 
   observed.settled =
       status["observedGeneration"].AsInt() >= workload["metadata"]["generation"].AsInt() &&
       (observed.wanted_replicas > 0 || status["replicas"].AsInt() == 0);
-  TRY_ASSIGN(observed.pods,
-             CountPods(stop, deadline, client, ns, SelectorText(workload["spec"]["selector"])));
-  return Ok();
+  return CountPods(stop, deadline, client, ns, workload, observed);
 }
 
 Result<WorkloadObservation> ObserveWorkload(std::stop_token stop, Deadline deadline,
@@ -195,22 +219,25 @@ Result<WorkloadObservation> ObserveWorkload(std::stop_token stop, Deadline deadl
   if (IsCronJob(ref)) {
     observed.ready_replicas = observed.wanted_replicas;
     observed.settled = true;
-    TRY_ASSIGN(observed.pods, CountCronJobPods(stop, deadline, client, {ns, ref.name}));
+    TRY(CountCronJobPods(stop, deadline, client, {ns, ref.name}, observed));
   } else {
     TRY(ObserveReplicated(stop, deadline, client, ns, *workload, observed));
   }
   return observed;
 }
 
-std::string Pods(int64_t count) { return std::to_string(count) + (count == 1 ? " pod" : " pods"); }
+std::string StillRunning(const WorkloadObservation& workload) {
+  if (workload.pods == 0) return "stopping";
+  return std::to_string(workload.pods) + (workload.pods == 1 ? " pod" : " pods") +
+         " still running" + (workload.pod_names.empty() ? "" : ": " + workload.pod_names);
+}
 
 }  // namespace
 
 std::string WorkloadObservation::Describe() const {
   std::string text = Title(ref) + ": ";
   if (!exists) return text + "does not exist";
-  if (wanted_replicas == 0)
-    return text + (StoppedFully() ? "stopped" : Pods(pods) + " still running");
+  if (wanted_replicas == 0) return text + (StoppedFully() ? "stopped" : StillRunning(*this));
   if (IsCronJob(ref)) return text + "scheduled";
   return text + std::to_string(ready_replicas) + " of " + std::to_string(wanted_replicas) +
          " ready";

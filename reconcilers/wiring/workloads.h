@@ -27,7 +27,8 @@ struct WorkloadObservation {
   bool exists = false;
   int64_t wanted_replicas = 0;  ///< 0 or 1 for a CronJob: suspended or not.
   int64_t ready_replicas = 0;   ///< Of the present pod template; equals wanted for a CronJob.
-  int64_t pods = 0;             ///< That have not ended, terminating ones included.
+  int64_t pods = 0;             ///< Its own that have not ended, terminating ones included.
+  std::string pod_names;        ///< The first of them, each with its node.
   bool settled = false;         ///< Its controller has seen the present spec.
   std::optional<int64_t> replicas_before;  ///< As StopWorkloads has found it, until it is restored.
   /// RestoreWorkloads would have nothing to do; true when no record was given.
@@ -42,13 +43,14 @@ struct WorkloadObservation {
   bool Ready() const { return exists && settled && ready_replicas >= wanted_replicas; }
   /// It runs, and its volumes would go with its pods.
   bool MustNotStop() const { return exists && wanted_replicas > 0 && loses_volumes; }
-  /// "Deployment odoo: 1 of 2 ready", "CronJob backup: 1 pod still running".
+  /// "Deployment odoo: 1 of 2 ready",
+  /// "Deployment odoo: 1 pod still running: odoo-5d8f-x2 (terminating, node worker-2)".
   std::string Describe() const;
 };
 
 /// All workloads of the placement, in its order. `record` (of RecordWorkloads) or null.
-/// Pods are found by the workload's own selector, not by status, which lags; those of a CronJob by
-/// its Jobs. A pod counts until it has ended (Succeeded, Failed) or is gone.
+/// Pods are found by the workload's own selector and controller, not by status, which lags; those
+/// of a CronJob by its Jobs. A pod counts until it has ended (Succeeded, Failed) or is gone.
 Result<std::vector<WorkloadObservation>> ObserveWorkloads(std::stop_token stop, Deadline deadline,
                                                           kube::Client& client,
                                                           const api::DatabasePlacement& placement,

@@ -124,7 +124,7 @@ INSTANTIATE_TEST_SUITE_P(Itineraries, GitSyncOf,
                                          "OnlineRestartRollbackInHypercare",
                                          "OnlinePoolerRollbackInHypercare",
                                          "OnlineRestartCopyFails", "OnlinePoolerCopyFails",
-                                         "OnlineRestartPauseExceededAndTriedLater", "CopyFails",
+                                         "OnlineRestartMarkerDoesNotArriveAtFirst", "CopyFails",
                                          "RollbackInHypercareWithConsent"),
                          [](const auto& test) { return std::string(test.param); });
 

@@ -26,6 +26,27 @@ std::function<void(Surroundings&)> With(bool Misfortune::*what) {
   return [what](Surroundings& around) { around.misfortune.*what = true; };
 }
 
+// A node has died, and nobody removes it: what it had is told to end, and stays. Of either
+// strategy.
+void AddDeadNodes(std::vector<Itinerary>& all) {
+  all.push_back({.name = "PodNeverGoes",
+                 .given = With(&Misfortune::pods_never_go),
+                 .ends = {Phase::kCompleted}});
+  all.push_back(
+      {.name = "PodNeverGoesBeforeItGoesBack",
+       .given = With(&Misfortune::smoke_fails),
+       .on_phase = {{Phase::kOpening,
+                     [](Simulation& run) { run.surroundings().misfortune.pods_never_go = true; }}},
+       .ends = {Phase::kRolledBack}});
+  all.push_back({.name = "JobsPodNeverGoes",
+                 .given = With(&Misfortune::job_pods_never_go),
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "JobsPodNeverGoesAndItIsAborted",
+                 .given = With(&Misfortune::job_pods_never_go),
+                 .on_phase = {{Phase::kCopying, Say(api::kAbortAnnotation)}},
+                 .ends = {Phase::kAborted}});
+}
+
 // Those of either strategy.
 void AddCommonFailures(std::vector<Itinerary>& all) {
   all.push_back(
@@ -413,17 +434,17 @@ Itinerary MarkerDoesNotArriveAtFirst(api::SwitchMode mode) {
           .ends = {Phase::kCompleted}};
 }
 
-// The doors stay closed for too long, or do not close: tried again later.
-Itinerary PauseExceeded(api::SwitchMode mode) {
-  const bool by_pooler = mode == api::SwitchMode::kPooler;
-  auto slow = [by_pooler](Surroundings& around, bool is_slow) {
-    (by_pooler ? around.pooler().transaction_stuck : around.misfortune.pods_stop_slowly) = is_slow;
+// The pooler does not come to its pause in time: tried again later.
+Itinerary PauseExceeded() {
+  auto stick = [](Surroundings& around, bool is_stuck) {
+    around.pooler().transaction_stuck = is_stuck;
   };
   Itinerary itinerary{
       .name = "PauseExceededAndTriedLater",
-      .given = [slow](Surroundings& around) { slow(around, true); },
-      .spec = OnlineSpec(mode),
-      .on_phase = {{Phase::kUndoing, [slow](Simulation& run) { slow(run.surroundings(), false); }}},
+      .given = [stick](Surroundings& around) { stick(around, true); },
+      .spec = OnlineSpec(api::SwitchMode::kPooler),
+      .on_phase = {{Phase::kUndoing,
+                    [stick](Simulation& run) { stick(run.surroundings(), false); }}},
       .ends = {Phase::kCompleted}};
   Json cutover = itinerary.spec["cutover"];
   cutover.Set("maxWritePauseSeconds", 3);
@@ -750,7 +771,17 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   all.push_back(VanishesAndIsFinished());
   AddStreamTroubles(all, mode);
   all.push_back(SuspendedAndSlotLost());
-  all.push_back(PauseExceeded(mode));
+  if (mode == api::SwitchMode::kRestart) {
+    AddDeadNodes(all);
+    all.push_back({.name = "PodNeverGoesBeforeARollbackInHypercare",
+                   .on_phase = {{Phase::kHypercare,
+                                 [](Simulation& run) {
+                                   run.surroundings().misfortune.pods_never_go = true;
+                                   run.Annotate(api::kRollbackAnnotation, "t1");
+                                 }}},
+                   .ends = {Phase::kRolledBack}});
+  }
+  if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
@@ -793,6 +824,7 @@ const std::vector<Itinerary>& Itineraries() {
     std::vector<Itinerary> all;
     all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
     AddFailures(all);
+    AddDeadNodes(all);
     AddCommands(all);
     AddWaits(all);
     AddWindows(all);

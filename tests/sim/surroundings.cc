@@ -18,7 +18,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPodStarts{800};
 constexpr milliseconds kPodStops{700};
-constexpr milliseconds kPodStopsSlowly{6000};
+constexpr SteadyTime kNever = SteadyTime::max();
+constexpr char kTemplateHash[] = "5d8f";
 constexpr milliseconds kJobStage{1500};
 // How far behind an apply worker is, unless somebody looks.
 constexpr milliseconds kApplyLag{1200};
@@ -37,6 +38,13 @@ const ApiModel::Write kKubeletStatus{.manager = "kubelet", .subresource = "statu
 kube::Key KeyIn(const char* name) { return {kSpace, name}; }
 
 bool IsApp(const Json& deployment) { return kube::KeyOf(deployment) == KeyIn(kTenant); }
+
+// There are no ReplicaSets here: the Deployment stands for its own.
+Json OwnerOfPods(const Json& deployment) {
+  Json owner = kube::ControllerReference(kube::kReplicaSet, deployment);
+  owner.Set("name", kube::KeyOf(deployment).name + "-" + kTemplateHash);
+  return owner;
+}
 
 Json Parsed(const std::string& text) {
   Result<Json> json = Json::Parse(text);
@@ -240,7 +248,8 @@ std::optional<SteadyTime> Surroundings::NextDue() const {
     if (due > clock_.SteadyNow() && (!next || due < *next)) next = due;
   };
   for (const auto& [key, pods] : pods_)
-    for (const Pod& pod : pods) consider(pod.gone_at ? *pod.gone_at : pod.ready_at);
+    for (const Pod& pod : pods)
+      if (pod.gone_at != kNever) consider(pod.gone_at ? *pod.gone_at : pod.ready_at);
   for (const auto& [uid, run] : runs_)
     if (!run.over) consider(run.due);
   return next;
@@ -300,15 +309,17 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
   int64_t running = 0;
   for (Pod& pod : pods) {
     if (pod.gone_at || ++running <= wanted) continue;
-    pod.gone_at = now + (misfortune.pods_stop_slowly ? kPodStopsSlowly : kPodStops);
+    pod.gone_at = misfortune.pods_never_go ? kNever : now + kPodStops;
     changed = true;
   }
   for (; running < wanted; ++running) {
     Pod pod{"pod-" + std::to_string(++pod_names_),        now + kPodStarts, {}, nullptr, 0, false,
             misfortune.image_is_gone && IsApp(deployment)};
     Json object = kube::NewObject(kube::kPod, KeyIn(pod.name.c_str()));
-    object.MutableAt("metadata")
-        .Set("labels", deployment.At({"spec", "template", "metadata", "labels"}));
+    Json labels = deployment.At({"spec", "template", "metadata", "labels"});
+    labels.Set("pod-template-hash", kTemplateHash);
+    object.MutableAt("metadata").Set("labels", std::move(labels));
+    object.MutableAt("metadata").Set("ownerReferences", Json::Array({OwnerOfPods(deployment)}));
     CHECK(api_.Create(kube::kPod, object, kKubelet).has_value());
     pods.push_back(std::move(pod));
     changed = true;
@@ -417,6 +428,8 @@ bool Surroundings::StepJobs() {
       pod.MutableAt("metadata").Set("labels", Json::Object({{"job-name", key.name}}));
       pod.MutableAt("metadata")
           .Set("ownerReferences", Json::Array({kube::ControllerReference(kube::kJob, job)}));
+      if (misfortune.job_pods_never_go)
+        pod.MutableAt("metadata").Set("finalizers", Json::Array({kOfADeadNode}));
       // The pod of a Job of that name which is just going is in the way.
       if (!api_.Create(kube::kPod, pod, kKubelet)) {
         runs_.erase(uid);

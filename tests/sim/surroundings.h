@@ -30,6 +30,9 @@ inline constexpr char kSourceAlias[] = "pg-source-2.example";  ///< Another name
 inline constexpr char kHealthQuery[] = "SELECT app_health()";
 inline constexpr int kReplicas = 2;
 
+/// A finalizer: stands for a node that has died, whose pods nobody says to have ended.
+inline constexpr char kOfADeadNode[] = "example.com/of-a-dead-node";
+
 /// What a run's surroundings do wrong.
 struct Misfortune {
   bool backup_fails = false;
@@ -39,12 +42,13 @@ struct Misfortune {
   bool pods_never_ready_on_target = false;
   bool smoke_fails = false;
   bool session_lingers = false;  ///< Somebody holds a session of the tenant's that is no pod's.
-  bool pods_stop_slowly = false;
   /// The tenant's Deployment has a new form, whose image nobody can pull: its new pod is never
   /// ready, and nor is any that is made meanwhile. Those from before serve on beside it.
   bool image_is_gone = false;
-  bool page_not_ready = false;   ///< The maintenance page's pod.
-  bool proxies_live_on = false;  ///< A service mesh's, in the pods of Jobs: these never end.
+  bool page_not_ready = false;     ///< The maintenance page's pod.
+  bool proxies_live_on = false;    ///< A service mesh's, in the pods of Jobs: these never end.
+  bool pods_never_go = false;      ///< Those that are told to end from here on: their node is dead.
+  bool job_pods_never_go = false;  ///< Those that are made from here on.
 };
 
 /// Everything around the operator that acts by itself: controllers of the cluster (Deployments,

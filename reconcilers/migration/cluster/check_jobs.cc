@@ -296,14 +296,18 @@ Status StartCheckJobs(std::stop_token stop, Deadline deadline, kube::Client& cli
 }
 
 Result<JobFacts> ObserveAnyCheckJob(std::stop_token stop, Deadline deadline, kube::Client& client,
-                                    const api::TenantMigration& migration) {
+                                    const api::TenantMigration& migration, WallTime now) {
   JobFacts facts;
   bool asked_for = false;
   for (const api::Check& check : migration.spec.checks) asked_for |= check.job.has_value();
   if (!asked_for) return facts;  // The spec never changes, so there never was one.
-  TRY_ASSIGN(std::vector<Json> jobs, ListJobs({std::move(stop), deadline, client, migration}));
-  facts.exists = facts.going = !jobs.empty();
-  for (const Json& job : jobs) facts.going &= kube::IsDeleting(job);
+  TRY_ASSIGN(std::vector<Json> jobs, ListJobs({stop, deadline, client, migration}));
+  facts.exists = facts.going = facts.abandoned = !jobs.empty();
+  for (const Json& job : jobs) {
+    facts.going &= kube::IsDeleting(job);
+    TRY_ASSIGN(const bool abandoned, IsAbandoned(stop, deadline, client, job, now));
+    facts.abandoned &= abandoned;
+  }
   return facts;
 }
 

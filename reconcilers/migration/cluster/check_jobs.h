@@ -56,7 +56,7 @@ Status StartCheckJobs(std::stop_token stop, Deadline deadline, kube::Client& cli
 
 /// Whether any Job of a check is left, in all.
 Result<JobFacts> ObserveAnyCheckJob(std::stop_token stop, Deadline deadline, kube::Client& client,
-                                    const api::TenantMigration& migration);
+                                    const api::TenantMigration& migration, WallTime now);
 
 /// What StartCheckJobs makes of a CronJob: its jobTemplate, bounded by the check's timeoutSeconds,
 /// with `place` in the environment of every container, over what the template says there. Pure.

@@ -14,6 +14,8 @@ namespace {
 
 // A pod that dies is replaced twice; the mover starts cleanly each time.
 constexpr int kBackoffLimit = 2;
+// A kubelet that lives has killed a pod by the end of its grace.
+constexpr std::chrono::seconds kPodIsLate{60};
 
 std::string KindName(mover::JobKind kind) {
   return kind == mover::JobKind::kBackup ? "backup" : "copy";
@@ -126,7 +128,21 @@ bool HasCondition(const Json& job, std::string_view type) {
   return false;
 }
 
+// The time by which a pod has to be gone, its grace included. (A Job has none.)
+bool IsLate(const Json& object, WallTime now) {
+  const auto by = ParseTime(object.At({"metadata", "deletionTimestamp"}).StringRef());
+  return by && now - *by > kPodIsLate;
+}
+
 }  // namespace
+
+Result<bool> IsAbandoned(std::stop_token stop, Deadline deadline, kube::Client& client,
+                         const Json& job, WallTime now) {
+  if (!IsLate(job, now)) return false;
+  TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, kube::KeyOf(job)));
+  return !pods.items.empty() && std::all_of(pods.items.begin(), pods.items.end(),
+                                            [now](const Json& pod) { return IsLate(pod, now); });
+}
 
 Json PasswordVariable(const char* name, const PasswordReference& reference) {
   return Json::Object(
@@ -223,10 +239,12 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
   options.label_selector = Selector(migration) + "," + kJobKindLabel + "=" + KindName(kind);
   TRY_ASSIGN(kube::ObjectList jobs, client.List(stop, deadline, kube::kJob, options));
   JobFacts facts;
-  facts.going = facts.earlier = !jobs.items.empty();
+  facts.going = facts.abandoned = facts.earlier = !jobs.items.empty();
   for (const Json& job : jobs.items) {
     facts.exists = true;
     facts.going &= kube::IsDeleting(job);
+    TRY_ASSIGN(const bool abandoned, IsAbandoned(stop, deadline, client, job, now));
+    facts.abandoned &= abandoned;
     bool current = kube::KeyOf(job).name == JobName(migration, kind);
     facts.earlier &= !current;
     if (!current || kube::IsDeleting(job)) continue;

@@ -61,6 +61,11 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
                             const std::string& ns, const api::TenantMigration& migration,
                             mover::JobKind kind, WallTime now);
 
+/// Whether the Job is deleted, and every pod that it has left should have ended a minute ago and
+/// more: those of a node that has died stay until somebody removes the node.
+Result<bool> IsAbandoned(std::stop_token stop, Deadline deadline, kube::Client& client,
+                         const Json& job, WallTime now);
+
 /// Every order and then every Job of the migration, or of any when `migration_uid` is empty; in
 /// `ns`, or everywhere when that is. Without those that have been asked to go already.
 Result<std::vector<LabelledObject>> ListMoverObjects(std::stop_token stop, Deadline deadline,

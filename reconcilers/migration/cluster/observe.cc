@@ -172,7 +172,7 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
                                  migration, mover::JobKind::kClone, seen.now);
       break;
     case Subject::kCheckJobs:
-      seen.check_jobs = ObserveAnyCheckJob(stop, deadline, context_.client, migration);
+      seen.check_jobs = ObserveAnyCheckJob(stop, deadline, context_.client, migration, seen.now);
       break;
     default:
       CHECK(false);

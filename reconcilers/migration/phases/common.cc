@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "operator/api/write_pause.h"
 #include "reconcilers/migration/phases/phases.h"
 
 namespace cutover::migration {
@@ -8,13 +9,37 @@ namespace {
 // since its own error says more than our page.
 constexpr std::chrono::minutes kReadyBound{2};
 
+// Pods are given this long to end by themselves, with their transactions.
+constexpr std::chrono::seconds kPodsPatience{120};
+constexpr std::chrono::seconds kPodsPatienceOnline{30};
+
+std::optional<WallTime> FindEntered(const api::TenantMigration& migration) {
+  for (auto stage = migration.status.stages.rbegin(); stage != migration.status.stages.rend();
+       ++stage)
+    if (stage->name == Name(migration.status.phase) && stage->started_at) return stage->started_at;
+  return std::nullopt;
+}
+
+// Waiting for them is a courtesy; the fence, which comes next, ends the sessions that they have,
+// and is the proof that nobody writes. One that is on a dead node never goes, and users are out
+// meanwhile: so never for longer than half of what they may be kept out at all.
+bool PodsHadTheirTime(const api::TenantMigration& migration, const Observation& seen) {
+  const api::TenantMigrationStatus& status = migration.status;
+  const bool back = status.phase == api::Phase::kRollingBack;
+  std::optional<WallTime> since = back ? status.rollback.fenced_at : status.cutover.fenced_at;
+  if (!since) since = FindEntered(migration);
+  if (!since) return true;  // Of a migration that has vanished: nobody knows when it began.
+  std::chrono::milliseconds patience =
+      migration.spec.online() ? kPodsPatienceOnline : kPodsPatience;
+  if (const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec))
+    patience = std::min(patience, std::chrono::milliseconds(int64_t{*bound} * 500));
+  return seen.now - *since >= patience;
+}
+
 }  // namespace
 
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen) {
-  for (auto stage = migration.status.stages.rbegin(); stage != migration.status.stages.rend();
-       ++stage)
-    if (stage->name == Name(migration.status.phase) && stage->started_at) return *stage->started_at;
-  return seen.now;
+  return FindEntered(migration).value_or(seen.now);
 }
 
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen) {
@@ -31,6 +56,7 @@ std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Obse
   // Asked for again whenever an autoscaler or Git has scaled back meanwhile.
   if (!seen.workloads->scaled_down)
     return Plan::Do(Intent::kStopWorkloads, "stopping the workloads");
+  if (PodsHadTheirTime(migration, seen)) return std::nullopt;
   return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
 }
 
@@ -108,7 +134,7 @@ std::optional<Plan> RemoveHelpers(const Observation& seen) {
   bool any = false;
   for (const JobFacts* jobs : {&*seen.backup_job, &*seen.copy_job, &*seen.check_jobs}) {
     if (jobs->exists && !jobs->going) return Plan::Do(Intent::kDeleteJobs, "removing the Jobs");
-    any |= jobs->exists;
+    any |= jobs->exists && !jobs->abandoned;
   }
   // Asking again would not make their pods end any sooner.
   if (any) return Plan::Wait(std::chrono::milliseconds(500), "waiting for the Jobs' pods to end");

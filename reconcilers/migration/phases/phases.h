@@ -39,7 +39,8 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 
 /// Workloads as recorded, then the routes once these are ready.
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
-/// Users out: routes to the page and workloads stopped, or the poolers paused.
+/// Users out: routes to the page and workloads stopped, or the poolers paused. Not that no pod is
+/// left: they have a while to end. Who may still write is for the fence to say.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
 /// Which of the placement's objects a leader of this migration may have been about to change.
 struct ObjectsAtStake {
@@ -64,7 +65,8 @@ std::string WhySourceIsGone(const api::TenantMigration& migration);
 Plan AwaitPod(const PodHindrance& hindrance);
 /// A page that users can be sent to; nothing once it is there, whole and ready.
 std::optional<Plan> AwaitMaintenancePage(const Observation& seen);
-/// The maintenance page and the Jobs gone.
+/// The maintenance page and the Jobs gone, but for those whose pods never go. What such a mover
+/// does late it may not do by then: it needs a control row in a database that the move has left.
 std::optional<Plan> RemoveHelpers(const Observation& seen);
 
 // The stream of strategy Online (stream.cc).

@@ -110,7 +110,8 @@ TEST_F(CheckJobsOnApiServer, AJobThatRanOutOfTimeHasFailedWithTheControllersWord
 
 TEST_F(CheckJobsOnApiServer, TheyAreFoundAndRemovedWithAllOtherJobsOfTheMigration) {
   Start();
-  auto left = ObserveAnyCheckJob({}, Soon(), *client_, migration_);
+  auto left =
+      ObserveAnyCheckJob({}, Soon(), *client_, migration_, std::chrono::system_clock::now());
   ASSERT_TRUE(left);
   EXPECT_TRUE(left->exists && !left->going);
   auto swept = ListMoverObjects({}, Soon(), *client_, ns_);
@@ -118,7 +119,7 @@ TEST_F(CheckJobsOnApiServer, TheyAreFoundAndRemovedWithAllOtherJobsOfTheMigratio
   ASSERT_EQ(swept->size(), 1u) << "what the sweeper looks for";
   EXPECT_EQ(swept->front().migration_uid, migration_.meta.uid);
   ASSERT_TRUE(DeleteMoverJobs({}, Soon(), *client_, ns_, migration_));
-  left = ObserveAnyCheckJob({}, Soon(), *client_, migration_);
+  left = ObserveAnyCheckJob({}, Soon(), *client_, migration_, std::chrono::system_clock::now());
   ASSERT_TRUE(left);
   EXPECT_TRUE(!left->exists || left->going) << "its pods may still be ending";
 }

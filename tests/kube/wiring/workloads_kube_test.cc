@@ -51,9 +51,18 @@ class Workloads : public OnApiServer {
               count + R"(,"readyReplicas":)" + count + R"(,"updatedReplicas":)" + count + "}}",
           "status");
   }
-  void AddPod(const std::string& name, const std::string& labels) {
-    Create(kube::kPod,
-           R"({"metadata":{"name":")" + name + R"(","labels":)" + labels + "}," + kPodSpec + "}");
+  // `controller`: "ReplicaSet/web-5d8f", or nobody's.
+  void AddPod(const std::string& name, const std::string& labels,
+              const std::string& controller = "", const char* spec = kPodSpec) {
+    const size_t slash = controller.find('/');
+    const std::string owner = controller.empty()
+                                  ? ""
+                                  : R"(,"ownerReferences":[{"apiVersion":"apps/v1","kind":")" +
+                                        controller.substr(0, slash) + R"(","name":")" +
+                                        controller.substr(slash + 1) +
+                                        R"(","uid":"0a1b2c3d","controller":true}])";
+    Create(kube::kPod, R"({"metadata":{"name":")" + name + R"(","labels":)" + labels + owner +
+                           "}," + spec + "}");
   }
 };
 
@@ -146,9 +155,11 @@ TEST_F(Workloads, WhatWasStoppedBeforeStaysStopped) {
 
 TEST_F(Workloads, ADeploymentHasStoppedWhenItsControllerSaysSoAndNoPodIsLeft) {
   placement_.spec.workloads = {{"Deployment", "web"}};
-  AddPod("web-1", R"({"app":"web","tier":"back"})");
-  AddPod("other", R"({"app":"web","tier":"none"})");
-  AddPod("canary", R"({"app":"web","tier":"back","canary":"yes"})");
+  const char* ours = "ReplicaSet/web-5d8f";
+  AddPod("web-1", R"({"app":"web","tier":"back","pod-template-hash":"5d8f"})", ours);
+  AddPod("other", R"({"app":"web","tier":"none","pod-template-hash":"5d8f"})", ours);
+  AddPod("canary", R"({"app":"web","tier":"back","canary":"yes","pod-template-hash":"5d8f"})",
+         ours);
   Settle(kube::kDeployment, "web", 1);
   EXPECT_EQ(Observe()[0].pods, 1) << "the selector decides";
   Stop();
@@ -159,11 +170,50 @@ TEST_F(Workloads, ADeploymentHasStoppedWhenItsControllerSaysSoAndNoPodIsLeft) {
   EXPECT_TRUE(Observe()[0].StoppedFully()) << "a pod that has ended runs nothing";
 }
 
+// As where a release's database, its cache and a Job carry the labels that its Deployment selects.
+TEST_F(Workloads, PodsOfAnotherOwnerDoNotCount) {
+  placement_.spec.workloads = {{"Deployment", "web"}, {"StatefulSet", "queue"}};
+  Stop();
+  Settle(kube::kDeployment, "web", 0);
+  Settle(kube::kStatefulSet, "queue", 0);
+  const std::string labels = R"({"app":"web","tier":"back","pod-template-hash":"5d8f"})";
+  AddPod("redis-0", labels, "StatefulSet/web-redis");
+  AddPod("nginx", labels, "ReplicaSet/web-nginx-5d8f");
+  AddPod("by-hand", labels);
+  AddPod("another-queue-0", R"({"app":"queue"})", "StatefulSet/another-queue");
+  for (const WorkloadObservation& workload : Observe()) {
+    EXPECT_EQ(workload.pods, 0) << workload.Describe();
+    EXPECT_TRUE(workload.StoppedFully()) << workload.Describe();
+  }
+  AddPod("web-1", labels, "ReplicaSet/web-5d8f");
+  AddPod("queue-0", R"({"app":"queue"})", "StatefulSet/queue");
+  for (const WorkloadObservation& workload : Observe())
+    EXPECT_EQ(workload.pods, 1) << workload.Describe();
+}
+
+TEST_F(Workloads, SayWhichPodsAreLeftAndOnWhichNodes) {
+  placement_.spec.workloads = {{"StatefulSet", "queue"}};
+  Stop();
+  Settle(kube::kStatefulSet, "queue", 1);
+  for (const char* name : {"queue-0", "queue-1"})
+    AddPod(name, R"({"app":"queue"})", "StatefulSet/queue",
+           R"("spec":{"nodeName":"worker-2","containers":[{"name":"c","image":"i"}]})");
+  // Nobody is there who would end it.
+  ASSERT_TRUE(client_->Delete({}, Soon(), kube::kPod, {ns_, "queue-1"}));
+  EXPECT_EQ(Observe()[0].Describe(),
+            "StatefulSet queue: 2 pods still running: queue-0 (node worker-2), queue-1 "
+            "(terminating, node worker-2)");
+  for (const char* name : {"queue-2", "queue-3"})
+    AddPod(name, R"({"app":"queue"})", "StatefulSet/queue");
+  EXPECT_EQ(Observe()[0].Describe(),
+            "StatefulSet queue: 4 pods still running: queue-0 (node worker-2), queue-1 "
+            "(terminating, node worker-2), queue-2, …");
+}
+
 TEST_F(Workloads, ATerminatingPodStillCounts) {
   placement_.spec.workloads = {{"StatefulSet", "queue"}};
-  Create(kube::kPod, std::string(R"({"metadata":{"name":"queue-0","labels":{"app":"queue"},
-      "finalizers":["example.com/hold"]},)") +
-                         kPodSpec + "}");
+  AddPod("queue-0", R"({"app":"queue"})", "StatefulSet/queue");
+  Patch(kube::kPod, "queue-0", R"({"metadata":{"finalizers":["example.com/hold"]}})");
   Patch(kube::kPod, "queue-0", R"({"status":{"phase":"Running"}})", "status");
   Stop();
   Settle(kube::kStatefulSet, "queue", 0);

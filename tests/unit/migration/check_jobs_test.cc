@@ -50,6 +50,9 @@ class CheckJobs : public ::testing::Test {
   void Start(CheckWhen moment = CheckWhen::kHypercare) {
     ASSERT_TRUE(StartCheckJobs({}, Deadline::Never(), client_, migration_, moment, Noon(), place_));
   }
+  Result<JobFacts> AnyLeft() {
+    return ObserveAnyCheckJob({}, Deadline::Never(), client_, migration_, Noon());
+  }
   std::optional<Json> Job(const char* name) {
     auto job = client_.Get({}, Deadline::Never(), kube::kJob, {"acme", name});
     EXPECT_TRUE(job);
@@ -212,13 +215,13 @@ TEST_F(CheckJobs, AreBoundedOwnedAndMarkedWhateverTheTemplateSays) {
 }
 
 TEST_F(CheckJobs, GoWithAllOtherJobsOfTheMigration) {
-  EXPECT_FALSE(ObserveAnyCheckJob({}, Deadline::Never(), client_, migration_)->exists);
+  EXPECT_FALSE(AnyLeft()->exists);
   MakeCronJob();
   Start(CheckWhen::kSmoke);
   Start();
-  EXPECT_TRUE(ObserveAnyCheckJob({}, Deadline::Never(), client_, migration_)->exists);
+  EXPECT_TRUE(AnyLeft()->exists);
   ASSERT_TRUE(DeleteMoverJobs({}, Deadline::Never(), client_, "acme", migration_));
-  EXPECT_FALSE(ObserveAnyCheckJob({}, Deadline::Never(), client_, migration_)->exists);
+  EXPECT_FALSE(AnyLeft()->exists);
 }
 
 }  // namespace

@@ -128,6 +128,33 @@ TEST_F(MoverJobs, OfAnEarlierAttemptAreNotTakenForThisOnes) {
   EXPECT_FALSE(Observe().earlier);
 }
 
+TEST_F(MoverJobs, AreAbandonedOnceEveryPodThatIsLeftIsLongPastItsGrace) {
+  Start(2);
+  const kube::Key job{"acme", JobName(migration_, mover::JobKind::kBackup)};
+  const kube::Key pod{"acme", "pod"};
+  auto ask_to_go = [this](const kube::Resource& resource, const kube::Key& key, int seconds_ago) {
+    const WallTime at = std::chrono::system_clock::now() - std::chrono::seconds(seconds_ago);
+    const Json metadata = Json::Object({{"deletionTimestamp", FormatTime(at)}});
+    ASSERT_TRUE(client_.Patch({}, Deadline::Never(), resource, key,
+                              Json::Object({{"metadata", metadata}}), {}));
+  };
+  for (const char* name : {"pod", "another"})
+    ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod,
+                               kube::NewObject(kube::kPod, {"acme", name})));
+  ask_to_go(kube::kPod, {"acme", "another"}, 90);
+  EXPECT_FALSE(Observe().abandoned) << "nobody has deleted it";
+  ask_to_go(kube::kJob, job, 120);
+  EXPECT_TRUE(Observe().going);
+  EXPECT_FALSE(Observe().abandoned) << "a pod was not asked to go yet";
+  ask_to_go(kube::kPod, pod, 30);
+  EXPECT_FALSE(Observe().abandoned) << "it may be ending";
+  ask_to_go(kube::kPod, pod, 90);
+  EXPECT_TRUE(Observe().abandoned);
+  for (const kube::Key& gone : {pod, kube::Key{"acme", "another"}})
+    ASSERT_TRUE(client_.Delete({}, Deadline::Never(), kube::kPod, gone, {}));
+  EXPECT_FALSE(Observe().abandoned) << "it goes itself any moment";
+}
+
 TEST_F(MoverJobs, SayWhatKeepsTheirPodFromStarting) {
   Start(2);
   const kube::Key key{"acme", JobName(migration_, mover::JobKind::kBackup)};

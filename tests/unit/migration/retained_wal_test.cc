@@ -104,6 +104,51 @@ TEST(Undoing, KeepsTheWayBackOfACutoverThatIsTriedAgain) {
       << "its slot tells who else writes to the target";
 }
 
+// --- though a Job's pod never goes ---------------------------------------------------------------
+
+/// Both servers can be asked, and each keeps its log for a slot.
+Observation WithSlots() {
+  Observation seen = SourceAwayAt(1);
+  seen.forward_publisher = Publishing();
+  seen.reverse_subscriber = SubscriberFacts{};
+  seen.workloads = WorkloadFacts{};
+  seen.routes = RouteFacts{};
+  seen.wiring_restored = true;
+  seen.placement = PlacementFacts{};
+  return seen;
+}
+
+void ExpectSlotsToGoThoughAPodDoesNot(Phase phase, Observation seen) {
+  const api::TenantMigration migration = OnlineIn(phase);
+  JobFacts job;
+  job.exists = job.going = true;
+  seen.copy_job = job;
+  Plan plan = Decide(migration, seen).plan;
+  EXPECT_FALSE(plan.effect) << "its mover may be at work";
+  EXPECT_GT(plan.wait.count(), 0);
+  job.abandoned = true;
+  seen.copy_job = job;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropForwardPublisher);
+  seen.forward_publisher = PublisherFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropReversePublisher);
+}
+
+TEST(Undoing, DropsTheSlotsThoughAJobsPodNeverGoes) {
+  Observation seen = WithSlots();
+  seen.source = Database(ControlState::kOpen, false);
+  ExpectSlotsToGoThoughAPodDoesNot(Phase::kUndoing, seen);
+}
+
+TEST(RollingBack, DropsTheSlotsThoughAJobsPodNeverGoes) {
+  Observation seen = WithSlots();
+  seen.source = Database(ControlState::kReopened, false);
+  ExpectSlotsToGoThoughAPodDoesNot(Phase::kRollingBack, seen);
+}
+
+TEST(Completing, DropsTheSlotsThoughAJobsPodNeverGoes) {
+  ExpectSlotsToGoThoughAPodDoesNot(Phase::kCompleting, WithSlots());
+}
+
 // --- before the switch ---------------------------------------------------------------------------
 
 constexpr Phase kFollowing[] = {Phase::kCopying, Phase::kCatchingUp, Phase::kAwaitingCutover};

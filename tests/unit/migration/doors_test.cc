@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How long closed doors wait for the tenant's pods.
+#include <gtest/gtest.h>
+
+#include "reconcilers/migration/decide.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using testing::At;
+using testing::Database;
+using testing::MigrationIn;
+using testing::Noon;
+
+/// The doors were closed at noon, and a pod that was told to end is still there.
+Observation APodIsLeftAt(int seconds, bool scaled_down = true) {
+  Observation seen = At(seconds);
+  seen.routes = RouteFacts{.at_maintenance = true, .as_recorded = false, .detail = ""};
+  seen.workloads = WorkloadFacts{.scaled_down = scaled_down, .stopped = false, .detail = "1 pod"};
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{true, true};
+  seen.source = Database(ControlState::kOpen, false);
+  seen.target = Database(ControlState::kOpen, false);
+  return seen;
+}
+
+api::TenantMigration ClosedAtNoon(Phase phase, api::Strategy strategy = api::Strategy::kOffline) {
+  api::TenantMigration migration = MigrationIn(phase);
+  migration.spec.strategy = strategy;
+  auto& closed_at = phase == Phase::kRollingBack ? migration.status.rollback.fenced_at
+                                                 : migration.status.cutover.fenced_at;
+  closed_at = Noon();
+  return migration;
+}
+
+void ExpectFenceAfter(int seconds, const api::TenantMigration& migration, Intent fence) {
+  Observation seen = APodIsLeftAt(seconds - 1);
+  if (migration.status.phase == Phase::kRollingBack)
+    seen.source = Database(ControlState::kJournaled, true);
+  const Plan waits = Decide(migration, seen).plan;
+  EXPECT_FALSE(waits.effect);
+  EXPECT_EQ(waits.message, "1 pod");
+  seen.now += std::chrono::seconds(1);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, fence);
+}
+
+TEST(Fencing, APodThatNeverEndsDoesNotKeepTheDoorsClosed) {
+  ExpectFenceAfter(120, ClosedAtNoon(Phase::kFencing), Intent::kFenceSource);
+  ExpectFenceAfter(30, ClosedAtNoon(Phase::kFencing, api::Strategy::kOnline), Intent::kFenceSource);
+}
+
+TEST(Fencing, APodHasHalfOfThePauseThatUsersMayHaveAtMost) {
+  api::TenantMigration migration = ClosedAtNoon(Phase::kFencing, api::Strategy::kOnline);
+  migration.spec.max_write_pause_seconds = 20;
+  ExpectFenceAfter(10, migration, Intent::kFenceSource);
+}
+
+TEST(Fencing, WorkloadsThatSomebodyHasStartedAgainAreStoppedBeforeTheFence) {
+  const Plan plan = Decide(ClosedAtNoon(Phase::kFencing), APodIsLeftAt(300, false)).plan;
+  EXPECT_EQ(plan.effect, Intent::kStopWorkloads);
+}
+
+TEST(RollingBack, APodThatNeverEndsDoesNotKeepTheDoorsClosed) {
+  ExpectFenceAfter(120, ClosedAtNoon(Phase::kRollingBack), Intent::kFenceTarget);
+  ExpectFenceAfter(30, ClosedAtNoon(Phase::kRollingBack, api::Strategy::kOnline),
+                   Intent::kFenceTarget);
+}
+
+// Users were never in, so nothing says when they were put out a second time.
+TEST(RollingBack, FromOpeningAPodHasItsTimeSinceTheWayBackBegan) {
+  api::TenantMigration migration = ClosedAtNoon(Phase::kRollingBack);
+  migration.status.rollback.fenced_at.reset();
+  migration.status.cutover.fenced_at = Noon() - std::chrono::hours(1);
+  ExpectFenceAfter(120, migration, Intent::kFenceTarget);
+}
+
+// As the sweeper has it, which knows nothing of a time.
+TEST(RollingBack, OfAMigrationThatVanishedWaitsForNoPod) {
+  api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+  migration.status.stages.clear();
+  Observation seen = APodIsLeftAt(1);
+  seen.source = Database(ControlState::kJournaled, true);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFenceTarget);
+}
+
+}  // namespace
+}  // namespace cutover::migration
