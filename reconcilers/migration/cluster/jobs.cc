@@ -139,9 +139,9 @@ bool IsLate(const Json& object, WallTime now) {
 Result<bool> IsAbandoned(std::stop_token stop, Deadline deadline, kube::Client& client,
                          const Json& job, WallTime now) {
   if (!IsLate(job, now)) return false;
-  TRY_ASSIGN(kube::ObjectList pods, PodsOf(stop, deadline, client, kube::KeyOf(job)));
-  return !pods.items.empty() && std::all_of(pods.items.begin(), pods.items.end(),
-                                            [now](const Json& pod) { return IsLate(pod, now); });
+  TRY_ASSIGN(const std::vector<Json> pods, PodsOf(stop, deadline, client, job));
+  return !pods.empty() && std::all_of(pods.begin(), pods.end(),
+                                      [now](const Json& pod) { return IsLate(pod, now); });
 }
 
 Json PasswordVariable(const char* name, const PasswordReference& reference) {
