@@ -258,7 +258,8 @@ void RecordEnds(Recording& recording) {
   for (const auto& line : migration::Transitions()) {
     if (!migration::IsEnd(line.to) || migration::IsEnd(line.from)) continue;
     bool good = line.to == Phase::kCompleted;
-    Plan plan = Plan::Go(line.guard, good ? "" : "the copy's Job failed: disk full");
+    const bool says_why = !good && line.guard != Guard::kRolledBack;
+    Plan plan = Plan::Go(line.guard, says_why ? "the copy's Job failed: disk full" : "");
     plan.reason = good ? "" : "CopyFailed";
     recording.AddPlanned(FileName(Name(line.to)) + "-from-" + FileName(Name(line.from)), line.from,
                          plan, good ? "" : "CopyFailed");

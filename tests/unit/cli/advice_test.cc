@@ -185,6 +185,10 @@ void AddHypercare(std::vector<Wait>& all) {
     AskToGoBack(wait.migration);
     wait.seen.structure = migration::StructureFacts{.settled = 0, .changes = "table orders"};
   });
+  add("smoke failed, no way back", "SmokeFailedNoWayBack", true, [](Wait& wait) {
+    wait.migration.status.rollback.reason = "SmokeFailed";
+    LoseStreamBack(wait.seen);
+  });
   add("lag", "AwaitingWayBack", true, [](Wait& wait) {
     AskToGoBack(wait.migration);
     migration::PublisherFacts far = *wait.seen.reverse_publisher;
@@ -273,7 +277,9 @@ void ExpectTaken(const Wait& wait, const Advice& advice, Command command) {
       EXPECT_EQ(plan.guard, Guard::kRetryRequested);
       return;
     case Command::kApprove:
-      if (wait.migration.spec.window_start) {
+      if (wait.migration.status.phase == Phase::kHypercare) {
+        EXPECT_NE(plan.reason, wait.reason) << "users stay";
+      } else if (wait.migration.spec.window_start) {
         EXPECT_EQ(plan.reason, "AwaitingWindow");
       } else {
         EXPECT_EQ(plan.guard, Guard::kDoorsMayClose);
