@@ -164,7 +164,7 @@ api::TenantMigrationStatus BusyStatus() {
   status.progress.eta_seconds = 65;
   status.samples.assign(100, {now, 512'000'000, 3'000'000});
   status.cutover = {now, now, now, 4249, 1, {}};
-  status.rollback = {now, "SmokeFailed", now, now, now, 640, now, 3000};
+  status.rollback = {now, "SmokeFailed", now, now, now, 640, now, 3000, "back"};
   status.checks = {{"profile/source-idle", api::CheckResult::kFailed, std::string(100'000, 'c'), 9,
                     now, 3, 16, now, 61, 40}};
   status.verification = {"Rows", 1, 2, 3, now, std::string(100'000, 'r')};
