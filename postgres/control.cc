@@ -133,8 +133,9 @@ Result<Control> CheckClaim(const std::stop_token& stop, Deadline deadline, Trans
                          "this database is the " + std::string(Name(held.side)) +
                              " of the migration, not its " + std::string(Name(claim.side)));
   if (held.epoch > claim.epoch)
-    return TerminalError(
-        "Deposed", "a newer leader (epoch " + std::to_string(held.epoch) + ") has taken over");
+    return TerminalError("Deposed", "a newer leader (epoch " + std::to_string(held.epoch) +
+                                        ", this one's is " + std::to_string(claim.epoch) +
+                                        ") has taken over");
   if (held.epoch < claim.epoch) {
     TRY(transaction.Query(stop, deadline, "UPDATE cutover.control SET epoch = $1",
                           {static_cast<long long>(claim.epoch)}));

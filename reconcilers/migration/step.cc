@@ -15,6 +15,11 @@ Plan AfterFailure(api::Phase phase, const Error& error) {
   if (error.disposition == Disposition::kTerminal && CanUndo(phase) &&
       phase != api::Phase::kPending)
     return Plan::Undo(error.reason, error.message);
+  if (error.reason == "EpochBehind") {
+    Plan hold = Plan::Wait(std::chrono::seconds(10), error.message, "EpochBehind");
+    hold.trouble = true;
+    return hold;
+  }
   Plan plan = Plan::Unknown(error);
   // In doubt it may have happened: looking is cheap, and only looking is safe.
   if (error.disposition == Disposition::kInDoubt) plan.wait = std::chrono::milliseconds(100);

@@ -29,7 +29,8 @@ class World {
                       Observation& seen) = 0;
 
   /// Does one thing. Idempotent. An error of disposition kInDoubt means that it may have happened.
-  /// Reason "Deposed" means that another leader has taken over: do nothing more.
+  /// Reason "Deposed" means that another leader has taken over: do nothing more. "EpochBehind":
+  /// this one leads, and what it changes has seen a later one, so that only a person can help.
   virtual Status Perform(std::stop_token stop, Deadline deadline,
                          const api::TenantMigration& migration, Intent intent) = 0;
 

@@ -415,7 +415,7 @@ TEST_F(OnlineWorld, OfTwoLeadersOfWhomOneStaysAndOneGoesBackOnlyTheYoungerOpensA
   epoch_ = 2;
   MustPerform(Intent::kReopenTarget);
   epoch_ = 1;
-  EXPECT_EQ(ReasonOf(Intent::kReopenSource), "Deposed");
+  EXPECT_EQ(ReasonOf(Intent::kReopenSource), "EpochBehind");
   EXPECT_FALSE(OwnerMayConnect(source_.owner));
 
   migration_.status.cutover.attempts = 2;
@@ -423,7 +423,7 @@ TEST_F(OnlineWorld, OfTwoLeadersOfWhomOneStaysAndOneGoesBackOnlyTheYoungerOpensA
   epoch_ = 3;
   MustPerform(Intent::kReopenSource);
   epoch_ = 2;
-  EXPECT_EQ(ReasonOf(Intent::kReopenTarget), "Deposed");
+  EXPECT_EQ(ReasonOf(Intent::kReopenTarget), "EpochBehind");
   EXPECT_FALSE(OwnerMayConnect(target_.owner));
 }
 

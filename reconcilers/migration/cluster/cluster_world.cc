@@ -17,6 +17,21 @@ namespace {
 // is bounded.
 constexpr std::chrono::seconds kChecksBound{20};
 
+// Whoever holds the lease is not deposed: his count is from before the database's, since the Lease
+// was deleted, made anew in another namespace, or restored. That no other operator is at work only
+// a person can know, so nothing is raised here.
+Error EpochBehind(const Error& deposed, const std::string& namespace_name) {
+  return Error{
+      Disposition::kRetry, "EpochBehind",
+      "the tenant's database says: " + deposed.message +
+          ". Yet this process leads: its Lease counts from too low, having been made anew or "
+          "restored. If no other operator works on this migration, raise it to the "
+          "database's epoch, by kubectl -n " +
+          namespace_name +
+          " patch lease LEASE --type merge -p '{\"spec\":{\"leaseTransitions\":EPOCH}}', and "
+          "restart the operator; with --leader-elect=false it is 1 for ever, so let it elect"};
+}
+
 }  // namespace
 
 ClusterWorld::ClusterWorld(const ClusterContext& context) : context_(context) {}
@@ -28,7 +43,14 @@ Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,
   // so whoever has lost the lease does not begin.
   if (context_.config.epoch() == 0)
     return RetryError("Deposed", "this process does not hold the lease any more");
-  Call call{stop, deadline, migration};
+  Status done = Dispatch({stop, deadline, migration}, intent);
+  const bool leads = context_.config.epoch() != 0;
+  if (!done && done.error().reason == "Deposed" && leads)
+    return tl::make_unexpected(EpochBehind(done.error(), context_.config.namespace_name));
+  return done;
+}
+
+Status ClusterWorld::Dispatch(const Call& call, Intent intent) {
   switch (intent) {
     case Intent::kClaimSource:
     case Intent::kFenceSource:

@@ -108,6 +108,7 @@ class ClusterWorld final : public World {
   Result<std::vector<CheckOutcome>> ObserveBaselines(const Call& call);
 
   // Effects (effects_cluster.cc, effects_database.cc).
+  Status Dispatch(const Call& call, Intent intent);
   Status PerformOnCluster(const Call& call, Intent intent);
   Status PerformOnSource(const Call& call, Intent intent);
   Status PerformOnTarget(const Call& call, Intent intent);

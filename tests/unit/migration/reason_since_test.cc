@@ -107,7 +107,7 @@ class Reluctant final : public World {
               Observation&) override {}
   Status Perform(std::stop_token, Deadline, const api::TenantMigration&, Intent) override {
     if (!fails) return Ok();
-    return RetryError("Forbidden", "no Job may be made here");
+    return tl::make_unexpected(why);
   }
   Result<std::string> Record(std::stop_token, Deadline, const api::TenantMigration&,
                              const api::TenantMigrationStatus& status) override {
@@ -117,8 +117,30 @@ class Reluctant final : public World {
 
   int second = 0;
   bool fails = true;
+  Error why{Disposition::kRetry, "Forbidden", "no Job may be made here"};
   std::deque<api::TenantMigrationStatus> recorded;
 };
+
+// Of a leader with the lease, not of one that is deposed, who writes nothing.
+TEST_F(ReasonSince, WhoLeadsWithTooLowAnEpochSaysSoAndKeepsTrying) {
+  migration_ = MigrationIn(Phase::kCopying);
+  migration_.spec.strategy = api::Strategy::kOnline;
+  Reluctant world;
+  world.second = 10;
+  world.why = {Disposition::kRetry, "EpochBehind", "the lease counts from too low"};
+  auto done = RunOnce(world, {}, Deadline::After(seconds(60)), migration_, migration_.status);
+  ASSERT_TRUE(done);
+  EXPECT_GT(done->wait.count(), 0);
+  EXPECT_EQ(done->status.message, world.why.message);
+  EXPECT_EQ(done->status.conditions.Find("Ready")->reason, "EpochBehind");
+  EXPECT_EQ(done->status.conditions.Find("Reconciling")->reason, "ProgressingWithRetry");
+  world.recorded.clear();
+  world.why.reason = "Deposed";
+  migration_.status = done->status;
+  EXPECT_FALSE(RunOnce(world, {}, Deadline::After(seconds(60)), migration_, migration_.status));
+  for (const api::TenantMigrationStatus& status : world.recorded)
+    EXPECT_EQ(status.conditions.Find("Ready")->reason, "Copying");
+}
 
 TEST_F(ReasonSince, OfATroubleThatIsTriedAgainInVainIsWhenItBegan) {
   migration_ = MigrationIn(Phase::kCopying);
