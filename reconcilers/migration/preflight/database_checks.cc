@@ -214,6 +214,19 @@ Findings NoPreparedTransactions(const PreflightFacts& facts) {
 Findings TargetHasNoSuchDatabase(const PreflightFacts& facts) {
   Findings findings;
   if (!Have(facts.target, findings) || !facts.target->database_exists) return findings;
+  // The record of where the tenant is may be older than the databases, as a restored etcd is.
+  if (!facts.source.known() || facts.source->retired) {
+    findings.push_back(
+        {Severity::kBlocking, "TargetExists",
+         TargetOf(facts) + " already has a " + DatabaseOf(facts) +
+             ", and the source was retired by a move that was over, or cannot be asked: it may be "
+             "the tenant's own, so do not drop it before you know; if it is, set "
+             "DatabasePlacement " +
+             facts.placement.meta.name +
+             " and its wiring to that server, as the runbook CutoverPersonNeeded says under "
+             "MoveWasOver"});
+    return findings;
+  }
   findings.push_back(
       {Severity::kBlocking, "TargetExists",
        TargetOf(facts) + " already has a " + DatabaseOf(facts) +

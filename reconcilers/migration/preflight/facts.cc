@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/kube/resource.h"
+#include "postgres/control.h"
 #include "reconcilers/migration/preflight/online.h"
 #include "reconcilers/migration/preflight/reach.h"
 
@@ -136,6 +137,14 @@ Result<std::string> FindThrottleProblem(const Gathering& g, pg::Connection& conn
   return answer ? std::string() : answer.error().message;
 }
 
+// A schema that is not ours says nothing of the kind.
+Result<bool> IsRetired(const Gathering& g, pg::Connection& connection) {
+  const auto control = pg::ReadControl(g.stop, g.Part(), connection);
+  if (!control && control.error().reason == "ForeignSchema") return false;
+  if (!control) return tl::make_unexpected(control.error());
+  return *control && (*control)->state == pg::ControlState::kRetired;
+}
+
 Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   SourceFacts facts;
   const std::string& owner = g.inputs.placement.spec.owner;
@@ -146,6 +155,7 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.unknown_excluded_tables, ReadUnknownTables(g, connection));
   TRY(ReadPublishing(g, connection, facts));
   TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));
+  TRY_ASSIGN(facts.retired, IsRetired(g, connection));
   const std::string& held_by = facts.database.properties.access.owner;
   TRY_ASSIGN(facts.unfenceable_roles, ReadUnfenceable(g, connection, {held_by, owner}));
   TRY_ASSIGN(facts.admin_members, ReadAdminMembers(g, connection));

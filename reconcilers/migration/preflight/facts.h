@@ -54,6 +54,7 @@ struct SourceFacts {
   /// Publications FOR ALL TABLES, which send the move's own tables along with the tenant's.
   std::vector<std::string> all_tables_publications;
   std::vector<std::string> slots_being_read;  ///< Of publications, other than ours.
+  bool retired = false;          ///< By a move from here that was over: the tenant's is elsewhere.
   std::string throttle_problem;  ///< Why spec.copy.throttleQuery cannot be asked, or empty.
 };
 

@@ -818,6 +818,23 @@ TEST(Preflight, AServerThatDoesNotAnswerIsSaidOnceAndNotToBeMovedOffline) {
   EXPECT_EQ(all[0].message, "pg-source does not answer");
 }
 
+// Of a source that was retired, or cannot be asked, the tenant may live there already.
+TEST(Preflight, WhatMayBeTheTenantsOwnIsNotToBeDropped) {
+  for (bool known : {true, false}) {
+    PreflightFacts facts = Good();
+    ChangeTarget(facts, [](TargetFacts& t) { t.database_exists = true; });
+    ChangeSource(facts, [](SourceFacts& s) { s.retired = true; });
+    if (!known) facts.source = Error{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+    bool found = false;
+    for (const Finding& finding : CheckPreflight(facts)) {
+      if (finding.reason != "TargetExists") continue;
+      found = true;
+      EXPECT_EQ(finding.message.find("DROP DATABASE"), std::string::npos) << finding.message;
+    }
+    EXPECT_TRUE(found);
+  }
+}
+
 TEST(Preflight, EverythingIsReportedAtOnce) {
   PreflightFacts facts = Good();
   facts.backup_claim = false;
