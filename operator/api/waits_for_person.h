@@ -18,7 +18,7 @@ struct WaitForPerson {
 ///
 /// What passes by itself is not here, however long it may take: the window of AwaitingWindow, a
 /// check that has not failed often enough (AwaitingChecks), a placement that is being adopted.
-inline constexpr std::array<WaitForPerson, 13> kWaitsForPerson{{
+inline constexpr std::array<WaitForPerson, 16> kWaitsForPerson{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -39,6 +39,14 @@ inline constexpr std::array<WaitForPerson, 13> kWaitsForPerson{{
     {"SourceGone",
      "somebody dropped the source database: save the copy, or take the rollback back, as the "
      "message says"},
+    {"LedgerMissing",
+     "put back the Secret that the message names, which says what replicas, routes and wiring "
+     "were"},
+    {"MoveWasOver",
+     "the tenant is on the target already: set its placement and wiring there, and let this go"},
+    {"EpochBehind",
+     "the operator's Lease counts from too low, as after a reinstall: raise its leaseTransitions, "
+     "as the message says"},
     {"PodCannotStart", "mend what keeps the pod from starting"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},

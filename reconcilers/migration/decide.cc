@@ -276,8 +276,8 @@ Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& 
     ASK(seen.reverse_subscriber);
     if (!StreamBackIsBroken(seen)) return plan;
   }
-  bool is_closed =
-      phase == Phase::kOpening && seen.target.known() && seen.target->state != ControlState::kOpen;
+  const bool is_closed = phase == Phase::kOpening && seen.target.known() && seen.target->closed &&
+                         seen.target->state != ControlState::kOpen;
   if (is_closed || AcceptsLoss(migration)) return plan;
   NEED(seen.routes);
   if (seen.routes->at_maintenance) return plan;

@@ -269,6 +269,7 @@ struct Observation {
   WallTime now;
   Fact<PlacementFacts> placement{Subject::kPlacement};
   Fact<bool> ledger_recorded{Subject::kLedger};
+  std::string ledger_secret;  ///< Which it is, or ought to be, in words; with `ledger_recorded`.
   Fact<WorkloadFacts> workloads{Subject::kWorkloads};
   Fact<RouteFacts> routes{Subject::kRoutes};
   Fact<WiringFacts> wiring{Subject::kWiring};

@@ -318,7 +318,9 @@ void RecordWaitsOfDatabases(Recording& recording) {
        {Held{Phase::kCopying, "PodCannotStart", true},
         Held{Phase::kCatchingUp, "SchemaChanged", true},
         Held{Phase::kCatchingUp, "ApplyFails", true}, Held{Phase::kRollingBack, "NoWayBack", false},
-        Held{Phase::kUndoing, "SourceGone", false}}) {
+        Held{Phase::kUndoing, "SourceGone", false},
+        Held{Phase::kRollingBack, "LedgerMissing", true},
+        Held{Phase::kUndoing, "MoveWasOver", true}, Held{Phase::kUndoing, "EpochBehind", true}}) {
     Plan plan = Plan::Wait(std::chrono::seconds(5), "holding for a person", held.reason);
     plan.trouble = held.trouble;
     recording.AddPlanned(FileName(held.reason), held.phase, plan);

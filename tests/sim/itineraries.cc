@@ -246,8 +246,8 @@ Itinerary FrozenWiring() {
           .ends = {Phase::kAborted}};
 }
 
-// What serves users would not come back once it was stopped: found while they are in. It is repaired
-// later than Opening would wait for its pods.
+// What serves users would not come back once it was stopped: found while they are in. It is
+// repaired later than Opening would wait for its pods.
 Itinerary RolloutThatHangs() {
   const auto set = [](bool is_gone) {
     return [=](Simulation& then) { then.surroundings().misfortune.image_is_gone = is_gone; };
@@ -676,6 +676,43 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .clients_see_errors = true});
 }
 
+// The lease is gone while the doors are closed, and its count begins below what the source has
+// seen, until a person raises it.
+void AddLostLease(std::vector<Itinerary>& all) {
+  all.push_back(
+      {.name = "LeaseIsLostBehindTheDoors",
+       .on_phase = {{Phase::kAwaitingCutover, [](Simulation& run) { run.KillOperators(); }},
+                    {Phase::kCopying,
+                     [](Simulation& run) {
+                       run.LoseLease();
+                       run.Later(seconds(90), [](Simulation& then) { then.RaiseLease(); });
+                     }}},
+       .ends = {Phase::kCompleted}});
+}
+
+// Somebody deletes the ledger, or installs the operator in another namespace, and puts it back
+// later; meanwhile whoever would restore something has to wait.
+void AddLostLedgers(std::vector<Itinerary>& all, const Json& hypercare) {
+  constexpr seconds kLater{60};
+  all.push_back({.name = "LedgerIsLostBeforeTheRollback",
+                 .spec = hypercare,
+                 .on_phase = {{Phase::kHypercare,
+                               [=](Simulation& run) {
+                                 run.LoseLedger(kLater);
+                                 run.Annotate(api::kRollbackAnnotation, "t1");
+                                 run.Annotate(api::kAcceptDataLossAnnotation, "t1");
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true});
+  all.push_back({.name = "LedgerIsLostBehindTheDoors",
+                 .on_phase = {{Phase::kCopying,
+                               [=](Simulation& run) {
+                                 run.LoseLedger(kLater);
+                                 run.Annotate(api::kAbortAnnotation, "t1");
+                               }}},
+                 .ends = {Phase::kAborted, Phase::kCompleted}});
+}
+
 // A person who would go back whatever is lost by it, and takes that back later.
 void AskToGoBackForAWhile(Simulation& run) {
   run.Annotate(api::kRollbackAnnotation, "t1");
@@ -828,7 +865,10 @@ const std::vector<Itinerary>& Itineraries() {
     AddCommands(all);
     AddWaits(all);
     AddWindows(all);
-    AddLostSources(all, Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})"));
+    const Json hypercare = Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})");
+    AddLostSources(all, hypercare);
+    AddLostLedgers(all, hypercare);
+    AddLostLease(all);
     AddDriftedWirings(all);
     AddScalings(all);
     AddProxies(all);

@@ -314,6 +314,48 @@ void Simulation::DeleteMigration() {
   static_cast<void>(api_.Delete(kube::kTenantMigration, {kSpace, kMigration}, {}));
 }
 
+void Simulation::KillOperators() {
+  for (auto& replica : replicas_) {
+    if (replica->paused || replica.get() == acting_) {
+      replica->doomed = true;  // In the middle of a call.
+      continue;
+    }
+    replica->process.reset();
+    replica->starts_at = clock_.SteadyNow() + kRestartTakes;
+  }
+}
+
+void Simulation::LoseLease() {
+  KillOperators();
+  static_cast<void>(api_.Delete(kube::kLease, {kOperatorSpace, "cutover-operator"}, {}));
+}
+
+void Simulation::RaiseLease() {
+  const kube::Key key{kOperatorSpace, "cutover-operator"};
+  const DatabaseState* held = source_.state().Find(kTenant);
+  const auto lease = api_.Get(kube::kLease, key);
+  if (held == nullptr || !held->control || !lease) return;
+  if ((*lease)->object.At({"spec", "leaseTransitions"}).AsInt() >= held->control->epoch) return;
+  Json patch = Json::Object();
+  patch.MutableAt("spec").Set("leaseTransitions", held->control->epoch);
+  static_cast<void>(api_.MergePatch(kube::kLease, key, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::LoseLedger(std::chrono::seconds lasts) {
+  const kube::Key key{kOperatorSpace, "cutover-ledger-" + uid_};
+  const auto found = api_.Get(kube::kSecret, key);
+  CHECK(found.has_value());
+  const Json& was = (*found)->object;
+  Json secret = kube::NewObject(kube::kSecret, key);
+  secret.MutableAt("metadata").Set("labels", was.At({"metadata", "labels"}));
+  secret.Set("immutable", true);
+  secret.Set("data", was["data"]);
+  CHECK(api_.Delete(kube::kSecret, key, {}));
+  Later(lasts, [secret](Simulation& then) {
+    static_cast<void>(then.api_.Create(kube::kSecret, secret, {.manager = "kubectl"}));
+  });
+}
+
 void Simulation::VanishMigration() {
   Json patch = Json::Object();
   patch.MutableAt("metadata").Set("finalizers", Json::Array());

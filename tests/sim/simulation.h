@@ -111,6 +111,14 @@ class Simulation {
   // For itineraries.
   void Annotate(const std::string& annotation, const std::string& value);
   void DeleteMigration();
+  /// Whoever leads next is another one.
+  void KillOperators();
+  /// That, and the lease is deleted: the count of leaders begins anew.
+  void LoseLease();
+  /// The count goes on where the source's control row has it.
+  void RaiseLease();
+  /// The ledger's Secret is deleted, and made again as it was after that time.
+  void LoseLedger(std::chrono::seconds lasts);
   /// Without its finalizer, as somebody in a hurry does: nobody but the sweeper undoes it.
   void VanishMigration();
   /// A person's word for what the sweeper has reported of the target.

@@ -141,6 +141,8 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
       break;
     case Subject::kLedger: {
       auto ledger = ReadLedger(call);
+      seen.ledger_secret =
+          "Secret " + LedgerName(migration) + " in namespace " + context_.config.namespace_name;
       seen.ledger_recorded = ledger ? Fact<bool>(ledger->has_value()) : Fact<bool>(ledger.error());
       break;
     }

@@ -7,7 +7,10 @@ namespace cutover::migration {
 /// last: as long as anything else is left, it says what was there.
 Plan PlanCompleting(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.ledger_recorded);
-  if (!*seen.ledger_recorded) return Plan::Go(Guard::kCleanedUp);
+  if (!*seen.ledger_recorded) {
+    if (auto plan = HoldCompletingForLedger(seen)) return *plan;
+    return Plan::Go(Guard::kCleanedUp);
+  }
   if (auto plan = RemoveHelpers(seen)) return *plan;
   if (migration.spec.online()) {
     if (auto plan = RemoveStreams(seen)) return *plan;

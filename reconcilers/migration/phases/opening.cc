@@ -33,9 +33,12 @@ Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen)
     }
     return Plan::Do(Intent::kOpenTarget, "opening the target database");
   }
-  if (seen.target->state != ControlState::kOpen)
+  if (seen.target->state != ControlState::kOpen) {
+    NEED(seen.source);
+    if (auto plan = HoldWhereMoveWasOver(migration, seen)) return *plan;
     return Plan::RollBack("TargetChanged", "the target database is not as it was verified (" +
                                                std::string(Name(seen.target->state)) + ")");
+  }
   NEED(seen.wiring);
   if (!seen.wiring->at_target) {
     if (seen.now - EnteredAt(migration, seen) > kReadyBound)

@@ -69,6 +69,22 @@ std::optional<Plan> AwaitMaintenancePage(const Observation& seen);
 /// does late it may not do by then: it needs a control row in a database that the move has left.
 std::optional<Plan> RemoveHelpers(const Observation& seen);
 
+// What is not done without a person (holds.cc).
+
+/// The Secret that says what there was is not there, while it is still needed: it may have been
+/// deleted, or the operator have been installed in another namespace.
+Plan HoldForLedger(const Observation& seen);
+/// That, in Undoing without a ledger; nothing where none was needed or its going was the last of
+/// the undo. The control rows tell, which go before it.
+std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
+                                      const Observation& seen);
+/// The same in Completing.
+std::optional<Plan> HoldCompletingForLedger(const Observation& seen);
+/// The source, which is known, was retired by this very migration, whose status is from before that
+/// (an etcd that was restored): the tenant's database is the target, and there is no way back.
+std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,
+                                         const Observation& seen);
+
 // The stream of strategy Online (stream.cc).
 
 /// The number of the marker that this attempt's drain waits for: a new one each time that the doors

@@ -274,6 +274,13 @@ std::string WhatIsLeftToDo(const Observation& seen) {
 Plan PlanRollingBack(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.source);
   NEED(seen.ledger_recorded);
+  if (auto plan = HoldWhereMoveWasOver(migration, seen)) return *plan;
+  if (!*seen.ledger_recorded) {
+    // Before any door closes that could not be opened again. Our row on the source goes last.
+    ASK(seen.target);
+    if (seen.source->state != ControlState::kNone || !BackOnSource(seen))
+      return HoldForLedger(seen);
+  }
   if (seen.source->state == ControlState::kOpen) ASK(seen.target);
   if (auto plan = StayForWantOfSource(migration, seen)) return *plan;
   if (!BackOnSource(seen)) {

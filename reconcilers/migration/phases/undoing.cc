@@ -75,11 +75,12 @@ Plan Undone(const api::TenantMigration& migration) {
 /// Undoing: before the journal, back to exactly what was. Opening the source needs no look at the
 /// target: a target opens only after the journal, and the journal lives in the source.
 /// Should the journal turn out to be written (its answer was lost), there is no undo: forward.
-/// Without a ledger no database was touched; then neither server need be reachable, nor the
+/// Before Preparing no database was touched; then neither server need be reachable, nor the
 /// placement even exist, for the migration to be let go.
 Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.ledger_recorded);
   if (!*seen.ledger_recorded) {
+    if (auto plan = HoldUndoForLedger(migration, seen)) return *plan;
     if (auto plan = RemoveHelpers(seen)) return *plan;
     return Undone(migration);
   }
@@ -89,6 +90,7 @@ Plan PlanUndoing(const api::TenantMigration& migration, const Observation& seen)
   }
   NEED(seen.source);
   if (!seen.source->foreign) {
+    if (auto plan = HoldWhereMoveWasOver(migration, seen)) return *plan;
     if (seen.source->state == ControlState::kJournaled)
       return Plan::Go(Guard::kJournalFound, "the journal was already written; going forward");
     // Users first: database, workloads, routes.

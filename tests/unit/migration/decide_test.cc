@@ -222,6 +222,17 @@ TEST(Rollback, OfATargetThatNeverOpenedNeedsNoLookAtTheRoutes) {
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kRollBack);
 }
 
+TEST(Rollback, OfATargetThatIsNotAsOpenedButLetsPeopleInNeedsConsent) {
+  api::TenantMigration migration = MigrationIn(Phase::kOpening);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Observation seen = At(1);
+  seen.target = Database(ControlState::kNone, false);
+  seen.routes = RouteFacts{false, true, ""};
+  const Decision held = Decide(migration, seen);
+  EXPECT_FALSE(held.plan.guard);
+  EXPECT_EQ(held.plan.reason, "RollbackNeedsConsent");
+}
+
 TEST(Rollback, IsRefusedOnceUsersWriteUnlessTheLossIsAccepted) {
   api::TenantMigration migration = MigrationIn(Phase::kHypercare);
   Annotate(migration, api::kRollbackAnnotation, "back");

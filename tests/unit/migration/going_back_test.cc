@@ -85,6 +85,136 @@ TEST(RollingBack, SaysInTheEndWhatItHasLeftRunning) {
   }
 }
 
+// --- without the ledger, and over a move that was over -------------------------------------------
+
+void ExpectHeld(const api::TenantMigration& migration, const Observation& seen,
+                const std::string& reason) {
+  const Plan plan = Decide(migration, seen).plan;
+  EXPECT_FALSE(plan.effect) << plan.message;
+  EXPECT_FALSE(plan.guard) << plan.message;
+  EXPECT_FALSE(plan.look_at);
+  EXPECT_EQ(plan.reason, reason) << plan.message;
+  EXPECT_TRUE(plan.trouble);
+  EXPECT_GT(plan.wait.count(), 0);
+}
+
+// Users are in on the target, or out, and nothing of ours is left but rows and doors.
+Observation WithoutLedger(DatabaseFacts source, DatabaseFacts target) {
+  Observation seen = At(1);
+  seen.source = std::move(source);
+  seen.target = std::move(target);
+  seen.ledger_recorded = false;
+  seen.ledger_secret = "Secret cutover-ledger-1 in namespace here";
+  seen.maintenance_page = MaintenancePageFacts{false, false};
+  seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts();
+  seen.forward_publisher = seen.reverse_publisher = PublisherFacts{};
+  seen.forward_subscriber = seen.reverse_subscriber = SubscriberFacts{};
+  return seen;
+}
+
+TEST(RollingBack, ClosesNothingWithoutTheLedger) {
+  for (auto strategy : {api::Strategy::kOffline, api::Strategy::kOnline})
+    for (auto switched : {api::SwitchMode::kRestart, api::SwitchMode::kPooler}) {
+      api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+      migration.spec.strategy = strategy;
+      migration.spec.switch_mode = switched;
+      Observation seen = WithoutLedger(Database(ControlState::kJournaled, true),
+                                       Database(ControlState::kOpen, false));
+      ExpectHeld(migration, seen, "LedgerMissing");
+      EXPECT_NE(Decide(migration, seen).plan.message.find(seen.ledger_secret), std::string::npos);
+      // Gone only when the source was open again: routes and workloads are still to be restored.
+      seen.source = Database(ControlState::kReopened, false);
+      seen.target = Database(ControlState::kFenced, true);
+      ExpectHeld(migration, seen, "LedgerMissing");
+    }
+}
+
+TEST(RollingBack, IsOverWithoutTheLedgerOnceOurRowIsGoneFromTheSource) {
+  const Observation seen =
+      WithoutLedger(Database(ControlState::kNone, false), Database(ControlState::kFenced, true));
+  EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.guard, Guard::kRolledBack);
+}
+
+TEST(Undoing, WithoutALedgerOverOurFenceHolds) {
+  for (ControlState state :
+       {ControlState::kOpen, ControlState::kFenced, ControlState::kJournaled}) {
+    api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+    migration.status.cutover.attempts = 1;
+    ExpectHeld(migration, WithoutLedger(Database(state, true), DatabaseFacts{}), "LedgerMissing");
+  }
+}
+
+TEST(Undoing, WithoutALedgerIsOverOnceNoRowOfOursIsLeft) {
+  api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+  Observation seen =
+      WithoutLedger(Database(ControlState::kNone, false), Database(ControlState::kPreparing, true));
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
+  migration.spec.strategy = api::Strategy::kOnline;
+  ExpectHeld(migration, seen, "LedgerMissing");
+  seen.target = DatabaseFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
+  seen.source = Database(ControlState::kFenced, true);
+  DatabaseFacts others = *seen.source;
+  others.foreign = true;
+  seen.source = others;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
+}
+
+// Neither a server nor the placement need be there for one that has touched nothing.
+TEST(Undoing, BeforePreparingOrWithoutAPlacementAsksNoDatabase) {
+  api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+  migration.status.stages.clear();
+  Observation seen = WithoutLedger({}, {});
+  seen.source = seen.target = Error{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
+  migration = MigrationIn(Phase::kUndoing);
+  EXPECT_FALSE(Decide(migration, seen).plan.guard) << "what cannot be read is not absent";
+  seen.source = Error{Disposition::kRetry, "PlacementNotFound", "create it"};
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
+}
+
+TEST(Completing, WithoutALedgerBesideARowOfOursHolds) {
+  const api::TenantMigration migration = MigrationIn(Phase::kCompleting);
+  const DatabaseFacts retired = Database(ControlState::kRetired, true);
+  const DatabaseFacts journaled = Database(ControlState::kJournaled, true);
+  ExpectHeld(migration, WithoutLedger(retired, Database(ControlState::kOpen, false)),
+             "LedgerMissing");
+  ExpectHeld(migration, WithoutLedger(journaled, DatabaseFacts{}), "LedgerMissing");
+  const Observation done = WithoutLedger(retired, Database(ControlState::kNone, false));
+  EXPECT_EQ(Decide(migration, done).plan.guard, Guard::kCleanedUp);
+}
+
+// An etcd that was restored is older than the databases.
+TEST(Undoing, OfARetiredSourceIsNoUndo) {
+  for (ControlState state : {ControlState::kRetired, ControlState::kDropping})
+    for (bool ledger : {true, false}) {
+      api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+      migration.status.failure_reason = "SlotLost";
+      Observation seen = WithoutLedger(Database(state, true), Database(ControlState::kNone, false));
+      seen.ledger_recorded = ledger;
+      ExpectHeld(migration, seen, "MoveWasOver");
+    }
+}
+
+TEST(RollingBack, ToARetiredSourceClosesNothing) {
+  for (bool ledger : {true, false}) {
+    Observation seen =
+        WithoutLedger(Database(ControlState::kRetired, true), Database(ControlState::kNone, false));
+    seen.ledger_recorded = ledger;
+    ExpectHeld(MigrationIn(Phase::kRollingBack), seen, "MoveWasOver");
+  }
+}
+
+TEST(Opening, OfAMoveThatWasOverGoesNeitherBackNorOn) {
+  Observation seen =
+      WithoutLedger(Database(ControlState::kRetired, true), Database(ControlState::kNone, false));
+  seen.ledger_recorded = true;
+  seen.routes = RouteFacts{true, false, ""};
+  ExpectHeld(MigrationIn(Phase::kOpening), seen, "MoveWasOver");
+  seen.source = Database(ControlState::kJournaled, true);
+  EXPECT_EQ(Decide(MigrationIn(Phase::kOpening), seen).plan.reason, "TargetChanged");
+}
+
 /// A rollback by consent whose source somebody has dropped.
 class WithoutSource : public ::testing::TestWithParam<api::Strategy> {
  protected:

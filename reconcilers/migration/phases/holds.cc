@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "reconcilers/migration/phases/phases.h"
+
+namespace cutover::migration {
+namespace {
+
+constexpr std::chrono::seconds kLookAgain{10};
+
+bool HasRowOfOurs(const DatabaseFacts& side) {
+  return side.exists && !side.foreign && side.state != ControlState::kNone;
+}
+
+// With the placement gone as well, nothing says which database it was.
+bool IsNowhere(const Fact<DatabaseFacts>& side) {
+  return !side.known() && side.error().reason == "PlacementNotFound";
+}
+
+bool HasBeenIn(const api::TenantMigration& migration, api::Phase phase) {
+  const auto& stages = migration.status.stages;
+  return std::any_of(stages.begin(), stages.end(),
+                     [&](const api::Stage& stage) { return stage.name == Name(phase); });
+}
+
+}  // namespace
+
+Plan HoldForLedger(const Observation& seen) {
+  Plan hold = Plan::Wait(
+      kLookAgain,
+      seen.ledger_secret +
+          " is missing, and the tenant's databases still carry this move's control row: it says "
+          "what replicas, routes and wiring were, and nothing is closed, opened or restored by "
+          "guess. Restore it from a backup, or from the namespace that the operator was in before; "
+          "or finish by hand, as the runbook CutoverPersonNeeded says",
+      "LedgerMissing");
+  hold.trouble = true;
+  return hold;
+}
+
+std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
+                                      const Observation& seen) {
+  if (!HasBeenIn(migration, api::Phase::kPreparing)) return std::nullopt;
+  ASK(seen.source);
+  if (IsNowhere(seen.source)) return std::nullopt;
+  NEED(seen.source);
+  if (auto plan = HoldWhereMoveWasOver(migration, seen)) return plan;
+  if (HasRowOfOurs(*seen.source)) return HoldForLedger(seen);
+  if (!migration.spec.online()) return std::nullopt;
+  NEED(seen.target);
+  if (HasRowOfOurs(*seen.target)) return HoldForLedger(seen);
+  return std::nullopt;
+}
+
+std::optional<Plan> HoldCompletingForLedger(const Observation& seen) {
+  ASK(seen.target);
+  if (IsNowhere(seen.target)) return std::nullopt;
+  NEED(seen.target);
+  if (HasRowOfOurs(*seen.target)) return HoldForLedger(seen);
+  if (seen.target->exists) return std::nullopt;
+  // Somebody has dropped it, and our row with it, whose going is the last but the ledger's.
+  NEED(seen.source);
+  const bool unfinished =
+      HasRowOfOurs(*seen.source) && seen.source->state == ControlState::kJournaled;
+  return unfinished ? std::optional<Plan>(HoldForLedger(seen)) : std::nullopt;
+}
+
+std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,
+                                         const Observation& seen) {
+  const ControlState state = seen.source->state;
+  const bool was_over = HasRowOfOurs(*seen.source) &&
+                        (state == ControlState::kRetired || state == ControlState::kDropping);
+  if (!was_over) return std::nullopt;
+  const std::string& target = migration.spec.target_server_name;
+  Plan hold = Plan::Wait(
+      kLookAgain,
+      "this move was over once: its source on server " + migration.status.source_server_name +
+          " is " + std::string(Name(state)) + ", so the tenant is on server " + target +
+          ", and what the cluster says is older than the databases. Nothing is closed, opened or "
+          "dropped: set DatabasePlacement " +
+          migration.spec.placement_name + " and the wiring to server " + target +
+          ", and let this TenantMigration go, as the runbook CutoverPersonNeeded says",
+      "MoveWasOver");
+  hold.trouble = true;
+  return hold;
+}
+
+}  // namespace cutover::migration
