@@ -104,8 +104,8 @@ Result<Manifest> WriteManifest(std::stop_token stop, const PgPrograms& programs,
   manifest.server_version = server_version;
   TRY_ASSIGN(std::string listing, ReadListing(stop, programs, data));
   manifest.dump_version = ListingField(listing, "Dumped by pg_dump version");
-  TRY_ASSIGN(auto ids, ParseTocIds(listing));
-  manifest.toc_entries = static_cast<int64_t>(ids.size());
+  TRY_ASSIGN(auto contents, ParseTableOfContents(listing));
+  manifest.toc_entries = static_cast<int64_t>(contents.size());
   // Whole seconds, as the manifest's text has them.
   manifest.taken_at = std::chrono::floor<std::chrono::seconds>(RealClock().WallNow());
   TRY_ASSIGN(manifest.files, HashFiles(data));
@@ -172,12 +172,12 @@ Result<Manifest> CheckBackup(std::stop_token stop, const PgPrograms& programs,
   if (!differences.empty())
     return TerminalError("BackupDamaged", differences + "; take the backup again");
   TRY_ASSIGN(std::string listing, ReadListing(stop, programs, data));
-  TRY_ASSIGN(auto ids, ParseTocIds(listing));
-  if (static_cast<int64_t>(ids.size()) != manifest.toc_entries)
-    return TerminalError("BackupDamaged", "the table of contents has " +
-                                              std::to_string(ids.size()) + " entries instead of " +
-                                              std::to_string(manifest.toc_entries) +
-                                              "; take the backup again");
+  TRY_ASSIGN(auto contents, ParseTableOfContents(listing));
+  if (static_cast<int64_t>(contents.size()) != manifest.toc_entries)
+    return TerminalError("BackupDamaged",
+                         "the table of contents has " + std::to_string(contents.size()) +
+                             " entries instead of " + std::to_string(manifest.toc_entries) +
+                             "; take the backup again");
   TRY_ASSIGN(auto rows, CountRows(stop, programs, data));
   if (!manifest.rows.empty() && rows != manifest.rows)
     return TerminalError("BackupDamaged",

@@ -2,11 +2,11 @@
 #include "mover/plan/restore_script.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <optional>
 
 #include "mover/plan/not_null_clauses.h"
+#include "mover/plan/sql_tokens.h"
 
 namespace cutover::mover {
 namespace {
@@ -54,11 +54,12 @@ bool ParseNameLine(std::string_view line, RestoreItem& item) {
 
 /// The announcement of an entry, from its line "-- TOC entry …" to the closing "--"; moves `text`
 /// behind it. Nothing, and `text` unmoved, when this is no announcement.
-std::optional<RestoreItem> ParseAnnouncement(std::string_view& text, const std::set<int>& known) {
+std::optional<RestoreItem> ParseAnnouncement(std::string_view& text,
+                                             const TableOfContents& contents) {
   std::string_view rest = text;
   std::string_view line = NextLine(rest);
   RestoreItem item;
-  if (!Eat(line, kMarker) || !EatNumber(line, item.dump_id) || !known.contains(item.dump_id) ||
+  if (!Eat(line, kMarker) || !EatNumber(line, item.dump_id) || !contents.contains(item.dump_id) ||
       !Eat(line, " (class ") || !EatNumber(line, item.class_oid) || !Eat(line, " OID ") ||
       !EatNumber(line, item.object_oid))
     return std::nullopt;
@@ -96,6 +97,55 @@ std::string_view WithoutClosing(std::string_view script) {
   return script.substr(0, completed + 1);
 }
 
+/// As the table of contents writes it behind the id. Where there is no owner the script has a "-".
+bool IsAsListed(const RestoreItem& item, std::string_view listed) {
+  const std::string start = std::to_string(item.class_oid) + " " + std::to_string(item.object_oid) +
+                            " " + item.type + " " + item.schema + " " + item.name + " ";
+  if (!Eat(listed, start)) return false;
+  return listed == item.owner || (listed.empty() && item.owner == "-");
+}
+
+/// NOT NULL clauses are of a table's columns; anywhere else the words are a tenant's.
+std::string ForEveryMajor(const RestoreItem& item, std::string_view body) {
+  std::string sql = WithoutAttributeVersions(std::string(body));
+  const bool table = item.type == "TABLE" || item.type == "FOREIGN TABLE";
+  return table ? WithoutNotNullClauses(std::move(sql)) : sql;
+}
+
+struct Cut {
+  size_t begin;
+  size_t end;
+};
+
+/// Whether token `at` stands in the parentheses of SET (…).
+bool IsInSet(std::string_view sql, const std::vector<SqlToken>& tokens,
+             const SqlStatement& statement, size_t at) {
+  size_t open = at;
+  while (open > statement.begin && tokens[open].depth >= tokens[at].depth) --open;
+  return open > statement.begin && tokens[open].Text(sql) == "(" && tokens[open - 1].Is(sql, "SET");
+}
+
+/// What to cut out of a statement for its option at token `at`: with the comma on one of its sides,
+/// or else the whole statement and its line's end. Nothing, where it is no such option.
+std::optional<Cut> CutOption(std::string_view sql, const std::vector<SqlToken>& tokens,
+                             const SqlStatement& statement, size_t at) {
+  constexpr std::string_view kName = "pg_attver";
+  if (tokens[at].kind != SqlToken::Kind::kWord || tokens[at].Text(sql) != kName)
+    return std::nullopt;
+  if (at + 1 >= statement.end || tokens[at + 1].Text(sql) != "=" ||
+      !tokens[statement.begin].Is(sql, "ALTER") || !IsInSet(sql, tokens, statement, at))
+    return std::nullopt;
+  size_t next = at + 2;
+  while (next < statement.end && tokens[next].Text(sql) != "," && tokens[next].Text(sql) != ")")
+    ++next;
+  if (next == statement.end) return std::nullopt;
+  if (tokens[at - 1].Text(sql) == ",") return Cut{tokens[at - 1].begin, tokens[next - 1].end};
+  if (tokens[at - 1].Text(sql) != "(") return std::nullopt;
+  if (tokens[next].Text(sql) == ",") return Cut{tokens[at].begin, tokens[next + 1].begin};
+  const size_t end = tokens[statement.end - 1].end;
+  return Cut{tokens[statement.begin].begin, end + (sql.substr(end, 1) == "\n" ? 1 : 0)};
+}
+
 constexpr std::string_view kOpening = "\n--\n-- TOC entry ";
 constexpr std::string_view kClosing = "\n--\n";
 
@@ -105,8 +155,8 @@ std::string RestoreItem::Describe() const {
   return type + " " + (schema == "-" || schema.empty() ? name : schema + "." + name);
 }
 
-Result<std::set<int>> ParseTocIds(std::string_view listing) {
-  std::set<int> ids;
+Result<TableOfContents> ParseTableOfContents(std::string_view listing) {
+  TableOfContents contents;
   if (listing.find("; Archive created at ") == std::string_view::npos)
     return TerminalError("ArchiveUnreadable",
                          "pg_restore printed no table of contents; the archive is damaged");
@@ -114,13 +164,12 @@ Result<std::set<int>> ParseTocIds(std::string_view listing) {
     std::string_view line = NextLine(listing);
     if (line.empty() || line.front() == ';') continue;
     int id = 0;
-    if (!EatNumber(line, id) || !Eat(line, "; "))
+    if (!EatNumber(line, id) || !Eat(line, "; ") || !contents.emplace(id, line).second)
       return TerminalError("ArchiveUnreadable",
                            "pg_restore's table of contents has a line of unknown form; use the "
                            "client programs of a supported PostgreSQL major");
-    ids.insert(id);
   }
-  return ids;
+  return contents;
 }
 
 void ScriptSplitter::Take(std::string_view piece) {
@@ -134,21 +183,45 @@ void ScriptSplitter::Take(std::string_view piece) {
     }
     searched_ = at;
     const size_t announcement = at + kOpening.size() - kMarker.size();
+    if (!ClosedBefore(at + 1)) {
+      searched_ = announcement;
+      continue;
+    }
     if (text_.find(kClosing, announcement) == std::string::npos) break;  // It is not whole yet.
     std::string_view rest = std::string_view(text_).substr(announcement);
-    std::optional<RestoreItem> item = ParseAnnouncement(rest, known_);
+    std::optional<RestoreItem> item = ParseAnnouncement(rest, contents_);
     searched_ = announcement;
     if (!item) continue;
+    Admit(*item);
     // What stands before an announcement belongs to the entry before it, or to the preamble.
     Close(std::string_view(text_).substr(body_, at + 1 - body_));
     item_ = std::move(item);
     body_ = text_.size() - rest.size();
     // The newline that ends one announcement may begin the next.
     done = searched_ = body_ - 1;
+    nested_ = body_;
+    nesting_ = SqlNesting();
   }
   text_.erase(0, done);
   body_ -= done;
   searched_ -= done;
+  nested_ -= done;
+}
+
+/// Whether an announcement may stand there: the statements before it are in the middle of nothing.
+bool ScriptSplitter::ClosedBefore(size_t announcement) {
+  if (announcement > nested_) {
+    nesting_.Take(std::string_view(text_).substr(nested_, announcement - nested_));
+    nested_ = announcement;
+  }
+  return nesting_.closed();
+}
+
+void ScriptSplitter::Admit(const RestoreItem& item) {
+  const bool first = seen_.insert(item.dump_id).second;
+  if (refused_.empty() && !(first && IsAsListed(item, contents_.at(item.dump_id))))
+    refused_ = std::to_string(item.dump_id) + ", " + item.Describe() +
+               (first ? ", is another in its table of contents" : ", comes twice");
 }
 
 void ScriptSplitter::Close(std::string_view body) {
@@ -156,7 +229,7 @@ void ScriptSplitter::Close(std::string_view body) {
     split_.preamble = body;
     return;
   }
-  item_->sql = WithoutNotNullClauses(WithoutAttributeVersions(std::string(body)));
+  item_->sql = ForEveryMajor(*item_, body);
   if (on_item_)
     on_item_(std::move(*item_));
   else
@@ -174,41 +247,36 @@ Result<RestoreScript> ScriptSplitter::Finish() {
   if (split_.preamble.find("PostgreSQL database dump") == std::string::npos)
     return TerminalError("ArchiveUnreadable",
                          "pg_restore printed no script; the archive is damaged");
+  if (refused_.empty() && seen_.size() != contents_.size()) {
+    const auto missing =
+        std::find_if(contents_.begin(), contents_.end(),
+                     [this](const auto& entry) { return !seen_.contains(entry.first); });
+    refused_ = std::to_string(missing->first) + ", " + missing->second + ", is not in its script";
+  }
+  if (!refused_.empty())
+    return TerminalError("ArchiveUnreadable",
+                         "pg_restore's script cannot be told apart: entry " + refused_ +
+                             "; look for text in the source database that imitates a dump");
   return std::move(split_);
 }
 
-Result<RestoreScript> SplitScript(std::string_view script, const std::set<int>& known) {
-  ScriptSplitter splitter(known);
+Result<RestoreScript> SplitScript(std::string_view script, const TableOfContents& contents) {
+  ScriptSplitter splitter(contents);
   splitter.Take(script);
   return splitter.Finish();
 }
 
 std::string WithoutAttributeVersions(std::string sql) {
-  constexpr std::string_view kOption = "pg_attver=";
-  for (size_t at = sql.find(kOption); at != std::string::npos; at = sql.find(kOption, at)) {
-    size_t end = at + kOption.size();
-    while (end < sql.size() &&
-           (std::isdigit(static_cast<unsigned char>(sql[end])) || sql[end] == '\''))
-      ++end;
-    const bool first = sql.compare(at - std::min<size_t>(at, 5), 5, "SET (") == 0;
-    if (first && sql.compare(end, 3, ");\n") == 0) {
-      // The only option: the whole statement goes, from the end of the one before it.
-      const size_t before = sql.rfind(";\nALTER ", at);
-      const size_t start = before == std::string::npos ? sql.find("ALTER ") : before + 2;
-      if (start == std::string::npos || start > at) {
-        at = end;
-        continue;
-      }
-      sql.erase(start, end + 3 - start);
-      at = start;
-    } else if (first && sql.compare(end, 2, ", ") == 0) {
-      sql.erase(at, end + 2 - at);
-    } else if (at >= 2 && sql.compare(at - 2, 2, ", ") == 0) {
-      sql.erase(at - 2, end - (at - 2));
-    } else {
-      at = end;  // A tenant's own text.
-    }
-  }
+  if (sql.find("pg_attver") == std::string::npos) return sql;
+  const std::vector<SqlToken> tokens = TokenizeSql(sql);
+  std::vector<Cut> cuts;
+  for (const SqlStatement& statement : SplitStatements(sql, tokens))
+    for (size_t at = statement.begin; at < statement.end; ++at)
+      if (const auto cut = CutOption(sql, tokens, statement, at);
+          cut && (cuts.empty() || cut->begin >= cuts.back().end))
+        cuts.push_back(*cut);
+  for (auto cut = cuts.rbegin(); cut != cuts.rend(); ++cut)
+    sql.erase(cut->begin, cut->end - cut->begin);
   return sql;
 }
 

@@ -65,7 +65,7 @@ size_t SkipBlank(std::string_view sql, size_t at) {
     if (std::isspace(static_cast<unsigned char>(sql[at])) != 0) {
       ++at;
     } else if (sql.substr(at, 2) == "--") {
-      at = std::min(sql.find('\n', at), sql.size());
+      at = std::min(sql.find_first_of("\r\n", at), sql.size());
     } else if (sql.substr(at, 2) == "/*") {
       at = EndOfComment(sql, at + 2);
     } else {
@@ -121,6 +121,122 @@ std::vector<SqlToken> TokenizeSql(std::string_view sql) {
     at = token.end;
   }
   return tokens;
+}
+
+void SqlNesting::Take(std::string_view piece) {
+  for (const char c : piece) Step(c);
+}
+
+bool SqlNesting::closed() const {
+  switch (within_) {
+    case Within::kNothing:
+    case Within::kWord:
+    case Within::kDash:
+    case Within::kSlash:
+    case Within::kDollar:
+    case Within::kQuotedEnd:
+      return true;
+    case Within::kQuoted:
+    case Within::kQuotedEscape:
+    case Within::kDollarQuoted:
+    case Within::kLineComment:
+    case Within::kBlockComment:
+    case Within::kBlockCommentStar:
+    case Within::kBlockCommentSlash:
+      return false;
+  }
+  return false;
+}
+
+void SqlNesting::Step(char c) {
+  switch (within_) {
+    case Within::kNothing:
+    case Within::kWord:
+    case Within::kDash:
+    case Within::kSlash:
+      return StepOutside(c);
+    case Within::kDollar:
+      return StepInTag(c);
+    case Within::kQuoted:
+      if (backslashes_ && c == '\\') within_ = Within::kQuotedEscape;
+      if (c == quote_) within_ = Within::kQuotedEnd;
+      return;
+    case Within::kQuotedEscape:
+      within_ = Within::kQuoted;
+      return;
+    case Within::kQuotedEnd:
+      within_ = c == quote_ ? Within::kQuoted : Within::kNothing;
+      if (c != quote_) StepOutside(c);
+      return;
+    case Within::kDollarQuoted:
+      // A tag has dollars at its ends alone, so that no other part of it begins it anew.
+      matched_ = c == tag_[matched_] ? matched_ + 1 : c == '$' ? 1 : 0;
+      if (matched_ == tag_.size()) within_ = Within::kNothing;
+      return;
+    case Within::kLineComment:
+      if (c == '\n' || c == '\r') within_ = Within::kNothing;
+      return;
+    case Within::kBlockComment:
+    case Within::kBlockCommentStar:
+    case Within::kBlockCommentSlash:
+      return StepInBlockComment(c);
+  }
+}
+
+void SqlNesting::StepOutside(char c) {
+  const Within before = within_;
+  const bool escapes = before == Within::kWord && word_escapes_;
+  word_escapes_ = false;
+  if (before == Within::kWord && ContinuesWord(c)) return;
+  within_ = Within::kNothing;
+  if (c == '\'' || c == '"') {
+    quote_ = c;
+    backslashes_ = escapes && c == '\'';
+    within_ = Within::kQuoted;
+  } else if (c == '$') {
+    tag_ = c;
+    within_ = Within::kDollar;
+  } else if (c == '-') {
+    within_ = before == Within::kDash ? Within::kLineComment : Within::kDash;
+  } else if (c == '/') {
+    within_ = Within::kSlash;
+  } else if (c == '*' && before == Within::kSlash) {
+    comments_ = 1;
+    within_ = Within::kBlockComment;
+  } else if (StartsWord(c)) {
+    word_escapes_ = c == 'E' || c == 'e';
+    within_ = Within::kWord;
+  }
+}
+
+void SqlNesting::StepInTag(char c) {
+  const bool parameter = tag_.size() > 1 && std::isdigit(static_cast<unsigned char>(tag_[1])) != 0;
+  if (c == '$' && !parameter) {
+    tag_ += c;
+    matched_ = 0;
+    within_ = Within::kDollarQuoted;
+  } else if (c != '$' && ContinuesWord(c)) {
+    tag_ += c;
+  } else {
+    // No tag: the dollar stands for itself, and there is none behind it so far.
+    within_ = Within::kNothing;
+    for (size_t i = 1; i < tag_.size(); ++i) StepOutside(tag_[i]);
+    StepOutside(c);
+  }
+}
+
+void SqlNesting::StepInBlockComment(char c) {
+  const Within before = within_;
+  within_ = Within::kBlockComment;
+  if (before == Within::kBlockCommentStar && c == '/') {
+    if (--comments_ == 0) within_ = Within::kNothing;
+  } else if (before == Within::kBlockCommentSlash && c == '*') {
+    ++comments_;
+  } else if (c == '*') {
+    within_ = Within::kBlockCommentStar;
+  } else if (c == '/') {
+    within_ = Within::kBlockCommentSlash;
+  }
 }
 
 std::vector<SqlStatement> SplitStatements(std::string_view sql,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,47 @@ struct SqlToken {
 
 /// Whatever is left open at the end (a quote, a comment) ends there: nothing is refused.
 std::vector<SqlToken> TokenizeSql(std::string_view sql);
+
+/// Follows SQL while it comes, to say whether it stands in the middle of something. Knows what
+/// TokenizeSql() knows.
+class SqlNesting {
+ public:
+  /// The next piece, cut anywhere.
+  void Take(std::string_view piece);
+  /// Whether what has come so far ends outside of every string, quoted name, dollar quote and
+  /// comment.
+  bool closed() const;
+
+ private:
+  enum class Within : uint8_t {
+    kNothing,
+    kWord,
+    kDash,          ///< The first of a comment, perhaps.
+    kSlash,         ///< Likewise.
+    kDollar,        ///< A dollar quote's opening tag, perhaps.
+    kQuoted,        ///< What quote_ opened.
+    kQuotedEscape,  ///< Behind a backslash there.
+    kQuotedEnd,     ///< Behind its quote, which may mean itself.
+    kDollarQuoted,  ///< What tag_ opened.
+    kLineComment,
+    kBlockComment,
+    kBlockCommentStar,
+    kBlockCommentSlash,
+  };
+
+  void Step(char c);
+  void StepOutside(char c);
+  void StepInTag(char c);
+  void StepInBlockComment(char c);
+
+  Within within_ = Within::kNothing;
+  bool word_escapes_ = false;  ///< The word so far is the prefix E.
+  char quote_ = '\'';
+  bool backslashes_ = false;  ///< They escape in what quote_ opened.
+  std::string tag_;           ///< As far as it has come, with its dollars.
+  size_t matched_ = 0;        ///< How much of the tag has come again.
+  int comments_ = 0;          ///< How deep block comments nest.
+};
 
 /// A statement: tokens [begin, end), the closing semicolon included where there is one.
 struct SqlStatement {

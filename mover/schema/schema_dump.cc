@@ -80,7 +80,8 @@ SchemaArchive::~SchemaArchive() {
 Result<SchemaDump> SchemaArchive::Read(std::stop_token stop, Deadline deadline,
                                        const PgPrograms& programs) const {
   SchemaDump dump;
-  TRY_ASSIGN(dump.pre_data, ReadIds(stop, deadline, programs, {"--section=pre-data"}));
+  TRY_ASSIGN(TableOfContents pre_data, List(stop, deadline, programs, {"--section=pre-data"}));
+  for (const auto& entry : pre_data) dump.pre_data.insert(entry.first);
   std::vector<RestoreItem> items;
   TRY_ASSIGN(dump.script, Split(stop, deadline, programs, [&items](RestoreItem item) {
                if (!IsOfStream(item)) items.push_back(WithoutSlot(std::move(item)));
@@ -98,21 +99,21 @@ Status SchemaArchive::ReadItems(std::stop_token stop, Deadline deadline, const P
   return Ok();
 }
 
-Result<std::set<int>> SchemaArchive::ReadIds(std::stop_token stop, Deadline deadline,
-                                             const PgPrograms& programs,
-                                             std::vector<std::string> flags) const {
+Result<TableOfContents> SchemaArchive::List(std::stop_token stop, Deadline deadline,
+                                            const PgPrograms& programs,
+                                            std::vector<std::string> flags) const {
   flags.insert(flags.begin(), "--list");
   flags.push_back(path_);
   TRY_ASSIGN(std::string listing,
              ReadChild(stop, deadline, programs.Command("pg_restore", std::move(flags))));
-  return ParseTocIds(listing);
+  return ParseTableOfContents(listing);
 }
 
 Result<RestoreScript> SchemaArchive::Split(std::stop_token stop, Deadline deadline,
                                            const PgPrograms& programs,
                                            ScriptSplitter::OnItem on_item) const {
-  TRY_ASSIGN(const std::set<int> known, ReadIds(stop, deadline, programs, {}));
-  ScriptSplitter splitter(known, std::move(on_item));
+  TRY_ASSIGN(const TableOfContents contents, List(stop, deadline, programs, {}));
+  ScriptSplitter splitter(contents, std::move(on_item));
   TRY(RunChild(stop, deadline,
                programs.Command("pg_restore", {"--verbose", "--no-tablespaces", "--file=-", path_}),
                [&splitter](std::string_view piece) {

@@ -47,8 +47,8 @@ class SchemaArchive {
 
  private:
   explicit SchemaArchive(std::string path) : path_(std::move(path)) {}
-  Result<std::set<int>> ReadIds(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
-                                std::vector<std::string> flags) const;
+  Result<TableOfContents> List(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
+                               std::vector<std::string> flags) const;
   Result<RestoreScript> Split(std::stop_token stop, Deadline deadline, const PgPrograms& programs,
                               ScriptSplitter::OnItem on_item) const;
 

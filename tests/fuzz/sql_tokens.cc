@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tokens stand one behind the other within the text, and statements are made of all of them.
+// Whoever reads the text as it comes knows as well where quotes end.
 #include "mover/plan/sql_tokens.h"
 
 #include <string>
@@ -8,8 +9,30 @@
 #include "mover/plan/role_names.h"
 #include "tests/fuzz/fuzz.h"
 
+namespace {
+
+using namespace cutover::mover;
+
+/// Read character by character, the text is closed where a token ends and open within one that has
+/// quotes around it.
+void NestingIsThatOfTokens(const std::string& sql, const std::vector<SqlToken>& tokens) {
+  SqlNesting nesting;
+  size_t at = 0;
+  for (const SqlToken& token : tokens) {
+    nesting.Take(std::string_view(sql).substr(at, token.begin - at));
+    HOLDS(nesting.closed());
+    nesting.Take(std::string_view(sql).substr(token.begin, token.end - token.begin - 1));
+    at = token.end - 1;
+    if (token.end == sql.size()) return;  // What is left open ends there, too.
+    const bool quotes =
+        token.kind == SqlToken::Kind::kString || token.kind == SqlToken::Kind::kQuoted;
+    HOLDS(nesting.closed() != quotes);
+  }
+}
+
+}  // namespace
+
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace cutover::mover;
   const std::string sql(reinterpret_cast<const char*>(data), size);
   const std::vector<SqlToken> tokens = TokenizeSql(sql);
   size_t at = 0;
@@ -22,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (token.kind == SqlToken::Kind::kWord || token.kind == SqlToken::Kind::kQuoted)
       HOLDS(NameOf(sql, token).size() <= token.end - token.begin);
   }
+  NestingIsThatOfTokens(sql, tokens);
   size_t next = 0;
   for (const SqlStatement& statement : SplitStatements(sql, tokens)) {
     HOLDS(statement.begin == next);

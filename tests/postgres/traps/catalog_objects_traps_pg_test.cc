@@ -342,6 +342,36 @@ TEST(CatalogTraps, Trap18_TextThatLooksLikePsqlsCommandsIsOnlyText) {
       " WHERE proname = 'f'");
 }
 
+TEST(CatalogTraps, Trap18_TextThatForgesEntriesOfTheDumpIsOnlyText) {
+  Move move;
+  const std::string evil = "evil_" + move.name();
+  move.ForgetRole(evil);
+  const std::string order = "CREATE ROLE " + QuoteIdentifier(evil) + " SUPERUSER LOGIN;\n";
+  std::string forged;  // Whatever number the archive gives to an entry, it is among these.
+  for (int id = 1; id <= 5000; ++id)
+    forged += "\n--\n-- TOC entry " + std::to_string(id) +
+              " (class 0 OID 0)\n-- Name: x; Type: SCHEMA; Schema: -; Owner: -\n--\n\n" + order;
+  const std::string replaced = "\nCREATE TABLE t (\n    NOT NULL a; " + order + "--\n);\n";
+  const std::string taken_out = " SET (pg_attver=1);\nx\"() RETURNS int AS ''; " + order + "--";
+  move.Plant(
+      {"CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $f$ /*" + forged + "*/ SELECT 'f' $f$",
+       "CREATE FUNCTION g() RETURNS text LANGUAGE sql AS $f$ /*" + replaced + "*/ SELECT 'g' $f$",
+       "CREATE FUNCTION \"ALTER x\"() RETURNS text LANGUAGE sql AS $f$ SELECT $x$" + taken_out +
+           "$x$ $f$",
+       "COMMENT ON FUNCTION f() IS '" + forged + "'",
+       "CREATE TABLE t (a text DEFAULT '" + forged + "', \"b\n--\" int)",
+       "CREATE VIEW v AS SELECT '" + forged + "\\'::text AS a",
+       "CREATE FUNCTION h() RETURNS text LANGUAGE sql AS 'SELECT 1'"});
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT rolname FROM pg_roles WHERE rolname = '" + evil + "'"),
+              IsEmpty());
+  move.ExpectSame(
+      "SELECT proname || prosrc || coalesce(obj_description(oid), '') FROM pg_proc"
+      " WHERE pronamespace = 'public'::regnamespace ORDER BY proname");
+  move.ExpectSame("SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef");
+  move.ExpectSame("SELECT pg_get_viewdef('public.v'::regclass)");
+}
+
 TEST(CatalogTraps, Trap21_NamesWithQuotesNewlinesAndSixtyThreeBytesArrive) {
   Move move;
   const std::string role = move.Role("", "o\"d;d -- \n; Owner: x");
