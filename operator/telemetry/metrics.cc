@@ -54,8 +54,8 @@ constexpr MetricDefinition kTable[] = {
      "Since when a migration has been in its phase for that reason, in seconds since 1970; only "
      "while it is under way.", "namespace,name", {}},
     {Metric::kMigrationRetrying, "cutover_migration_retrying", kGauge,
-     "1 while something is wrong with a migration and is tried again, else 0; only while it is under "
-     "way.", "namespace,name", {}},
+     "1 while something is wrong with a migration and is tried again, else 0; only while it is "
+     "under way.", "namespace,name", {}},
     {Metric::kMigrationBytesCopied, "cutover_migration_bytes_copied", kGauge,
      "Bytes of table data copied to the target so far.", "namespace,name", {}},
     {Metric::kMigrationBytesExpected, "cutover_migration_bytes_expected", kGauge,

@@ -64,6 +64,17 @@ void UndoneAgain(const Change& change, std::initializer_list<const char*> types)
       change.Set(type, ConditionStatus::kFalse, "Undone", "undone");
 }
 
+void SetRolledBack(const Change& change) {
+  change.Set("RolledBack", ConditionStatus::kTrue, change.status.failure_reason,
+             change.status.failure_message);
+  const auto no = [&change](const char* type, const char* text) {
+    change.Set(type, ConditionStatus::kFalse, "RolledBack", text);
+  };
+  no("Switched", "the source is the tenant's database again");
+  no("Fenced", "the source is open again");
+  no("RollbackReady", "rolled back");
+}
+
 // What a guard proves, as the domain's own conditions.
 void SetDomainConditions(const Change& change, Guard guard) {
   const std::string& message = change.plan.message;
@@ -85,9 +96,6 @@ void SetDomainConditions(const Change& change, Guard guard) {
     case Guard::kBackupProven:
       yes("BackedUp", "ReadBack", message);
       break;
-    case Guard::kSnapshotCopied:
-      yes("Copied", "Copied", "the mover's result is in the target database");
-      break;
     case Guard::kCaughtUp:
       yes("InSync", "Following", "the target follows the source closely");
       break;
@@ -98,6 +106,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
     case Guard::kFenceProven:
       yes("Fenced", "Proven", "nobody but the operator can write to the source");
       break;
+    case Guard::kSnapshotCopied:
     case Guard::kCopyProven:
       yes("Copied", "Copied", "the mover's result is in the target database");
       break;
@@ -131,10 +140,7 @@ void SetDomainConditions(const Change& change, Guard guard) {
       UndoneAgain(change, {"Fenced", "Copied", "InSync", "Verified"});
       break;
     case Guard::kRolledBack:
-      yes("RolledBack", change.status.failure_reason.c_str(), change.status.failure_message);
-      no("Switched", "RolledBack", "the source is the tenant's database again");
-      no("Fenced", "RolledBack", "the source is open again");
-      no("RollbackReady", "RolledBack", "rolled back");
+      SetRolledBack(change);
       break;
     default:
       break;

@@ -775,6 +775,34 @@ void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
                  .clients_see_errors = true});
 }
 
+Itinerary PodNeverGoesBeforeARollback() {
+  return {.name = "PodNeverGoesBeforeARollbackInHypercare",
+          .on_phase = {{Phase::kHypercare,
+                        [](Simulation& run) {
+                          run.surroundings().misfortune.pods_never_go = true;
+                          run.Annotate(api::kRollbackAnnotation, "t1");
+                        }}},
+          .ends = {Phase::kRolledBack}};
+}
+
+void AddPoolerTroubles(std::vector<Itinerary>& all) {
+  all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
+                 .on_phase = {{Phase::kCatchingUp,
+                               [](Simulation& run) {
+                                 run.surroundings().pooler().up = false;
+                                 run.Later(seconds(30), [](Simulation& then) {
+                                   then.surroundings().pooler().up = true;
+                                 });
+                               }}},
+                 .ends = {Phase::kCompleted},
+                 .clients_see_errors = true});
+  all.push_back({.name = "PoolerRestartsBehindDoors",
+                 .on_phase = {{Phase::kSwitching,
+                               [](Simulation& run) { run.surroundings().pooler().Restart(); }}},
+                 .ends = {Phase::kCompleted},
+                 .clients_see_errors = true});
+}
+
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
@@ -810,13 +838,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   all.push_back(SuspendedAndSlotLost());
   if (mode == api::SwitchMode::kRestart) {
     AddDeadNodes(all);
-    all.push_back({.name = "PodNeverGoesBeforeARollbackInHypercare",
-                   .on_phase = {{Phase::kHypercare,
-                                 [](Simulation& run) {
-                                   run.surroundings().misfortune.pods_never_go = true;
-                                   run.Annotate(api::kRollbackAnnotation, "t1");
-                                 }}},
-                   .ends = {Phase::kRolledBack}});
+    all.push_back(PodNeverGoesBeforeARollback());
   }
   if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
@@ -825,23 +847,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddStructuresThatDiffer(all);
   AddFullDisks(all, mode);
   AddLostSources(all, OnlineSpec(mode));
-  if (mode == api::SwitchMode::kPooler)
-    all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
-                   .on_phase = {{Phase::kCatchingUp,
-                                 [](Simulation& run) {
-                                   run.surroundings().pooler().up = false;
-                                   run.Later(seconds(30), [](Simulation& then) {
-                                     then.surroundings().pooler().up = true;
-                                   });
-                                 }}},
-                   .ends = {Phase::kCompleted},
-                   .clients_see_errors = true});
-  if (mode == api::SwitchMode::kPooler)
-    all.push_back({.name = "PoolerRestartsBehindDoors",
-                   .on_phase = {{Phase::kSwitching,
-                                 [](Simulation& run) { run.surroundings().pooler().Restart(); }}},
-                   .ends = {Phase::kCompleted},
-                   .clients_see_errors = true});
+  if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
   for (Itinerary& itinerary : all) {
     itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
     if (itinerary.spec.Empty()) itinerary.spec = OnlineSpec(mode);

@@ -140,8 +140,8 @@ Result<bool> IsAbandoned(std::stop_token stop, Deadline deadline, kube::Client& 
                          const Json& job, WallTime now) {
   if (!IsLate(job, now)) return false;
   TRY_ASSIGN(const std::vector<Json> pods, PodsOf(stop, deadline, client, job));
-  return !pods.empty() && std::all_of(pods.begin(), pods.end(),
-                                      [now](const Json& pod) { return IsLate(pod, now); });
+  return !pods.empty() &&
+         std::all_of(pods.begin(), pods.end(), [now](const Json& pod) { return IsLate(pod, now); });
 }
 
 Json PasswordVariable(const char* name, const PasswordReference& reference) {

@@ -132,6 +132,10 @@ void AddBeforeJournal(std::vector<Wait>& all) {
   for (const char* reason : {"SchemaChanged", "ApplyFails"})
     for (Phase phase : {Phase::kCatchingUp, Phase::kAwaitingCutover})
       all.push_back({"stream", reason, In(phase, true), See(1), Holding(reason)});
+  for (Phase phase : {Phase::kFencing, Phase::kUndoing})
+    all.push_back({"an epoch behind", "EpochBehind", In(phase), See(1), Holding("EpochBehind")});
+  for (const char* reason : {"LedgerMissing", "MoveWasOver"})
+    all.push_back({"no undo", reason, In(Phase::kUndoing), See(1), Holding(reason)});
   all.push_back({"undoing", "SourceGone", In(Phase::kUndoing), See(1),
                  Plan::Wait(seconds(30), "gone", "SourceGone")});
 }

@@ -131,7 +131,7 @@ TEST_F(ReasonSince, WhoLeadsWithTooLowAnEpochSaysSoAndKeepsTrying) {
   auto done = RunOnce(world, {}, Deadline::After(seconds(60)), migration_, migration_.status);
   ASSERT_TRUE(done);
   EXPECT_GT(done->wait.count(), 0);
-  EXPECT_EQ(done->status.message, world.why.message);
+  EXPECT_EQ(done->status.message, "CreateCopyJob: " + world.why.message);
   EXPECT_EQ(done->status.conditions.Find("Ready")->reason, "EpochBehind");
   EXPECT_EQ(done->status.conditions.Find("Reconciling")->reason, "ProgressingWithRetry");
   world.recorded.clear();
