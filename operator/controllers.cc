@@ -133,6 +133,7 @@ class Controllers::Impl {
     config.image_pull_secrets = parts_.flags.image_pull_secrets;
     config.pods = parts_.flags.job_pods;
     config.prometheus_urls = parts_.flags.prometheus_urls;
+    config.throttle_queries = parts_.flags.throttle_queries;
     config.epoch = [&manager = parts_.manager] { return manager.IsLeader() ? manager.epoch() : 0; };
     return config;
   }

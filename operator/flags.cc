@@ -2,6 +2,9 @@
 #include "operator/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <string_view>
 #include <utility>
 
 namespace cutover {
@@ -20,6 +23,33 @@ void AddJobPods(CLI::App& app, OperatorFlags& flags) {
         flags.job_pods = std::move(*settings);
       },
       "How the pods of Jobs and maintenance pages are made, as JSON: the chart's values jobs");
+}
+
+/// As the CRD has names of spec.copy.throttleQuery.
+bool IsQueryName(std::string_view name) {
+  auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return !name.empty() && name.size() <= 63 && is_plain(name.front()) &&
+         std::all_of(name.begin(), name.end(),
+                     [&](char c) { return is_plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+void AddThrottleQueries(CLI::App& app, OperatorFlags& flags) {
+  app.add_option_function<std::vector<std::string>>(
+         "--throttle-query",
+         [&flags](const std::vector<std::string>& queries) {
+           for (const std::string& query : queries) {
+             const size_t end = std::min(query.find('='), query.size());
+             const std::string name = query.substr(0, end);
+             if (!IsQueryName(name) || end + 1 >= query.size())
+               throw CLI::ValidationError("--throttle-query", "must be NAME=SQL, not " + query);
+             if (!flags.throttle_queries.emplace(name, query.substr(end + 1)).second)
+               throw CLI::ValidationError("--throttle-query", "names " + name + " more than once");
+           }
+         },
+         "NAME=SQL that migrations may name in copy.throttleQuery: it is asked on the source once "
+         "a "
+         "second, as its admin; may be given again")
+      ->allow_extra_args(false);
 }
 
 void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
@@ -77,6 +107,7 @@ void AddOperatorFlags(CLI::App& app, OperatorFlags& flags) {
   AddJobPods(app, flags);
   app.add_option("--prometheus-url", flags.prometheus_urls,
                  "A Prometheus that checks of every tenant may ask; may be given again");
+  AddThrottleQueries(app, flags);
 }
 
 CLI::App* AddMaintenancePage(CLI::App& app, CommandLine& line) {

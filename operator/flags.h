@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct OperatorFlags {
   std::vector<std::string> image_pull_secrets{};
   wiring::PodSettings job_pods{};
   std::vector<std::string> prometheus_urls{};
+  std::map<std::string, std::string> throttle_queries{};  ///< SQL by name.
 };
 
 enum class Command { kRun, kMaintenancePage, kSelfTest, kMetricsReference };

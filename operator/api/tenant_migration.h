@@ -155,7 +155,7 @@ struct TenantMigrationSpec {
   int copy_jobs = 2;
   /// These two may change while the copy runs.
   int copy_rate_mebibytes_per_second_max = 0;    ///< 0: no limit.
-  std::string copy_throttle_query;               ///< Empty: none.
+  std::string copy_throttle_query;               ///< Name of one of the operator's; empty: none.
   std::vector<std::string> copy_exclude_tables;  ///< "schema.table": structure comes, rows do not.
   std::vector<std::string> copy_accept;  ///< Objects that may stay behind, as they are refused.
   ReplicaIdentity replica_identity = ReplicaIdentity::kRefuse;  ///< Online only.

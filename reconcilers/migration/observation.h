@@ -119,7 +119,8 @@ struct JobFacts {
   bool earlier = false;
   bool succeeded = false;
   bool failed = false;
-  std::string message;  ///< The mover's last words; for a backup that succeeded: its proof.
+  std::string
+      message;  ///< The mover's last words, a backup's proof, or what a copy that runs lacks.
   /// A running copy was ordered to be as fast as the migration's spec says by now.
   bool order_current = true;
   std::optional<PodHindrance> hindrance{};  ///< It has not ended, and has no pod that runs.

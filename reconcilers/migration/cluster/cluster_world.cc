@@ -211,6 +211,7 @@ void ClusterWorld::ObservePreflight(const Call& call, Observation& seen) {
           },
       .profile = ProfileOf(placement.spec.profile),
       .prometheus_urls = context_.config.prometheus_urls,
+      .throttle_queries = context_.config.throttle_queries,
       .placements = context_.placements ? context_.placements() : Placements()};
   const PreflightFacts facts = GatherPreflight(call.stop, call.deadline, inputs);
   seen.preflight = CheckPreflight(facts);

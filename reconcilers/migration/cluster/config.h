@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct OperatorConfig {
   wiring::PodSettings pods{};  ///< Of Jobs, and of maintenance pages.
   /// What checks may ask as a Prometheus beside those in the tenant's own namespace.
   std::vector<std::string> prometheus_urls{};
+  /// SQL by name that spec.copy.throttleQuery chooses from. It is asked with the admin's rights, so
+  /// that no tenant may write it.
+  std::map<std::string, std::string> throttle_queries{};
   /// The lease's epoch, which fences the databases; 0 while not leading.
   std::function<int64_t()> epoch = [] { return int64_t{1}; };
 };

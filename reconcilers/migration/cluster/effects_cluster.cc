@@ -215,7 +215,13 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.spec.epoch = context_.config.epoch();
   job.spec.source = EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt");
   job.spec.target = EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt");
-  OrderCopy(call.migration.spec, job.spec);
+  if (ThrottleIsUnknown(context_.config, call.migration.spec)) {
+    TRY_ASSIGN(auto last, ReadOrder(call.stop, call.deadline, context_.client,
+                                    {context_.config.namespace_name,
+                                     JobName(call.migration, mover::JobKind::kClone)}));
+    if (last) job.spec.throttle_query = last->throttle_query;
+  }
+  OrderCopy(context_.config, call.migration.spec, job.spec);
   if (call.migration.spec.online())
     job.spec.slot = pg::StreamName(call.migration.meta.uid, pg::Direction::kForward);
   job.namespace_name = context_.config.namespace_name;

@@ -108,17 +108,12 @@ std::string Sentence(const std::string& words) {
          std::to_string((*summary)["bytes"].AsInt()) + " bytes, every one read back";
 }
 
-/// Whether a running copy was ordered to be as fast as the migration says by now. One whose order
-/// is gone, or cannot be read, shall get it again.
-Result<bool> OrderIsCurrent(std::stop_token stop, Deadline deadline, kube::Client& client,
-                            const kube::Key& name, const api::TenantMigration& migration) {
-  TRY_ASSIGN(auto object, client.Get(stop, deadline, kube::kConfigMap, name));
-  auto json = Json::Parse(object ? object->At({"data", "spec.json"}).AsString() : "");
-  auto order = json ? mover::DecodeJobSpec(*json) : tl::make_unexpected(json.error());
-  if (!order) return false;
-  mover::JobSpec wanted = *order;
-  OrderCopy(migration.spec, wanted);
-  return wanted == *order;
+/// Whether a running copy was ordered to be as fast as the migration says by now.
+bool IsCurrent(const mover::JobSpec& order, const OperatorConfig& config,
+               const api::TenantMigrationSpec& migration) {
+  mover::JobSpec wanted = order;
+  OrderCopy(config, migration, wanted);
+  return wanted == order;
 }
 
 bool HasCondition(const Json& job, std::string_view type) {
@@ -161,13 +156,31 @@ Result<std::vector<Json>> PodsOf(std::stop_token stop, Deadline deadline, kube::
   return std::move(pods.items);
 }
 
-void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order) {
+bool ThrottleIsUnknown(const OperatorConfig& config, const api::TenantMigrationSpec& migration) {
+  return !migration.copy_throttle_query.empty() &&
+         !config.throttle_queries.contains(migration.copy_throttle_query);
+}
+
+Result<std::optional<mover::JobSpec>> ReadOrder(std::stop_token stop, Deadline deadline,
+                                                kube::Client& client, const kube::Key& job) {
+  TRY_ASSIGN(auto object, client.Get(stop, deadline, kube::kConfigMap, job));
+  auto json = Json::Parse(object ? object->At({"data", "spec.json"}).AsString() : "");
+  auto order = json ? mover::DecodeJobSpec(*json) : tl::make_unexpected(json.error());
+  if (!order) return std::optional<mover::JobSpec>();
+  return std::optional<mover::JobSpec>(std::move(*order));
+}
+
+void OrderCopy(const OperatorConfig& config, const api::TenantMigrationSpec& migration,
+               mover::JobSpec& order) {
   order.jobs = migration.copy_jobs;
   order.verification_level = migration.verification_level == api::VerificationLevel::kRows
                                  ? mover::VerificationLevel::kRows
                                  : mover::VerificationLevel::kCounts;
   order.max_rate_mebibytes_per_second = migration.copy_rate_mebibytes_per_second_max;
-  order.throttle_query = migration.copy_throttle_query;
+  if (migration.copy_throttle_query.empty())
+    order.throttle_query.clear();
+  else if (!ThrottleIsUnknown(config, migration))
+    order.throttle_query = config.throttle_queries.at(migration.copy_throttle_query);
   order.exclude_tables = migration.copy_exclude_tables;
   order.accept = migration.copy_accept;
   for (const std::string& table : migration.copy_exclude_tables) {
@@ -232,8 +245,9 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
 }
 
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
-                            const std::string& ns, const api::TenantMigration& migration,
-                            mover::JobKind kind, WallTime now) {
+                            const OperatorConfig& config, const std::string& ns,
+                            const api::TenantMigration& migration, mover::JobKind kind,
+                            WallTime now) {
   kube::ListOptions options;
   options.ns = ns;
   options.label_selector = Selector(migration) + "," + kJobKindLabel + "=" + KindName(kind);
@@ -264,8 +278,12 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
       continue;
     }
     if (kind == mover::JobKind::kClone) {
-      TRY_ASSIGN(facts.order_current,
-                 OrderIsCurrent(stop, deadline, client, kube::KeyOf(job), migration));
+      // One whose order is gone, or cannot be read, shall get it again.
+      TRY_ASSIGN(auto order, ReadOrder(stop, deadline, client, kube::KeyOf(job)));
+      facts.order_current = order && IsCurrent(*order, config, migration.spec);
+      if (ThrottleIsUnknown(config, migration.spec))
+        facts.message = "copy.throttleQuery names none of the operator's queries (" +
+                        migration.spec.copy_throttle_query + "), so that it changes nothing";
     }
     if (MayBeHindered(job, now))
       facts.hindrance = FindHindrance({"Job", "images.mover", job}, pods, now);

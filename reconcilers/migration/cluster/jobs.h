@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -44,8 +45,17 @@ inline constexpr char kOrderPath[] = "/etc/cutover";
 std::string JobName(const api::TenantMigration& migration, mover::JobKind kind);
 
 /// What a copy's order takes from the migration's spec. The rows of excluded tables are accepted to
-/// be missing: the backup has them, and the source keeps them.
-void OrderCopy(const api::TenantMigrationSpec& migration, mover::JobSpec& order);
+/// be missing: the backup has them, and the source keeps them. A throttle query that the operator
+/// does not know leaves the one that the order has.
+void OrderCopy(const OperatorConfig& config, const api::TenantMigrationSpec& migration,
+               mover::JobSpec& order);
+
+/// Whether spec.copy.throttleQuery names none of the operator's.
+bool ThrottleIsUnknown(const OperatorConfig& config, const api::TenantMigrationSpec& migration);
+
+/// The order that a Job was given; nothing where there is none, or none that can be read as one.
+Result<std::optional<mover::JobSpec>> ReadOrder(std::stop_token stop, Deadline deadline,
+                                                kube::Client& client, const kube::Key& job);
 
 /// Order first, then the Job, both idempotent: a Job that exists is left alone, since a second
 /// mover of one attempt must not start; it reads
@@ -58,8 +68,9 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
 /// its pod's last words, and what keeps its pod from starting, of the present attempt's alone. A
 /// Job that is being deleted still exists until its pods are gone.
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
-                            const std::string& ns, const api::TenantMigration& migration,
-                            mover::JobKind kind, WallTime now);
+                            const OperatorConfig& config, const std::string& ns,
+                            const api::TenantMigration& migration, mover::JobKind kind,
+                            WallTime now);
 
 /// Whether the Job is deleted, and every pod that it has left should have ended a minute ago and
 /// more: those of a node that has died stay until somebody removes the node.

@@ -166,12 +166,14 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
       seen.maintenance_page = ObservePage(call, seen.now);
       break;
     case Subject::kBackupJob:
-      seen.backup_job = ObserveJob(stop, deadline, context_.client, migration.meta.namespace_name,
-                                   migration, mover::JobKind::kBackup, seen.now);
+      seen.backup_job =
+          ObserveJob(stop, deadline, context_.client, context_.config,
+                     migration.meta.namespace_name, migration, mover::JobKind::kBackup, seen.now);
       break;
     case Subject::kCopyJob:
-      seen.copy_job = ObserveJob(stop, deadline, context_.client, context_.config.namespace_name,
-                                 migration, mover::JobKind::kClone, seen.now);
+      seen.copy_job =
+          ObserveJob(stop, deadline, context_.client, context_.config,
+                     context_.config.namespace_name, migration, mover::JobKind::kClone, seen.now);
       break;
     case Subject::kCheckJobs:
       seen.check_jobs = ObserveAnyCheckJob(stop, deadline, context_.client, migration, seen.now);

@@ -49,10 +49,11 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
   ASK(seen.copy_progress);
   // Offline, users wait while this runs, so the result is looked for more often than progress is
   // recorded.
-  return Plan::Wait(std::chrono::milliseconds(online ? 2'000 : 500),
-                    seen.copy_progress.known() && *seen.copy_progress
-                        ? "copying: " + (*seen.copy_progress)->stage
-                        : "copying");
+  std::string words = "copying";
+  if (seen.copy_progress.known() && *seen.copy_progress)
+    words += ": " + (*seen.copy_progress)->stage;
+  if (!seen.copy_job->message.empty()) words += "; " + seen.copy_job->message;
+  return Plan::Wait(std::chrono::milliseconds(online ? 2'000 : 500), std::move(words));
 }
 
 }  // namespace cutover::migration

@@ -318,6 +318,17 @@ Findings RolesDoNotClash(const PreflightFacts& facts) {
 
 Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
   Findings findings;
+  const std::string& throttle = facts.migration.spec.copy_throttle_query;
+  if (!throttle.empty() && !facts.throttle_queries.contains(throttle)) {
+    std::vector<std::string> known;
+    for (const auto& entry : facts.throttle_queries) known.push_back(entry.first);
+    findings.push_back({Severity::kBlocking, "ThrottleQueryUnknown",
+                        "copy.throttleQuery names " + throttle + ", and the operator knows " +
+                            (known.empty() ? "no queries" : List(known)) +
+                            ": name one that it knows, take it away, or start the operator with "
+                            "--throttle-query " +
+                            throttle + "=SQL (the chart's value throttleQueries)"});
+  }
   if (!Have(facts.source, findings)) return findings;
   if (!facts.source->unknown_excluded_tables.empty())
     findings.push_back({Severity::kHopeless, "ExcludedTableNotFound",
@@ -327,8 +338,10 @@ Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
                             "names of tables as schema.table"});
   if (!facts.source->throttle_problem.empty())
     findings.push_back({Severity::kBlocking, "ThrottleQueryFailed",
-                        "copy.throttleQuery cannot be asked on " + SourceOf(facts) + ": " +
-                            facts.source->throttle_problem + ": correct it, or take it away"});
+                        "copy.throttleQuery, " + throttle + ", cannot be asked on " +
+                            SourceOf(facts) + ": " + facts.source->throttle_problem +
+                            ": name another, take it away, or correct it where the operator is "
+                            "started"});
   const std::vector<std::string>& excluded = facts.migration.spec.copy_exclude_tables;
   if (!excluded.empty())
     findings.push_back({Severity::kWarning, "RowsStayBehind",

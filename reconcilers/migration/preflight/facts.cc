@@ -126,11 +126,11 @@ Status ReadPublishing(const Gathering& g, pg::Connection& connection, SourceFact
 
 /// Asked once, as the copy will ask it every second.
 Result<std::string> FindThrottleProblem(const Gathering& g, pg::Connection& connection) {
-  const std::string& query = g.inputs.migration.spec.copy_throttle_query;
-  if (query.empty()) return std::string();
+  const auto known = g.inputs.throttle_queries.find(g.inputs.migration.spec.copy_throttle_query);
+  if (known == g.inputs.throttle_queries.end()) return std::string();
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(g.stop, g.Part(), connection));
   TRY(transaction.Exec(g.stop, g.Part(), "SET TRANSACTION READ ONLY"));
-  auto answer = transaction.Query(g.stop, g.Part(), query);
+  auto answer = transaction.Query(g.stop, g.Part(), known->second);
   if (!answer && answer.error().disposition != Disposition::kTerminal)
     return tl::make_unexpected(std::move(answer).error());
   TRY(transaction.Rollback(g.stop, g.Part()));
@@ -368,6 +368,7 @@ PreflightFacts GatherPreflight(std::stop_token stop, Deadline deadline,
   context.http = inputs.http;
   context.checks = inputs.migration.spec.checks;
   context.prometheus_urls = facts.prometheus_urls = inputs.prometheus_urls;
+  facts.throttle_queries = inputs.throttle_queries;
   GatherDatabases(g, facts, context);
   GatherCluster(g, facts);
   facts.reach = FindUnreachable(g.stop, deadline, inputs, facts);

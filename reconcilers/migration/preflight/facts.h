@@ -55,7 +55,7 @@ struct SourceFacts {
   std::vector<std::string> all_tables_publications;
   std::vector<std::string> slots_being_read;  ///< Of publications, other than ours.
   bool retired = false;          ///< By a move from here that was over: the tenant's is elsewhere.
-  std::string throttle_problem;  ///< Why spec.copy.throttleQuery cannot be asked, or empty.
+  std::string throttle_problem;  ///< Why the query that throttles cannot be asked, or empty.
 };
 
 /// The server that the tenant shall move to.
@@ -102,9 +102,10 @@ struct PreflightFacts {
   Fact<std::vector<Finding>> profile;
   Fact<std::vector<Finding>> reach;  ///< FindUnreachable
   OnlineFacts online;
-  Fact<std::vector<CheckOutcome>> checks;            ///< spec.checks with when: Preflight.
-  Fact<std::vector<std::string>> missing_cron_jobs;  ///< That checks by Job name.
-  std::vector<std::string> prometheus_urls;          ///< As OperatorConfig has them.
+  Fact<std::vector<CheckOutcome>> checks;                 ///< spec.checks with when: Preflight.
+  Fact<std::vector<std::string>> missing_cron_jobs;       ///< That checks by Job name.
+  std::vector<std::string> prometheus_urls;               ///< As OperatorConfig has them, and
+  std::map<std::string, std::string> throttle_queries{};  ///< these, too.
 };
 
 /// Admin options of a server: its endpoint, Secret and CA, to its maintenance database.
@@ -121,6 +122,7 @@ struct PreflightInputs {
   const Profile& profile;
   HttpConnect http = PlainHttp();
   std::vector<std::string> prometheus_urls{};
+  std::map<std::string, std::string> throttle_queries{};
   Placements placements{};
 };
 

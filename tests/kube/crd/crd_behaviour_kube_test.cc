@@ -104,7 +104,7 @@ TEST(Crds, AMigrationIsFixedOnceItExistsButForSuspend) {
   }
   for (const char* change : {R"({"spec":{"suspend":false}})", R"({"spec":{"suspend":true}})",
                              R"({"spec":{"copy":{"maxRateMebibytesPerSecond":10}}})",
-                             R"({"spec":{"copy":{"throttleQuery":"SELECT false"}}})",
+                             R"({"spec":{"copy":{"throttleQuery":"busy-sessions"}}})",
                              R"({"spec":{"copy":{"throttleQuery":null}}})",
                              R"({"metadata":{"annotations":{"cutover.dev/approve":"1"}}})",
                              R"({"metadata":{"finalizers":["cutover.dev/undo"]}})",

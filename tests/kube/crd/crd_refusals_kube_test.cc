@@ -231,7 +231,9 @@ TEST(CrdRefusals, NonsenseAboutACopyIsRefusedInASentence) {
        {R"({"spec":{"copy":{"maxRateMebibytesPerSecond":-1}}})", "maxRateMebibytesPerSecond",
         "nothing would be read"},
        {R"({"spec":{"copy":{"throttleQuery":""}}})", "spec.copy.throttleQuery",
-        "an empty query is a slip"},
+        "an empty name is a slip"},
+       {R"({"spec":{"copy":{"throttleQuery":"SELECT rolpassword FROM pg_authid"}}})",
+        "spec.copy.throttleQuery", "it would be asked with the admin's rights"},
        {R"({"spec":{"copy":{"accept":[""]}}})", "spec.copy.accept[0]", "it would accept nothing"}});
 }
 

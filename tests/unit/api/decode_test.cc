@@ -100,7 +100,7 @@ TEST(Decode, AMigrationIsReadWhole) {
   EXPECT_EQ(spec.backup_claim_name, "acme-backup");
   EXPECT_EQ(spec.copy_jobs, 4);
   EXPECT_EQ(spec.copy_rate_mebibytes_per_second_max, 50);
-  EXPECT_EQ(spec.copy_throttle_query, "SELECT count(*) > 100 FROM pg_stat_activity");
+  EXPECT_EQ(spec.copy_throttle_query, "busy-sessions");
   EXPECT_EQ(spec.copy_exclude_tables, std::vector<std::string>{"public.bus_log"});
   EXPECT_EQ(spec.copy_accept,
             (std::vector<std::string>{"rows of public.bus_log", "tablespace fast"}));

@@ -27,6 +27,18 @@ TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
   EXPECT_FALSE(Decide(MigrationIn(Phase::kCopying), seen).plan.effect);
 }
 
+TEST(Copying, WhatACopyThatRunsLacksIsSaid) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_result = std::optional<CopyResult>();
+  JobFacts job;
+  job.exists = true;
+  job.message = "copy.throttleQuery names none";
+  seen.copy_job = job;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.message,
+            "copying; copy.throttleQuery names none");
+}
+
 TEST(Copying, ACopyThatDiffersIsGivenUpForThatAndNotForTheSlotsThatItDropped) {
   CopyResult result;
   result.attempt = 1;

@@ -13,15 +13,21 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+OperatorConfig WithQueries() {
+  OperatorConfig config;
+  config.throttle_queries = {{"busy", "SELECT false"}, {"disk", "SELECT 0"}};
+  return config;
+}
+
 TEST(CopyOrder, SaysWhatTheMigrationSaysOfTheCopy) {
   api::TenantMigrationSpec migration;
   migration.copy_jobs = 7;
   migration.copy_rate_mebibytes_per_second_max = 50;
-  migration.copy_throttle_query = "SELECT false";
+  migration.copy_throttle_query = "busy";
   migration.copy_accept = {"tablespace fast"};
   migration.verification_level = api::VerificationLevel::kCounts;
   mover::JobSpec order;
-  OrderCopy(migration, order);
+  OrderCopy(WithQueries(), migration, order);
   EXPECT_EQ(order.jobs, 7);
   EXPECT_EQ(order.max_rate_mebibytes_per_second, 50);
   EXPECT_EQ(order.throttle_query, "SELECT false");
@@ -34,12 +40,32 @@ TEST(CopyOrder, AcceptsThatRowsOfExcludedTablesStayBehindAndSaysItOnce) {
   migration.copy_exclude_tables = {"public.a", "public.b"};
   migration.copy_accept = {"rows of public.a"};
   mover::JobSpec order;
-  OrderCopy(migration, order);
+  OrderCopy(WithQueries(), migration, order);
   EXPECT_THAT(order.exclude_tables, ElementsAre("public.a", "public.b"));
   EXPECT_THAT(order.accept, ElementsAre("rows of public.a", "rows of public.b"));
   mover::JobSpec again = order;
-  OrderCopy(migration, again);
+  OrderCopy(WithQueries(), migration, again);
   EXPECT_EQ(again, order) << "an order that is current must be recognized as such";
+}
+
+// Whoever may write migrations would else be the source's admin.
+TEST(CopyOrder, HoldsNoQueryThatTheOperatorWasNotStartedWith) {
+  api::TenantMigrationSpec migration;
+  migration.copy_throttle_query = "SELECT rolpassword FROM pg_authid";
+  mover::JobSpec order;
+  OrderCopy(WithQueries(), migration, order);
+  EXPECT_EQ(order.throttle_query, "");
+  EXPECT_TRUE(ThrottleIsUnknown(WithQueries(), migration));
+  migration.copy_throttle_query = "disk";
+  OrderCopy(WithQueries(), migration, order);
+  EXPECT_EQ(order.throttle_query, "SELECT 0");
+  EXPECT_FALSE(ThrottleIsUnknown(WithQueries(), migration));
+  migration.copy_throttle_query = "gone";
+  OrderCopy(WithQueries(), migration, order);
+  EXPECT_EQ(order.throttle_query, "SELECT 0") << "a copy goes on as it was ordered";
+  migration.copy_throttle_query = "";
+  OrderCopy(WithQueries(), migration, order);
+  EXPECT_EQ(order.throttle_query, "");
 }
 
 MoverJob JobIn(const std::string& ns) {
@@ -82,8 +108,8 @@ class MoverJobs : public ::testing::Test {
     return client_.List({}, Deadline::Never(), resource, {})->items.size();
   }
   JobFacts Observe() {
-    return *ObserveJob({}, Deadline::Never(), client_, "acme", migration_, mover::JobKind::kBackup,
-                       std::chrono::system_clock::now());
+    return *ObserveJob({}, Deadline::Never(), client_, {}, "acme", migration_,
+                       mover::JobKind::kBackup, std::chrono::system_clock::now());
   }
 
   kube::FakeClient client_;

@@ -99,6 +99,7 @@ PreflightFacts Good() {
   facts.reach = std::vector<Finding>();
   facts.checks = std::vector<CheckOutcome>();
   facts.missing_cron_jobs = std::vector<std::string>();
+  facts.throttle_queries = {{"busy", "SELECT 0"}, {"load", "SELECT 0"}};
   facts.prometheus_urls = {"http://prometheus.monitoring.svc:9090"};
   return facts;
 }
@@ -215,8 +216,11 @@ std::vector<Case> CasesOfCopy() {
        }},
       {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
        [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
+      {"copy", "ThrottleQueryUnknown", Severity::kBlocking, "the operator knows busy, load",
+       [](auto& f) { f.migration.spec.copy_throttle_query = "SELECT 1"; }},
       {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
        [](auto& f) {
+         f.migration.spec.copy_throttle_query = "load";
          ChangeSource(
              f, [](SourceFacts& s) { s.throttle_problem = "relation \"load\" does not exist"; });
        }}};
@@ -765,7 +769,7 @@ TEST(PreflightLines, OfATenantWithoutWorkloadsRoutesAndOrdersSayNothingOfThem) {
   facts.migration.spec.copy_exclude_tables.clear();
   for (const char* name : {"workloads", "routes", "autoscalers", "profile", "copy", "reach"})
     EXPECT_EQ(Line(LinesOfPreflight(facts), name), nullptr) << name;
-  facts.migration.spec.copy_throttle_query = "SELECT 0";
+  facts.migration.spec.copy_throttle_query = "busy";
   EXPECT_NE(Line(LinesOfPreflight(facts), "copy"), nullptr);
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <map>
+#include <string>
 #include <vector>
 
 namespace cutover {
@@ -63,6 +65,22 @@ TEST(CommandLine, TakesHowPodsOfJobsAreMadeAsJson) {
        {"--job-pods=high", "--job-pods=[]", R"(--job-pods={"nodeSelektor":{}})",
         R"(--job-pods={"podLabels":{"team":1}})", R"(--job-pods={"tolerations":["all"]})"})
     EXPECT_EQ(Parse({wrong}).exit_code, kExitUsage) << wrong;
+}
+
+TEST(CommandLine, TakesThrottleQueriesByName) {
+  EXPECT_TRUE(Parse({}).flags.throttle_queries.empty());
+  const CommandLine line = Parse({"--throttle-query", "busy=SELECT a = 1, 'x' FROM\nb",
+                                  "--throttle-query=disk.io=SELECT 0", "self-test"});
+  ASSERT_FALSE(line.exit_code);
+  EXPECT_EQ(line.command, Command::kSelfTest);
+  EXPECT_EQ(line.flags.throttle_queries,
+            (std::map<std::string, std::string>{{"busy", "SELECT a = 1, 'x' FROM\nb"},
+                                                {"disk.io", "SELECT 0"}}));
+  for (const char* wrong : {"--throttle-query=SELECT 1", "--throttle-query=busy=",
+                            "--throttle-query==SELECT 1", "--throttle-query=a b=SELECT 1"})
+    EXPECT_EQ(Parse({wrong}).exit_code, kExitUsage) << wrong;
+  EXPECT_EQ(Parse({"--throttle-query=a=SELECT 1", "--throttle-query=a=SELECT 2"}).exit_code,
+            kExitUsage);
 }
 
 TEST(CommandLine, TestsTheOperatorThatTheSameFlagsStart) {
