@@ -67,12 +67,10 @@ void UndoneAgain(const Change& change, std::initializer_list<const char*> types)
 void SetRolledBack(const Change& change) {
   change.Set("RolledBack", ConditionStatus::kTrue, change.status.failure_reason,
              change.status.failure_message);
-  const auto no = [&change](const char* type, const char* text) {
-    change.Set(type, ConditionStatus::kFalse, "RolledBack", text);
-  };
-  no("Switched", "the source is the tenant's database again");
-  no("Fenced", "the source is open again");
-  no("RollbackReady", "rolled back");
+  constexpr auto kFalse = ConditionStatus::kFalse;
+  change.Set("Switched", kFalse, "RolledBack", "the source is the tenant's database again");
+  change.Set("Fenced", kFalse, "RolledBack", "the source is open again");
+  change.Set("RollbackReady", kFalse, "RolledBack", "rolled back");
 }
 
 // What a guard proves, as the domain's own conditions.

@@ -337,8 +337,11 @@ TEST(Advice, WhateverACommandCanEndIsOfferedOne) {
     Record(wait);
     const Assessment assessment = Assess(SeenBy(wait));
     EXPECT_EQ(assessment.health, Health::kAsksYou);
-    const bool by_hand =
-        wait.reason == "SourceGone" && wait.migration.status.phase != Phase::kHypercare;
+    const std::set<std::string_view> mended = {"SourceGone", "EpochBehind", "LedgerMissing",
+                                               "MoveWasOver"};
+    const Phase phase = wait.migration.status.phase;
+    const bool goes_back = phase == Phase::kUndoing || phase == Phase::kRollingBack;
+    const bool by_hand = goes_back && mended.contains(wait.reason);
     EXPECT_EQ(assessment.advice.empty(), by_hand);
     if (wait.reason == "Suspended") {
       EXPECT_EQ(assessment.advice.front().command, "kubectl cutover resume move -n acme");

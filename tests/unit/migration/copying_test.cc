@@ -35,6 +35,8 @@ TEST(Copying, WhatACopyThatRunsLacksIsSaid) {
   job.exists = true;
   job.message = "copy.throttleQuery names none";
   seen.copy_job = job;
+  seen.copy_progress = std::optional<CopyProgress>();
+  seen.placement = PlacementFacts();
   EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.message,
             "copying; copy.throttleQuery names none");
 }
