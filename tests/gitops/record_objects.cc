@@ -318,6 +318,7 @@ void RecordWaitsOfDatabases(Recording& recording) {
        {Held{Phase::kCopying, "PodCannotStart", true},
         Held{Phase::kCatchingUp, "SchemaChanged", true},
         Held{Phase::kCatchingUp, "ApplyFails", true}, Held{Phase::kRollingBack, "NoWayBack", false},
+        Held{Phase::kHypercare, "SmokeFailedNoWayBack", true},
         Held{Phase::kUndoing, "SourceGone", false},
         Held{Phase::kRollingBack, "LedgerMissing", true},
         Held{Phase::kUndoing, "MoveWasOver", true}, Held{Phase::kUndoing, "EpochBehind", true}}) {
