@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/view/command.h"
+#include "cli/view/outlook.h"
 #include "cli/view/phases.h"
 #include "cli/view/words.h"
 #include "operator/api/waits_for_person.h"
@@ -141,6 +142,9 @@ std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now)
 
 std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.phase == "RollingBack") return DescribeUsersGoingBack(migration, now);
+  if (migration.phase == "Hypercare" || migration.phase == "Completing")
+    return "let in on " + migration.target_server_name + "; they were shut out for " +
+           PauseOfCutover(migration);
   if (migration.DoorsClosed()) {
     std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
     if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
@@ -170,6 +174,8 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
     case Stretch::kEnd:
       if (migration.phase == "Completed")
         return "closed; going back would be another move, to " + SourceName(migration);
+      if (migration.phase == "RolledBack")
+        return "it was taken: the tenant is back on " + SourceName(migration);
       return "nothing to go back from" +
              (migration.source_server_name.empty()
                   ? std::string()
@@ -180,7 +186,7 @@ std::string DescribeWayBack(const MigrationView& migration, WallTime now) {
   const api::Condition* ready = migration.conditions.Find("RollbackReady");
   if (!ready) return "unknown: the status has no condition RollbackReady";
   std::string text = ready->status == ConditionStatus::kTrue    ? "open: "
-                     : ready->status == ConditionStatus::kFalse ? "not open: "
+                     : ready->status == ConditionStatus::kFalse ? "not without a loss: "
                                                                 : "unknown: ";
   text += ready->message.empty() ? ready->reason : ready->message;
   if (const auto& until = migration.rollback.available_until)
@@ -302,14 +308,17 @@ void AdviseBeforeJournal(const MigrationView& migration, WallTime now,
   if (reason == "AwaitingApproval")
     advice.push_back(
         {Command(migration, "approve"),
-         "stops the users" + WhenUsersAreStopped(migration, now) + ", and goes on with the move",
-         true});
+         "stops the users" + WhenUsersAreStopped(migration, now) + CostOfCutover(migration), true});
   if (migration.suspend)
     advice.push_back({Command(migration, "resume"), "goes on", reason == "Suspended"});
   advice.push_back({Command(migration, "abort"),
-                    "undoes everything; the tenant stays on " + SourceName(migration), false});
-  if (!migration.suspend && !migration.DoorsClosed())
-    advice.push_back({Command(migration, "suspend"), "holds it before its next phase", false});
+                    "undoes everything; the tenant stays on " + SourceName(migration) +
+                        (migration.DoorsClosed() ? ", and users are let in again there first"
+                                                 : ", and users notice nothing"),
+                    false});
+  if (!migration.suspend && !migration.DoorsClosed() && reason != "AwaitingApproval")
+    advice.push_back({Command(migration, "suspend"),
+                      "holds it before its next phase, until kubectl cutover resume", false});
 }
 
 // How to ask for a rollback in Opening, Smoke or Hypercare, and what it would cost, as far as the
@@ -325,7 +334,11 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
   const bool asked_for = held || reason == "HypercareCheckFailed";
   const bool online = migration.strategy == "Online";
   if (GoesBackWithoutLoss(migration))
-    return Advice{plainly, back + " without losing a write", asked_for};
+    return Advice{plainly,
+                  back + " without losing a write; users are " +
+                      (migration.cutover.opened_at ? "stopped once more for that"
+                                                   : "out until they are there"),
+                  asked_for};
   if (migration.phase != "Hypercare" && !held && !waits) return std::nullopt;
   if (shut_for == "SampleDiffers")
     return Advice{with_consent, back + " with the rows there that differ as they are", asked_for};
@@ -337,7 +350,11 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
   if (online && shut_for != "WayBackGivenUp" && shut_for != "RoutesLedBack")
     return Advice{plainly, back + "; the way back is not open now, so it waits for that",
                   asked_for};
-  return Advice{with_consent, back + " and loses what users wrote since the switch", asked_for};
+  return Advice{with_consent,
+                back +
+                    " and loses what users wrote since the switch; they are stopped "
+                    "once more for that",
+                asked_for};
 }
 
 void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& advice) {
@@ -364,14 +381,17 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
 void AdviseAtEnd(const MigrationView& migration, WallTime now, std::vector<Advice>& advice) {
   const bool may_retry = Foresee(cli::Command::kRetry, migration, false, now).refusal.empty();
   if (may_retry)
-    advice.push_back({Command(migration, "retry"), "tries again from the beginning", false});
+    advice.push_back({Command(migration, "retry"),
+                      "tries again from the beginning, once what failed is mended; "
+                      "users work until its cutover",
+                      false});
+  advice.push_back({Command(migration, "report"), "writes it all down for a ticket", false});
   if (migration.phase == "RolledBack")
     advice.push_back(
         {"kubectl delete tm " + migration.meta.name + " -n " + migration.meta.namespace_name,
          "drops the copy that is left on " + migration.target_server_name +
-             ", which cannot be undone",
+             ", which cannot be undone; users notice nothing",
          false});
-  advice.push_back({Command(migration, "report"), "writes it all down for a ticket", false});
 }
 
 std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTime now) {
@@ -396,7 +416,8 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTi
   }
   std::stable_sort(advice.begin(), advice.end(),
                    [](const Advice& a, const Advice& b) { return a.awaited > b.awaited; });
-  if (health == Health::kTrouble)
+  const bool users_wait = migration.ShutOutSince() && !IsEnd(migration.phase);
+  if (health == Health::kTrouble || users_wait)
     advice.push_back(
         {Command(migration, "logs"), "shows what operator and Jobs have to say", false});
   return advice;
@@ -429,7 +450,9 @@ Assessment Assess(const Snapshot& seen) {
   assessment.health = verdict.health;
   assessment.stuck = std::move(verdict.stuck);
   assessment.now = DescribeNow(migration);
+  assessment.cause = DescribeCause(migration);
   assessment.words = Words(migration);
+  assessment.next = DescribeNext(migration, seen.now);
   assessment.users = DescribeUsers(migration, seen.now);
   assessment.way_back = DescribeWayBack(migration, seen.now);
   assessment.asked = DescribeAsked(migration, seen.now);

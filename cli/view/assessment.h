@@ -29,6 +29,8 @@ struct Assessment {
   Health health = Health::kGood;
   std::string now;                 ///< What happens.
   std::string words;               ///< What the operator says about it itself; may be empty.
+  std::string cause;               ///< Why it goes back or is undone, or empty.
+  std::string next;                ///< What comes when nobody does anything; may be empty.
   std::string stuck;               ///< Begins with "No", "Yes", "Perhaps" or "It is over".
   std::string users;               ///< Whether the users can work.
   std::string way_back;            ///< What it would take to go back, and what it would cost.

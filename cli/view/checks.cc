@@ -52,8 +52,8 @@ std::string TextOf(const CheckStatus& check, WallTime now) {
   std::string text(Word(check.result));
   text += " " + FormatDistance(*check.last_run_at, now);
   if (check.consecutive_failures > 0)
-    text += ", " + std::to_string(check.consecutive_failures) + " of " +
-            std::to_string(check.failure_threshold) + " failures in a row";
+    text += ", " + Counted(check.consecutive_failures, "time") + " in a row (" +
+            std::to_string(check.failure_threshold) + " are too many)";
   if (check.failing_since) text += ", failing for " + FormatSpan(now - *check.failing_since);
   if (!check.message.empty()) text += ": " + check.message;
   return text;

@@ -106,6 +106,8 @@ Json StatusDocument(const Snapshot& seen) {
       .Text("health", Name(assessment.health))
       .Text("now", assessment.now)
       .Text("operatorSays", assessment.words)
+      .Text("cause", assessment.cause)
+      .Text("next", assessment.next)
       .Text("stuck", assessment.stuck)
       .Time("reasonSince", migration.reason_since)
       .Text("users", assessment.users)

@@ -55,8 +55,10 @@ void RenderHead(const Snapshot& seen, const Assessment& assessment, Page& page) 
 void RenderAnswers(const MigrationView& migration, const Assessment& assessment, Page& page) {
   page.Field(kIndent, "Now", kLabelWidth, assessment.now);
   if (!assessment.words.empty()) page.Field(kIndent, "", kLabelWidth, assessment.words, Tone::kDim);
+  if (!assessment.cause.empty()) page.Field(kIndent, "", kLabelWidth, assessment.cause);
   page.Field(kIndent, "Stuck?", kLabelWidth, assessment.stuck, ToneOf(assessment.health));
   page.Field(kIndent, "Users", kLabelWidth, assessment.users);
+  if (!assessment.next.empty()) page.Field(kIndent, "Next", kLabelWidth, assessment.next);
   page.Field(kIndent, "Way back", kLabelWidth, assessment.way_back);
   for (const std::string& verb : assessment.asked)
     page.Field(kIndent, "Asked", kLabelWidth, verb + ", not answered by the operator yet",
@@ -222,7 +224,8 @@ void RenderResults(const MigrationView& migration, Page& page) {
   if (!proof.finished_at) return;
   std::string text = proof.mismatches == 0 ? "equal" : Counted(proof.mismatches, "mismatch") + "es";
   text += ": " + Counted(proof.tables, "table") + ", " + Counted(proof.rows, "row");
-  if (!proof.level.empty()) text += ", level " + proof.level;
+  if (!proof.level.empty())
+    text += proof.level == "Counts" ? ", rows counted only" : ", every row compared in full";
   page.Field(kIndent, "Proof", kLabelWidth, text, proof.mismatches == 0 ? Tone::kGood : Tone::kBad);
   // The report of a whole proof says no more than the line above.
   if (!proof.report.empty() && !proof.report.ends_with("equal"))

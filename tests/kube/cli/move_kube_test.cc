@@ -207,7 +207,7 @@ TEST_F(Moves, TheHistoryOfAPlacementHasItsMoves) {
   const Ran ran = Run({"history", "acme"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("RolledBack (SmokeFailed)"));
-  EXPECT_THAT(ran.out, HasSubstr("48.3s"));
+  EXPECT_THAT(ran.out, HasSubstr("1m20s"));
   EXPECT_EQ(Json::Parse(Run({"history", "-o", "json"}).out)->At({"items"}).Size(), 2u);
 }
 

@@ -203,7 +203,8 @@ TEST(Assess, ARollbackToRowsThatDifferIsOfferedWithConsentOnly) {
   const Assessment assessment = Assess(Seen(online));
   EXPECT_THAT(Commands(assessment),
               Contains("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
-  EXPECT_THAT(assessment.way_back, HasSubstr("not open: public.orders (id)=(42) differs"));
+  EXPECT_THAT(assessment.way_back,
+              HasSubstr("not without a loss: public.orders (id)=(42) differs"));
   EXPECT_THAT(assessment.way_back, HasSubstr("5000 rows compared so far, last 30s ago"));
 
   const MigrationView view = Seen(online).migration;
@@ -259,9 +260,23 @@ TEST(Assess, AWayBackThatIsGivenUpIsNotWaitedForAndTakesConsent) {
   EXPECT_TRUE(accepted.loses_writes);
 }
 
-TEST(Assess, GoingBackOffersNothingToDo) {
-  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kUndoing)))), IsEmpty());
-  EXPECT_THAT(Commands(Assess(Seen(Typical(Phase::kRollingBack)))), IsEmpty());
+TEST(Assess, GoingBackIsSaidWithItsCauseAndOffersNothingButToLook) {
+  for (Phase phase : {Phase::kUndoing, Phase::kRollingBack}) {
+    const Assessment assessment = Assess(Seen(Typical(phase)));
+    EXPECT_THAT(Commands(assessment),
+                ElementsAre("kubectl cutover logs acme-to-dedicated -n acme"));
+    EXPECT_THAT(assessment.cause, HasSubstr("Failed, "));
+    EXPECT_THAT(assessment.next, HasSubstr("Users go on on pg-shared"));
+  }
+}
+
+TEST(Assess, WhatComesByItselfIsSaidOfEachPhaseThatIsNotTheEnd) {
+  for (Phase phase : AllPhases())
+    EXPECT_EQ(Assess(Seen(Typical(phase))).next.empty(), IsEnd(Name(phase))) << Name(phase);
+  api::TenantMigration migration = Typical(Phase::kPreparing);
+  EXPECT_THAT(Assess(Seen(migration)).next, HasSubstr("stops the users by itself"));
+  migration.spec.approval = api::Approval::kManual;
+  EXPECT_THAT(Assess(Seen(migration)).next, HasSubstr("asks for your approval"));
 }
 
 TEST(Assess, TheTriesThatWereUndoneCountAsWell) {
@@ -316,7 +331,8 @@ TEST(Assess, ALostStreamBackAsksForConsentAndNothingElse) {
   const Assessment assessment = Assess(Seen(migration));
   EXPECT_EQ(assessment.health, Health::kAsksYou);
   EXPECT_THAT(Commands(assessment),
-              ElementsAre("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss"));
+              ElementsAre("kubectl cutover rollback acme-to-dedicated -n acme --accept-data-loss",
+                          "kubectl cutover logs acme-to-dedicated -n acme"));
 }
 
 TEST(Assess, AHeldStreamWaitsForAPersonAlthoughItIsLookedAtAgain) {
@@ -461,7 +477,7 @@ TEST(Foresee, RoutesThatWereLedBackMakeARollbackLoseWhatWasWrittenSince) {
     const Prospect accepted = Foresee(Command::kRollback, seen.migration, true, Night());
     EXPECT_TRUE(accepted.loses_writes);
     EXPECT_THAT(accepted.consequences, HasSubstr("is lost"));
-    EXPECT_THAT(Assess(seen).way_back, HasSubstr("not open: somebody has led"));
+    EXPECT_THAT(Assess(seen).way_back, HasSubstr("not without a loss: somebody has led"));
     // Nobody has asked for it: the smoke test wants to go back by itself.
     EXPECT_THAT(Commands(Assess(seen)), Not(Contains(HasSubstr("annotate"))));
   }
@@ -515,7 +531,7 @@ TEST(Assess, UsersAreShutOutFromTheFenceUntilTheyAreLetIn) {
   online.spec.strategy = api::Strategy::kOnline;
   EXPECT_THAT(Assess(Seen(online)).users, HasSubstr("after 1m00s the source is opened again"))
       << "what the spec does not say is bounded all the same";
-  EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 48.3s"));
+  EXPECT_THAT(Assess(Seen(Typical(Phase::kHypercare))).users, HasSubstr("shut out for 1m20s"));
   api::TenantMigration back = Typical(Phase::kRolledBack);
   back.status.rollback.opened_at = back.meta.creation_timestamp;
   back.status.rollback.write_pause_milliseconds = 640;

@@ -110,8 +110,11 @@ void TimeTheDoors(api::TenantMigration& migration) {
         stage.name == "RolledBack")
       status.cutover.opened_at = stage.started_at;
   }
-  if (status.cutover.fenced_at && status.cutover.opened_at)
-    status.cutover.write_pause_milliseconds = 48'300;
+  const auto& [fenced_at, opened_at] =
+      std::pair(status.cutover.fenced_at, status.cutover.opened_at);
+  if (fenced_at && opened_at)
+    status.cutover.write_pause_milliseconds =
+        std::chrono::duration_cast<std::chrono::milliseconds>(*opened_at - *fenced_at).count();
 }
 
 void Prove(api::TenantMigration& migration) {
@@ -144,6 +147,16 @@ void End(api::TenantMigration& migration, const std::string& reason, const std::
   status.conditions.Remove("Reconciling");
   for (api::Stage& stage : status.stages)
     if (!good && stage.name == (status.phase == Phase::kRolledBack ? "Smoke" : "Copying"))
+      stage.state = "Failed";
+}
+
+void GoBackFor(api::TenantMigration& migration, const std::string& reason,
+               const std::string& failure) {
+  auto& status = migration.status;
+  status.failure_reason = reason;
+  status.failure_message = failure;
+  for (api::Stage& stage : status.stages)
+    if (stage.name == (status.phase == Phase::kUndoing ? "Copying" : "Smoke"))
       stage.state = "Failed";
 }
 
@@ -270,8 +283,8 @@ Snapshot Seen(const api::TenantMigration& migration) {
   api::DatabasePlacement placement;
   placement.meta.name = "acme";
   placement.spec.database_name = "acme";
-  placement.status.server_name =
-      migration.status.phase == Phase::kCompleted ? "pg-dedicated" : "pg-shared";
+  const bool is_there = Reached(migration, "Smoke") && !Reached(migration, "RolledBack");
+  placement.status.server_name = is_there ? "pg-dedicated" : "pg-shared";
   placement.status.database_size_bytes = kBytes;
   placement.status.conditions.Set({"Ready", ConditionStatus::kTrue, "Placed", "", 1, {}}, Night());
   seen.placement = std::optional(placement);
@@ -310,6 +323,13 @@ api::TenantMigration Typical(Phase phase) {
           "rolled back, the tenant works on the source as before: check login-page: HTTP 502; the "
           "copy on the target stays, fenced, until this TenantMigration is deleted");
       break;
+    case Phase::kUndoing:
+    case Phase::kRollingBack:
+      GoOn(migration, std::string(Name(phase)), MessageOf(phase));
+      GoBackFor(
+          migration, phase == Phase::kUndoing ? "CopyFailed" : "SmokeFailed",
+          phase == Phase::kUndoing ? "the target's disk is full" : "check login-page: HTTP 502");
+      break;
     default:
       GoOn(migration, std::string(Name(phase)), MessageOf(phase));
   }
@@ -340,7 +360,7 @@ api::CheckStatus CheckThat(const std::string& name, api::CheckResult result, int
   check.last_run_at = Night() - seconds(12);
   check.failure_threshold = 16;
   check.consecutive_failures = failures;
-  if (failures > 0) check.failing_since = Night() - seconds(12 + 60 * (failures - 1));
+  if (failures > 0) check.failing_since = Night() - seconds(12 + 10 * (failures - 1));
   return check;
 }
 

@@ -136,7 +136,7 @@ TEST(StatusPage, CountsTheRunsThatAreLeftUntilACheckHasFailed) {
 TEST(StatusPage, ACheckThatBecameUnknownStillHasItsFailures) {
   const std::string page =
       PageOf(Watched({CheckThat("errors", CheckResult::kUnknown, 15, "no answer")}));
-  EXPECT_THAT(page, HasSubstr("? errors  unknown 12s ago, 15 of 16 failures in a row"));
+  EXPECT_THAT(page, HasSubstr("? errors  unknown 12s ago, 15 times in a row (16 are too many)"));
   EXPECT_THAT(page, HasSubstr("after 1 more failure of errors in a row"));
 }
 
@@ -147,7 +147,7 @@ TEST(StatusPage, NothingFollowsFromChecksThatPassOrThatAreHistory) {
   EXPECT_THAT(PageOf(migration), Not(HasSubstr(" fail")));
   migration = Typical(Phase::kRolledBack);
   migration.status.checks = {CheckThat("login-page", CheckResult::kFailed, 16, "answered 502")};
-  EXPECT_THAT(PageOf(migration), HasSubstr("16 of 16 failures in a row"));
+  EXPECT_THAT(PageOf(migration), HasSubstr("16 times in a row"));
   EXPECT_THAT(PageOf(migration), Not(HasSubstr("has failed.")));
 }
 
