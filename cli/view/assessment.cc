@@ -247,9 +247,20 @@ std::string WaitsForYou(const MigrationView& migration, WallTime now) {
   return "It has waited for you for " + FormatSpan(now - *migration.reason_since);
 }
 
+// As long as the reason is the phase's own, it is older than what is wrong.
+std::optional<WallTime> WrongSince(const MigrationView& migration) {
+  std::optional<WallTime> since;
+  for (const api::CheckStatus& check : migration.checks)
+    if (check.failing_since && (!since || *check.failing_since < *since))
+      since = check.failing_since;
+  if (since || ReadyReason(migration) == migration.phase) return since;
+  return migration.reason_since;
+}
+
 std::string SomethingIsWrong(const MigrationView& migration, WallTime now) {
-  if (!migration.reason_since) return "something is wrong";
-  return "something has been wrong for " + FormatSpan(now - *migration.reason_since);
+  const auto since = WrongSince(migration);
+  if (!since) return "something is wrong";
+  return "something has been wrong for " + FormatSpan(now - *since);
 }
 
 std::optional<Verdict> JudgeWaiting(const MigrationView& migration, WallTime now) {

@@ -28,7 +28,7 @@ constexpr PhaseFacts kPhases[] = {
     {"Smoke", Stretch::kAfterJournal,
      "The tenant is being tried on the target; users are not in yet."},
     {"Admitting", Stretch::kAfterJournal, "Users are being let in on the target."},
-    {"Hypercare", Stretch::kAfterJournal, "Users work on the target, and checks watch it."},
+    {"Hypercare", Stretch::kAfterJournal, "Users are in on the target, and checks watch it."},
     {"Completing", Stretch::kAfterJournal,
      "Users work on the target; what helped to move is being removed."},
     {"Completed", Stretch::kEnd, "The tenant has moved to the target."},

@@ -97,8 +97,8 @@ std::string_view WithoutClosing(std::string_view script) {
   return script.substr(0, completed + 1);
 }
 
-/// As the table of contents has it behind the id. The names are left out: one that holds what stands
-/// between them is cut at another place here than there (trap 21).
+/// As the table of contents has it behind the id. The names are left out: one that holds what
+/// stands between them is cut at another place here than there (trap 21).
 bool IsAsListed(const RestoreItem& item, std::string_view listed) {
   return listed.starts_with(std::to_string(item.class_oid) + " " + std::to_string(item.object_oid) +
                             " " + item.type + " ");

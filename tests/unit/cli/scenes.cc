@@ -299,6 +299,7 @@ api::TenantMigration Typical(Phase phase) {
   TimeTheDoors(migration);
   Prove(migration);
   SayWhatHolds(migration);
+  if (phase == Phase::kHypercare) migration.spec.hypercare_seconds = 600;
   switch (phase) {
     case Phase::kAwaitingCutover:
       migration.spec.approval = api::Approval::kManual;

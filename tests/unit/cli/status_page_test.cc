@@ -111,7 +111,7 @@ TEST(StatusPage, ListsEveryCheckWithItsCountItsTimeAndItsWords) {
   GoOn(
       migration, "Hypercare",
       "users are in; watching until 2026-11-21T03:13:23Z; check login-page: answered 502, expected "
-      "200 (failed 3 times in a row since 2026-11-21T03:01:53Z, of 16)",
+      "200 (failed 3 times in a row since 2026-11-21T03:03:33Z, of 16)",
       true);
   EXPECT_EQ(CompareWithGolden("status-checks.txt", RenderStatus(Seen(migration), Style{})), "");
 }
