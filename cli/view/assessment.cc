@@ -140,13 +140,23 @@ std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now)
          (migration.rollback.opened_at ? api::FormatPause(pause) : PauseOfCutover(migration));
 }
 
+// Whether they can work there is for the checks to say.
+std::string DescribeUsersOnTarget(const MigrationView& migration) {
+  std::string failing;
+  for (const api::CheckStatus& check : migration.checks)
+    if (check.consecutive_failures > 0) failing += (failing.empty() ? "" : ", ") + check.name;
+  return "let in on " + migration.target_server_name +
+         (failing.empty() ? "" : ", but perhaps they cannot work, since " + failing + " fails") +
+         "; they were shut out for " + PauseOfCutover(migration) + " before";
+}
+
 std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.phase == "RollingBack") return DescribeUsersGoingBack(migration, now);
   if (migration.phase == "Hypercare" || migration.phase == "Completing")
-    return "let in on " + migration.target_server_name + "; they were shut out for " +
-           PauseOfCutover(migration);
+    return DescribeUsersOnTarget(migration);
   if (migration.DoorsClosed()) {
-    std::string text = "shut out for " + FormatSpan(now - *migration.cutover.fenced_at);
+    std::string text = migration.phase == "Fencing" ? "being shut out, for " : "shut out for ";
+    text += FormatSpan(now - *migration.cutover.fenced_at);
     if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
       text += " (and for " + api::FormatPause(std::chrono::milliseconds(earlier)) + " before)";
     if (migration.max_write_pause_seconds > 0 && StretchOf(migration) == Stretch::kBeforeJournal)
@@ -302,8 +312,8 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
     text +=
         ": the copy was last heard of " + FormatSpan(now - *migration.progress.updated_at) + " ago";
   else if (auto since = migration.PhaseSince())
-    text += ": in phase " + migration.phase + " for " + FormatSpan(now - *since) +
-            ", and nothing is reported to be wrong";
+    text += ": phase " + migration.phase + " has gone on for " + FormatSpan(now - *since) +
+            " and has met no trouble of its own";
   return {Health::kGood, text + "."};
 }
 
@@ -329,7 +339,9 @@ void AdviseBeforeJournal(const MigrationView& migration, WallTime now,
                     false});
   if (!migration.suspend && !migration.DoorsClosed() && reason != "AwaitingApproval")
     advice.push_back({Command(migration, "suspend"),
-                      "holds it before its next phase, until kubectl cutover resume", false});
+                      "holds it before its next phase, until " + Command(migration, "resume") +
+                          "; users notice nothing",
+                      false});
 }
 
 // How to ask for a rollback in Opening, Smoke or Hypercare, and what it would cost, as far as the
@@ -393,8 +405,10 @@ void AdviseAtEnd(const MigrationView& migration, WallTime now, std::vector<Advic
   const bool may_retry = Foresee(cli::Command::kRetry, migration, false, now).refusal.empty();
   if (may_retry)
     advice.push_back({Command(migration, "retry"),
-                      "tries again from the beginning, once what failed is mended; "
-                      "users work until its cutover",
+                      "tries again from the beginning, so mend first what failed; users work until "
+                      "its cutover, which " +
+                          std::string(migration.approval == "Manual" ? "asks for your approval"
+                                                                     : "comes by itself"),
                       false});
   advice.push_back({Command(migration, "report"), "writes it all down for a ticket", false});
   if (migration.phase == "RolledBack")
@@ -438,6 +452,7 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTi
 std::string Words(const MigrationView& migration) {
   if (ReadyReason(migration) == "AwaitingApproval") return "";
   constexpr std::string_view kRetryByHand = "; to try again, set a new cutover.dev/retry token";
+  if (!DescribeCause(migration).empty() && IsEnd(migration.phase)) return "";  // Said as such.
   const std::string& said = migration.message;
   if (said.ends_with(kRetryByHand)) return said.substr(0, said.size() - kRetryByHand.size());
   return said;

@@ -18,7 +18,7 @@ std::string BeforeDoors(const MigrationView& migration, WallTime now) {
     if (migration.phase == "AwaitingCutover")
       text += migration.window_end ? "" : "; waiting for that costs nobody anything";
   } else {
-    text += "It stops the users by itself as soon as all is ready";
+    text += "When all that comes before Fencing is done, it stops the users by itself, unasked";
   }
   if (migration.window_start && now < *migration.window_start)
     text += ", and not before " + FormatTime(*migration.window_start) + " (" +
@@ -32,14 +32,13 @@ std::string BeforeDoors(const MigrationView& migration, WallTime now) {
 std::string BehindDoors(const MigrationView& migration) {
   std::string text = "Users are let in on " + migration.target_server_name +
                      " once all that is left has gone well. ";
-  if (migration.phase == "Copying")
-    text +=
-        migration.max_write_pause_seconds > 0
-            ? "If that takes longer than allowed, it is undone"
-            : "No bound is set for the copy; any other step that takes longer than 10m is undone";
+  if (migration.phase != "Copying")
+    text += "After 10m in one step the move is undone";
+  else if (migration.max_write_pause_seconds > 0)
+    text += "If that takes longer than allowed, the move is undone";
   else
-    text += "A step that takes longer than 10m is undone";
-  return text + ", and they go on on " + migration.source_server_name + ".";
+    text += "No bound is set for the copy; after 10m in any other step the move is undone";
+  return text + ", and users work on " + migration.source_server_name + " again.";
 }
 
 std::string InHypercare(const MigrationView& migration, WallTime now) {
@@ -59,11 +58,12 @@ std::string DescribeNext(const MigrationView& migration, WallTime now) {
   const std::string& phase = migration.phase;
   if (IsEnd(phase) || !FindPhase(phase)) return "";
   if (phase == "Undoing")
-    return "Users go on on " + migration.source_server_name +
-           " as soon as its database is open; what is left of the move goes after that.";
+    return "Users work on " + migration.source_server_name +
+           " again as soon as its database is open; what is left of the move is removed after "
+           "that.";
   if (phase == "RollingBack")
-    return "Users go on on " + migration.source_server_name +
-           " as soon as its database is open and the workloads are ready.";
+    return "Users work on " + migration.source_server_name +
+           " again as soon as its database is open and the workloads are ready.";
   if (phase == "Opening" || phase == "Smoke" || phase == "Admitting")
     return "Users are let in on " + migration.target_server_name +
            " once the smoke checks pass; if they do not in their time, the tenant goes back by "
@@ -76,7 +76,8 @@ std::string DescribeNext(const MigrationView& migration, WallTime now) {
 }
 
 std::string DescribeCause(const MigrationView& migration) {
-  if (migration.phase != "Undoing" && migration.phase != "RollingBack") return "";
+  const bool goes_back = migration.phase == "Undoing" || migration.phase == "RollingBack";
+  if (!goes_back && (!IsEnd(migration.phase) || migration.phase == "Completed")) return "";
   if (migration.failure_reason.empty()) return "";
   std::string text = "Why: " + migration.failure_reason;
   if (!migration.failure_message.empty()) text += ", " + migration.failure_message;

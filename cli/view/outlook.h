@@ -13,7 +13,7 @@ namespace cutover::cli {
 /// know.
 std::string DescribeNext(const MigrationView& migration, WallTime now);
 
-/// Why it goes back, or is undone, as far as the status says; empty otherwise.
+/// Why it goes back, is undone, or has ended so, as far as the status says; empty otherwise.
 std::string DescribeCause(const MigrationView& migration);
 
 /// For how long users are stopped by the cutover: ", for seconds; …", ", while 596 MB are …".

@@ -85,8 +85,9 @@ def findings():
     changes.discard(("from", "to"))
     # To `dropping` everything but an open target goes, which the model says in one condition. A
     # failover that loses the journal is left out, and so is the rollback that comes after it.
+    without_journal = ("fenced", "reopened")
     yield from compare("move of the control row", changes, moves,
-                       lambda move: move[1] == "dropping" or move == ("fenced", "reopened"))  # fmt: skip
+                       lambda move: move[1] == "dropping" or move == without_journal)  # fmt: skip
     planned = {name for (name,) in _calls(phases, "Do", 1)}
     for name in sorted(effects_of_model - planned):
         yield f"effect: nothing in phases.pml plans {name}"

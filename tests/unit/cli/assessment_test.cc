@@ -92,8 +92,13 @@ TEST(Assess, WhoeverIsShutOutByACopyIsToldHowMuchOfItIsLeft) {
 
 TEST(Assess, TheRetryIsOfferedAsACommandAndNotAsAnAnnotation) {
   const Assessment assessment = Assess(Seen(Typical(Phase::kFailed)));
-  EXPECT_EQ(assessment.words, "failed, everything is as it was: the target's disk is full");
+  EXPECT_EQ(assessment.cause, "Why: CopyFailed, the target's disk is full.");
+  EXPECT_EQ(assessment.words, "") << "they would only repeat it";
   EXPECT_TRUE(Offers(assessment, "retry"));
+  api::TenantMigration silent = Typical(Phase::kFailed);
+  silent.status.failure_reason.clear();
+  EXPECT_EQ(Assess(Seen(silent)).words,
+            "failed, everything is as it was: the target's disk is full");
 }
 
 TEST(Assess, AWindowIsNoReasonToCallAnybody) {
@@ -266,7 +271,7 @@ TEST(Assess, GoingBackIsSaidWithItsCauseAndOffersNothingButToLook) {
     EXPECT_THAT(Commands(assessment),
                 ElementsAre("kubectl cutover logs acme-to-dedicated -n acme"));
     EXPECT_THAT(assessment.cause, HasSubstr("Failed, "));
-    EXPECT_THAT(assessment.next, HasSubstr("Users go on on pg-shared"));
+    EXPECT_THAT(assessment.next, HasSubstr("Users work on pg-shared again"));
   }
 }
 

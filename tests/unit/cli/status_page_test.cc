@@ -44,7 +44,7 @@ TEST(StatusPage, ANarrowTerminalBreaksSentencesAndLosesNoWord) {
   const Snapshot seen = Seen(Typical(Phase::kRolledBack));
   const std::string narrow = RenderStatus(seen, Style{false, true, 60});
   EXPECT_THAT(narrow,
-              HasSubstr("stays, fenced, until this\n            TenantMigration is deleted"));
+              HasSubstr("The tenant was moved, and was moved back to the\n            source."));
 }
 
 TEST(StatusPage, WhatMayNotBeReadIsSaidAndNotTakenForAbsent) {
