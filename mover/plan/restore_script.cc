@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "mover/plan/not_null_clauses.h"
 #include "mover/plan/sql_tokens.h"
@@ -35,21 +36,40 @@ std::string_view NextLine(std::string_view& text) {
   return line;
 }
 
-/// "-- Name: a; Type: TABLE; Schema: public; Owner: b". A name may hold "; Type: " itself, hence
-/// the search from the right.
-bool ParseNameLine(std::string_view line, RestoreItem& item) {
+/// As the table of contents writes it behind the id. Where there is no owner the script has a "-".
+bool IsAsListed(const RestoreItem& item, std::string_view listed) {
+  const std::string start = std::to_string(item.class_oid) + " " + std::to_string(item.object_oid) +
+                            " " + item.type + " " + item.schema + " " + item.name + " ";
+  if (!Eat(listed, start)) return false;
+  return listed == item.owner || (listed.empty() && item.owner == "-");
+}
+
+/// Where `label` stands, from the right, each of them with `from` the one before; npos at the end.
+size_t LabelBefore(std::string_view line, std::string_view label, size_t from) {
+  return from == 0 ? std::string_view::npos : line.rfind(label, from - 1);
+}
+
+/// "-- Name: a; Type: TABLE; Schema: public; Owner: b". A name or an owner may hold such labels
+/// itself: of all readings the one that is `listed` counts, or else the first from the right.
+bool ParseNameLine(std::string_view line, std::string_view listed, RestoreItem& item) {
+  constexpr std::string_view kType = "; Type: ", kSchema = "; Schema: ", kOwner = "; Owner: ";
+  constexpr size_t kNone = std::string_view::npos;
   if (!Eat(line, "-- Name: ")) return false;
-  const size_t owner = line.rfind("; Owner: ");
-  const size_t schema = line.rfind("; Schema: ", owner);
-  const size_t type = line.rfind("; Type: ", schema);
-  if (type == std::string_view::npos || schema == std::string_view::npos ||
-      owner == std::string_view::npos)
-    return false;
-  item.name = line.substr(0, type);
-  item.type = line.substr(type + 8, schema - type - 8);
-  item.schema = line.substr(schema + 10, owner - schema - 10);
-  item.owner = line.substr(owner + 9);
-  return true;
+  std::optional<RestoreItem> first;
+  for (size_t owner = line.rfind(kOwner); owner != kNone; owner = LabelBefore(line, kOwner, owner))
+    for (size_t schema = LabelBefore(line, kSchema, owner); schema != kNone;
+         schema = LabelBefore(line, kSchema, schema))
+      for (size_t type = LabelBefore(line, kType, schema); type != kNone;
+           type = LabelBefore(line, kType, type)) {
+        item.name = line.substr(0, type);
+        item.type = line.substr(type + kType.size(), schema - type - kType.size());
+        item.schema = line.substr(schema + kSchema.size(), owner - schema - kSchema.size());
+        item.owner = line.substr(owner + kOwner.size());
+        if (IsAsListed(item, listed)) return true;
+        if (!first) first = item;
+      }
+  if (first) item = std::move(*first);
+  return first.has_value();
 }
 
 /// The announcement of an entry, from its line "-- TOC entry …" to the closing "--"; moves `text`
@@ -69,7 +89,7 @@ std::optional<RestoreItem> ParseAnnouncement(std::string_view& text,
     while (Eat(line, " ") && EatNumber(line, id)) item.depends_on.push_back(id);
     line = NextLine(rest);
   }
-  if (!ParseNameLine(line, item)) return std::nullopt;
+  if (!ParseNameLine(line, contents.at(item.dump_id), item)) return std::nullopt;
   while (!rest.empty() && NextLine(rest) != "--") {
   }
   text = rest;
@@ -95,13 +115,6 @@ std::string_view WithoutClosing(std::string_view script) {
   if (completed == std::string_view::npos || script.find('\n', completed + 1) + 2 < script.size())
     return script;
   return script.substr(0, completed + 1);
-}
-
-/// As the table of contents has it behind the id. The names are left out: one that holds what
-/// stands between them is cut at another place here than there (trap 21).
-bool IsAsListed(const RestoreItem& item, std::string_view listed) {
-  return listed.starts_with(std::to_string(item.class_oid) + " " + std::to_string(item.object_oid) +
-                            " " + item.type + " ");
 }
 
 /// NOT NULL clauses are of a table's columns; anywhere else the words are a tenant's.

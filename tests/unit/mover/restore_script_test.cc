@@ -163,17 +163,37 @@ TEST(RestoreScript, AnEntryThatIsForgedInAnyKindOfQuotesIsOnlyText) {
   }
 }
 
+TEST(RestoreScript, NamesThatHoldLabelsAreReadAsTheTableOfContentsHasThem) {
+  std::string script = kScript;
+  const std::string before = "-- Name: TABLE p; Type: ACL; Schema: public; Owner: admin\n";
+  script.replace(script.find(before), before.size(),
+                 "-- Name: TABLE p; Type: x; Schema: y; Owner: z; Type: ACL; Schema: a; Owner: b; "
+                 "Owner: o; Schema: -; Owner: x\n");
+  TableOfContents contents = Contents();
+  contents[3423] =
+      "0 0 ACL a TABLE p; Type: x; Schema: y; Owner: z b; Owner: o; Schema: -; Owner: x";
+  auto split = SplitScript(script, contents);
+  ASSERT_TRUE(split) << split.error().message;
+  const RestoreItem& item = split->items.at(2);
+  EXPECT_EQ(item.name, "TABLE p; Type: x; Schema: y; Owner: z");
+  EXPECT_EQ(item.type, "ACL");
+  EXPECT_EQ(item.schema, "a");
+  EXPECT_EQ(item.owner, "b; Owner: o; Schema: -; Owner: x");
+}
+
 TEST(RestoreScript, IsRefusedWhenAnEntryComesTwiceOrNeverOrAsAnother) {
   struct Case {
     const char* reason;
     std::string script;
     const char* says;
   };
-  std::string another = kScript;
+  std::string renamed = kScript, another = kScript;
+  renamed.replace(renamed.find("Name: TABLE p;"), 14, "Name: TABLE q;");
   another.replace(another.find("class 0 OID 0"), 13, "class 7 OID 0");
   const Case cases[] = {
       {"twice", WithBody(std::string("'';") + kForged), "3423, ACL public.TABLE p, comes twice"},
       {"never", WithBody("'"), "3423, 0 0 ACL public TABLE p admin, is not in its script"},
+      {"of another name", renamed, "is another in its table of contents"},
       {"of another catalog", another, "is another in its table of contents"},
   };
   for (const Case& test : cases) {
