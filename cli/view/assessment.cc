@@ -142,9 +142,7 @@ std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now)
 
 // Whether they can work there is for the checks to say.
 std::string DescribeUsersOnTarget(const MigrationView& migration) {
-  std::string failing;
-  for (const api::CheckStatus& check : migration.checks)
-    if (check.consecutive_failures > 0) failing += (failing.empty() ? "" : ", ") + check.name;
+  const std::string failing = FailingChecks(migration);
   return "let in on " + migration.target_server_name +
          (failing.empty() ? "" : ", but perhaps they cannot work, since " + failing + " fails") +
          "; they were shut out for " + PauseOfCutover(migration) + " before";
@@ -155,7 +153,9 @@ std::string DescribeUsers(const MigrationView& migration, WallTime now) {
   if (migration.phase == "Hypercare" || migration.phase == "Completing")
     return DescribeUsersOnTarget(migration);
   if (migration.DoorsClosed()) {
-    std::string text = migration.phase == "Fencing" ? "being shut out, for " : "shut out for ";
+    std::string text = migration.phase == "Fencing"
+                           ? "being shut out, and some may work on for a moment; for "
+                           : "shut out for ";
     text += FormatSpan(now - *migration.cutover.fenced_at);
     if (const int64_t earlier = migration.cutover.earlier_pause_milliseconds; earlier > 0)
       text += " (and for " + api::FormatPause(std::chrono::milliseconds(earlier)) + " before)";
@@ -267,6 +267,11 @@ std::optional<WallTime> WrongSince(const MigrationView& migration) {
   return migration.reason_since;
 }
 
+std::string FailingFor(const MigrationView& migration, WallTime now) {
+  const auto since = WrongSince(migration);
+  return since ? ", for " + FormatSpan(now - *since) + " so far" : "";
+}
+
 std::string SomethingIsWrong(const MigrationView& migration, WallTime now) {
   const auto since = WrongSince(migration);
   if (!since) return "something is wrong";
@@ -295,6 +300,10 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
             "Perhaps: no operator has looked at it for " +
                 FormatSpan(now - *migration.meta.creation_timestamp) +
                 " since it was created. Does one run, and does it watch this namespace?"};
+  if (const std::string failing = FailingChecks(migration);
+      !failing.empty() && migration.phase == "Hypercare")
+    return {Health::kTrouble, "Perhaps: " + failing + " fails" + FailingFor(migration, now) +
+                                  ", and only you can mend what it checks."};
   if (OperatorRetries(migration))
     return {Health::kTrouble,
             "Perhaps: " + SomethingIsWrong(migration, now) + ", and is tried again by itself."};
@@ -313,7 +322,7 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
         ": the copy was last heard of " + FormatSpan(now - *migration.progress.updated_at) + " ago";
   else if (auto since = migration.PhaseSince())
     text += ": phase " + migration.phase + " has gone on for " + FormatSpan(now - *since) +
-            " and has met no trouble of its own";
+            ", and nothing is wrong with it";
   return {Health::kGood, text + "."};
 }
 

@@ -18,7 +18,8 @@ std::string BeforeDoors(const MigrationView& migration, WallTime now) {
     if (migration.phase == "AwaitingCutover")
       text += migration.window_end ? "" : "; waiting for that costs nobody anything";
   } else {
-    text += "When all that comes before Fencing is done, it stops the users by itself, unasked";
+    text += "Nobody is asked before the users are stopped: that comes by itself, as soon as ";
+    text += migration.phase == "CatchingUp" ? "the target follows closely" : "all is prepared";
   }
   if (migration.window_start && now < *migration.window_start)
     text += ", and not before " + FormatTime(*migration.window_start) + " (" +
@@ -32,12 +33,13 @@ std::string BeforeDoors(const MigrationView& migration, WallTime now) {
 std::string BehindDoors(const MigrationView& migration) {
   std::string text = "Users are let in on " + migration.target_server_name +
                      " once all that is left has gone well. ";
-  if (migration.phase != "Copying")
-    text += "After 10m in one step the move is undone";
-  else if (migration.max_write_pause_seconds > 0)
-    text += "If that takes longer than allowed, the move is undone";
+  const bool copy_is_bound = IsOnline(migration) || migration.max_write_pause_seconds > 0;
+  if (migration.max_write_pause_seconds > 0)
+    text += "After " + FormatSpan(seconds(migration.max_write_pause_seconds)) + " in all, or ";
   else
-    text += "No bound is set for the copy; after 10m in any other step the move is undone";
+    text += "After ";
+  text += std::string("10m in one step") + (copy_is_bound ? "" : " other than the copy") +
+          ", the move is undone";
   return text + ", and users work on " + migration.source_server_name + " again.";
 }
 
@@ -48,6 +50,8 @@ std::string InHypercare(const MigrationView& migration, WallTime now) {
   std::string text = over > now ? "It completes by itself at " + FormatTime(over) + " (" +
                                       FormatDistance(over, now) + "), if every check passes then"
                                 : "It completes by itself as soon as every check passes";
+  if (const std::string failing = FailingChecks(migration); !failing.empty())
+    text += "; what comes before that if " + failing + " goes on failing is said with the checks";
   return text + "; the database on " + migration.source_server_name +
          " stays closed until its retention is over.";
 }
@@ -75,6 +79,13 @@ std::string DescribeNext(const MigrationView& migration, WallTime now) {
                                                    : BeforeDoors(migration, now);
 }
 
+std::string FailingChecks(const MigrationView& migration) {
+  std::string failing;
+  for (const api::CheckStatus& check : migration.checks)
+    if (check.consecutive_failures > 0) failing += (failing.empty() ? "" : ", ") + check.name;
+  return failing;
+}
+
 std::string DescribeCause(const MigrationView& migration) {
   const bool goes_back = migration.phase == "Undoing" || migration.phase == "RollingBack";
   if (!goes_back && (!IsEnd(migration.phase) || migration.phase == "Completed")) return "";
@@ -92,7 +103,8 @@ std::string CostOfCutover(const MigrationView& migration) {
               " it is undone and tried again later";
     return text;
   }
-  std::string text = ", while all of it is copied and compared";
+  std::string text = ", until all of it is copied and compared, and the workloads are up on " +
+                     migration.target_server_name;
   text +=
       migration.max_write_pause_seconds > 0
           ? "; after " + FormatSpan(seconds(migration.max_write_pause_seconds)) + " it is undone"

@@ -13,6 +13,9 @@ namespace cutover::cli {
 /// know.
 std::string DescribeNext(const MigrationView& migration, WallTime now);
 
+/// Names of the checks of hypercare that have failed at their last run; empty: none has.
+std::string FailingChecks(const MigrationView& migration);
+
 /// Why it goes back, is undone, or has ended so, as far as the status says; empty otherwise.
 std::string DescribeCause(const MigrationView& migration);
 
