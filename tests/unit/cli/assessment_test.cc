@@ -279,7 +279,8 @@ TEST(Assess, WhatComesByItselfIsSaidOfEachPhaseThatIsNotTheEnd) {
   for (Phase phase : AllPhases())
     EXPECT_EQ(Assess(Seen(Typical(phase))).next.empty(), IsEnd(Name(phase))) << Name(phase);
   api::TenantMigration migration = Typical(Phase::kPreparing);
-  EXPECT_THAT(Assess(Seen(migration)).next, HasSubstr("Nobody is asked before the users are stopped"));
+  EXPECT_THAT(Assess(Seen(migration)).next,
+              HasSubstr("Nobody is asked before the users are stopped"));
   migration.spec.approval = api::Approval::kManual;
   EXPECT_THAT(Assess(Seen(migration)).next, HasSubstr("asks for your approval"));
 }
