@@ -178,8 +178,7 @@ class SuspendVerb : public Verb {
     if (migration.observed_generation < generation) return std::nullopt;
     const std::string where = migration.FullName() + ", " + migration.phase;
     if (!suspend_) return Outcome{true, "goes on: " + where};
-    if (migration.ReasonOf("Ready", api::ConditionStatus::kFalse) == "Suspended")
-      return Outcome{true, "held: " + where};
+    if (migration.ReadyReason() == "Suspended") return Outcome{true, "held: " + where};
     if (migration.phase == Name(api::Phase::kPending) ||
         migration.phase == Name(api::Phase::kPreflight))
       return Outcome{true, "goes no further than Preflight: " + where};

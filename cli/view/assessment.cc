@@ -24,18 +24,8 @@ constexpr seconds kUnseenMax{30};
 // Beyond the lease's own duration, for clocks that differ by a little.
 constexpr seconds kLeaseTolerance{10};
 
-const api::WaitForPerson* FindWait(const std::string& reason) {
-  for (const api::WaitForPerson& wait : api::kWaitsForPerson)
-    if (wait.reason == reason) return &wait;
-  return nullptr;
-}
-
 Stretch StretchOf(const MigrationView& migration) {
   return cli::StretchOf(migration.phase, migration.Journaled());
-}
-
-std::string ReadyReason(const MigrationView& migration) {
-  return migration.ReasonOf("Ready", ConditionStatus::kFalse);
 }
 
 bool OperatorRetries(const MigrationView& migration) {
@@ -263,7 +253,7 @@ std::optional<WallTime> WrongSince(const MigrationView& migration) {
   for (const api::CheckStatus& check : migration.checks)
     if (check.failing_since && (!since || *check.failing_since < *since))
       since = check.failing_since;
-  if (since || ReadyReason(migration) == migration.phase) return since;
+  if (since || migration.ReadyReason() == migration.phase) return since;
   return migration.reason_since;
 }
 
@@ -279,12 +269,12 @@ std::string SomethingIsWrong(const MigrationView& migration, WallTime now) {
 }
 
 std::optional<Verdict> JudgeWaiting(const MigrationView& migration, WallTime now) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   if (migration.ReasonOf("Stalled", ConditionStatus::kTrue) != "")
     return Verdict{Health::kAsksYou, "Yes: nothing happens until somebody changes something (" +
                                          migration.ReasonOf("Stalled", ConditionStatus::kTrue) +
                                          ")."};
-  if (const api::WaitForPerson* wait = FindWait(reason)) {
+  if (const api::WaitForPerson* wait = api::FindWaitForPerson(reason)) {
     std::string task(wait->task);
     const std::string when =
         reason == "AwaitingApproval" ? WhenUsersAreStopped(migration, now) : std::string();
@@ -309,7 +299,7 @@ Verdict JudgeGoing(const MigrationView& migration, WallTime now) {
             "Perhaps: " + SomethingIsWrong(migration, now) + ", and is tried again by itself."};
   if (std::string silence = SilenceOfCopy(migration, now); !silence.empty())
     return {Health::kTrouble, "Perhaps: " + silence + "."};
-  if (ReadyReason(migration) == "AwaitingWindow" && migration.window_start)
+  if (migration.ReadyReason() == "AwaitingWindow" && migration.window_start)
     return {Health::kGood, "No: it waits for its window, which starts at " +
                                FormatTime(*migration.window_start) + " (" +
                                FormatDistance(*migration.window_start, now) + ")."};
@@ -334,7 +324,7 @@ Verdict Judge(const MigrationView& migration, WallTime now) {
 
 void AdviseBeforeJournal(const MigrationView& migration, WallTime now,
                          std::vector<Advice>& advice) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   if (reason == "AwaitingApproval")
     advice.push_back(
         {Command(migration, "approve"),
@@ -356,7 +346,7 @@ void AdviseBeforeJournal(const MigrationView& migration, WallTime now,
 // How to ask for a rollback in Opening, Smoke or Hypercare, and what it would cost, as far as the
 // operator would carry it out or wait for what lets it.
 std::optional<Advice> AdviseRollback(const MigrationView& migration) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
   if (reason == "SourceGone" || shut_for == "SourceGone") return std::nullopt;
   const std::string back = "goes back to " + SourceName(migration);
@@ -390,7 +380,7 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
 }
 
 void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& advice) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   if (reason == "SmokeFailedNoWayBack")
     advice.push_back({Command(migration, "approve"),
                       "the tenant stays on " + migration.target_server_name +
@@ -444,8 +434,8 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTi
       if (AwaitsConsentWhileGoingBack(migration))
         advice.push_back({Command(migration, "rollback") + " --accept-data-loss",
                           "goes back without what has not arrived there",
-                          ReadyReason(migration) == "NoWayBack" ||
-                              ReadyReason(migration) == "RollbackNeedsConsent"});
+                          migration.ReadyReason() == "NoWayBack" ||
+                              migration.ReadyReason() == "RollbackNeedsConsent"});
       break;
   }
   std::stable_sort(advice.begin(), advice.end(),
@@ -459,7 +449,7 @@ std::vector<Advice> Advise(const MigrationView& migration, Health health, WallTi
 
 // The operator's words, unless they only repeat what is said here with a command of its own.
 std::string Words(const MigrationView& migration) {
-  if (ReadyReason(migration) == "AwaitingApproval") return "";
+  if (migration.ReadyReason() == "AwaitingApproval") return "";
   constexpr std::string_view kRetryByHand = "; to try again, set a new cutover.dev/retry token";
   if (!DescribeCause(migration).empty() && IsEnd(migration.phase)) return "";  // Said as such.
   const std::string& said = migration.message;

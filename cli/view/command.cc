@@ -14,10 +14,6 @@ namespace {
 
 using api::ConditionStatus;
 
-std::string ReadyReason(const MigrationView& migration) {
-  return migration.ReasonOf("Ready", ConditionStatus::kFalse);
-}
-
 // "It is in Hypercare: "
 std::string Where(const MigrationView& migration) {
   return migration.FullName() + " is in " +
@@ -39,27 +35,25 @@ bool ReadyToStopUsers(const MigrationView& migration) {
 
 // Whether it holds, in AwaitingCutover, for something else than a person's word.
 bool Holds(const MigrationView& migration) {
-  const std::string reason = ReadyReason(migration);
-  return reason != "AwaitingApproval" && reason != "Suspended" &&
-         std::any_of(api::kWaitsForPerson.begin(), api::kWaitsForPerson.end(),
-                     [&](const api::WaitForPerson& wait) { return wait.reason == reason; });
+  const std::string reason = migration.ReadyReason();
+  return reason != "AwaitingApproval" && reason != "Suspended" && api::FindWaitForPerson(reason);
 }
 
 // By the operator's clock, too, which may be behind.
 bool WindowIsAhead(const MigrationView& migration, WallTime now) {
   return migration.window_start &&
-         (*migration.window_start > now || ReadyReason(migration) == "AwaitingWindow");
+         (*migration.window_start > now || migration.ReadyReason() == "AwaitingWindow");
 }
 
 // A rollback that was asked for, or is needed, and that the operator does not carry out by itself.
 bool RollbackIsHeld(const MigrationView& migration) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
 }
 
 // A rollback after the smoke test was put off, and a person may say that the tenant stays.
 bool AsksWhetherToStay(const MigrationView& migration) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   return migration.phase == "Hypercare" &&
          (reason == "SmokeFailedNoWayBack" || reason == "SmokeFailed");
 }
@@ -111,7 +105,7 @@ std::string WhyNoRollback(const MigrationView& migration, Stretch stretch) {
   if (stretch == Stretch::kGoingBack) return "it is going back already";
   if (stretch == Stretch::kEnd) return "it is over; going back is another move";
   if (migration.phase == "Completing") return "the way back is closed; going back is another move";
-  if (ReadyReason(migration) == "SourceGone")
+  if (migration.ReadyReason() == "SourceGone")
     return "the database on " + migration.source_server_name +
            " is gone, so there is nothing to go back to, whatever is accepted";
   return "";
@@ -284,7 +278,7 @@ Prospect Foresee(Command command, const MigrationView& migration, bool accept_da
 }
 
 bool AwaitsConsentWhileGoingBack(const MigrationView& migration) {
-  const std::string reason = ReadyReason(migration);
+  const std::string reason = migration.ReadyReason();
   return reason == "NoWayBack" || reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
          reason == "PoolerNotPaused";
 }
@@ -323,7 +317,7 @@ std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration
   const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
   const std::string said = migration.message.empty() ? "" : " (" + migration.message + ")";
   if (Handled(migration, command) != token) {
-    const bool held = RollbackIsHeld(migration) || ReadyReason(migration) == "SourceGone";
+    const bool held = RollbackIsHeld(migration) || migration.ReadyReason() == "SourceGone";
     if (command == Command::kRollback && held)
       return Outcome{false, "the operator holds: " + migration.message};
     const std::string later =

@@ -65,6 +65,8 @@ struct MigrationView {
   std::optional<WallTime> PhaseSince() const;
   /// The condition's reason when it has this status, else an empty string.
   std::string ReasonOf(std::string_view type, api::ConditionStatus status) const;
+  /// Why it is not ready, in the operator's word; empty where it is.
+  std::string ReadyReason() const { return ReasonOf("Ready", api::ConditionStatus::kFalse); }
   bool Journaled() const { return cutover.journaled_at.has_value(); }
   /// Since when users have been kept out, of a migration that is under way, as far as the moments
   /// of the status tell; nothing while they can work.

@@ -52,4 +52,11 @@ inline constexpr std::array<WaitForPerson, 16> kWaitsForPerson{{
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},
 }};
 
+/// Null where a migration with this reason waits for nobody.
+constexpr const WaitForPerson* FindWaitForPerson(std::string_view reason) {
+  for (const WaitForPerson& wait : kWaitsForPerson)
+    if (wait.reason == reason) return &wait;
+  return nullptr;
+}
+
 }  // namespace cutover::api

@@ -37,6 +37,13 @@ bool IsDeleting(const Json& object) {
   return !object["metadata"]["deletionTimestamp"].StringRef().empty();
 }
 
+const Json* FindCondition(const Json& object, std::string_view type, std::string_view status) {
+  for (const Json& condition : object["status"]["conditions"].Items())
+    if (condition["type"].StringRef() == type && condition["status"].StringRef() == status)
+      return &condition;
+  return nullptr;
+}
+
 std::string LabelOf(const Json& object, std::string_view label) {
   return object["metadata"]["labels"][label].AsString();
 }

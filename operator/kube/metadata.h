@@ -26,6 +26,9 @@ inline bool IsOlderVersion(std::string_view a, std::string_view b) {
 
 /// True once somebody has asked for the object's deletion and a finalizer holds it.
 bool IsDeleting(const Json& object);
+/// The condition of status.conditions with that type and status; null where there is none.
+const Json* FindCondition(const Json& object, std::string_view type,
+                          std::string_view status = "True");
 std::string LabelOf(const Json& object, std::string_view label);
 std::string AnnotationOf(const Json& object, std::string_view annotation);
 

@@ -146,12 +146,7 @@ Status CountPods(std::stop_token stop, Deadline deadline, kube::Client& client,
 }
 
 bool IsFinished(const Json& job) {
-  for (const Json& condition : job["status"]["conditions"].Items()) {
-    const std::string& type = condition["type"].StringRef();
-    if ((type == "Complete" || type == "Failed") && condition["status"].StringRef() == "True")
-      return true;
-  }
-  return false;
+  return kube::FindCondition(job, "Complete") || kube::FindCondition(job, "Failed");
 }
 
 // "<cronjob>-<digits>", as the CronJob controller names its Jobs.

@@ -116,18 +116,6 @@ Json JobSpecOf(const api::Check& check, const Json& job_template, const Json& la
   return spec;
 }
 
-struct Condition {
-  bool holds = false;
-  std::string message;
-};
-
-Condition ConditionOf(const Json& job, std::string_view type) {
-  for (const Json& condition : job.At({"status", "conditions"}).Items())
-    if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
-      return {true, condition["message"].AsString()};
-  return {};
-}
-
 /// A question about the checks of one migration, and whom to ask.
 struct Look {
   std::stop_token stop;
@@ -184,17 +172,16 @@ struct JobEnd {
 Result<std::optional<JobEnd>> FindEnd(const Look& look, const Json& job, WallTime now) {
   const std::string begins = "Job " + kube::KeyOf(job).name;
   const JobEnd completed{true, begins + " completed"};
-  const Condition failed = ConditionOf(job, "Failed");
-  if (!failed.holds && kube::IsDeleting(job)) return std::optional<JobEnd>();
-  if (!failed.holds && ConditionOf(job, "Complete").holds) return std::optional(completed);
-  if (!failed.holds && !MayBeHindered(job, now)) return std::optional<JobEnd>();
+  const Json* failed = kube::FindCondition(job, "Failed");
+  if (!failed && kube::IsDeleting(job)) return std::optional<JobEnd>();
+  if (!failed && kube::FindCondition(job, "Complete")) return std::optional(completed);
+  if (!failed && !MayBeHindered(job, now)) return std::optional<JobEnd>();
   TRY_ASSIGN(const std::vector<Json> pods, PodsOf(look.stop, look.deadline, look.client, job));
-  const std::optional<bool> end =
-      failed.holds ? std::optional(false) : FindEndBesideOthers(job, pods);
+  const std::optional<bool> end = failed ? std::optional(false) : FindEndBesideOthers(job, pods);
   if (!end) return std::optional<JobEnd>();
   if (*end) return std::optional(completed);
   std::string words = FindLastWords(job, pods);
-  if (words.empty()) words = failed.holds ? failed.message : "see its pod's log";
+  if (words.empty()) words = failed ? (*failed)["message"].AsString() : "see its pod's log";
   return std::optional(JobEnd{false, begins + " failed: " + words});
 }
 

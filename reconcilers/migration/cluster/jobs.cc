@@ -116,13 +116,6 @@ bool IsCurrent(const mover::JobSpec& order, const OperatorConfig& config,
   return wanted == order;
 }
 
-bool HasCondition(const Json& job, std::string_view type) {
-  for (const Json& condition : job.At({"status", "conditions"}).Items())
-    if (condition["type"].StringRef() == type && condition["status"].StringRef() == "True")
-      return true;
-  return false;
-}
-
 // The time by which a pod has to be gone, its grace included. (A Job has none.)
 bool IsLate(const Json& object, WallTime now) {
   const auto by = ParseTime(object.At({"metadata", "deletionTimestamp"}).StringRef());
@@ -262,8 +255,8 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     bool current = kube::KeyOf(job).name == JobName(migration, kind);
     facts.earlier &= !current;
     if (!current || kube::IsDeleting(job)) continue;
-    facts.succeeded = HasCondition(job, "Complete");
-    facts.failed = HasCondition(job, "Failed");
+    facts.succeeded = kube::FindCondition(job, "Complete") != nullptr;
+    facts.failed = kube::FindCondition(job, "Failed") != nullptr;
     std::vector<Json> pods;
     if (facts.succeeded || facts.failed || MayBeHindered(job, now)) {
       TRY_ASSIGN(pods, PodsOf(stop, deadline, client, job));

@@ -36,16 +36,9 @@ std::string Describe(const char* kind, const kube::Key& key) {
   return "kubectl -n " + key.ns + " describe " + kind + " " + key.name;
 }
 
-const Json* FindCondition(const Json& object, std::string_view type, std::string_view status) {
-  for (const Json& condition : object.At({"status", "conditions"}).Items())
-    if (condition["type"].StringRef() == type && condition["status"].StringRef() == status)
-      return &condition;
-  return nullptr;
-}
-
 // The scheduler's own words, where it has found no node.
 const Json* Unschedulable(const Json& pod) {
-  const Json* condition = FindCondition(pod, "PodScheduled", "False");
+  const Json* condition = kube::FindCondition(pod, "PodScheduled", "False");
   return condition && (*condition)["reason"].StringRef() == "Unschedulable" ? condition : nullptr;
 }
 
@@ -89,7 +82,7 @@ std::optional<PodHindrance> FindHindrance(const PodOwner& owner, const std::vect
                                           WallTime now) {
   const kube::Key key = kube::KeyOf(owner.object);
   const std::string begins = std::string(owner.kind) + " " + key.ToString();
-  if (const Json* refused = FindCondition(owner.object, "ReplicaFailure", "True"))
+  if (const Json* refused = kube::FindCondition(owner.object, "ReplicaFailure", "True"))
     return PodHindrance{begins + " can make no pod: " + (*refused)["message"].AsString(),
                         CreatedAt(owner.object, now)};
   const Json* newest = nullptr;

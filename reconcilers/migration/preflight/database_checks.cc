@@ -52,6 +52,13 @@ void AddMissingPrivileges(const pg::ServerFacts& server, const std::string& admi
                             name + ": " + Run(name, missing.remedy)});
 }
 
+/// To be said one after the other.
+std::string Script(const std::vector<std::string>& statements) {
+  std::string all;
+  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
+  return all;
+}
+
 /// The operator's role owns what is fenced, so its members could open it again: no fence would ever
 /// be proven, with the tenant's users out.
 void AddAdminMembers(const std::vector<AdminMember>& members, const std::string& admin,
@@ -64,12 +71,10 @@ void AddAdminMembers(const std::vector<AdminMember>& members, const std::string&
     if (std::find(statements.begin(), statements.end(), member.revoke) == statements.end())
       statements.push_back(member.revoke);
   }
-  std::string all;
-  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
   findings.push_back({Severity::kBlocking, "AdminHasMembers",
                       "whoever is a member of the operator's role " + admin + " on " + server +
                           " could open a fenced database again, so that no fence is ever proven (" +
-                          List(names) + "): " + Run(server, all) +
+                          List(names) + "): " + Run(server, Script(statements)) +
                           ", or let spec.adminSecretRef name a role without members"});
 }
 
@@ -85,13 +90,11 @@ void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) 
                          " DISABLE");
   }
   if (facts.migration.spec.online() || names.empty()) return;
-  std::string all;
-  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
   findings.push_back(
       {Severity::kBlocking, "SubscriptionsWrite",
        "subscriptions write into " + DatabaseOf(facts) +
            ", and would go on doing so under the fence (" + List(names) + "): connect to it on " +
-           SourceOf(facts) + " and say " + all +
+           SourceOf(facts) + " and say " + Script(statements) +
            ", or drop them; until they are enabled on the target after the switch nothing arrives, "
            "and their publishers keep WAL for them"});
 }

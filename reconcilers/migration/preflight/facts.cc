@@ -45,20 +45,24 @@ Result<pg::ConnectOptions> AdminOf(const Gathering& g,
 
 // --- PostgreSQL ----------------------------------------------------------------------------------
 
-// Whoever may act as a superuser or as the operator's own role walks through every fence.
-Result<std::vector<std::string>> ReadUnfenceable(const Gathering& g, pg::Connection& connection,
-                                                 const std::vector<std::string>& owners) {
-  TRY_ASSIGN(pg::Rows rows,
-             connection.Query(g.stop, g.Part(),
-                              "SELECT r.rolname FROM pg_catalog.pg_roles r "
-                              "WHERE (r.rolsuper OR r.rolname = current_user) AND EXISTS ("
-                              "SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = ANY ($1::text[])"
-                              " AND pg_catalog.pg_has_role(o.oid, r.oid, 'MEMBER')) "
-                              "ORDER BY r.rolname",
-                              {owners}));
+Result<std::vector<std::string>> ReadNames(const Gathering& g, pg::Connection& connection,
+                                           const char* sql, const pg::Params& params = {}) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(g.stop, g.Part(), sql, params));
   std::vector<std::string> names;
   for (pg::Row row : rows) names.push_back(row.Text(0));
   return names;
+}
+
+// Whoever may act as a superuser or as the operator's own role walks through every fence.
+Result<std::vector<std::string>> ReadUnfenceable(const Gathering& g, pg::Connection& connection,
+                                                 const std::vector<std::string>& owners) {
+  return ReadNames(g, connection,
+                   "SELECT r.rolname FROM pg_catalog.pg_roles r "
+                   "WHERE (r.rolsuper OR r.rolname = current_user) AND EXISTS ("
+                   "SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = ANY ($1::text[])"
+                   " AND pg_catalog.pg_has_role(o.oid, r.oid, 'MEMBER')) "
+                   "ORDER BY r.rolname",
+                   {owners});
 }
 
 // Whoever the fence's proof would find (postgres/fence.cc), with the direct membership through
@@ -89,25 +93,13 @@ Result<std::vector<AdminMember>> ReadAdminMembers(const Gathering& g, pg::Connec
 }
 
 Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Connection& connection) {
-  TRY_ASSIGN(pg::Rows rows,
-             connection.Query(g.stop, g.Part(),
-                              "SELECT wanted FROM pg_catalog.unnest($1::text[]) AS wanted "
-                              "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
-                              "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                              "WHERE c.relkind = 'r' AND n.nspname || '.' || c.relname = wanted) "
-                              "ORDER BY 1",
-                              {g.inputs.migration.spec.copy_exclude_tables}));
-  std::vector<std::string> names;
-  for (pg::Row row : rows) names.push_back(row.Text(0));
-  return names;
-}
-
-Result<std::vector<std::string>> ReadNames(const Gathering& g, pg::Connection& connection,
-                                           const char* sql) {
-  TRY_ASSIGN(pg::Rows rows, connection.Query(g.stop, g.Part(), sql));
-  std::vector<std::string> names;
-  for (pg::Row row : rows) names.push_back(row.Text(0));
-  return names;
+  return ReadNames(g, connection,
+                   "SELECT wanted FROM pg_catalog.unnest($1::text[]) AS wanted "
+                   "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
+                   "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+                   "WHERE c.relkind = 'r' AND n.nspname || '.' || c.relname = wanted) "
+                   "ORDER BY 1",
+                   {g.inputs.migration.spec.copy_exclude_tables});
 }
 
 Status ReadPublishing(const Gathering& g, pg::Connection& connection, SourceFacts& facts) {
