@@ -6,10 +6,20 @@ import os
 import pathlib
 import subprocess
 import tempfile
+import time
 
 from cluster import expect
 
 JUDGE = pathlib.Path(__file__).resolve().parents[2] / "hack/lib/demo_panels.py"
+
+
+# The judge scrapes every second.
+TWO_SCRAPES_SECONDS = 3
+
+
+def be_scraped():
+    """Stays where the move is until it was scraped: what is over sooner has no figures."""
+    time.sleep(TWO_SCRAPES_SECONDS)
 
 
 @contextlib.contextmanager

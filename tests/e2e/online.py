@@ -32,6 +32,7 @@ def a_rollback_in_hypercare_brings_back_what_was_written_on_the_target():
     target = other(source)
     with dashboards.no_panel_stays_empty():
         to_hypercare(target)
+        dashboards.be_scraped()  # With its way back open.
         on_target = acknowledged()
         command("rollback", "back")
         came_back(source, target, on_target)
