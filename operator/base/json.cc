@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <unordered_map>
 
 #include "operator/base/check.h"
 
@@ -88,6 +89,7 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
   }
   // Of members of the same name the last one counts, in the place of the first.
   static void KeepLastOfEach(Json::ObjectType& members) {
+    if (members.size() > kComparedPairwiseMax) return KeepLastOfMany(members);
     for (size_t i = 1; i < members.size(); ++i) {
       const auto same = std::find_if(members.begin(), members.begin() + static_cast<long>(i),
                                      [&](const auto& m) { return m.first == members[i].first; });
@@ -96,6 +98,23 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
       members.erase(members.begin() + static_cast<long>(i--));
     }
   }
+  static void KeepLastOfMany(Json::ObjectType& members) {
+    Json::ObjectType kept;
+    kept.reserve(members.size());  // The map's views are of strings that stay where they are.
+    std::unordered_map<std::string_view, size_t> places;
+    for (Json::Member& member : members) {
+      if (const auto seen = places.find(member.first); seen != places.end()) {
+        kept[seen->second].second = std::move(member.second);
+      } else {
+        kept.push_back(std::move(member));
+        places.emplace(kept.back().first, kept.size() - 1);
+      }
+    }
+    members = std::move(kept);
+  }
+
+  // Few are faster compared with each other; a ConfigMap can have a hundred thousand.
+  static constexpr size_t kComparedPairwiseMax = 64;
 
   std::vector<Json::Member> values_;  // Of containers that are open, each with its key if any.
   std::string key_;

@@ -103,5 +103,16 @@ TEST(Json, OfMembersOfTheSameNameTheLastCountsInThePlaceOfTheFirst) {
   EXPECT_EQ(parsed->Dump(), R"({"a":5,"b":{"c":[3,{}]},"d":4})");
 }
 
+TEST(Json, SoItIsWhereAnObjectHasThousandsOfMembers) {
+  std::string text = "{";
+  for (int i = 0; i < 5000; ++i) text += "\"member-" + std::to_string(i) + "\": 1, ";
+  const Json object = *Json::Parse(text + R"("member-0": 2, "member-4999": 3, "last": 4})");
+  ASSERT_EQ(object.Members().size(), 5001u);
+  EXPECT_EQ(object.Members().front(), Json::Member("member-0", 2));
+  EXPECT_EQ(object.Members()[4998], Json::Member("member-4998", 1));
+  EXPECT_EQ(object.Members()[4999], Json::Member("member-4999", 3));
+  EXPECT_EQ(object.Members().back(), Json::Member("last", 4));
+}
+
 }  // namespace
 }  // namespace cutover
