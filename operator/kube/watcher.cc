@@ -32,6 +32,10 @@ bool KeepsVersion(const Error& error) {
 // Errors after which there may be another server, or the same with another past.
 bool LostTouch(const Error& error) { return IsUnreachable(error) || IsTimeout(error); }
 
+// While nobody answers, asking costs nobody anything; and what is decided by this cache once
+// somebody does, such as whether users are let in again, waits for it.
+Backoff::Options WhileNobodyAnswers() { return {.cap = milliseconds(1'500)}; }
+
 }  // namespace
 
 Watcher::Watcher(Client& client, WatcherOptions options, WatchSink& sink, const Clock& clock,
@@ -42,6 +46,7 @@ Watcher::Watcher(Client& client, WatcherOptions options, WatchSink& sink, const 
       clock_(clock),
       observer_(observer),
       backoff_(clock),
+      outage_backoff_(clock, WhileNobodyAnswers()),
       may_stream_lists_(options_.watch_list && client.OffersInitialEvents()) {}
 
 void Watcher::Run(std::stop_token stop) {
@@ -76,7 +81,7 @@ Watcher::Next Watcher::ListInPages(std::stop_token stop) {
     if (!page) {
       const Error& error = page.error();
       LogWarn("listing failed", {{"reason", error.reason}, {"message", error.message}});
-      Pause(stop);
+      Pause(stop, IsUnreachable(error) ? outage_backoff_ : backoff_);
       return Next::kList;
     }
     for (Json& object : page->list.items) sink_.Listed(std::move(object));
@@ -132,7 +137,7 @@ Watcher::Next Watcher::Compare(std::stop_token stop) {
       client_.GetPage(stop, Deadline::After(kCompareTimeout), options_.resource, list, {});
   if (stop.stop_requested()) return Next::kCompare;
   if (!page && (LostTouch(page.error()) || KeepsVersion(page.error()))) {
-    Pause(stop);
+    Pause(stop, LostTouch(page.error()) ? outage_backoff_ : backoff_);
     return Next::kCompare;
   }
   if (page && IsOlderVersion(page->list.resource_version, version_)) {
@@ -170,13 +175,13 @@ Watcher::Next Watcher::AfterWatch(std::stop_token stop, const Status& ended,
                                   bool suspiciously_short) {
   if (stop.stop_requested()) return Next::kWatch;
   if (ended) {
-    if (suspiciously_short) Pause(stop);
+    if (suspiciously_short) Pause(stop, backoff_);
     return Next::kWatch;
   }
   const Error& error = ended.error();
   LogInfo("a watch broke", {{"reason", error.reason}, {"message", error.message}});
   // Gone again at once after the list: something is wrong with that server.
-  if (!IsGone(error) || suspiciously_short) Pause(stop);
+  if (!IsGone(error) || suspiciously_short) Pause(stop, backoff_);
   if (IsGone(error)) return Next::kList;
   if (LostTouch(error)) return Next::kCompare;
   return KeepsVersion(error) ? Next::kWatch : Next::kList;
@@ -207,8 +212,8 @@ void Watcher::HandleEvent(WatchEvent event) {
   sink_.Reached(version_);
 }
 
-void Watcher::Pause(std::stop_token stop) {
-  milliseconds wait = backoff_.Next();
+void Watcher::Pause(std::stop_token stop, Backoff& backoff) {
+  milliseconds wait = backoff.Next();
   if (options_.sleep)
     options_.sleep(stop, wait);
   else

@@ -50,7 +50,8 @@ struct WatcherOptions {
 ///  - 410 (as HTTP status, as an event, between pages) lists again, always the most recent state: a
 ///    server asked for "at least this version" has to be asked once more when it is behind, and
 ///    sends everything in one page;
-///  - refused connections and 429 retry the same watch after a back-off;
+///  - refused connections and 429 retry the same watch after a back-off; while nobody answers at
+///    all, it is asked every 3 s at least whether somebody does;
 ///  - a watch that ends at once without an event waits as well, so that no server is hammered;
 ///  - after a connection was lost it makes sure that the server has not gone back in time, as one
 ///    restored from a backup has: to a watch from a version of its future it would say nothing;
@@ -78,7 +79,7 @@ class Watcher {
   Next AfterWatch(std::stop_token stop, const Status& ended, bool suspiciously_short);
   WatchOptions MakeWatchOptions() const;
   void HandleEvent(WatchEvent event);
-  void Pause(std::stop_token stop);
+  void Pause(std::stop_token stop, Backoff& backoff);
 
   Client& client_;
   const WatcherOptions options_;
@@ -86,6 +87,7 @@ class Watcher {
   const Clock& clock_;
   Observer& observer_;
   Backoff backoff_;
+  Backoff outage_backoff_;  // Of requests that nobody has answered.
   Next next_ = Next::kList;
   bool may_stream_lists_;
   std::string version_;  // The last resourceVersion seen; the resume point.

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
+
 #include "operator/kube/store.h"
 #include "tests/unit/kube/fake_clock.h"
 #include "tests/unit/kube/fake_transport.h"
@@ -185,6 +188,27 @@ TEST_F(WatcherTest, RefusedConnectionsAndThrottlingRetryTheSameWatchWithBackOff)
     EXPECT_LE(pauses_[i].count(), 1600 << i);
   }
   EXPECT_THAT(Names(), ElementsAre("a")) << "stale, never empty";
+}
+
+// What is decided by what it holds, such as whether users are let in again, waits for it.
+TEST_F(WatcherTest, AnOutageOfAMinuteIsOverForItWithinThreeSeconds) {
+  std::deque<FakeTransport::Answer> script = {{.body = List(10, {Object("a", 1)})}};
+  for (int i = 0; i < 60; ++i) script.push_back({.status = 0});
+  script.push_back({.body = List(11, {})});
+  script.push_back({.body = Event("ADDED", Object("b", 11))});
+  RunScript(std::move(script));
+  EXPECT_THAT(Names(), ElementsAre("a", "b"));
+  ASSERT_GE(pauses_.size(), 20u);
+  EXPECT_LE(*std::max_element(pauses_.begin(), pauses_.end()), std::chrono::seconds(3));
+}
+
+TEST_F(WatcherTest, SoItIsBeforeTheFirstList) {
+  std::deque<FakeTransport::Answer> script(60, {.status = 0});
+  script.push_back({.body = List(10, {Object("a", 1)})});
+  RunScript(std::move(script));
+  EXPECT_THAT(Names(), ElementsAre("a"));
+  ASSERT_GE(pauses_.size(), 20u);
+  EXPECT_LE(*std::max_element(pauses_.begin(), pauses_.end()), std::chrono::seconds(3));
 }
 
 TEST_F(WatcherTest, AWatchThatBreaksInTheMiddleOfALineResumesAfterTheLastWholeOne) {
