@@ -29,15 +29,20 @@ Phase PhaseOf(const Json& migration) {
       .value_or(Phase::kPending);
 }
 
+bool SwitchesByPooler(const Json& migration) {
+  return migration["spec"]["cutover"]["switch"].StringRef() == "Pooler";
+}
+
 // While clients wait in a pooler, these are entered without a record (step.h).
 bool MayGoUnrecorded(Phase phase) {
   return phase == Phase::kFinalizing || phase == Phase::kVerifying || phase == Phase::kOpening;
 }
 
-bool IsLegal(Phase from, Phase to) {
+bool IsLegal(Phase from, Phase to, bool by_pooler) {
   for (const migration::Transition& line : migration::Transitions()) {
     if (line.from != from) continue;
-    if (line.to == to || (MayGoUnrecorded(line.to) && IsLegal(line.to, to))) return true;
+    if (line.to == to) return true;
+    if (by_pooler && MayGoUnrecorded(line.to) && IsLegal(line.to, to, by_pooler)) return true;
   }
   return from == to;
 }
@@ -61,6 +66,16 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
     metadata.Remove(name);
   Json status = object["status"];
   kept.Remove("status");
+  Json conditions = Json::Object();
+  for (const Json& condition : status["conditions"].Items()) {
+    const std::string& type = condition["type"].StringRef();
+    const std::string& reason = condition["reason"].StringRef();
+    if (reason == "Undone") continue;  // How far it had come.
+    // What a migration may be given up for is judged by IsRightEnd.
+    const bool judged = type == "Succeeded";
+    conditions.Set(type, condition["status"].AsString() + (judged ? "" : " " + reason));
+  }
+  kept.Set("conditions", std::move(conditions));
   if (resource == kube::kDeployment)
     kept.Set("ready", status["readyReplicas"]);
   else if (resource == kube::kDatabasePlacement)
@@ -117,11 +132,10 @@ bool UsersMayWriteOnTarget(Phase phase) {
 
 // Of users who are in: without a pooler "nobody is in yet" is true in Smoke.
 bool SaysWayBackIsOpen(const Json& migration) {
-  const bool by_pooler = migration["spec"]["cutover"]["switch"].StringRef() == "Pooler";
   for (const Json& condition : migration["status"]["conditions"].Items())
     if (condition["type"].StringRef() == "RollbackReady")
       return condition["status"].StringRef() == "True" &&
-             (by_pooler || condition["reason"].StringRef() != "UsersNotIn");
+             (SwitchesByPooler(migration) || condition["reason"].StringRef() != "UsersNotIn");
   return false;
 }
 
@@ -171,7 +185,7 @@ std::string Describe(const ModelServer& server, const RowSet& acknowledged) {
     for (const auto& [key, value] : database->ledger)
       if (key.first != "sample") text += " ledger " + key.first + key.second;
     // A home has every write; the other side has what it had when it was left.
-    if (database->content.rows == acknowledged) text += " complete";
+    if (database->content.rows == acknowledged) text += kComplete;
     text += '\n';
   }
   return text;
@@ -208,7 +222,7 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
   if (active > 1) Fail("two active migrations of one placement");
   Phase to = PhaseOf(event.after->object);
   Phase from = event.before ? PhaseOf(event.before->object) : to;
-  if (!IsLegal(from, to))
+  if (!IsLegal(from, to, SwitchesByPooler(event.after->object)))
     Fail("illegal transition from " + std::string(api::Name(from)) + " to " +
          std::string(api::Name(to)));
   CheckWhatIsTold(event);
@@ -247,7 +261,7 @@ void Simulation::CheckWayBack() {
     return;
   }
   if (!no_way_back_since_) no_way_back_since_ = clock_.SteadyNow();
-  if (says_way_back_is_open_ && !HasOutage() &&
+  if (says_way_back_is_open_ && clock_.SteadyNow() > outage_felt_until_ &&
       clock_.SteadyNow() - *no_way_back_since_ > kRecordedWithin)
     Fail("RollbackReady, and no stream back carries what is written");
 }
@@ -256,7 +270,7 @@ void Simulation::CheckWayBack() {
 // or not the other server is there.
 void Simulation::CheckDisks() {
   const int64_t bound = itinerary_.spec["copy"]["maxRetainedWalBytes"].AsInt(0);
-  if (bound == 0 || HasOutage()) return;
+  if (bound == 0 || clock_.SteadyNow() <= outage_felt_until_) return;
   for (const ModelServer* server : {&source_, &target_}) {
     for (const auto& [name, slot] : server->state().slots) {
       const DatabaseState* database = server->state().Find(slot.database);
@@ -275,11 +289,14 @@ void Simulation::CheckDisks() {
 }
 
 // Whoever has deleted something within one attempt has no reason to make it again, unless it was
-// something that should not have come.
+// something that should not have come. Deleted is what was asked to go: what goes in the foreground
+// is gone by somebody else's doing.
 void Simulation::CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event) {
   const std::string name = NameOf(resource, event);
-  if (event.after->deleted && strays_.erase(name) > 0) return;
-  if (event.after->deleted) {
+  const bool goes = event.after->deleted || kube::IsDeleting(event.after->object);
+  const bool went = event.before && kube::IsDeleting(event.before->object);
+  if (goes && (went || strays_.erase(name) > 0)) return;
+  if (goes) {
     vanished_[name] = attempt_;
   } else if (!event.before) {
     auto before = vanished_.find(name);
@@ -490,9 +507,11 @@ bool Simulation::HasOutage() const {
   return HasFault({FaultKind::kApiAway, FaultKind::kSourceAway, FaultKind::kTargetAway});
 }
 
+// Twice as long as the longest pause between looks, the sweeper's five minutes, unless runs are
+// many.
 void Simulation::CheckQuietAfterwards() {
   int before = result_.effects;
-  RunUntil([] { return false; }, seconds(65));
+  RunUntil([] { return false; }, faults_.empty() ? seconds(700) : seconds(65));
   if (result_.effects != before)
     Fail("a write after everything had come to rest: " + result_.trace.back());
 }
@@ -503,9 +522,7 @@ std::string Simulation::EndState() const {
   if (auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration}))
     uid = kube::UidOf((*migration)->object);
   api_.ForEach([&](const kube::Resource& resource, const Json& object) {
-    if (resource == kube::kLease || resource == kube::kEvent || resource == kube::kPod ||
-        resource == kube::kDatabaseServer)
-      return;
+    if (resource == kube::kLease || resource == kube::kEvent || resource == kube::kPod) return;
     std::string name = kube::KeyOf(object).ToString();
     std::string line = Timeless(resource, object).Dump();
     // The ledger speaks of objects with their versions.

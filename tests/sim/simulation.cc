@@ -22,6 +22,8 @@ constexpr milliseconds kCallTakes{2};
 constexpr milliseconds kBusyStep{5};
 constexpr seconds kStepMax{5};
 constexpr seconds kRestartTakes{3};
+// Twice what a reconcile that fails and fails is tried again after at the latest.
+constexpr std::chrono::minutes kOutageFeltFor{4};
 constexpr seconds kPauseOfADeposedLeader{21};
 constexpr int kStaleReadsMax = 30;
 constexpr size_t kFailuresMax = 5;
@@ -167,9 +169,9 @@ void Simulation::ComeBack() {
 }
 
 void Simulation::ObeyPeople() {
-  for (; !later_.empty() && later_.begin()->first <= clock_.SteadyNow();
-       later_.erase(later_.begin()))
-    commands_.push_back(later_.begin()->second);
+  for (auto* due : {&later_, &unforeseen_})
+    for (; !due->empty() && due->begin()->first <= clock_.SteadyNow(); due->erase(due->begin()))
+      commands_.push_back(due->begin()->second);
   auto commands = std::move(commands_);
   commands_.clear();
   for (const auto& command : commands) command(*this);
@@ -229,8 +231,10 @@ bool Simulation::HasEnded() const {
   return at_end && !is_deleting_ && IsQuiet();
 }
 
-// Whether all is as it should be at the end; looked at now and then, while nothing happens.
+// Whether all is as it should be at the end; looked at now and then, while nothing happens. What
+// must hold at any time is not forgiven.
 bool Simulation::HasSettled() {
+  if (!result_.failures.empty()) return true;
   milliseconds patience = kComesToRestWithin;
   for (const Fault& fault : faults_)
     patience = std::max<milliseconds>(patience, kComesToRestWithin + fault.lasts);
@@ -300,14 +304,17 @@ void Simulation::OverwritePhase(api::Phase phase) {
                         {.manager = "kubectl", .subresource = "status"}));
 }
 
-void Simulation::MakeAgainAsTheOperator() {
+void Simulation::MakeAgainAsTheOperator(bool foreground) {
   const Json object = kube::NewObject(kube::kConfigMap, {kSpace, "fickle"});
-  operator_writes_ = true;
   for (int i = 0; i < 2; ++i) {
+    operator_writes_ = true;
     CHECK(api_.Create(kube::kConfigMap, object, {.manager = "cutover"}));
-    CHECK(api_.Delete(kube::kConfigMap, {kSpace, "fickle"}, {}));
+    CHECK(api_.Delete(kube::kConfigMap, {kSpace, "fickle"}, {.foreground = foreground}));
+    operator_writes_ = false;
+    result_.trace.push_back("a planted write");
+    ++result_.effects;
+    while (api_.CollectGarbage()) continue;
   }
-  operator_writes_ = false;
 }
 
 void Simulation::DeleteMigration() {
@@ -512,6 +519,10 @@ void Simulation::Later(seconds after, std::function<void(Simulation&)> command) 
   later_.emplace(clock_.SteadyNow() + after, std::move(command));
 }
 
+void Simulation::Unforeseen(seconds after, std::function<void(Simulation&)> command) {
+  unforeseen_.emplace(clock_.SteadyNow() + after, std::move(command));
+}
+
 // --- faults -------------------------------------------------------------------------------------
 
 Result<kube::Response> Simulation::OnApiCall(Replica& replica, const kube::Request& request,
@@ -605,13 +616,16 @@ const Fault* Simulation::BeginEffect(Replica& replica, std::string what) {
       RunRival(replica, *found);
       break;
     case FaultKind::kApiAway:
+      outage_felt_until_ = clock_.SteadyNow() + found->lasts + kOutageFeltFor;
       api_back_at_ = clock_.SteadyNow() + found->lasts;
       break;
     case FaultKind::kSourceAway:
+      outage_felt_until_ = clock_.SteadyNow() + found->lasts + kOutageFeltFor;
       source_.Crash();
       source_back_at_ = clock_.SteadyNow() + found->lasts;
       break;
     case FaultKind::kTargetAway:
+      outage_felt_until_ = clock_.SteadyNow() + found->lasts + kOutageFeltFor;
       target_.Crash();
       target_back_at_ = clock_.SteadyNow() + found->lasts;
       break;

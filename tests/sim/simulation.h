@@ -67,6 +67,9 @@ struct Itinerary {
   std::chrono::seconds settles{35};
 };
 
+/// In RunResult::end_state, of a database that has every acknowledged write.
+inline constexpr std::string_view kComplete = " complete";
+
 struct RunPlan {
   const Itinerary* itinerary = nullptr;
   std::vector<Fault> faults{};
@@ -126,8 +129,8 @@ class Simulation {
   void PatchSpec(const Json& spec);
   /// Into the migration's status, as nobody should.
   void OverwritePhase(api::Phase phase);
-  /// Deletes an object and makes it again, in the operator's name.
-  void MakeAgainAsTheOperator();
+  /// Makes an object, deletes it and makes it again, in the operator's name.
+  void MakeAgainAsTheOperator(bool foreground);
   void PatchPlacement(const Json& spec);
   /// Deletes the placement and makes it again, with `spec` over what it was.
   void ReplacePlacement(const Json& spec);
@@ -160,6 +163,8 @@ class Simulation {
   /// The tenant's database is dropped by hand, with all that streams have there; what it held.
   DatabaseState LoseDatabase(ModelServer& server);
   void Later(std::chrono::seconds after, std::function<void(Simulation&)> command);
+  /// The same of what the end does not wait for.
+  void Unforeseen(std::chrono::seconds after, std::function<void(Simulation&)> command);
   std::optional<api::Phase> phase() const { return phase_; }
   Surroundings& surroundings() { return surroundings_; }
   ModelServer& source() { return source_; }
@@ -241,13 +246,14 @@ class Simulation {
   int processes_ = 0;
   std::optional<SteadyTime> api_back_at_, source_back_at_, target_back_at_;
   SteadyTime last_effect_at_{}, looked_at_end_{};
+  SteadyTime outage_felt_until_{};  // What was away is back, and has been asked again since.
   bool in_rival_ = false;
 
   std::optional<api::Phase> phase_;
   std::set<api::Phase> visited_;
   bool is_deleting_ = false;  // Somebody has deleted the migration, and it is still there.
   std::vector<std::function<void(Simulation&)>> commands_;
-  std::multimap<SteadyTime, std::function<void(Simulation&)>> later_;
+  std::multimap<SteadyTime, std::function<void(Simulation&)>> later_, unforeseen_;
   std::map<std::string, int64_t> vanished_;  // Objects that the operator has made and deleted.
   std::set<std::string> strays_;             // Made by a leader that was deposed already.
   int64_t attempt_ = 0;

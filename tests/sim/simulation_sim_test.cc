@@ -308,11 +308,68 @@ TEST(Oracles, SeeAPhaseThatNoLineOfTheTableLeadsTo) {
 }
 
 TEST(Oracles, SeeWhatIsDeletedAndMadeAgainInOneAttempt) {
-  Itinerary itinerary{
-      .name = "Fickle",
-      .on_phase = {{Phase::kCopying, [](sim::Simulation& run) { run.MakeAgainAsTheOperator(); }}},
-      .ends = {Phase::kCompleted}};
-  EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("fickle was deleted and made again"));
+  for (bool foreground : {false, true}) {
+    Itinerary itinerary{.name = "Fickle",
+                        .on_phase = {{Phase::kCopying,
+                                      [foreground](sim::Simulation& run) {
+                                        run.MakeAgainAsTheOperator(foreground);
+                                      }}},
+                        .ends = {Phase::kCompleted}};
+    EXPECT_THAT(FailuresOf(itinerary), testing::HasSubstr("fickle was deleted and made again"))
+        << foreground;
+  }
+}
+
+// Without a pooler each phase is recorded.
+TEST(Oracles, SeeAPhaseThatIsSkipped) {
+  Itinerary itinerary{.name = "PhaseSkippedByHand",
+                      .on_phase = {{Phase::kFinalizing,
+                                    [](sim::Simulation& run) {
+                                      run.OverwritePhase(Phase::kFencing);
+                                      run.OverwritePhase(Phase::kVerifying);
+                                    }}},
+                      .ends = {Phase::kCompleted}};
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("illegal transition from Fencing to Verifying"));
+}
+
+// The look at the end is not the last word on what happened while it was waited for.
+TEST(Oracles, SeeWhatIsBreachedWhileTheEndIsAwaited) {
+  Itinerary itinerary = *FindItinerary("Success");
+  itinerary.on_phase[Phase::kCompleted] = [](sim::Simulation& run) {
+    run.Unforeseen(std::chrono::seconds(50), [](sim::Simulation& then) {
+      then.OverwritePhase(Phase::kAborted);
+      then.OverwritePhase(Phase::kCompleted);
+    });
+  };
+  const RunPlan plan{
+      &itinerary, {{.kind = FaultKind::kTargetAway, .at = 40, .lasts = std::chrono::seconds(5)}}, 0};
+  EXPECT_THAT(RunPlans({plan}).failures,
+              testing::Contains(testing::HasSubstr("illegal transition from Completed to Aborted")));
+}
+
+TEST(Oracles, SeeAWriteThatComesEveryFiveMinutes) {
+  Itinerary itinerary = *FindItinerary("Success");
+  std::function<void(sim::Simulation&)> write = [&write](sim::Simulation& run) {
+    run.MakeAgainAsTheOperator(false);
+    run.Unforeseen(std::chrono::minutes(5), write);
+  };
+  itinerary.on_phase[Phase::kCompleted] = [&write](sim::Simulation& run) {
+    run.Unforeseen(std::chrono::minutes(5), write);
+  };
+  EXPECT_THAT(FailuresOf(itinerary),
+              testing::HasSubstr("a write after everything had come to rest"));
+}
+
+TEST(Oracles, SeeAnEndThatIsNotTheReferences) {
+  Itinerary itinerary = *FindItinerary("Success");
+  ReferenceOf(itinerary);
+  itinerary.on_phase[Phase::kSmoke] = [](sim::Simulation& run) {
+    run.source().Edit([](ServerState& state) { state.roles["stranger"] = {}; });
+  };
+  const Fault fault{.kind = FaultKind::kDieAfter, .at = 30};
+  EXPECT_THAT(RunPlans({{&itinerary, {fault}, 0}}).failures,
+              testing::Contains(testing::HasSubstr("ends otherwise than without the fault")));
 }
 
 // The source is dropped when its retention has ended, which is called rest here.
