@@ -342,10 +342,12 @@ TEST(Oracles, SeeWhatIsBreachedWhileTheEndIsAwaited) {
       then.OverwritePhase(Phase::kCompleted);
     });
   };
-  const RunPlan plan{
-      &itinerary, {{.kind = FaultKind::kTargetAway, .at = 40, .lasts = std::chrono::seconds(5)}}, 0};
-  EXPECT_THAT(RunPlans({plan}).failures,
-              testing::Contains(testing::HasSubstr("illegal transition from Completed to Aborted")));
+  const RunPlan plan{&itinerary,
+                     {{.kind = FaultKind::kTargetAway, .at = 40, .lasts = std::chrono::seconds(5)}},
+                     0};
+  EXPECT_THAT(
+      RunPlans({plan}).failures,
+      testing::Contains(testing::HasSubstr("illegal transition from Completed to Aborted")));
 }
 
 TEST(Oracles, SeeAWriteThatComesEveryFiveMinutes) {

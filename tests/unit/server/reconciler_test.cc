@@ -175,6 +175,8 @@ TEST_F(ReconcilingAServer, AMissingSecretIsAConditionAndIsLookedForAgain) {
   ASSERT_TRUE(step);
   EXPECT_TRUE(step->delay());
   EXPECT_EQ(ReadyReason(), "SecretMissing");
+  EXPECT_THAT(OfCondition("Ready", "message"),
+              testing::HasSubstr("cutover-system/pg-1-admin does not exist: create it with key"));
   EXPECT_TRUE(login_.host.empty()) << "no probe without a login";
   CreateSecret();
   ASSERT_TRUE(Reconcile());

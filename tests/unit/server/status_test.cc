@@ -132,6 +132,8 @@ TEST(ServerStatus, NeverTakesAnotherClusterForTheOneItKnows) {
   EXPECT_EQ(server.status.system_identifier, "7000");
   EXPECT_EQ(server.status.version, "15.20");
   EXPECT_EQ(server.status.conditions.Find("Ready")->reason, "IdentityChanged");
+  EXPECT_NE(server.status.conditions.Find("Ready")->message.find("correct spec.endpoint, or"),
+            std::string::npos);
   server.status = DecideStatus(server, Healthy(), kLater);
   EXPECT_TRUE(server.status.conditions.IsTrue("Ready"));
 }
