@@ -171,14 +171,16 @@ class Comparison {
 
   /// The order of the rows does not count, and each counts as often as it is there.
   Status CompareWhole(const ChangedTable& table, const KeyedTable& facts) {
-    const std::string sum = "coalesce(sum(('x' || substr(h, %, 16))::bit(64)::bigint::numeric), 0)";
-    auto part = [&sum](const char* from) {
-      return std::string(sum).replace(sum.find('%'), 1, from);
+    auto part = [](const char* from) {
+      return std::string("coalesce(pg_catalog.sum(pg_catalog.concat('x', pg_catalog.substr(h, ") +
+             from +
+             ", 16))::pg_catalog.bit(64)::pg_catalog.int8::pg_catalog.numeric),"
+             " 0::pg_catalog.numeric)";
     };
-    const std::string sql = "SELECT count(*), " + part("1") + " || ' ' || " + part("17") +
-                            " FROM (SELECT " + facts.Hash() + " AS h FROM ONLY " +
-                            QuoteQualified(table.name.first, table.name.second) +
-                            " AS t OFFSET 0) AS hashed";
+    const std::string sql =
+        "SELECT pg_catalog.count(*), pg_catalog.concat(" + part("1") + ", ' ', " + part("17") +
+        ")" + " FROM (SELECT " + facts.Hash() + " AS h FROM ONLY " +
+        QuoteQualified(table.name.first, table.name.second) + " AS t OFFSET 0) AS hashed";
     TRY_ASSIGN(auto both, AskBoth(table.name, table.keys + table.unlisted, sql, {}));
     if (!both) return Ok();
     ++found_.tables;
@@ -195,7 +197,7 @@ class Comparison {
   /// target's that has to be shown.
   Status CompareCounts(const ChangedTable& table) {
     TRY_ASSIGN(auto both, AskBoth(table.name, 1,
-                                  "SELECT count(*) FROM ONLY " +
+                                  "SELECT pg_catalog.count(*) FROM ONLY " +
                                       QuoteQualified(table.name.first, table.name.second),
                                   {}));
     if (!both) return Ok();

@@ -205,6 +205,7 @@ const std::vector<std::pair<std::string_view, std::string_view>>& PinnedSettings
       {"quote_all_identifiers", "off"},
       {"transform_null_equals", "off"},
       {"row_security", "off"},
+      {"constraint_exclusion", "partition"},
       {"statement_timeout", "0"},
       {"lock_timeout", "0"},
       {"idle_in_transaction_session_timeout", "0"},

@@ -27,7 +27,10 @@ std::string Display(const TableName& table);
 struct KeyedTable {
   int64_t bytes = 0;             ///< On the side that was asked.
   std::vector<std::string> key;  ///< The key's columns; empty: it has none.
+  /// How each is found in the key's index, `t` being the row and `k` the key that is looked for.
   std::vector<std::string> conditions;
+  /// What each is read as; of fewer columns than the key has, the index cannot be used.
+  std::vector<std::string> types;
   std::string row;  ///< "ROW(t.a, t.b)"
 
   /// An expression for the hash of a row's text, `t` being the row. Generated columns are left out,
@@ -61,9 +64,10 @@ class ReadSide {
   ReadSide(const ReadSide&) = delete;
   ReadSide& operator=(const ReadSide&) = delete;
 
-  /// Before the first question, and before others than these are asked in the same session.
+  /// Before the first question, and before others than these are asked in the same session. What
+  /// is read are tables only (kTablesOnly).
   Status Prepare(std::stop_token stop, Deadline deadline);
-  /// A statement that takes longer than `statement_max` fails with "Cancelled" and leaves the
+  /// In a read-only transaction. A statement that takes longer than `statement_max` fails with "Cancelled" and leaves the
   /// session usable.
   Result<Rows> Ask(std::stop_token stop, Deadline deadline, std::chrono::milliseconds statement_max,
                    const std::string& sql, const Params& params);

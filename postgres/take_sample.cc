@@ -42,25 +42,35 @@ constexpr char kConfirmed[] =
     "SELECT p.n FROM unnest($2::pg_lsn[]) WITH ORDINALITY AS p (position, n)"
     " JOIN pg_replication_slots s ON s.slot_name = $1 AND s.confirmed_flush_lsn >= p.position";
 
-constexpr char kVersion[] = "t.ctid::text || '/' || t.xmin::text";
+constexpr char kVersion[] = "pg_catalog.concat(t.ctid, '/', t.xmin)";
+
+// What is asked of rows runs nothing of the tenant's: keyed_rows.cc says how.
 
 // $1: how many blocks on average. $2: rows at most.
 std::string PickKeys(const TableName& name, const KeyedTable& table) {
   std::string columns;
   for (const std::string& column : table.key)
-    columns += (columns.empty() ? "t." : ", t.") + QuoteIdentifier(column) + "::text";
+    columns += (columns.empty() ? "pg_catalog.concat(t." : ", pg_catalog.concat(t.") +
+               QuoteIdentifier(column) + ")";
   const std::string qualified = QuoteQualified(name.first, name.second);
-  return "SELECT json_build_array(" + columns + ")::text FROM ONLY " + qualified +
-         " AS t TABLESAMPLE SYSTEM (least(100.0, 100.0 * $1::int / greatest(1, pg_relation_size(" +
-         QuoteLiteral(qualified) +
-         "::regclass) / current_setting('block_size')::int))::real) ORDER BY random() LIMIT $2";
+  const std::string blocks =
+      "(pg_catalog.pg_relation_size(" + QuoteLiteral(qualified) +
+      "::pg_catalog.regclass) OPERATOR(pg_catalog./)"
+      " pg_catalog.current_setting('block_size')::pg_catalog.int8)::pg_catalog.float8";
+  return "SELECT pg_catalog.json_build_array(" + columns + ")::pg_catalog.text FROM ONLY " +
+         qualified +
+         " AS t TABLESAMPLE pg_catalog.system (least(100::pg_catalog.float8,"
+         " 100::pg_catalog.float8 OPERATOR(pg_catalog.*) $1::pg_catalog.float8"
+         " OPERATOR(pg_catalog./) greatest(1::pg_catalog.float8, " +
+         blocks + "))::pg_catalog.float4) ORDER BY pg_catalog.random() LIMIT $2";
 }
 
 // One row that stands for all, in the form of SelectByKeys().
 std::string SelectWhole(const TableName& name, const KeyedTable& table) {
-  return "SELECT 1, concat(count(*), ' ', sum(hashtextextended(" + table.Hash() +
-         ", 0))), concat(sum(hashtextextended(" + kVersion + ", 0))) FROM ONLY " +
-         QuoteQualified(name.first, name.second) + " AS t";
+  return "SELECT 1, pg_catalog.concat(pg_catalog.count(*), ' ', "
+         "pg_catalog.sum(pg_catalog.hashtextextended(" +
+         table.Hash() + ", 0))), pg_catalog.concat(pg_catalog.sum(pg_catalog.hashtextextended(" +
+         kVersion + ", 0))) FROM ONLY " + QuoteQualified(name.first, name.second) + " AS t";
 }
 
 /// Rows of one table as one side has them, by the number of their key, from 1.

@@ -234,7 +234,7 @@ std::string EmptyStatement(const TablePlan& table) {
 }
 
 std::string CountStatement(const TablePlan& table) {
-  return "SELECT count(*) FROM ONLY " + table.Qualified() + " " + table.condition;
+  return "SELECT pg_catalog.count(*) FROM ONLY " + table.Qualified() + " " + table.condition;
 }
 
 }  // namespace cutover::mover

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "postgres/snapshot.h"
+#include "postgres/tables_only.h"
 
 namespace cutover::mover {
 namespace {
@@ -17,6 +18,7 @@ Result<Side> Side::Open(std::stop_token stop, const pg::ConnectOptions& options)
   const Deadline deadline = Deadline::After(kConnectTimeout);
   TRY_ASSIGN(pg::Connection holder, pg::Connection::Open(stop, deadline, options));
   Side side(options, std::move(holder));
+  TRY(side.holder_.Exec(stop, deadline, pg::kTablesOnly));
   TRY(side.holder_.Exec(stop, deadline, kBegin));
   TRY_ASSIGN(pg::Rows rows,
              side.holder_.QueryOne(stop, deadline, "SELECT pg_catalog.pg_export_snapshot()"));
@@ -31,6 +33,7 @@ Result<Side> Side::Adopt(std::stop_token stop, const pg::ConnectOptions& options
   TRY_ASSIGN(pg::Connection holder, pg::Connection::Open(stop, deadline, options));
   Side side(options, std::move(holder));
   side.snapshot_ = snapshot;
+  TRY(side.holder_.Exec(stop, deadline, pg::kTablesOnly));
   TRY(side.Begin(stop, side.holder_, kBegin));
   TRY(side.ReadServer(stop));
   return side;
@@ -52,6 +55,7 @@ Status Side::ReadServer(std::stop_token stop) {
 Result<pg::Connection> Side::OpenLane(std::stop_token stop) const {
   TRY_ASSIGN(pg::Connection lane,
              pg::Connection::Open(stop, Deadline::After(kConnectTimeout), options_));
+  TRY(lane.Exec(stop, Deadline::After(kConnectTimeout), pg::kTablesOnly));
   TRY(Begin(stop, lane, kBegin));
   return lane;
 }

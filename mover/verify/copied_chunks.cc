@@ -60,7 +60,7 @@ class Comparer {
       known += (known.empty() ? "" : ", ") + pg::QuoteLiteral(chunk.transaction);
     const std::string condition = "WHERE xmin::text NOT IN (" + known + ")";
     TRY_ASSIGN(pg::Rows rows, target_.QueryOne(stop_, Deadline::Never(),
-                                               "SELECT count(*) FROM ONLY " +
+                                               "SELECT pg_catalog.count(*) FROM ONLY " +
                                                    table_.target.Qualified() + " " + condition));
     if (rows[0].Int(0) == 0) return Ok();
     return Report("rows that the copy did not bring", condition, 0, rows[0].Int(0));
@@ -76,9 +76,8 @@ class Comparer {
   /// "(id) from (1) to (99)": the least and the greatest key of these rows.
   Result<std::string> KeyRange(const std::string& condition) {
     if (key_.empty()) return std::string();
-    std::vector<std::string> texts, descending;
-    for (const std::string& column : key_.columns)
-      texts.push_back(pg::QuoteIdentifier(column) + "::text");
+    const std::vector<std::string>& texts = key_.texts;
+    std::vector<std::string> descending;
     for (const std::string& expression : key_.expressions)
       descending.push_back(expression + " DESC");
     auto first = [&](const std::vector<std::string>& order) -> Result<std::string> {

@@ -127,9 +127,12 @@ class Localizer {
         (range.rows() + terms_.rows_compared_max - 1) / terms_.rows_compared_max, 2,
         terms_.fan_out);
     const int64_t step = (range.rows() + wanted - 1) / wanted;
-    Values texts;
-    for (const std::string& column : key_.columns)
-      texts.push_back(pg::QuoteIdentifier(column) + "::text");
+    // No other column is read: one may be computed when it is, by a function of the tenant's.
+    Values texts, names;
+    for (size_t i = 0; i < key_.texts.size(); ++i) {
+      names.push_back("k" + std::to_string(i + 1));
+      texts.push_back(key_.texts[i] + " AS " + names.back());
+    }
     const std::string order = JoinNames(key_.expressions);
     const TablePlan& table = by_source ? table_.source : table_.target;
     ++queries_;
@@ -137,13 +140,10 @@ class Localizer {
         pg::Rows rows,
         (by_source ? source_ : target_)
             .Query(stop_, Deadline::Never(),
-                   "SELECT " + JoinNames(texts) +
-                       " FROM (SELECT *, pg_catalog.row_number() OVER"
-                       " (ORDER BY " +
-                       order + ") AS \"cutover row\" FROM ONLY " + table.Qualified() + " " +
-                       range.Condition(key_) +
-                       ") AS numbered WHERE \"cutover row\" > 1 AND (\"cutover row\" - 1) % $1 = 0"
-                       " ORDER BY \"cutover row\"",
+                   "SELECT " + JoinNames(names) + " FROM (SELECT " + JoinNames(texts) +
+                       ", pg_catalog.row_number() OVER (ORDER BY " + order + ") AS number" +
+                       " FROM ONLY " + table.Qualified() + " " + range.Condition(key_) +
+                       ") AS numbered WHERE number > 1 AND (number - 1) % $1 = 0 ORDER BY number",
                    {step}));
     std::vector<Range> parts;
     std::optional<Values> from = range.from;
@@ -178,9 +178,7 @@ class Localizer {
 
   Result<RowsByKey> ReadRows(pg::Connection& connection, const TablePlan& table,
                              const Range& range) {
-    Values list;
-    for (const std::string& column : key_.columns)
-      list.push_back("pg_catalog.concat(" + pg::QuoteIdentifier(column) + ")");
+    Values list = key_.texts;
     for (const std::string& column : table.columns) list.push_back(HashOf(column, "0"));
     TRY_ASSIGN(pg::Rows rows,
                connection.Query(stop_, Deadline::Never(),

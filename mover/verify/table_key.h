@@ -11,11 +11,14 @@
 
 namespace cutover::mover {
 
-/// The columns by which rows of a table are told apart and ordered alike on every server.
+/// The columns by which rows of a table are told apart and ordered alike on every server. What is
+/// asked by it, with an empty search path, runs no function of the tenant's.
 struct TableKey {
   std::vector<std::string> columns;
   /// How each is written in a comparison. Text is ordered by bytes, since collations may differ.
   std::vector<std::string> expressions;
+  /// How each is read, as its type writes it.
+  std::vector<std::string> texts;
 
   bool empty() const { return columns.empty(); }
   /// "(a, b)", to be compared with a row of values.

@@ -127,8 +127,8 @@ class SideReader {
   Result<RowsSeen> Count(std::stop_token stop, pg::Connection& connection, const TablePlan& table,
                          const std::string& condition) {
     TRY_ASSIGN(pg::Rows rows, connection.QueryOne(stop, Deadline::Never(),
-                                                  "SELECT count(*) FROM ONLY " + table.Qualified() +
-                                                      " " + condition));
+                                                  "SELECT pg_catalog.count(*) FROM ONLY " +
+                                                      table.Qualified() + " " + condition));
     RowsSeen seen;
     seen.rows = rows[0].Int(0);
     reporter_.AddBytes(0, seen.rows);

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "postgres/control.h"
+#include "postgres/keyed_rows.h"
 #include "postgres/snapshot.h"
 #include "tests/postgres/servers.h"
+#include "tests/postgres/traps/tenants_code.h"
 
 namespace cutover::pg::testing {
 namespace {
@@ -21,6 +23,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
 using What = RowDifference::What;
 
 /// A source on a server that few others write to (a slot waits for all of them), and a target that
@@ -151,6 +154,46 @@ TEST_F(ChangesTest, Trap78_ARowThatIsOtherThanOnTheSourceIsFoundByItsKey) {
   EXPECT_EQ(comparison.first_differences[0].what, What::kDiffers);
   EXPECT_EQ(comparison.rows_compared, 10);
   EXPECT_THAT(comparison.DescribeDifferences(), HasSubstr("public.t (id)=(12) differs"));
+}
+
+TEST_F(ChangesTest, NothingThatATenantHasPlantedInHisSchemasIsRunByTheComparison) {
+  Both(TenantsCode());
+  Both(TenantsTables());
+  Watch();
+  Both(TenantsRows());
+  Both(TenantsLastTouch());
+  ExpectEqualAndComplete(Compare());
+  for (const std::string& damage : TenantsDamages()) OnTarget(damage);
+  OnTarget(kDamageWithoutKey);
+  CompareTerms terms;
+  terms.differences_max = 20;
+  const ChangeComparison comparison = Compare(terms);
+  EXPECT_TRUE(comparison.complete()) << comparison.DescribeNotCompared();
+  std::vector<std::string> expected = TenantsDamagedRows();
+  expected.emplace_back("public.keyless 30 rows on the source, 30 on the target");
+  EXPECT_THAT(Differences(comparison), UnorderedElementsAreArray(expected));
+}
+
+TEST_F(ChangesTest, WhileRowsAreComparedNothingIsWrittenAndNoViewIsRead) {
+  Both({"CREATE VIEW v AS SELECT * FROM t"});
+  const std::string write = "INSERT INTO public.t VALUES (1000, '') RETURNING id",
+                    view = "SELECT count(*) FROM public.v";
+  {
+    ReadSide side(target_);
+    ASSERT_TRUE(side.Prepare({}, Soon()));
+    auto ask = [&](const std::string& sql) {
+      return side.Ask({}, Soon(), std::chrono::seconds(5), sql, {});
+    };
+    EXPECT_TRUE(ask("SELECT count(*) FROM public.t"));
+    EXPECT_FALSE(ask(write));
+    EXPECT_EQ(target_.last_sqlstate(), "25006");
+    EXPECT_FALSE(ask(view)) << "the setting is there since August 2024";
+    EXPECT_FALSE(ask("SELECT set_config('default_transaction_read_only', 'off', false)") &&
+                 ask(write))
+        << "whatever was run by the statement before";
+  }
+  EXPECT_TRUE(target_.Query({}, Soon(), write));
+  EXPECT_TRUE(target_.Query({}, Soon(), view)) << "sessions come back as they were";
 }
 
 TEST_F(ChangesTest, AChangeThatNeverArrivedIsFoundWhateverItWas) {

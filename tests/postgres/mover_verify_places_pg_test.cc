@@ -14,6 +14,7 @@
 #include "mover/copy/table_copy.h"
 #include "mover/schema/schema_dump.h"
 #include "tests/postgres/mover/tenant.h"
+#include "tests/postgres/traps/tenants_code.h"
 
 namespace cutover::mover::testing {
 namespace {
@@ -197,6 +198,25 @@ TEST_F(VerifyPlaces, KeysOfSeveralColumnsAndTypesAreNamed) {
                            "differs",
                            {"body"}}))
       << row(2).key;
+}
+
+TEST_F(VerifyPlaces, NothingThatATenantHasPlantedInHisSchemasIsRunToSayWhereTablesDiffer) {
+  OnBoth(pg::testing::TenantsCode());
+  OnBoth(pg::testing::TenantsTables());
+  OnBoth(pg::testing::TenantsRows());
+  OnBoth(pg::testing::TenantsLastTouch());
+  options_.localize.rows_compared_max = 1;  // So that bounds are sought among three rows.
+  Report report = Verify();
+  EXPECT_TRUE(report.equal()) << Describe(report);
+  On(options_.target, pg::testing::TenantsDamages());
+  report = Verify();
+  std::vector<std::string> found;
+  for (const Mismatch& mismatch : report.mismatches) {
+    for (const Place& place : mismatch.places)
+      for (const RowDifference& row : place.rows) found.push_back(mismatch.table + " " + row.key);
+    EXPECT_EQ(mismatch.note, "") << mismatch.table;
+  }
+  EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(pg::testing::TenantsDamagedRows()));
 }
 
 TEST_F(VerifyPlaces, RowsOfATableWithoutAKeyAreNamedByWhereTheyStand) {

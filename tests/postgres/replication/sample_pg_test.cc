@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/postgres/replication/streaming.h"
+#include "tests/postgres/traps/tenants_code.h"
 
 namespace cutover::pg {
 namespace {
@@ -217,6 +218,31 @@ TEST_F(SampleTest, ATableThatCannotBeLookedAtIsSaidAndHoldsUpNobody) {
   EXPECT_THAT(round.passed_over, HasSubstr("public.a: the target says"));
   EXPECT_THAT(round.passed_over, HasSubstr("public.keyless: it is not on the source"));
   MustExec(other, {"ROLLBACK"});
+}
+
+TEST_F(SampleTest, NothingThatATenantHasPlantedInHisSchemasIsRunByALook) {
+  std::vector<std::string> structure = {"SET search_path = public"};
+  for (const auto& part : {testing::TenantsCode(), testing::TenantsTables()})
+    structure.insert(structure.end(), part.begin(), part.end());
+  structure.emplace_back("RESET search_path");
+  Follow(structure);
+  MustExec(move_.target, {"SET search_path = public"});
+  MustExec(move_.target, testing::TenantsRows());
+  OnTarget("RESET search_path");
+  move_.OnBoth(testing::TenantsLastTouch());
+  const SampleRound round = Take();
+  EXPECT_EQ(round.passed_over, "");
+  EXPECT_EQ(round.tables, 2 + static_cast<int>(std::size(testing::kTenantsTables)));
+  EXPECT_TRUE(Known().suspects.empty()) << Known().suspects[0].words;
+  MustExec(move_.source, testing::TenantsDamages());
+  MustExec(move_.source, {testing::kDamageWithoutKey});
+  Take();
+  const Sample sample = Decided();
+  std::vector<std::string> found, expected = testing::TenantsDamagedRows();
+  for (const Suspect& suspect : sample.suspects)
+    if (suspect.proven) found.push_back(suspect.words);
+  expected.emplace_back("public.keyless as a whole");
+  EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(expected));
 }
 
 TEST_F(SampleTest, ADeposedLeaderKeepsNothing) {
