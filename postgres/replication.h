@@ -219,14 +219,17 @@ Result<RogueWrites> FindRogueWrites(std::stop_token stop, Deadline deadline, Con
 
 /// What stands in the way of a stream from this server's database, each as a sentence that names
 /// the object and the remedy; beside ServerFacts::replication_obstacles, which is about the server.
-/// Transactions count that have been open for longer than `long_transaction`.
 struct OnlineObstacles {
   std::vector<std::string> blocking;
   std::vector<std::string> warnings;
 };
+struct OnlineTerms {
+  bool may_set_full_identity = false;
+  std::chrono::seconds long_transaction{};  ///< Transactions count that are open for longer.
+  int other_major = 0;                      ///< The target's.
+};
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
-                                            Connection& connection, bool may_set_full_identity,
-                                            std::chrono::seconds long_transaction);
+                                            Connection& connection, const OnlineTerms& terms);
 
 /// The one name of all that ProbeStream() makes, on either server.
 std::string ProbeName(std::string_view migration_uid, Direction direction);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <utility>
 
 #include "postgres/replication/stream.h"
@@ -57,7 +58,7 @@ std::string Incomparable() {
    GROUP BY p.name ORDER BY 1)";
 }
 
-std::vector<Check> BlockingChecks() {
+std::vector<Check> BlockingChecks(int major) {
   const std::string streamed(kStreamedTables);
   const std::string from = kFromTables;
   return {
@@ -68,6 +69,13 @@ std::vector<Check> BlockingChecks() {
        "updated rows of tables without a key are found by comparing all columns, and these have "
        "types that cannot be compared",
        "give each a primary key" + std::string(kOrOffline)},
+      {from + streamed + " AND " + IdentityIsGenerated(major) + kInOrder,
+       "rows of these tables are told apart by generated columns, which are not replicated, so "
+       "that "
+       "none could be updated or deleted",
+       "give each a primary key of ordinary columns, and where it is FULL the REPLICA IDENTITY "
+       "DEFAULT" +
+           std::string(kOrOffline)},
       {"SELECT quote_ident(s.subname) FROM pg_subscription s JOIN pg_database d ON d.oid = "
        "s.subdbid"
        " WHERE d.datname = current_database() AND s.subenabled AND s.subname !~ '^cutover_'" +
@@ -164,8 +172,8 @@ Status Run(const std::stop_token& stop, Deadline deadline, Connection& connectio
 }  // namespace
 
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
-                                            Connection& connection, bool may_set_full_identity,
-                                            std::chrono::seconds long_transaction) {
+                                            Connection& connection, const OnlineTerms& terms) {
+  const int major = std::max(connection.major_version(), terms.other_major);
   OnlineObstacles found;
   TRY_ASSIGN(Rows objects,
              connection.QueryOne(stop, deadline, "SELECT count(*) FROM pg_largeobject_metadata"));
@@ -173,20 +181,20 @@ Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadl
     found.blocking.push_back("changes of large objects are not replicated, and there are " +
                              objects[0].Text(0) + "; move them into a table's bytea column" +
                              std::string(kOrOffline));
-  TRY(Run(stop, deadline, connection, BlockingChecks(), &found.blocking));
+  TRY(Run(stop, deadline, connection, BlockingChecks(major), &found.blocking));
   TRY_ASSIGN(std::vector<std::string> keyless, TablesWithoutIdentity(stop, deadline, connection));
   const std::string count = " (" + std::to_string(keyless.size()) + "): ";
-  if (!keyless.empty() && may_set_full_identity)
+  if (!keyless.empty() && terms.may_set_full_identity)
     found.warnings.push_back(
         "tables without a key get REPLICA IDENTITY FULL for the time of the "
         "move, which makes updates and deletes of many rows slow" +
         count + Some(keyless) + "; a primary key would avoid that");
-  if (!keyless.empty() && !may_set_full_identity)
+  if (!keyless.empty() && !terms.may_set_full_identity)
     found.blocking.push_back("updates and deletes cannot be replicated from tables without a key" +
                              count + Some(keyless) +
                              "; give each a primary key, set spec.copy.replicaIdentity to SetFull" +
                              std::string(kOrOffline));
-  TRY(Run(stop, deadline, connection, WarningChecks(long_transaction), &found.warnings));
+  TRY(Run(stop, deadline, connection, WarningChecks(terms.long_transaction), &found.warnings));
   return found;
 }
 

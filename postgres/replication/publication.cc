@@ -31,12 +31,13 @@ Result<bool> Exists(const std::stop_token& stop, Deadline deadline, Transaction&
 /// Tables that belong into `publication` and are not. Terminal when the tenant could no longer
 /// update or delete rows of one of them.
 Result<std::vector<std::string>> MissingTables(const std::stop_token& stop, Deadline deadline,
-                                               Transaction& transaction,
+                                               Transaction& transaction, int major,
                                                const std::string& publication,
                                                const std::vector<std::string>& exclude_tables) {
   TRY_ASSIGN(Rows rows,
              transaction.Query(stop, deadline,
-                               "SELECT n.nspname, c.relname, " + std::string(kHasIdentity) + R"(
+                               "SELECT n.nspname, c.relname, " + std::string(kHasIdentity) + ", " +
+                                   IdentityIsGenerated(major) + R"(
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE ()" + std::string(kStreamedTables) +
                                    R"( AND n.nspname || '.' || c.relname <> ALL ($2::text[])
@@ -46,11 +47,19 @@ Result<std::vector<std::string>> MissingTables(const std::stop_token& stop, Dead
        ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
                                {publication, exclude_tables}));
   std::vector<std::string> missing;
-  std::vector<std::string> without_identity;
+  std::vector<std::string> without_identity, generated;
   for (Row row : rows) {
     missing.push_back(QuoteQualified(row.Text(0), row.Text(1)));
     if (!row.Bool(2)) without_identity.push_back(missing.back());
+    if (row.Bool(3)) generated.push_back(missing.back());
   }
+  if (!generated.empty())
+    return TerminalError("ReplicaIdentityGenerated",
+                         "if these tables were published, their rows could no longer be updated or "
+                         "deleted, since generated columns tell them apart: " +
+                             Some(generated) +
+                             "; give each a primary key of ordinary columns, and where it is FULL "
+                             "the REPLICA IDENTITY DEFAULT, or choose strategy Offline");
   if (!without_identity.empty())
     return TerminalError("ReplicaIdentityMissing",
                          "if these tables were published, their rows could no longer be updated or "
@@ -86,7 +95,8 @@ Status EnsurePublication(std::stop_token stop, Deadline deadline, Connection& co
         TRY(EnsureStreamTables(stop, deadline, transaction));
         TRY_ASSIGN(bool exists, Exists(stop, deadline, transaction, name));
         TRY_ASSIGN(std::vector<std::string> missing,
-                   MissingTables(stop, deadline, transaction, name, exclude_tables));
+                   MissingTables(stop, deadline, transaction, connection.major_version(), name,
+                                 exclude_tables));
         if (missing.empty()) return Ok();
         return transaction.Exec(stop, deadline,
                                 exists ? "ALTER PUBLICATION " + QuoteIdentifier(name) +

@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kNameBytesMax = 63;
 constexpr size_t kItemsNamedMax = 10;
+// Before that, FULL stands for the columns that are sent.
+constexpr int kRefusesGeneratedIdentity = 18;
 
 }  // namespace
 
@@ -30,6 +32,23 @@ const std::string_view kHasIdentity = R"(
      WHERE i.indrelid = c.oid AND i.indisvalid
        AND (c.relreplident = 'd' AND i.indisprimary AND i.indimmediate
             OR c.relreplident = 'i' AND i.indisreplident))))";
+
+// Whoever applies looks by the primary key where there is no identity index, with FULL, too. What
+// an index only INCLUDEs is no part of an identity.
+std::string IdentityIsGenerated(int major) {
+  std::string key = R"(
+  (EXISTS (
+    SELECT FROM pg_index i
+           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attgenerated <> ''
+                              AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+     WHERE i.indrelid = c.oid
+       AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END))";
+  if (major >= kRefusesGeneratedIdentity)
+    key += " OR (c.relreplident = 'f' OR NOT " + std::string(kHasIdentity) + R"()
+    AND EXISTS (SELECT FROM pg_attribute a
+                 WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND NOT a.attisdropped))";
+  return key + ")";
+}
 
 std::string_view Name(Direction direction) {
   return direction == Direction::kForward ? "forward" : "reverse";

@@ -24,6 +24,10 @@ extern const std::string_view kStreamedTables;
 /// Of pg_class `c`: updates and deletes can be published (trap 53). A deferrable primary key does
 /// not count, nor does an identity index that is gone.
 extern const std::string_view kHasIdentity;
+/// Of pg_class `c`: its rows are told apart by generated columns, which no stream carries, and so
+/// cannot be updated or deleted (trap 53): the apply finds none, or the publisher refuses.
+/// `major`: the newer one of both sides'.
+std::string IdentityIsGenerated(int major);
 
 /// Creates cutover.heartbeat and cutover.marker where absent.
 Status EnsureStreamTables(const std::stop_token& stop, Deadline deadline, Transaction& transaction);

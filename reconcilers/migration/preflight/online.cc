@@ -44,13 +44,18 @@ Result<bool> TryStream(std::stop_token stop, Deadline deadline, const std::strin
 
 Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadline,
                                           const PreflightInputs& inputs,
+                                          const PreflightFacts& facts,
                                           const Fact<pg::ConnectOptions>& source) {
   if (!source.known()) return tl::make_unexpected(source.error());
+  if (!facts.target.known()) return tl::make_unexpected(facts.target.error());
   TRY_ASSIGN(pg::Connection connection,
              pg::Connection::Open(stop, deadline,
                                   source->WithDatabase(inputs.placement.spec.database_name)));
-  bool may_set_full = inputs.migration.spec.replica_identity == api::ReplicaIdentity::kSetFull;
-  return pg::FindOnlineObstacles(stop, deadline, connection, may_set_full, kLongTransaction);
+  return pg::FindOnlineObstacles(stop, deadline, connection,
+                                 {.may_set_full_identity = inputs.migration.spec.replica_identity ==
+                                                           api::ReplicaIdentity::kSetFull,
+                                  .long_transaction = kLongTransaction,
+                                  .other_major = facts.target->server.version_number / 10'000});
 }
 
 // Whether the pooler's host is the placement's own Service, the only one that a switch leads
@@ -149,7 +154,7 @@ OnlineFacts GatherOnline(std::stop_token stop, Deadline deadline, const Prefligh
                          const Fact<pg::ConnectOptions>& target) {
   OnlineFacts online;
   Deadline part = deadline.OrAfter(kProbeBound);
-  online.obstacles = ReadObstacles(stop, part, inputs, source);
+  online.obstacles = ReadObstacles(stop, part, inputs, facts, source);
   const std::string& uid = inputs.migration.meta.uid;
   online.forward_path =
       TryStream(stop, part, uid, facts.source_server, source, target, pg::Direction::kForward);

@@ -79,6 +79,61 @@ TEST(StreamTraps, Trap53_IdentitiesAreSetToFullAndRestoredExactlyOnBothSides) {
   EXPECT_FALSE(move.Published(kReverse).identities_changed);
 }
 
+// What is asked for is what the server itself does to users: it refuses what each would do.
+TEST(StreamTraps, Trap53_WhatWouldShutUsersOutOf18IsNotPublishedThere) {
+  Streaming move({Servers().OfMajor(17), Servers().OfMajor(18)});
+  const std::string twice = ", twice int GENERATED ALWAYS AS (a * 2) ";
+  MustExec(move.target, {"CREATE TABLE public.stored (a int" + twice + "STORED)",
+                         "CREATE TABLE public.virtual (a int" + twice + "VIRTUAL)",
+                         "CREATE TABLE public.by_key (a int" + twice + "STORED PRIMARY KEY)",
+                         "CREATE TABLE public.fine (a int PRIMARY KEY" + twice + "STORED)"});
+  Must(SetReplicaIdentities({}, Soon(), move.target, move.target_claim), "set");
+  Status refused = EnsurePublication({}, Soon(), move.target, move.target_claim, kReverse);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().disposition, Disposition::kTerminal);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr(R"("by_key", "public"."stored", "public"."virtual";)"));
+
+  MustExec(move.target, {"CREATE PUBLICATION all_the_same FOR TABLE public.stored, public.virtual,"
+                         " public.by_key, public.fine"});
+  for (const std::string table : {"stored", "virtual", "by_key", "fine"}) {
+    MustExec(move.target, {"INSERT INTO public." + table + " VALUES (1)"});
+    auto updated = move.target.Query({}, Soon(), "UPDATE public." + table + " SET a = 2");
+    EXPECT_EQ(updated.has_value(), table == "fine") << table;
+  }
+  MustExec(move.target, {"DROP PUBLICATION all_the_same",
+                         "DROP TABLE public.stored, public.virtual, public.by_key"});
+  Must(EnsurePublication({}, Soon(), move.target, move.target_claim, kReverse), "publication");
+  MustExec(move.target, {"UPDATE public.fine SET a = 3"});
+}
+
+TEST(StreamTraps, Trap53_AGeneratedKeyIsNotPublishedSinceWhoAppliesFindsNoRowByIt) {
+  Streaming move;
+  move.OnBoth({"CREATE TABLE public.keyless (a int, b int GENERATED ALWAYS AS (a * 2) STORED)"});
+  move.Follow(kForward);
+  MustExec(move.source, {"INSERT INTO public.keyless VALUES (1), (1)",
+                         "UPDATE public.keyless SET a = 2 WHERE ctid = '(0,1)'"});
+  move.Settle(kForward);
+  ExpectSame(move, "public.keyless");
+  move.OnBoth(
+      {"CREATE TABLE public.by_key (a int, b int GENERATED ALWAYS AS (a * 2) STORED "
+       "PRIMARY KEY)"});
+  Status refused = EnsurePublication({}, Soon(), move.source, move.source_claim, kForward);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr(R"("public"."by_key";)"));
+  // All the same, and FULL on top.
+  const std::string stream = StreamName(move.uid, kForward);
+  MustExec(move.source, {"ALTER TABLE public.by_key REPLICA IDENTITY FULL",
+                         "ALTER PUBLICATION " + stream + " ADD TABLE public.by_key"});
+  MustExec(move.target,
+           {"ALTER TABLE public.by_key REPLICA IDENTITY FULL",
+            "ALTER SUBSCRIPTION " + stream + " REFRESH PUBLICATION WITH (copy_data = false)"});
+  MustExec(move.source, {"INSERT INTO public.by_key VALUES (1)"});
+  move.Settle(kForward);
+  MustExec(move.source, {"UPDATE public.by_key SET a = 2"});
+  WaitUntil([&] { return move.Subscribed(kForward).apply_errors > 0; }, "an error of the apply");
+}
+
 TEST(StreamTraps, Trap53_ATableThatSomebodyHoldsIsTriedAgainLaterAndNotWaitedFor) {
   Streaming move;
   MustExec(move.source, {"CREATE TABLE public.keyless (a int)"});

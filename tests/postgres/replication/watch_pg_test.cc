@@ -243,9 +243,9 @@ TEST_P(FingerprintTraps, Trap59_WhatIsNoDdlDoesNotChangeIt) {
 class ObstacleTraps : public ::testing::Test {
  protected:
   OnlineObstacles Find(bool may_set_full_identity = true,
-                       std::chrono::seconds long_transaction = 60s) {
-    auto found =
-        FindOnlineObstacles({}, Soon(), connection_, may_set_full_identity, long_transaction);
+                       std::chrono::seconds long_transaction = 60s, int target_major = 17) {
+    auto found = FindOnlineObstacles({}, Soon(), connection_,
+                                     {may_set_full_identity, long_transaction, target_major});
     if (!found) Must(tl::unexpected(found.error()), "find obstacles");
     return *found;
   }
@@ -296,6 +296,34 @@ TEST_F(ObstacleTraps, Trap53_TablesWithoutAKeyBlockUnlessTheirIdentityMayBeSet) 
   EXPECT_THAT(Find(false).blocking,
               ElementsAre(AllOf(HasSubstr("keyless"), HasSubstr("later"), HasSubstr("nothing"),
                                 HasSubstr("SetFull"), HasSubstr("Offline"))));
+}
+
+TEST_F(ObstacleTraps, Trap53_AGeneratedColumnInTheIdentityBlocks) {
+  const std::string twice = ", twice int GENERATED ALWAYS AS (a * 2) STORED";
+  MustExec(
+      connection_,
+      {"CREATE TABLE public.by_key (a int" + twice + " PRIMARY KEY)",
+       "CREATE TABLE public.by_key_though_full (a int" + twice + " PRIMARY KEY)",
+       "ALTER TABLE public.by_key_though_full REPLICA IDENTITY FULL",
+       "CREATE TABLE public.by_index (a int PRIMARY KEY" + twice + " NOT NULL UNIQUE)",
+       "ALTER TABLE public.by_index REPLICA IDENTITY USING INDEX by_index_twice_key",
+       // Told apart by what is sent: none of these is in the way.
+       "CREATE TABLE public.beside (a int PRIMARY KEY" + twice + ")",
+       "CREATE TABLE public.included (a int NOT NULL" + twice + ", UNIQUE (a) INCLUDE (twice))",
+       "ALTER TABLE public.included REPLICA IDENTITY USING INDEX included_a_twice_key",
+       "CREATE TABLE public.other_index (a int NOT NULL UNIQUE" + twice + " PRIMARY KEY)",
+       "ALTER TABLE public.other_index REPLICA IDENTITY USING INDEX other_index_a_key"});
+  EXPECT_THAT(Find().blocking, ElementsAre(AllOf(HasSubstr("(3): public.by_index, public.by_key, "
+                                                           "public.by_key_though_full; "),
+                                                 HasSubstr("primary key of ordinary columns"),
+                                                 HasSubstr("Offline"))));
+  MustExec(connection_, {"DROP TABLE public.by_key, public.by_key_though_full, public.by_index",
+                         "CREATE TABLE public.keyless (a int" + twice + ")",
+                         "CREATE TABLE public.full_already (a int" + twice + ")",
+                         "ALTER TABLE public.full_already REPLICA IDENTITY FULL"});
+  EXPECT_THAT(Find().blocking, IsEmpty()) << "before 18, FULL stands for what is sent";
+  EXPECT_THAT(Find(true, 60s, 18).blocking,
+              ElementsAre(HasSubstr("(2): public.full_already, public.keyless; ")));
 }
 
 TEST_F(ObstacleTraps, Trap54_ATypeWithoutEqualityInATableWithoutAKeyBlocks) {

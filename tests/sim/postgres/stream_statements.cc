@@ -207,8 +207,9 @@ Outcome PublicationExists(const Statement& statement) {
 // What is not published yet: everything or nothing.
 Outcome MissingTables(const Statement& statement) {
   if (statement.here().publications.contains(statement.Text(0))) return Table();
-  return Table{
-      {"public", "orders", "t"}, {"cutover", "heartbeat", "t"}, {"cutover", "marker", "t"}};
+  return Table{{"public", "orders", "t", "f"},
+               {"cutover", "heartbeat", "t", "f"},
+               {"cutover", "marker", "t", "f"}};
 }
 
 Outcome CreatePublication(const Statement& statement) {
