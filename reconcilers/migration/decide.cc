@@ -189,12 +189,24 @@ std::optional<Plan> PlanRetry(const api::TenantMigration& migration, api::Handle
   return Plan::Go(Guard::kRetryRequested, "a person asked for another attempt");
 }
 
+// Since when users wait. By pooler they do not while the stream is read to its end before it is
+// paused; where that was begun is known to whoever does it, and nobody else takes it for later.
+std::optional<WallTime> DoorsClosedAt(const api::TenantMigration& migration,
+                                      const Observation& seen) {
+  std::optional<WallTime> since = migration.status.cutover.fenced_at;
+  if (!migration.spec.by_pooler() || migration.status.phase != Phase::kFencing) return since;
+  if (!seen.poolers.known()) return since;
+  if (seen.poolers->tried_since) return seen.poolers->tried_since;
+  return seen.poolers->resumed ? std::nullopt : since;
+}
+
 // Behind closed doors time is the users'. Both bounds give up before the journal only.
 std::optional<Plan> PlanBounds(const api::TenantMigration& migration, const Observation& seen) {
   Phase phase = migration.status.phase;
   if (!DoorsClosed(phase, migration.spec.strategy) || !CanUndo(phase)) return std::nullopt;
-  const auto& closed_at = migration.status.cutover.fenced_at;
   const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec);
+  if (bound && phase == Phase::kFencing && migration.spec.by_pooler()) ASK(seen.poolers);
+  const std::optional<WallTime> closed_at = DoorsClosedAt(migration, seen);
   if (bound && closed_at && seen.now - *closed_at > std::chrono::seconds(*bound))
     return UndoUnlessJournaled(migration, seen,
                                Plan::Undo("WritePauseExceeded",

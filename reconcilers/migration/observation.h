@@ -257,6 +257,8 @@ struct PoolerFacts {
   bool resumed = true;
   /// When this process paused or resumed them, whichever came last; nothing when another did.
   std::optional<WallTime> since;
+  /// When this process began to pause them, the last time, in vain or not.
+  std::optional<WallTime> tried_since{};
   /// This process has resumed them and found all of them where it led them. One that was restarted
   /// while it was paused is open by itself, and nobody has asked it where it leads.
   bool proven = false;

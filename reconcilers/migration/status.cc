@@ -276,12 +276,17 @@ bool UsersAreIn(const Change& change) {
   return back && seen.source.known() && !seen.source->closed;
 }
 
-// Clients begin to wait when their pooler is paused, however long ago the phase was entered.
+// Clients begin to wait when their pooler is paused, or that is tried, however long ago the phase
+// was entered.
 void NoteDoorsClosed(const Change& change) {
   const auto& poolers = change.seen.poolers;
-  if (!poolers.known() || !poolers->paused || !poolers->since) return;
+  if (!poolers.known()) return;
   Phase phase = change.migration.status.phase;
-  if (phase == Phase::kFencing) change.status.cutover.fenced_at = *poolers->since;
+  auto& cutover = change.status.cutover;
+  const bool closes = phase == Phase::kFencing || phase == Phase::kUndoing;
+  if (closes && poolers->tried_since && cutover.fenced_at && !cutover.opened_at)
+    cutover.fenced_at = poolers->tried_since;
+  if (!poolers->paused || !poolers->since) return;
   auto& rollback = change.status.rollback;
   bool going_back =
       phase == Phase::kRollingBack && change.status.cutover.opened_at && !rollback.opened_at;

@@ -170,8 +170,10 @@ class ClusterWorld final : public World {
   struct Front {
     pg::Poolers poolers;
     std::vector<std::string> entries;  ///< Every line of [databases] that leads to the tenant.
-    std::optional<WallTime> since;     ///< As of PoolerFacts,
-    bool proven = false;               ///< and so is this.
+    // As of PoolerFacts:
+    std::optional<WallTime> since;
+    std::optional<WallTime> tried_since;
+    bool proven = false;
   };
   Result<Front*> OpenFront(const Call& call);
   Status EndTransactionsOnTarget(const Call& call);

@@ -46,7 +46,7 @@ Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   if (logins.empty())
     return RetryError("PoolerNotFound",
                       "neither server has spec.pooler, which switch Pooler needs: set it");
-  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}, {}});
+  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}, {}, {}});
   TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
   std::set<std::string> entries;
   for (const pg::PoolerFacts& pooler : facts)
@@ -66,6 +66,7 @@ Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   TRY_ASSIGN(auto seen, front->poolers.Observe(call.stop, call.deadline));
   PoolerFacts facts;
   facts.since = front->since;
+  facts.tried_since = front->tried_since;
   facts.proven = front->proven;
   for (const pg::PoolerFacts& pooler : seen) {
     for (const std::string& name : front->entries) {
@@ -104,9 +105,10 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   const bool going_back = call.migration.status.phase == api::Phase::kRollingBack;
   if (going_back && LossAccepted(call.migration))
     bounds.end_transactions = [this, &call] { return EndTransactionsOnTarget(call); };
+  front->tried_since = began;
   auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
+  front->since = paused ? began : context_.clock.WallNow();
   if (paused) {
-    front->since = began;
     front->proven = false;
     return Ok();
   }
@@ -154,7 +156,7 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   TRY_ASSIGN(proof.system_identifier, pg::ReadSystemIdentifier(stop, deadline, *beside));
   const auto led =
       front->poolers.ProveBefore(stop, deadline.OrAfter(kProofBound), front->entries, proof);
-  const auto since = front->since ? front->since : ClosedSince(migration);
+  const auto since = front->tried_since ? front->tried_since : ClosedSince(migration);
   const bool waited = since && context_.clock.WallNow() - *since > kProofPatience;
   if (!led && !waited) return tl::make_unexpected(led.error());
   if (!led)

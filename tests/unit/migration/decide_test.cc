@@ -558,6 +558,33 @@ TEST(Bounds, TheWritePauseIsKeptBeforeTheJournal) {
   }
 }
 
+// The stream is read to its end before the pause, for as long as that takes.
+TEST(Bounds, ByPoolerThePauseBeginsWithThePause) {
+  api::TenantMigration migration = MigrationIn(Phase::kFencing);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.switch_mode = api::SwitchMode::kPooler;
+  migration.spec.max_write_pause_seconds = 5;
+  migration.status.cutover.fenced_at = Noon();
+  auto reason = [&](PoolerFacts poolers) {
+    Observation seen = At(20);
+    seen.source = Database(ControlState::kFenced, true);
+    seen.poolers = std::move(poolers);
+    return Decide(migration, seen).plan.reason;
+  };
+  PoolerFacts poolers{.paused = false, .resumed = true, .since = {}, .detail = ""};
+  EXPECT_NE(reason(poolers), "WritePauseExceeded") << "nobody waits";
+  poolers = {.paused = true, .resumed = false, .since = At(15).now, .detail = ""};
+  poolers.tried_since = poolers.since;
+  EXPECT_NE(reason(poolers), "WritePauseExceeded") << "5 s";
+  poolers.tried_since = poolers.since = At(14).now;
+  EXPECT_EQ(reason(poolers), "WritePauseExceeded") << "6 s";
+  poolers.tried_since = poolers.since = std::nullopt;
+  EXPECT_EQ(reason(poolers), "WritePauseExceeded")
+      << "paused by a leader before, nobody knows when";
+  poolers.paused = false;
+  EXPECT_EQ(reason(poolers), "WritePauseExceeded") << "one of several still is";
+}
+
 TEST(Bounds, TheWritePauseNeverUndoesWhatIsJournaled) {
   api::TenantMigration migration = MigrationIn(Phase::kSwitching);
   migration.spec.max_write_pause_seconds = 30;

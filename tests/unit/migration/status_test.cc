@@ -517,6 +517,7 @@ TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
   migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(10));
   Observation seen = At(13);
   PoolerFacts poolers{.paused = true, .resumed = false, .since = At(12).now, .detail = ""};
+  poolers.tried_since = poolers.since;
   seen.poolers = poolers;
   migration.status = After(migration, Plan::Do(Intent::kFenceSource, "fencing"), seen);
   migration.status.phase = Phase::kOpening;
@@ -527,6 +528,21 @@ TEST(Status, WithAPoolerThePauseIsWhatItsClientsWaited) {
   seen.poolers = poolers;
   migration.status = After(migration, Plan::Do(Intent::kPlaceOnTarget, "recording"), seen);
   EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 3000);
+}
+
+TEST(Status, APoolerThatCouldNotBePausedHadItsClientsWaitForThatAndNotForTheReadingBefore) {
+  api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.spec.switch_mode = api::SwitchMode::kPooler;
+  migration.status = After(migration, Plan::Go(Guard::kDoorsMayClose), At(10));
+  migration.status = After(migration, Plan::Undo("PoolerNotPaused", "held by somebody"), At(10));
+  Observation seen = At(33);
+  seen.source = testing::Database(ControlState::kOpen, false);
+  PoolerFacts poolers{.paused = false, .resumed = true, .since = At(32).now, .detail = ""};
+  poolers.tried_since = At(30).now;
+  seen.poolers = poolers;
+  migration.status = After(migration, Plan::Do(Intent::kOutdateRequests, "outdating"), seen);
+  EXPECT_EQ(migration.status.cutover.write_pause_milliseconds, 2000);
 }
 
 }  // namespace
