@@ -803,15 +803,68 @@ void AddPoolerTroubles(std::vector<Itinerary>& all) {
                  .clients_see_errors = true});
 }
 
+Json OnlineSpecWithCutover(api::SwitchMode mode, const char* field, Json value) {
+  Json spec = OnlineSpec(mode);
+  spec.MutableAt("cutover").Set(field, std::move(value));
+  return spec;
+}
+
+// What is waited for, held and tried again while the stream runs.
+void AddOnlineWaits(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  const Json manual = OnlineSpecWithCutover(mode, "approval", "Manual");
+  all.push_back({.name = "Approval",
+                 .spec = manual,
+                 .on_phase = {{Phase::kAwaitingCutover,
+                               [](Simulation& run) {
+                                 run.Later(seconds(90), Say(api::kApproveAnnotation));
+                                 // A cutover that was undone is asked for again.
+                                 run.Later(seconds(400), Say(api::kApproveAnnotation, "t2"));
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "Window",
+                 .spec = OnlineSpecWithCutover(
+                     mode, "window",
+                     Spec(R"({"start":"2027-01-15T08:03:00Z","end":"2027-01-15T09:00:00Z"})")),
+                 .ends = {Phase::kCompleted}});
+  Json missed = manual;
+  missed.MutableAt("cutover").Set(
+      "window", Spec(R"({"start":"2027-01-15T08:00:30Z","end":"2027-01-15T08:02:30Z"})"));
+  all.push_back({.name = "WindowMissed",
+                 .spec = std::move(missed),
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "WindowMissed"});
+  all.push_back({.name = "Retry",
+                 .given = With(&Misfortune::copy_fails),
+                 .on_phase = {{Phase::kFailed,
+                               [](Simulation& run) {
+                                 run.surroundings().misfortune.copy_fails = false;
+                                 run.Annotate(api::kRetryAnnotation, "again");
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "SuspendedWhileItFollows",
+                 .spec = manual,
+                 .on_phase = {{Phase::kAwaitingCutover,
+                               [](Simulation& run) {
+                                 run.PatchSpec(Spec(R"({"suspend":true})"));
+                                 run.Annotate(api::kApproveAnnotation, "t1");
+                                 run.Later(seconds(60), [](Simulation& then) {
+                                   then.PatchSpec(Spec(R"({"suspend":false})"));
+                                 });
+                                 run.Later(seconds(400), Say(api::kApproveAnnotation, "t2"));
+                               }}},
+                 .ends = {Phase::kCompleted}});
+}
+
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   std::vector<Itinerary> all;
   all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
   AddCommonFailures(all);
-  for (Phase phase :
-       {Phase::kPreflight, Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp,
-        Phase::kAwaitingCutover, Phase::kFencing, Phase::kFinalizing, Phase::kVerifying,
-        Phase::kSwitching, Phase::kOpening, Phase::kHypercare, Phase::kCompleting}) {
-    const bool is_recorded = phase != Phase::kFinalizing && phase != Phase::kVerifying;
+  for (Phase phase : {Phase::kPreflight, Phase::kPreparing, Phase::kCopying, Phase::kCatchingUp,
+                      Phase::kAwaitingCutover, Phase::kFencing, Phase::kFinalizing,
+                      Phase::kVerifying, Phase::kSwitching, Phase::kOpening, Phase::kSmoke,
+                      Phase::kAdmitting, Phase::kHypercare, Phase::kCompleting}) {
+    const bool is_recorded =
+        phase != Phase::kFinalizing && phase != Phase::kVerifying && phase != Phase::kAdmitting;
     if (mode == api::SwitchMode::kPooler && !is_recorded) continue;
     if (phase < Phase::kOpening)
       all.push_back({.name = "AbortIn" + std::string(api::Name(phase)),
@@ -834,6 +887,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   // By pooler it depends on the very moment whether the target has been opened.
   if (mode != api::SwitchMode::kPooler) all.push_back(VanishesIn(Phase::kSwitching));
   all.push_back(VanishesAndIsFinished());
+  AddOnlineWaits(all, mode);
   AddStreamTroubles(all, mode);
   all.push_back(SuspendedAndSlotLost());
   if (mode == api::SwitchMode::kRestart) {
