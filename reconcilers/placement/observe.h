@@ -31,6 +31,7 @@ struct PlacementObservation {
   api::DatabasePlacement placement;
   std::string migration_name;    ///< The active migration, or empty.
   bool is_being_moved = false;   ///< By it. One that still prepares has not begun.
+  bool service_is_led = false;   ///< By it: where users are to go is its to say at the moment.
   bool may_be_adopted = true;    ///< No migration has checked one that was here before this.
   int64_t taken_generation = 0;  ///< Of the spec that it moves the tenant with; 0: not decided yet.
   std::string server_name;       ///< Where the tenant is, or is to be adopted; empty: nobody said.

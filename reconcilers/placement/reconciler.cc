@@ -60,6 +60,30 @@ bool Moves(const api::TenantMigration& migration, const kube::Key& placement) {
   return PlacementMovedBy(migration) == placement && HasBegun(migration);
 }
 
+// On which server users work while a migration neither closes nor opens its doors, which may be for
+// days: the Service goes with what its DatabaseServer says then, as it does without a migration.
+// Empty while only the migration knows.
+std::string ServedOn(const api::TenantMigration& migration) {
+  switch (migration.status.phase) {
+    case api::Phase::kCopying:
+      return migration.spec.online() ? migration.status.source_server_name : "";
+    case api::Phase::kCatchingUp:
+    case api::Phase::kAwaitingCutover:
+      return migration.status.source_server_name;
+    case api::Phase::kHypercare:
+    case api::Phase::kCompleting:
+      return migration.spec.target_server_name;
+    default:
+      return "";
+  }
+}
+
+// What the placement says of its server may be older than the move, as when it was restored.
+bool LeadsService(const api::TenantMigration& migration, const kube::Key& placement,
+                  const std::string& server_name) {
+  return Moves(migration, placement) && (server_name.empty() || ServedOn(migration) != server_name);
+}
+
 // The uid of a migration that must not lose the placement, or empty.
 std::string HolderOf(const api::ObjectMeta& placement) {
   const std::string prefix = api::kMoveFinalizerPrefix;
@@ -133,8 +157,8 @@ Result<DatabaseObservation> PlacementReconciler::ObserveDatabase(std::stop_token
   return ask_(stop, deadline.OrAfter(options_.database_timeout), question);
 }
 
-// Asked live, between reading the Service and writing it: a migration that began since then owns
-// the Service, and what it writes makes our write a conflict.
+// Asked live, between reading the Service and writing it: a migration that leads it since then owns
+// it, and what that writes makes our write a conflict.
 Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadline deadline,
                                                      const PlacementObservation& seen) {
   const kube::Key key{seen.placement.meta.namespace_name, seen.placement.meta.name};
@@ -145,17 +169,17 @@ Result<bool> PlacementReconciler::ServiceIsStillOurs(std::stop_token stop, Deadl
     return false;
   kube::ListOptions options;
   options.ns = key.ns;
-  bool moving = false;
+  bool is_led = false;
   Status readable;
   const auto consider = [&](const Json& item) {
     if (item.At({"spec", "placementRef", "name"}).StringRef() != key.name) return;
     const Result<api::TenantMigration> migration = api::DecodeTenantMigration(item);
     if (!migration) readable = tl::make_unexpected(migration.error());
-    moving |= migration && Moves(*migration, key);
+    is_led |= migration && LeadsService(*migration, key, seen.placement.status.server_name);
   };
   TRY(kube::ForEach(stop, deadline, sources_.client, kube::kTenantMigration, options, consider));
   TRY(readable);
-  return !moving;
+  return !is_led;
 }
 
 // Before the tenant is adopted nobody's word but the spec's is that it is on that server, and the
@@ -165,6 +189,14 @@ Result<bool> PlacementReconciler::MayLeadHome(std::stop_token stop, Deadline dea
                                               const PlacementObservation& seen) {
   const std::string& service_name = seen.placement.spec.connection.service_name;
   if (!seen.server) return false;
+  if (seen.is_being_moved) {
+    // Led elsewhere at most: whether there is one at all is what the migration has written down.
+    TRY_ASSIGN(
+        const wiring::ServiceObservation there,
+        wiring::ObserveService(stop, deadline, sources_.client, seen.placement.meta.namespace_name,
+                               seen.placement.spec.connection.service_name));
+    return there.exists && there.server;
+  }
   if (!seen.placement.status.server_name.empty() || service_name.empty() || TenantIsFound(seen))
     return true;
   if (!seen.namespace_allowed) return false;
@@ -177,7 +209,7 @@ Result<bool> PlacementReconciler::MayLeadHome(std::stop_token stop, Deadline dea
 
 Status PlacementReconciler::KeepServiceCurrent(std::stop_token stop, Deadline deadline,
                                                const PlacementObservation& seen) {
-  bool is_ours = !seen.is_being_moved;
+  bool is_ours = !seen.service_is_led;
   if (is_ours) {
     TRY_ASSIGN(is_ours, MayLeadHome(stop, deadline, seen));
   }
@@ -198,6 +230,9 @@ Result<PlacementObservation> PlacementReconciler::Observe(std::stop_token stop, 
   }
   seen.is_being_moved = std::any_of(migrations.begin(), migrations.end(),
                                     [&](const auto& one) { return Moves(*one, key); });
+  seen.service_is_led = std::any_of(migrations.begin(), migrations.end(), [&](const auto& one) {
+    return LeadsService(*one, key, placement.status.server_name);
+  });
   seen.may_be_adopted = std::all_of(migrations.begin(), migrations.end(),
                                     [](const auto& one) { return IsBeforeItsCheck(*one); });
   seen.server_name = placement.status.server_name.empty() ? placement.spec.server_name

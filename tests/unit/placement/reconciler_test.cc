@@ -224,6 +224,71 @@ TEST_F(ReconcilingAPlacement, MakesNoServiceForAMigrationThatHasBegun) {
   EXPECT_EQ(Reason("Ready"), "Migrating");
 }
 
+// A server gets another address while a move goes on, and the old one is no longer there. `served`:
+// the server that users work on, if they do.
+struct MidMove {
+  const char* phase;
+  const char* strategy;
+  const char* served;
+};
+
+class InMidMove : public ReconcilingAPlacement, public ::testing::WithParamInterface<MidMove> {
+ protected:
+  // The placement says that the tenant is on `server_name`, and its Service leads to `host`.
+  void Begin(const char* server_name, const char* host) {
+    Reconcile();
+    const Json patch = Json::Object({{"status", Json::Object({{"serverName", server_name}})}});
+    ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kDatabasePlacement,
+                              {"tenants", "tenant"}, patch, {}));
+    Json migration = Migration(GetParam().phase);
+    migration.MutableAt("spec").Set("strategy", GetParam().strategy);
+    migration.MutableAt("status").Set("sourceServerName", "pg-1");
+    Create(kube::kTenantMigration, migration);
+    migrations_.Upsert(migration);
+    PointServiceAt({host, 5432});
+    Json server = Server(server_name, "10.0.0.77");
+    ReplaceServer(server);
+  }
+};
+
+TEST_P(InMidMove, TheServiceFollowsTheAddressOfTheServerThatUsersWorkOnAndNoOther) {
+  const std::string served = GetParam().served;
+  const bool on_target = served == "pg-2";
+  Begin(on_target ? "pg-2" : "pg-1", on_target ? "10.0.0.2" : "10.0.0.1");
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), served.empty() ? "10.0.0.1:5432" : "10.0.0.77:5432");
+  EXPECT_EQ(ServiceAddress(), served.empty() ? "10.0.0.1" : "10.0.0.77");
+}
+
+// As when the placement was restored from a backup of before the switch.
+TEST_P(InMidMove, TheServiceStaysWhereItIsWhereThePlacementNamesTheOtherServer) {
+  const bool on_target = std::string_view(GetParam().served) == "pg-2";
+  Begin(on_target ? "pg-1" : "pg-2", on_target ? "10.0.0.2" : "10.0.0.1");
+  Reconcile();
+  ASSERT_TRUE(outcome_) << outcome_.error().message;
+  EXPECT_EQ(ServiceLeadsTo(), on_target ? "10.0.0.2:5432" : "10.0.0.1:5432");
+}
+
+TEST_P(InMidMove, AServiceThatHasGoneIsNotMade) {
+  Begin("pg-1", "10.0.0.1");
+  Delete(kube::kService, "db");
+  Delete(kube::kEndpointSlice, "db-cutover-ipv4");
+  Reconcile();
+  EXPECT_EQ(ServiceLeadsTo(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Phase, InMidMove,
+    ::testing::Values(MidMove{"Copying", "Online", "pg-1"}, MidMove{"CatchingUp", "Online", "pg-1"},
+                      MidMove{"AwaitingCutover", "Offline", "pg-1"},
+                      MidMove{"Hypercare", "Online", "pg-2"},
+                      MidMove{"Completing", "Offline", "pg-2"}, MidMove{"Copying", "Offline", ""},
+                      MidMove{"Fencing", "Online", ""}, MidMove{"Switching", "Online", ""},
+                      MidMove{"Opening", "Online", ""}, MidMove{"Undoing", "Online", ""},
+                      MidMove{"RollingBack", "Online", ""}),
+    [](const auto& one) { return std::string(one.param.strategy) + one.param.phase; });
+
 TEST_F(ReconcilingAPlacement, SaysWhyItIsNotAdoptedAlsoToAMigrationThatWaitsForIt) {
   answer_->exists = false;
   StartMigration("Pending");
