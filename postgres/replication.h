@@ -55,6 +55,9 @@ struct PublisherAddress {
   int port = 5432;
   std::string database;
   std::string ssl_mode;
+
+  /// "host:port", with the sslmode where there is one: what of it may change while a stream runs.
+  std::string Where() const;
 };
 
 // --- the publisher's side: `connection` is the admin's, in the publisher's database
@@ -142,10 +145,15 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
 
 /// Creates the subscription, disabled, onto the stream's slot and without a copy; creates heartbeat
 /// and marker tables where absent. Makes the server dial the publisher, which proves the path; the
-/// message of an error is the server's own. One that is there gets address and password anew.
+/// message of an error is the server's own. One that is there gets address and password anew, and
+/// goes on where it was. Which address that is, the subscriber's ledger knows.
 Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, Direction direction,
                           const PublisherAddress& publisher, const std::string& password);
+/// Forgets which address that is: to be called before the password is changed on the publisher's
+/// side, since whoever dies in between leaves a subscription with the old one.
+Status ForgetAddress(std::stop_token stop, Deadline deadline, Connection& connection,
+                     const Claim& claim, Direction direction);
 Status EnableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, Direction direction);
 /// Returns once its worker is gone: nothing more is applied.
@@ -167,6 +175,7 @@ struct SubscriberFacts {
   bool exists = false;
   bool enabled = false;
   bool working = false;      ///< Its apply worker runs.
+  std::string address;       ///< What it dials (Where()); empty where nobody knows that.
   int64_t apply_errors = 0;  ///< Since it was made; -1 before version 15, which does not count.
   std::string last_error;    ///< The server's own words, where its log can be read.
   int64_t marker = 0;        ///< The highest number applied from the publisher.

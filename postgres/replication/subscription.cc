@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <thread>
 
+#include "operator/base/json.h"
 #include "operator/base/random.h"
 #include "postgres/event_triggers.h"
 #include "postgres/replication/apply_error.h"
@@ -24,7 +25,11 @@ constexpr const char* kCountErrors =
     " WHERE e.subid = s.oid), 0)";
 constexpr const char* kReadApplied = R"(,
          (SELECT max(number) FROM cutover.marker WHERE side = $2),
-         (SELECT extract(epoch FROM max(beaten_at)) FROM cutover.heartbeat WHERE side = $2))";
+         (SELECT extract(epoch FROM max(beaten_at)) FROM cutover.heartbeat WHERE side = $2),
+         (SELECT value #>> '{}' FROM cutover.ledger
+           WHERE kind = 'subscription-address' AND name = $2))";
+// By the publisher's side. pg_subscription has it too, for superusers.
+constexpr const char* kAddressRecord = "subscription-address";
 constexpr const char* kOfSubscription = R"(
     FROM (VALUES (true)) one (row)
          LEFT JOIN pg_subscription s
@@ -108,7 +113,23 @@ Status EndWorkers(const std::stop_token& stop, Deadline deadline, Connection& co
   }
 }
 
+/// In the transaction that changes the subscription, or that stands before it.
+Status RecordAddress(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                     Direction direction, const std::string& address) {
+  const std::string_view name = Name(PublisherSide(direction));
+  TRY(ForgetRecord(stop, deadline, transaction, kAddressRecord, name));
+  if (address.empty()) return Ok();
+  TRY(RecordOnce(stop, deadline, transaction, kAddressRecord, name, Json(address)));
+  return Ok();
+}
+
 }  // namespace
+
+std::string PublisherAddress::Where() const {
+  std::string text = host + ":" + std::to_string(port);
+  if (!ssl_mode.empty()) text += " sslmode=" + ssl_mode;
+  return text;
+}
 
 std::string SubscriberConnInfo(const PublisherAddress& publisher, const std::string& role,
                                const std::string& password) {
@@ -151,8 +172,16 @@ Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& c
         Status done = (found ? Readdress : CreateDisabled)(stop, deadline, transaction, name,
                                                            conninfo, direction);
         if (!done) return DialError(connection, publisher, std::move(done).error());
-        return Ok();
+        return RecordAddress(stop, deadline, transaction, direction, publisher.Where());
       });
+}
+
+Status ForgetAddress(std::stop_token stop, Deadline deadline, Connection& connection,
+                     const Claim& claim, Direction direction) {
+  return WithEpoch(stop, deadline, connection, claim,
+                   [&](Transaction& transaction, const Control&) -> Status {
+                     return RecordAddress(stop, deadline, transaction, direction, "");
+                   });
 }
 
 Status EnableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -241,7 +270,8 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
                                           {name, Name(PublisherSide(direction))});
   // 42P01: the tables are not there yet, or no longer.
   if (!rows && connection.last_sqlstate() == "42P01")
-    rows = connection.QueryOne(stop, deadline, head + ", NULL, NULL" + kOfSubscription, {name});
+    rows =
+        connection.QueryOne(stop, deadline, head + ", NULL, NULL, NULL" + kOfSubscription, {name});
   TRY(rows);
   Row row = (*rows)[0];
   SubscriberFacts facts;
@@ -251,6 +281,7 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
   facts.apply_errors = row.Int(3);
   facts.marker = row.Int(4);
   if (!row.IsNull(5)) facts.heartbeat_at_seconds = row.Double(5);
+  facts.address = row.Text(6);
   // After an error the worker is away for wal_retrieve_retry_interval, so that is when to look:
   // reading a log is slower than all the rest.
   if (facts.enabled && !facts.working) {

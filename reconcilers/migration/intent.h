@@ -50,6 +50,7 @@ enum class Intent {
   // Afterwards.
   kCloseSourceAgain,    ///< Whatever has opened it; its journal, if it still has one, stays.
   kWatchReverseStream,  ///< A heartbeat on the target, whose structure is looked at.
+  kReaddressWayBack,    ///< The source dials the target where that is by now; nothing is lost.
   kGiveUpWayBack,       ///< Drops its slot on the target: it keeps too much of others' disk.
   kTakeSample,          ///< The same, and rows of both sides compared.
   kSettleSample,        ///< The same, and rows that differed looked at again.

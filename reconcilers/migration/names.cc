@@ -43,6 +43,7 @@ constexpr std::string_view kIntentNames[] = {
     "StartReverseStream",
     "CloseSourceAgain",
     "WatchReverseStream",
+    "ReaddressWayBack",
     "GiveUpWayBack",
     "TakeSample",
     "SettleSample",

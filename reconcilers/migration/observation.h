@@ -121,7 +121,8 @@ struct JobFacts {
   bool failed = false;
   std::string
       message;  ///< The mover's last words, a backup's proof, or what a copy that runs lacks.
-  /// A running copy was ordered to be as fast as the migration's spec says by now.
+  /// A running copy was ordered to be as fast as the migration's spec says by now, and between the
+  /// addresses that the servers have by now.
   bool order_current = true;
   std::optional<PodHindrance> hindrance{};  ///< It has not ended, and has no pod that runs.
 };
@@ -211,6 +212,8 @@ struct SubscriberFacts {
   bool exists = false;
   bool enabled = false;
   bool working = false;
+  /// It dials the publisher where that is by now, as far as that is known.
+  bool address_current = true;
   int64_t apply_errors = 0;  ///< -1: the server does not count them.
   std::string last_error;
   int64_t marker = 0;  ///< The highest that has arrived.

@@ -785,6 +785,30 @@ Itinerary PodNeverGoesBeforeARollback() {
           .ends = {Phase::kRolledBack}};
 }
 
+// A server answers under another name than the streams were made for, and its DatabaseServer says
+// so.
+void AddNewAddresses(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  Json waits = OnlineSpec(mode);
+  Json cutover = waits["cutover"];
+  cutover.Set("approval", "Manual");
+  waits.Set("cutover", std::move(cutover));
+  all.push_back({.name = "SourceHasANewAddressWhileItIsFollowed",
+                 .spec = std::move(waits),
+                 .on_phase = {{Phase::kAwaitingCutover,
+                               [](Simulation& run) {
+                                 run.Readdress(run.source());
+                                 run.Later(seconds(40), Say(api::kApproveAnnotation));
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "TargetHasANewAddressInHypercare",
+                 .on_phase = {{Phase::kHypercare,
+                               [](Simulation& run) {
+                                 run.Readdress(run.target());
+                                 run.Later(seconds(10), Say(api::kRollbackAnnotation));
+                               }}},
+                 .ends = {Phase::kRolledBack}});
+}
+
 void AddPoolerTroubles(std::vector<Itinerary>& all) {
   all.push_back({.name = "PoolerAwayBeforeTheDoorsClose",
                  .on_phase = {{Phase::kCatchingUp,
@@ -901,6 +925,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddStructuresThatDiffer(all);
   AddFullDisks(all, mode);
   AddLostSources(all, OnlineSpec(mode));
+  AddNewAddresses(all, mode);
   if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
   for (Itinerary& itinerary : all) {
     itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;

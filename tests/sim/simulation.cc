@@ -100,6 +100,7 @@ Simulation::Simulation(const RunPlan& plan)
   network_.Add("pg-source.example", 5432, source_);
   network_.Add(kSourceAlias, 5432, source_);
   network_.Add("pg-target.example", 5432, target_);
+  network_.Add(kTargetAlias, 5432, target_);
   for (ModelServer* server : {&source_, &target_})
     server->on_commit = [this, server](const Backend& backend, const std::function<void()>& apply) {
       return OnCommit(*server, backend, apply);
@@ -434,10 +435,18 @@ void Simulation::ScaleWorkloadForGood(int replicas) {
   meant_replicas_ = replicas;
 }
 
-void Simulation::RenameSource() {
+void Simulation::Rename(const char* server, const char* host) {
   Json patch = Json::Object();
-  patch.MutableAt("spec").MutableAt("endpoint").Set("host", kSourceAlias);
-  CHECK(api_.MergePatch(kube::kDatabaseServer, {"", kSourceServer}, patch, {.manager = "kubectl"}));
+  patch.MutableAt("spec").MutableAt("endpoint").Set("host", host);
+  CHECK(api_.MergePatch(kube::kDatabaseServer, {"", server}, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::RenameSource() { Rename(kSourceServer, kSourceAlias); }
+
+void Simulation::Readdress(ModelServer& server) {
+  const bool is_source = &server == &source_;
+  network_.Remove(is_source ? "pg-source.example" : "pg-target.example", 5432);
+  Rename(is_source ? kSourceServer : kTargetServer, is_source ? kSourceAlias : kTargetAlias);
 }
 
 // Without what people set while it runs (docs/gitops.md).

@@ -145,6 +145,8 @@ class Simulation {
   void ScaleWorkloadForGood(int replicas);
   /// The source's DatabaseServer gets another name of the very same server.
   void RenameSource();
+  /// The server answers under its other name alone, which its DatabaseServer gets.
+  void Readdress(ModelServer& server);
   /// As a GitOps tool does: a forced server-side apply of what the tenant's objects were at first,
   /// its placement and migration among them; those of `kinds` alone, if there are any.
   void ApplyFromGit(const std::vector<kube::Resource>& kinds = {});
@@ -227,6 +229,7 @@ class Simulation {
   bool HasFault(std::initializer_list<FaultKind> kinds) const;
   void Fail(const std::string& what);
   std::string EndState() const;
+  void Rename(const char* server, const char* host);
   void CountState();
 
   const Itinerary& itinerary_;

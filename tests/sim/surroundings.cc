@@ -64,7 +64,8 @@ Result<std::vector<std::string>> ModelResolver::Resolve(std::stop_token, Deadlin
                                                         const std::string& host) {
   if (host == "pg-source.example" || host == kSourceAlias)
     return std::vector<std::string>{kSourceAddress};
-  if (host == "pg-target.example") return std::vector<std::string>{kTargetAddress};
+  if (host == "pg-target.example" || host == kTargetAlias)
+    return std::vector<std::string>{kTargetAddress};
   return RetryError("HostNotResolved", "no such host: " + host);
 }
 

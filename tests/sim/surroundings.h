@@ -27,6 +27,7 @@ inline constexpr char kAdmin[] = "cutover";
 inline constexpr char kAdminPassword[] = "s3cret-of-the-admin";
 inline constexpr char kTenantPassword[] = "s3cret-of-the-tenant";
 inline constexpr char kSourceAlias[] = "pg-source-2.example";  ///< Another name of the source.
+inline constexpr char kTargetAlias[] = "pg-target-2.example";
 inline constexpr char kHealthQuery[] = "SELECT app_health()";
 inline constexpr int kReplicas = 2;
 

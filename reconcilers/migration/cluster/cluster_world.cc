@@ -82,6 +82,7 @@ Status ClusterWorld::Dispatch(const Call& call, Intent intent) {
     case Intent::kStopForwardStream:
     case Intent::kStartReverseStream:
     case Intent::kWatchReverseStream:
+    case Intent::kReaddressWayBack:
     case Intent::kGiveUpWayBack:
     case Intent::kTakeSample:
     case Intent::kSettleSample:

@@ -17,6 +17,7 @@
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/config.h"
 #include "reconcilers/migration/cluster/database_side.h"
+#include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/cluster/ledger.h"
 #include "reconcilers/migration/world.h"
 #include "reconcilers/wiring/endpoints.h"
@@ -117,6 +118,8 @@ class ClusterWorld final : public World {
   Status ForgetLedger(const Call& call);
   Status CreateBackupJob(const Call& call);
   Status CreateCopyJob(const Call& call);
+  Result<CopySides> FindCopySides(const Call& call);
+  Result<JobFacts> ObserveCopyJob(const Call& call, WallTime now);
   Status RaiseTargetEpoch(const Call& call, DatabaseSide& target);
   Status StartChecks(const Call& call);
   Status DeleteJobs(const Call& call);
@@ -135,12 +138,14 @@ class ClusterWorld final : public World {
     pg::Connection& target;
   };
   Result<DatabaseSide*> SideOf(const Call& call, pg::Side side);
+  static const std::string& ServerOf(const Call& call, pg::Side side);
   Result<pg::Connection*> InsideOf(const Call& call, pg::Side side);
   Result<Inside> BothSides(const Call& call);
   Status PerformOnStream(const Call& call, Intent intent);
   Status PerformOnOneSide(const Call& call, Intent intent);
   Status PublishSource(const Call& call);
   Status Subscribe(const Call& call, pg::Direction direction);
+  Status ReaddressWayBack(const Call& call);
   Status StartForwardStream(const Call& call);
   Status LayWayBack(const Call& call);
   Status RehearseWayBack(const Call& call);

@@ -201,6 +201,13 @@ Status ClusterWorld::RaiseTargetEpoch(const Call& call, DatabaseSide& target) {
       [](pg::Transaction&, const pg::Control&) { return Ok(); });
 }
 
+Result<CopySides> ClusterWorld::FindCopySides(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * source, Source(call));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  return CopySides{EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt"),
+                   EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt")};
+}
+
 // As the administrator on both sides, in the operator's namespace, where those passwords are.
 Status ClusterWorld::CreateCopyJob(const Call& call) {
   TRY_ASSIGN(DatabaseSide * source, Source(call));
@@ -213,8 +220,9 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.spec.migration_uid = call.migration.meta.uid;
   job.spec.attempt = static_cast<int>(call.migration.status.attempt);
   job.spec.epoch = context_.config.epoch();
-  job.spec.source = EndpointOf(source->admin().WithDatabase(source->database()), "source-ca.crt");
-  job.spec.target = EndpointOf(target->admin().WithDatabase(target->database()), "target-ca.crt");
+  TRY_ASSIGN(CopySides sides, FindCopySides(call));
+  job.spec.source = std::move(sides.source);
+  job.spec.target = std::move(sides.target);
   if (ThrottleIsUnknown(context_.config, call.migration.spec)) {
     TRY_ASSIGN(auto last, ReadOrder(call.stop, call.deadline, context_.client,
                                     {context_.config.namespace_name,

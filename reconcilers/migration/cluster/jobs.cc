@@ -108,11 +108,16 @@ std::string Sentence(const std::string& words) {
          std::to_string((*summary)["bytes"].AsInt()) + " bytes, every one read back";
 }
 
-/// Whether a running copy was ordered to be as fast as the migration says by now.
+/// Whether a running copy was ordered to be as fast as the migration says by now, and between the
+/// databases as they are reached by now.
 bool IsCurrent(const mover::JobSpec& order, const OperatorConfig& config,
-               const api::TenantMigrationSpec& migration) {
+               const api::TenantMigrationSpec& migration, const CopySides* sides) {
   mover::JobSpec wanted = order;
   OrderCopy(config, migration, wanted);
+  if (sides != nullptr) {
+    wanted.source = sides->source;
+    wanted.target = sides->target;
+  }
   return wanted == order;
 }
 
@@ -240,7 +245,7 @@ Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& cli
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                             const OperatorConfig& config, const std::string& ns,
                             const api::TenantMigration& migration, mover::JobKind kind,
-                            WallTime now) {
+                            WallTime now, const CopySides* sides) {
   kube::ListOptions options;
   options.ns = ns;
   options.label_selector = Selector(migration) + "," + kJobKindLabel + "=" + KindName(kind);
@@ -273,7 +278,7 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     if (kind == mover::JobKind::kClone) {
       // One whose order is gone, or cannot be read, shall get it again.
       TRY_ASSIGN(auto order, ReadOrder(stop, deadline, client, kube::KeyOf(job)));
-      facts.order_current = order && IsCurrent(*order, config, migration.spec);
+      facts.order_current = order && IsCurrent(*order, config, migration.spec, sides);
       if (ThrottleIsUnknown(config, migration.spec))
         facts.message = "copy.throttleQuery names none of the operator's queries (" +
                         migration.spec.copy_throttle_query + "), so that it changes nothing";

@@ -35,6 +35,11 @@ struct MoverJob {
   std::string claim_name;  ///< Mounted at kBackupPath; empty: none.
 };
 
+/// How a copy's Job reaches the two databases.
+struct CopySides {
+  mover::Endpoint source, target;
+};
+
 /// Which kind of a migration's Jobs, and of what belongs to them, an object is of.
 inline constexpr char kJobKindLabel[] = "cutover.dev/job";
 
@@ -58,19 +63,20 @@ Result<std::optional<mover::JobSpec>> ReadOrder(std::stop_token stop, Deadline d
                                                 kube::Client& client, const kube::Key& job);
 
 /// Order first, then the Job, both idempotent: a Job that exists is left alone, since a second
-/// mover of one attempt must not start; it reads
-/// its order's throttle again and again, so that this is also how that is changed.
+/// mover of one attempt must not start; it reads its order's throttle again and again, so that this
+/// is also how that is changed. The rest counts for the next pod, if this one's ends too early.
 Status CreateMoverJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                       const OperatorConfig& config, const api::TenantMigration& migration,
                       const MoverJob& job);
 
 /// The Jobs of this kind that belong to the migration, whatever their attempt; what became of it,
 /// its pod's last words, and what keeps its pod from starting, of the present attempt's alone. A
-/// Job that is being deleted still exists until its pods are gone.
+/// Job that is being deleted still exists until its pods are gone. `sides`: how a copy's order
+/// should reach the databases by now; nullptr where nobody knows.
 Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Client& client,
                             const OperatorConfig& config, const std::string& ns,
                             const api::TenantMigration& migration, mover::JobKind kind,
-                            WallTime now);
+                            WallTime now, const CopySides* sides = nullptr);
 
 /// Whether the Job is deleted, and every pod that it has left should have ended a minute ago and
 /// more: those of a node that has died stay until somebody removes the node.

@@ -171,9 +171,7 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
                      migration.meta.namespace_name, migration, mover::JobKind::kBackup, seen.now);
       break;
     case Subject::kCopyJob:
-      seen.copy_job =
-          ObserveJob(stop, deadline, context_.client, context_.config,
-                     context_.config.namespace_name, migration, mover::JobKind::kClone, seen.now);
+      seen.copy_job = ObserveCopyJob(call, seen.now);
       break;
     case Subject::kCheckJobs:
       seen.check_jobs = ObserveAnyCheckJob(stop, deadline, context_.client, migration, seen.now);
@@ -302,6 +300,15 @@ Result<bool> ClusterWorld::ObserveWiringRestored(const Call& call) {
 Result<bool> ClusterWorld::ObserveOutdated(const Call& call) {
   TRY_ASSIGN(auto ledger, ReadLedger(call));
   return !ledger || ledger->outdated == OutdatingNow(call);
+}
+
+// A DatabaseServer that cannot be read is no reason to order anything else.
+Result<JobFacts> ClusterWorld::ObserveCopyJob(const Call& call, WallTime now) {
+  const bool is_asked = call.migration.status.phase == Phase::kCopying;
+  auto sides = is_asked ? FindCopySides(call) : Result<CopySides>(CopySides());
+  return ObserveJob(call.stop, call.deadline, context_.client, context_.config,
+                    context_.config.namespace_name, call.migration, mover::JobKind::kClone, now,
+                    is_asked && sides ? &*sides : nullptr);
 }
 
 Result<MaintenancePageFacts> ClusterWorld::ObservePage(const Call& call, WallTime now) {

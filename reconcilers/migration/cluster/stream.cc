@@ -91,6 +91,11 @@ Result<DatabaseSide*> ClusterWorld::SideOf(const Call& call, pg::Side side) {
   return side == pg::Side::kSource ? Source(call) : Target(call);
 }
 
+const std::string& ClusterWorld::ServerOf(const Call& call, pg::Side side) {
+  return side == pg::Side::kSource ? call.migration.status.source_server_name
+                                   : call.migration.spec.target_server_name;
+}
+
 Result<pg::Connection*> ClusterWorld::InsideOf(const Call& call, pg::Side side) {
   TRY_ASSIGN(DatabaseSide * database, SideOf(call, side));
   return database->InDatabase(call.stop, call.deadline);
@@ -128,7 +133,12 @@ Result<SubscriberFacts> ClusterWorld::ObserveSubscriber(const Call& call, pg::Di
   TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
   TRY_ASSIGN(auto found, pg::ObserveSubscriber(call.stop, call.deadline, *inside,
                                                call.migration.meta.uid, direction));
-  return FactsOf(found);
+  SubscriberFacts facts = FactsOf(found);
+  // A DatabaseServer that cannot be read is no reason to dial elsewhere.
+  auto publisher = ReadServer(call, ServerOf(call, pg::PublisherSide(direction)));
+  if (publisher && facts.exists)
+    facts.address_current = found.address == server::StreamAddress(*publisher, "").Where();
+  return facts;
 }
 
 Result<SampleFacts> ClusterWorld::ObserveSample(const Call& call) {
@@ -205,6 +215,8 @@ Status ClusterWorld::PerformOnStream(const Call& call, Intent intent) {
       return DrainReverse(call);
     case Intent::kWatchReverseStream:
       return WatchReverseStream(call);
+    case Intent::kReaddressWayBack:
+      return ReaddressWayBack(call);
     case Intent::kDropForwardPublisher:
       return DropPublisher(call, Direction::kForward);
     case Intent::kDropReversePublisher:
@@ -263,7 +275,8 @@ Status ClusterWorld::PublishSource(const Call& call) {
 }
 
 // The password lives in the role and in the subscription, and nowhere else; whoever comes again
-// makes a new one.
+// makes a new one. A subscription that is there does not know it until the publisher has been
+// dialled by it: until then what it dials is not what it should, whatever the address.
 Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
   pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
@@ -271,6 +284,7 @@ Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
   TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
   TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
   std::string password = RandomHex(24);
+  TRY(pg::ForgetAddress(stop, deadline, *subscriber, ClaimOn(call, to), direction));
   TRY(pg::EnsureReplicationRole(stop, deadline, *publisher, ClaimOn(call, from), direction,
                                 password));
   TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, published->server_name()));
@@ -411,6 +425,13 @@ Status ClusterWorld::WatchReverseStream(const Call& call) {
   TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
   TRY(pg::WriteHeartbeat(call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget)));
   return LookAtStructure(call);
+}
+
+// The heartbeat first: a stream that still has its connection is not taken for one that stands.
+Status ClusterWorld::ReaddressWayBack(const Call& call) {
+  TRY_ASSIGN(pg::Connection * target, InsideOf(call, pg::Side::kTarget));
+  TRY(pg::WriteHeartbeat(call.stop, call.deadline, *target, ClaimOn(call, pg::Side::kTarget)));
+  return Subscribe(call, Direction::kReverse);
 }
 
 Status ClusterWorld::LookAtRows(const Call& call, Intent intent) {

@@ -64,7 +64,8 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
   // days since it was laid.
   if (spec.online()) {
     NEED(seen.way_back_rehearsed);
-    if (!*seen.way_back_rehearsed)
+    NEED(seen.reverse_subscriber);
+    if (!*seen.way_back_rehearsed || !seen.reverse_subscriber->address_current)
       return Plan::Do(Intent::kRehearseWayBack, "trying the way back before the doors close");
   }
   // One whom the target's pg_hba.conf keeps out, or who has another password there, would be

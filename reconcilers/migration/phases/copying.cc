@@ -40,7 +40,8 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
                                         ? "the copy Job ended without a result: see its pod's log"
                                         : seen.copy_job->message);
   if (!seen.copy_job->order_current)
-    return Plan::Do(Intent::kCreateCopyJob, "changing how fast is copied");
+    return Plan::Do(Intent::kCreateCopyJob,
+                    "telling the copy what has changed since it was ordered");
   if (const auto& hindrance = seen.copy_job->hindrance) {
     if (!online && seen.now - hindrance->since > kStartBound)
       return Plan::Undo("PodCannotStart", hindrance->words);

@@ -128,8 +128,10 @@ std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const 
                                    const std::string& consent);
 /// "set cutover.dev/rollback and …", for whoever has not asked to go back.
 std::string ConsentByNewToken();
+/// The source dials the target where its DatabaseServer says that it is by now.
+std::optional<Plan> FollowTargetsAddress(const Observation& seen);
 /// What keeps the way back open at the moment: a heartbeat, with which rows are compared when it is
-/// time for that.
+/// time for that; before all, the target's address.
 Intent KeepWayBackOpen(const Observation& seen);
 /// Whether a person has accepted to lose what users wrote on the target, for this very rollback.
 bool LossAccepted(const api::TenantMigration& migration);

@@ -214,6 +214,10 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
   if (MayLeaveBehind(migration, seen) && !MayStillArrive(migration, seen)) return std::nullopt;
   if (auto plan = TurnStream(seen)) return plan;
   NEED(seen.reverse_subscriber);
+  // What still has its connection brings the rest sooner by that.
+  if (!seen.reverse_subscriber->working) {
+    if (auto plan = FollowTargetsAddress(seen)) return plan;
+  }
   const bool settled = StructureIsSettled(migration, seen) || LossAccepted(migration);
   if (seen.reverse_subscriber->marker < MarkerOf(migration) || !settled)
     return Plan::Do(Intent::kDrainReverse, "waiting for the last write to arrive on the source");

@@ -45,6 +45,17 @@ Plan Hold(std::string reason, std::string message) {
   return plan;
 }
 
+// The source's DatabaseServer leads elsewhere by now, a new name of the same server for one. The
+// stream goes on where it was.
+std::optional<Plan> FollowSourcesAddress(const Observation& seen) {
+  ASK(seen.forward_subscriber);
+  if (!seen.forward_subscriber.known()) return std::nullopt;
+  const SubscriberFacts& target = *seen.forward_subscriber;
+  if (!target.exists || !target.enabled || target.address_current) return std::nullopt;
+  return Plan::Do(Intent::kStartForwardStream,
+                  "following the source at the address that its DatabaseServer has by now");
+}
+
 bool RowsDiffer(const Observation& seen) {
   return seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
 }
@@ -112,6 +123,7 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
                                     const Observation& seen) {
   NEED(seen.forward_publisher);
   if (!seen.forward_publisher->slot) return SlotLost(migration.status.source_server_name);
+  if (auto plan = FollowSourcesAddress(seen)) return plan;
   NEED(seen.reverse_publisher);
   NEED(seen.schema_change);
   const std::string& change = *seen.schema_change;
@@ -182,6 +194,8 @@ std::string WhyWayBackIsShut(const Observation& seen) {
            (seen.reverse_subscriber->last_error.empty()
                 ? "see the server's log for the subscription's error"
                 : seen.reverse_subscriber->last_error);
+  if (seen.reverse_subscriber->exists && !seen.reverse_subscriber->address_current)
+    return "the source is still to be told the address that the target's DatabaseServer has by now";
   if (!FollowsBack(seen)) return "the stream back to the source does not follow yet";
   if (!seen.structure.known())
     return "the target cannot be asked: " + seen.structure.error().message;
@@ -245,7 +259,17 @@ std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const 
   return hold;
 }
 
+std::optional<Plan> FollowTargetsAddress(const Observation& seen) {
+  ASK(seen.reverse_subscriber);
+  if (!seen.reverse_subscriber.known() || !seen.reverse_subscriber->exists ||
+      seen.reverse_subscriber->address_current)
+    return std::nullopt;
+  return Plan::Do(Intent::kReaddressWayBack,
+                  "telling the source the address that the target's DatabaseServer has by now");
+}
+
 Intent KeepWayBackOpen(const Observation& seen) {
+  if (auto plan = FollowTargetsAddress(seen); plan && plan->effect) return *plan->effect;
   if (!FollowsBack(seen) || !seen.reverse_sample.known()) return Intent::kWatchReverseStream;
   const SampleFacts& sample = *seen.reverse_sample;
   // A look in the future is that of a leader whose clock is ahead.

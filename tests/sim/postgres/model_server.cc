@@ -287,6 +287,8 @@ void ModelNetwork::Add(const std::string& host, int port, ModelPooler& pooler) {
   poolers_[{host, port}] = &pooler;
 }
 
+void ModelNetwork::Remove(const std::string& host, int port) { servers_.erase({host, port}); }
+
 ModelPooler* ModelNetwork::FindPooler(const std::string& host, int port) {
   if (current_network == nullptr) return nullptr;
   auto found = current_network->poolers_.find({host, port});

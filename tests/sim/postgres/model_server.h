@@ -270,6 +270,8 @@ class ModelNetwork {
 
   void Add(const std::string& host, int port, ModelServer& server);
   void Add(const std::string& host, int port, ModelPooler& pooler);
+  /// Nothing listens there any more.
+  void Remove(const std::string& host, int port);
   /// Null when nothing listens there.
   static ModelServer* Find(const std::string& host, int port);
   static ModelPooler* FindPooler(const std::string& host, int port);

@@ -373,12 +373,15 @@ Outcome ObserveSubscriber(const Statement& statement) {
                            Flag(found != nullptr && Works(*found)),
                            Number(found == nullptr ? 0 : found->apply_errors),
                            {},
+                           {},
                            {}};
   if (with_tables) {
     auto marker = here.markers.find(statement.Text(1));
     if (marker != here.markers.end()) row[4] = Number(marker->second);
     auto beaten = here.heartbeats.find(statement.Text(1));
     if (beaten != here.heartbeats.end()) row[5] = Seconds(beaten->second);
+    auto address = here.ledger.find({"subscription-address", statement.Text(1)});
+    if (address != here.ledger.end()) row[6] = Json::Parse(address->second)->AsString();
   }
   return Table{row};
 }

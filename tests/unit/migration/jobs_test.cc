@@ -144,6 +144,33 @@ TEST_F(MoverJobs, OfOthersAndWhatIsNoJobOfOursStay) {
   EXPECT_EQ(ListMoverObjects({}, Deadline::Never(), client_, "")->size(), 2u);
 }
 
+// The pod that runs goes on as long as its connections do; the next one reads what is ordered then.
+TEST_F(MoverJobs, OfACopyAreOrderedAnewWhereAServerHasAnotherAddressByNow) {
+  MoverJob job;
+  job.namespace_name = "acme";
+  job.spec.migration_uid = migration_.meta.uid;
+  job.spec.source.host = "pg-1.example";
+  job.spec.target.emplace().host = "pg-2.example";
+  job.spec.source.database = job.spec.target->database = "t";
+  job.spec.source.user = job.spec.target->user = "admin";
+  OrderCopy({}, migration_.spec, job.spec);
+  auto is_current = [&](const CopySides* sides) {
+    return ObserveJob({}, Deadline::Never(), client_, {}, "acme", migration_,
+                      mover::JobKind::kClone, std::chrono::system_clock::now(), sides)
+        ->order_current;
+  };
+  CopySides sides{job.spec.source, *job.spec.target};
+  ASSERT_TRUE(CreateMoverJob({}, Deadline::Never(), client_, {}, migration_, job));
+  EXPECT_TRUE(is_current(&sides));
+  EXPECT_TRUE(is_current(nullptr)) << "nobody knows";
+  sides.source.host = job.spec.source.host = "pg-1b.example";
+  EXPECT_FALSE(is_current(&sides));
+  ASSERT_TRUE(CreateMoverJob({}, Deadline::Never(), client_, {}, migration_, job));
+  EXPECT_TRUE(is_current(&sides));
+  sides.target.port = 5433;
+  EXPECT_FALSE(is_current(&sides));
+}
+
 // A request of a leader that was deposed during the first attempt arrives during the second: were
 // it taken for the second's Job, that would wait for it without end.
 TEST_F(MoverJobs, OfAnEarlierAttemptAreNotTakenForThisOnes) {
