@@ -389,8 +389,8 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   const bool may_go_back = migration.phase != "Completing" && migration.phase != "Admitting";
   if (auto rollback = may_go_back ? AdviseRollback(migration) : std::nullopt)
     advice.push_back(*std::move(rollback));
-  const bool refused =
-      reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" || reason == "SourceGone";
+  const bool refused = reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
+                       reason == "SourceGone" || reason == "LedgerMissing";
   // One that the operator itself wanted cannot be taken back.
   if (refused && IsOpen(migration, api::kRollbackAnnotation, migration.handled.rollback))
     advice.push_back({"kubectl annotate tm " + migration.meta.name + " -n " +

@@ -317,7 +317,9 @@ std::optional<Outcome> OutcomeOf(Command command, const MigrationView& migration
   const std::string phase = migration.phase.empty() ? "no phase yet" : migration.phase;
   const std::string said = migration.message.empty() ? "" : " (" + migration.message + ")";
   if (Handled(migration, command) != token) {
-    const bool held = RollbackIsHeld(migration) || migration.ReadyReason() == "SourceGone";
+    const std::string reason = migration.ReadyReason();
+    const bool held =
+        RollbackIsHeld(migration) || reason == "SourceGone" || reason == "LedgerMissing";
     if (command == Command::kRollback && held)
       return Outcome{false, "the operator holds: " + migration.message};
     const std::string later =

@@ -40,8 +40,8 @@ inline constexpr std::array<WaitForPerson, 16> kWaitsForPerson{{
      "somebody dropped the source database: save the copy, or take the rollback back, as the "
      "message says"},
     {"LedgerMissing",
-     "put back the Secret that the message names, which says what replicas, routes and wiring "
-     "were"},
+     "put back what the message names, which says what everything was before the move, or, where "
+     "a rollback is refused, take that back"},
     {"MoveWasOver",
      "the tenant is on the target already: set its placement and wiring there, and let this go"},
     {"EpochBehind",

@@ -124,6 +124,32 @@ std::optional<Plan> RefuseWithoutSource(const api::TenantMigration& migration,
   return AwaitingConsent(std::move(hold));
 }
 
+// Nor for what says how everything was, and whose the target is: no door that is closed without it
+// could be opened again. Where it is put back, the rollback goes on by itself.
+std::optional<Plan> RefuseWithoutLedger(const api::TenantMigration& migration,
+                                        const Observation& seen) {
+  NEED(seen.ledger_recorded);
+  ASK(seen.target);
+  const std::string why = !*seen.ledger_recorded ? WhyNothingCanBeRestored(seen)
+                                                 : WhyTargetCannotBeClosed(migration, seen);
+  if (why.empty()) return std::nullopt;
+  const bool is_asked_for =
+      IsNew(migration.meta.Annotation(api::kRollbackAnnotation), migration.status.handled.rollback);
+  Plan hold = Plan::Wait(std::chrono::seconds(5),
+                         "rollback refused: " + why + "; users go on on the target" +
+                             (is_asked_for ? "; to stay, remove cutover.dev/rollback" : ""),
+                         "LedgerMissing");
+  hold.trouble = true;
+  if (!migration.spec.online()) return AwaitingConsent(std::move(hold));
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  if (!*seen.ledger_recorded && !WayBackIsGivenUp(migration, seen))
+    hold.effect = KeepWayBackOpen(seen);
+  return AwaitingConsent(std::move(hold));
+}
+
 // Before users are in (Opening, Smoke) going back costs them nothing, and Online it does so only
 // where the way back is shut. Otherwise a person must accept the loss in so many words; until then,
 // or until the annotation is taken back, the token stays unanswered and the migration holds, rather
@@ -137,6 +163,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
     return std::nullopt;  // Users are half in: asked again when all are.
   if (phase == Phase::kHypercare && !migration.meta.deleting()) {
     if (auto plan = RefuseWithoutSource(migration, seen)) return plan;
+    if (auto plan = RefuseWithoutLedger(migration, seen)) return plan;
   }
   if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
       !AcceptsLoss(migration))
@@ -307,6 +334,17 @@ Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& 
   return hold;
 }
 
+// What goes back by itself from Hypercare, for a check that failed, needs what one that is asked
+// for needs.
+Plan UnlessItCouldNotBeFinished(const api::TenantMigration& migration, const Observation& seen,
+                                Plan plan) {
+  if (plan.guard != Guard::kRollBack || migration.status.phase != Phase::kHypercare) return plan;
+  auto refused = RefuseWithoutLedger(migration, seen);
+  if (!refused) return plan;
+  if (!refused->look_at) refused->message = plan.message + "; " + refused->message;
+  return *refused;
+}
+
 // A spec that changes meanwhile is told to people, wherever there is nothing to do but to wait, and
 // time for it: not while the doors of an Online move are closed.
 Plan WithAnEyeOnThePlacement(const api::TenantMigration& migration, const Observation& seen,
@@ -325,6 +363,7 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   Decision decision;
   decision.handled = migration.status.handled;
   decision.plan = UnlessUsersAreIn(migration, seen, Choose(migration, seen, decision.handled));
+  decision.plan = UnlessItCouldNotBeFinished(migration, seen, std::move(decision.plan));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
   if (decision.plan.awaits_consent) decision.handled.rollback = migration.status.handled.rollback;
   // What was refused is asked again, and waits in Hypercare for what would let it go on.

@@ -51,6 +51,13 @@ Observation SeenIn(Phase phase) {
   const bool journaled = migration::SideOf(phase) == migration::Side::kAfterJournal;
   source.state = journaled ? migration::ControlState::kJournaled : migration::ControlState::kFenced;
   seen.source = source;
+  if (phase == Phase::kHypercare) {
+    migration::DatabaseFacts target;
+    target.exists = true;
+    target.state = migration::ControlState::kOpen;
+    seen.target = target;
+  }
+  seen.ledger_recorded = true;
   seen.routes = migration::RouteFacts{};
   seen.tenant_known = true;
   seen.maintenance_page = migration::MaintenancePageFacts{.exists = true, .ready = true};

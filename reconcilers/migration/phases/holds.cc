@@ -38,6 +38,20 @@ Plan HoldForLedger(const Observation& seen) {
   return hold;
 }
 
+std::string WhyNothingCanBeRestored(const Observation& seen) {
+  return seen.ledger_secret +
+         " is missing, which says what replicas, routes and wiring were: restore it from a backup, "
+         "or from the namespace that the operator was in before";
+}
+
+std::string WhyTargetCannotBeClosed(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  if (!seen.target.known() || !seen.target->exists || HasRowOfOurs(*seen.target)) return "";
+  return "the tenant's database on server " + migration.spec.target_server_name +
+         " no longer carries this move's control row, without which it cannot be closed: restore "
+         "schema cutover there from a backup";
+}
+
 std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
                                       const Observation& seen) {
   if (!HasBeenIn(migration, api::Phase::kPreparing)) return std::nullopt;

@@ -74,6 +74,11 @@ std::optional<Plan> RemoveHelpers(const Observation& seen);
 /// The Secret that says what there was is not there, while it is still needed: it may have been
 /// deleted, or the operator have been installed in another namespace.
 Plan HoldForLedger(const Observation& seen);
+/// What is missing then, and what to do, for a message.
+std::string WhyNothingCanBeRestored(const Observation& seen);
+/// Somebody has taken our control row from the target, so that its fence could not be closed; empty
+/// where it is there, or the target is not known, or gone.
+std::string WhyTargetCannotBeClosed(const api::TenantMigration& migration, const Observation& seen);
 /// That, in Undoing without a ledger; nothing where none was needed or its going was the last of
 /// the undo. The control rows tell, which go before it.
 std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,

@@ -149,6 +149,19 @@ std::optional<Plan> StayForWantOfSource(const api::TenantMigration& migration,
   return StayOnTarget(migration, seen, gone);
 }
 
+// Somebody has dropped our schema from the target: nobody can close it, so nothing may be opened
+// beside it, and no door that is closed would be opened again. Users go on there.
+std::optional<Plan> StayForWantOfControl(const api::TenantMigration& migration,
+                                         const Observation& seen) {
+  ASK(seen.target);
+  const std::string why = WhyTargetCannotBeClosed(migration, seen);
+  if (why.empty() || seen.target->closed) return std::nullopt;
+  NEED(seen.wiring);
+  NEED(seen.placement);
+  if (!WasTheTenants(migration, seen)) return std::nullopt;
+  return StayOnTarget(migration, seen, {"LedgerMissing", why});
+}
+
 // While users still work, or again, as if nobody had begun to go back: a source that was away has
 // to follow closely again before they are stopped, and a pooler that could not be paused is left
 // alone for a while. That is said in the words of the try that failed.
@@ -226,6 +239,7 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
 
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
+  if (auto plan = StayForWantOfControl(migration, seen)) return plan;
   if (migration.spec.online()) {
     if (auto plan = MindUsers(migration, seen)) return plan;
   }

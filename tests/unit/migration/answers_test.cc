@@ -29,6 +29,7 @@ std::string AnswerTo(const char* annotation, Phase phase, bool accepts_loss = fa
   seen.source = testing::Database(ControlState::kJournaled, true);
   seen.target = testing::Database(ControlState::kOpen, false);
   seen.routes = RouteFacts{};
+  seen.ledger_recorded = true;
   api::TenantMigration after = migration;
   after.status = Advance(migration, seen, Decide(migration, seen));
   const std::vector<Answer> answers = AnswersOf(migration, after);

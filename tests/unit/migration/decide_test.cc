@@ -177,10 +177,12 @@ TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
   }
 }
 
-// The source is there, and closed, as a move leaves it.
+// The source is there, and closed, as a move leaves it; the rest, too.
 Observation WithSource(int at_seconds) {
   Observation seen = At(at_seconds);
   seen.source = Database(ControlState::kJournaled, true);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.ledger_recorded = true;
   return seen;
 }
 
@@ -192,6 +194,22 @@ TEST(Rollback, IsObeyedOncePerToken) {
   EXPECT_EQ(first.plan.guard, Guard::kRollBack);
   migration.status.handled.rollback = first.handled.rollback;
   EXPECT_FALSE(Decide(migration, WithSource(2)).plan.guard);
+}
+
+TEST(Rollback, IsNotBegunWhereNothingSaysWhatThereWasWhateverIsAccepted) {
+  api::TenantMigration migration = MigrationIn(Phase::kHypercare);
+  Annotate(migration, api::kRollbackAnnotation, "back");
+  Annotate(migration, api::kAcceptDataLossAnnotation, "back");
+  Observation seen = WithSource(1);
+  seen.ledger_recorded = false;
+  const Decision refused = Decide(migration, seen);
+  EXPECT_FALSE(refused.plan.guard);
+  EXPECT_EQ(refused.plan.reason, "LedgerMissing");
+  EXPECT_EQ(refused.handled.rollback, "") << "it stands until the ledger is back, or it is not";
+  seen.ledger_recorded = Error{Disposition::kRetry, "Timeout", "no answer"};
+  EXPECT_FALSE(Decide(migration, seen).plan.guard) << "unknown is not there";
+  migration.meta.annotations.clear();
+  EXPECT_NE(Decide(migration, seen).plan.reason, "LedgerMissing") << "it was taken back";
 }
 
 // A GitOps sync has put the routes back: users may be writing on the target.
@@ -509,6 +527,13 @@ TEST(AwaitingCutover, OnlineTheWayBackIsTriedOnceMoreAfterAllElseThatIsWaitedFor
   seen.way_back_rehearsed = true;
   seen.tenant_known = true;
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kDoorsMayClose);
+
+  subscriber.address_current = false;
+  seen.reverse_subscriber = subscriber;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kRehearseWayBack)
+      << "the target has another address since it was tried";
+  subscriber.address_current = true;
+  seen.reverse_subscriber = subscriber;
 
   seen.maintenance_page = MaintenancePageFacts{};
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kEnsureMaintenancePage);

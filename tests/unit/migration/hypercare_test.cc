@@ -43,6 +43,8 @@ class Hypercare : public ::testing::Test {
   Observation See(int seconds) const {
     Observation seen = At(seconds);
     seen.source = testing::Database(ControlState::kJournaled, true);
+    seen.target = testing::Database(ControlState::kOpen, false);
+    seen.ledger_recorded = ledger_is_there_;
     seen.forward_subscriber = SubscriberFacts();
     seen.forward_publisher = PublisherFacts();
     seen.reverse_publisher = Published();
@@ -78,6 +80,7 @@ class Hypercare : public ::testing::Test {
   api::TenantMigration migration_;
   CheckOutcome outcome_;
   bool way_back_open_ = true;
+  bool ledger_is_there_ = true;
   ViewFacts views_;
   SampleFacts sample_;  ///< Taken this moment, unless it says when.
   StructureFacts structure_;
@@ -94,6 +97,20 @@ TEST_F(Hypercare, GoesBackWhenACheckHasFailedOftenEnoughInARowAndNotBefore) {
   EXPECT_EQ(third.reason, "HypercareCheckFailed");
   EXPECT_EQ(migration_.status.phase, Phase::kRollingBack);
   EXPECT_FALSE(migration_.status.rollback.fenced_at) << "the doors are not closed yet";
+}
+
+// What has begun without it would stand there, with the check that failed for ever.
+TEST_F(Hypercare, GoesBackByItselfOnlyWithTheLedgerThatSaysWhatThereWas) {
+  ledger_is_there_ = false;
+  Round(0, Verdict::kFailed);
+  Round(60, Verdict::kFailed);
+  const Plan held = Round(120, Verdict::kFailed);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "LedgerMissing");
+  EXPECT_THAT(held.message, HasSubstr("answered 502"));
+  EXPECT_THAT(held.message, ::testing::Not(HasSubstr("cutover.dev/rollback")));
+  ledger_is_there_ = true;
+  EXPECT_EQ(Round(180, Verdict::kFailed).guard, Guard::kRollBack);
 }
 
 TEST_F(Hypercare, StaysWhenACheckRecoversOneRunBeforeItHasFailed) {
@@ -667,6 +684,7 @@ TEST(CatchingUp, HoldsForWhatNoStreamCarriesAndSaysWhatThatIs) {
   PublisherFacts published;
   published.traces = published.published = published.slot = true;
   seen.forward_publisher = seen.reverse_publisher = published;
+  seen.forward_subscriber = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
   seen.schema_change = std::string("large objects were made");
   Plan plan = Decide(migration, seen).plan;
   EXPECT_EQ(plan.reason, "SchemaChanged");
@@ -674,6 +692,27 @@ TEST(CatchingUp, HoldsForWhatNoStreamCarriesAndSaysWhatThatIs) {
   EXPECT_EQ(plan.effect, Intent::kWatchStream) << "the stream goes on meanwhile";
   migration.spec.on_schema_change = api::OnSchemaChange::kCopyAgain;
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndo);
+}
+
+// The source's DatabaseServer was edited: what the target's subscription dials is no longer there.
+TEST(CatchingUp, TellsTheTargetWhereTheSourceIsByNowAlsoWhileTheMoveIsHeld) {
+  for (Phase phase : {Phase::kCatchingUp, Phase::kAwaitingCutover})
+    for (bool suspend : {false, true}) {
+      api::TenantMigration migration = MigrationIn(phase);
+      migration.spec.strategy = api::Strategy::kOnline;
+      migration.spec.suspend = suspend;
+      migration.spec.approval = api::Approval::kManual;
+      PublisherFacts published;
+      published.traces = published.published = published.slot = true;
+      SubscriberFacts target;
+      target.exists = target.enabled = true;
+      target.apply_errors = -1;
+      target.address_current = false;
+      Observation seen = At(600);
+      seen.forward_publisher = seen.reverse_publisher = published;
+      seen.forward_subscriber = target;
+      EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kStartForwardStream) << Name(phase);
+    }
 }
 
 // Before version 15 there is no count of errors.

@@ -228,6 +228,89 @@ TEST_F(WayBack, AStreamThatHasNotBegunIsBegunRatherThanWaitedFor) {
 
 // --- in RollingBack, doors open ------------------------------------------------------------------
 
+// The target's DatabaseServer was edited: what the source's subscription dials is no longer there.
+TEST_F(WayBack, TheSourceIsToldWhereTheTargetIsByNowAndHypercareEndsAllTheSame) {
+  source_.address_current = false;
+  EXPECT_EQ(Round(1).effect, Intent::kReaddressWayBack);
+  EXPECT_EQ(Round(3600).guard, Guard::kHypercareOver) << "though the source could not be told";
+}
+
+TEST_F(WayBack, ATokenWhileTheSourceDialsWhereTheTargetWasWaitsUntilItFollowsAgain) {
+  source_.working = false;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 40;
+  source_.address_current = false;
+  Ask();
+  const Plan waiting = Round(1);
+  EXPECT_EQ(waiting.effect, Intent::kReaddressWayBack);
+  EXPECT_FALSE(waiting.guard);
+  EXPECT_THAT(waiting.message, HasSubstr("address"));
+  source_.address_current = source_.working = true;
+  source_.heartbeat_at_seconds = target_.clock_seconds;
+  EXPECT_EQ(Round(2).guard, Guard::kRollBack);
+}
+
+TEST_F(WayBack, BehindClosedDoorsTheSourceIsToldOnlyWhereItHasLostTheTarget) {
+  GoBack();
+  CloseDoors();
+  source_.address_current = false;
+  EXPECT_EQ(Round(1).effect, Intent::kDrainReverse) << "its connection lives";
+  source_.working = false;
+  EXPECT_EQ(Round(2).effect, Intent::kReaddressWayBack);
+}
+
+// Nobody can tell then what to restore, so that doors that are closed would stay closed.
+TEST_F(WayBack, IsNotTakenWithoutTheLedgerHoweverItIsAskedForAndIsTakenOnceThatIsBack) {
+  for (bool consent : {false, true}) {
+    Enter(Phase::kHypercare);
+    Ask();
+    if (consent) Consent();
+    Observation seen = See(1);
+    seen.ledger_recorded = false;
+    seen.ledger_secret = "Secret ledger in namespace cutover-system";
+    const Plan refused = Round(seen);
+    EXPECT_FALSE(refused.guard);
+    EXPECT_EQ(refused.reason, "LedgerMissing");
+    EXPECT_THAT(refused.message, HasSubstr("Secret ledger"));
+    EXPECT_THAT(refused.message, HasSubstr("remove cutover.dev/rollback"));
+    EXPECT_TRUE(refused.effect) << "the way back is kept open";
+    EXPECT_EQ(migration_.status.phase, Phase::kHypercare);
+    EXPECT_EQ(migration_.status.handled.rollback, "") << "it stands";
+    EXPECT_EQ(Round(2).guard, Guard::kRollBack);
+  }
+}
+
+TEST_F(WayBack, IsNotTakenFromATargetThatNobodyCouldClose) {
+  Ask();
+  Consent();
+  for (bool foreign : {false, true}) {
+    target_database_ = Database(foreign ? ControlState::kOpen : ControlState::kNone, false);
+    target_database_.foreign = foreign;
+    const Plan refused = Round(1);
+    EXPECT_FALSE(refused.guard);
+    EXPECT_EQ(refused.reason, "LedgerMissing");
+    EXPECT_FALSE(refused.effect) << "nor can anything be written there";
+    EXPECT_EQ(migration_.status.handled.rollback, "");
+  }
+  target_database_ = Database(ControlState::kOpen, false);
+  EXPECT_EQ(Round(2).guard, Guard::kRollBack);
+}
+
+// Gone only when going back had begun: no door is closed for it, and users stay where they are.
+TEST_F(WayBack, EndsOnATargetThatNobodyCanCloseAnyMore) {
+  GoBack();
+  Consent();
+  target_database_ = Database(ControlState::kNone, false);
+  Observation seen = See(1);
+  seen.wiring = WiringFacts{.at_target = true, .detail = ""};
+  PlacementFacts placement;
+  placement.exists = true;
+  placement.server_name = migration_.spec.target_server_name;
+  seen.placement = placement;
+  const Plan stays = Round(seen);
+  EXPECT_EQ(stays.guard, Guard::kRollbackRefused);
+  EXPECT_EQ(stays.reason, "LedgerMissing");
+}
+
 TEST_F(WayBack, ASourceThatComesBackHasToFollowBeforeTheDoorsClose) {
   GoBack();
   source_.heartbeat_at_seconds = target_.clock_seconds - 7200;
