@@ -435,6 +435,28 @@ TEST_P(PostgresContract, ASubscriptionDialsAsItIsMadeAndIsRefusedAWrongPassword)
   EXPECT_TRUE(EndStream());
 }
 
+TEST_P(PostgresContract, ASubscriptionsAddressIsKnownOnceItWasDialledAndGoesOnWithANewPassword) {
+  ASSERT_TRUE(Stream(true));
+  pg::Connection inside = Inside();
+  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+  auto address = [&] {
+    return pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward)->address;
+  };
+  EXPECT_EQ(address(), SourceAddress().Where());
+  ASSERT_TRUE(pg::ForgetAddress({}, Soon(), target, Target(), kForward));
+  EXPECT_EQ(address(), "");
+  ASSERT_TRUE(pg::EnsureReplicationRole({}, Soon(), inside, Source(), kForward, "another"));
+  EXPECT_FALSE(
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "wrong"));
+  EXPECT_EQ(address(), "") << "it was not told";
+  ASSERT_TRUE(
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "another"));
+  EXPECT_EQ(address(), SourceAddress().Where());
+  ASSERT_TRUE(pg::WriteMarker({}, Soon(), inside, Source(), 3));
+  EXPECT_EQ(MarkerOnTarget(3), 3);
+  EXPECT_TRUE(EndStream());
+}
+
 TEST_P(PostgresContract, ADatabaseWithASubscriptionIsNotDroppedAndNothingIsLeftOfAnEndedStream) {
   Status made = Stream(true);
   ASSERT_TRUE(made) << made.error().message;
