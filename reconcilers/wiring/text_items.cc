@@ -64,7 +64,11 @@ void ObserveSecretPlace(const api::DatabasePlacement& placement, const api::Wiri
     if (!found.port)
       return Merge(item, Side::kNeither, "key " + secret.port_key + " names no port");
   }
-  Merge(item, SideOf(placement, found, sides), found.ToString());
+  const Side side = SideOf(placement, found, sides);
+  // The key is whichever the placement names, and who may name it need not be allowed to read the
+  // Secret: a status that quoted it would show them a password. What is expected there is known.
+  Merge(item, side,
+        side == Side::kNeither ? "key " + secret.host_key + " leads elsewhere" : found.ToString());
 }
 
 Json OrNull(const std::optional<std::string>& text) { return text ? Json(*text) : Json(); }

@@ -467,7 +467,8 @@ std::vector<Case> CasesOfWiring() {
          });
        }},
       {"wiring", "WiringDrifted", Severity::kWarning,
-       "pg-alias.example, which is not what DatabaseServer pg-source names (source.example:5432)",
+       "key host leads elsewhere, which is not what DatabaseServer pg-source names "
+       "(source.example:5432)",
        [](auto& f) { WireBySecret(f, "pg-alias.example"); }},
   };
 }

@@ -167,6 +167,19 @@ TEST_F(Items, AFileKeepsWhatSomebodyEditedDuringTheMove) {
             "[options]\ndb_host = source.db.svc\nworkers = 8\n");
 }
 
+TEST_F(Items, WhatAKeyOfASecretHoldsIsNotSaidUnlessItIsWhereTheTenantIsKnownToBe) {
+  placement_.spec.connection.secret = api::WiringSecret{"db", "admin-password", "", "", "", "", ""};
+  Json secret = Parse(R"({"kind":"Secret","metadata":{"name":"db"}})");
+  for (const char* value : {"hunter2", "db.example", "two words"}) {
+    secret.Set("data", Json::Object({{"admin-password", EncodeBase64(value)}}));
+    objects_[{"Secret", "db"}] = secret;
+    const std::vector<ItemObservation> items = ObserveObjects(placement_, objects_, kSides);
+    ASSERT_EQ(items.size(), 1u);
+    EXPECT_EQ(items[0].side, Side::kNeither);
+    EXPECT_EQ(items[0].detail, "key admin-password leads elsewhere");
+  }
+}
+
 TEST_F(Items, AReplicaThatStaysBehindIsNotAtTheTarget) {
   AddFile("[options]\ndb_host = target.db.svc\ndb_port = 5433\ndb_replica_host = source.db.svc\n");
   EXPECT_EQ(SideOfOnlyItem(), Side::kNeither);
