@@ -62,6 +62,8 @@ struct CloneOptions {
   /// Whether an item of it that names nothing in the way is only a warning. Where users wait for
   /// the copy, a name that was misspelt but is not needed either is no reason to fail.
   bool accept_may_name_nothing = false;
+  /// pg::Powers::kWithhold for the roles that come along.
+  bool withhold_powers = false;
   /// Roles that have another name on the target: source → target.
   std::map<std::string, std::string> role_names;
   int64_t chunk_bytes = kChunkBytes;  ///< As PlanChunks() takes it.

@@ -81,7 +81,7 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
              pg::Connection::Open(stop, Deadline::After(kConnectTimeout),
                                   options.admin ? *options.admin : options.target));
   const MoveTerms terms{options.target.database, options.admin.has_value(), options.role_names,
-                        options.migration_uid};
+                        options.migration_uid, options.withhold_powers};
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);

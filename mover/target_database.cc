@@ -103,7 +103,8 @@ Status TargetDatabase::Claim(std::stop_token stop, pg::Connection& target) {
 Status TargetDatabase::CreateRoles(std::stop_token stop, const pg::RoleSet& roles) {
   TRY_ASSIGN(pg::Connection target, Connect(stop));
   TRY_ASSIGN(pg::Transaction transaction, pg::Transaction::Begin(stop, Deadline::Never(), target));
-  TRY(pg::CreateRoles(stop, Deadline::Never(), transaction, roles, options_.migration_uid));
+  TRY(pg::CreateRoles(stop, Deadline::Never(), transaction, roles, options_.migration_uid,
+                      options_.withhold_powers ? pg::Powers::kWithhold : pg::Powers::kBring));
   return transaction.Commit(stop, Deadline::Never());
 }
 

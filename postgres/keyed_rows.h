@@ -67,8 +67,8 @@ class ReadSide {
   /// Before the first question, and before others than these are asked in the same session. What
   /// is read are tables only (kTablesOnly).
   Status Prepare(std::stop_token stop, Deadline deadline);
-  /// In a read-only transaction. A statement that takes longer than `statement_max` fails with "Cancelled" and leaves the
-  /// session usable.
+  /// In a read-only transaction. A statement that takes longer than `statement_max` fails with
+  /// "Cancelled" and leaves the session usable.
   Result<Rows> Ask(std::stop_token stop, Deadline deadline, std::chrono::milliseconds statement_max,
                    const std::string& sql, const Params& params);
   bool usable() const { return connection_.usable(); }

@@ -269,6 +269,43 @@ const Role* Named(const RoleSet& set, std::string_view name) {
   return found == set.roles.end() ? nullptr : &*found;
 }
 
+struct Power {
+  const char* name;
+  bool Role::*held;
+};
+constexpr Power kPowers[] = {{"CREATEROLE", &Role::create_role},
+                             {"REPLICATION", &Role::replication},
+                             {"BYPASSRLS", &Role::bypass_rls}};
+
+/// One that was there before, of whoever.
+const Role* Stranger(const RoleSet& target, std::string_view name, std::string_view migration_uid) {
+  const Role* there = Named(target, name);
+  return there == nullptr || IsCreatedBy(*there, migration_uid) ? nullptr : there;
+}
+
+/// What a role that was there before has, shows when the two are compared.
+bool IsWithheld(const Role& role, const Power& power, const RoleSet& target,
+                std::string_view migration_uid) {
+  return role.*power.held && Stranger(target, role.name, migration_uid) == nullptr;
+}
+
+/// A role that was there before keeps the memberships that it had, and is given no others.
+bool IsWithheld(const Membership& membership, const RoleSet& target,
+                std::string_view migration_uid) {
+  return Stranger(target, membership.group, migration_uid) != nullptr &&
+         Stranger(target, membership.member, migration_uid) == nullptr;
+}
+
+RoleSet WithoutWithheld(RoleSet source, const RoleSet& target, std::string_view migration_uid) {
+  for (Role& role : source.roles)
+    for (const Power& power : kPowers)
+      if (IsWithheld(role, power, target, migration_uid)) role.*power.held = false;
+  std::erase_if(source.memberships, [&](const Membership& membership) {
+    return IsWithheld(membership, target, migration_uid);
+  });
+  return source;
+}
+
 /// Groups as well: one that is not ours to create may be there.
 std::vector<std::string> NamesOf(const RoleSet& set) {
   std::set<std::string> names;
@@ -372,11 +409,40 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
   return findings;
 }
 
+std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
+                                        std::string_view migration_uid) {
+  std::vector<WithheldPower> found;
+  for (const Role& role : source.roles) {
+    if (role.superuser) continue;  // Not copied at all.
+    for (const Power& power : kPowers) {
+      if (!IsWithheld(role, power, target, migration_uid)) continue;
+      const std::string name = power.name;
+      found.push_back({name + " of role " + role.name,
+                       "role " + role.name + " has " + name +
+                           ", which is power over others and is not given on a server that tenants "
+                           "share",
+                       "ALTER ROLE " + QuoteIdentifier(role.name) + " NO" + name});
+    }
+  }
+  for (const Membership& membership : source.memberships) {
+    if (!IsWithheld(membership, target, migration_uid)) continue;
+    found.push_back({"membership of " + membership.member + " in " + membership.group,
+                     "role " + membership.member + " is a member of " + membership.group +
+                         ", and a role of that name is on the target already, whose rights are not "
+                         "given on a server that tenants share",
+                     "REVOKE " + QuoteIdentifier(membership.group) + " FROM " +
+                         QuoteIdentifier(membership.member)});
+  }
+  return found;
+}
+
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
-                   const RoleSet& source, std::string_view migration_uid) {
+                   const RoleSet& wanted, std::string_view migration_uid, Powers powers) {
   // Verifiers are among the statements.
   TRY(KeepOutOfLogs(stop, deadline, transaction));
-  TRY_ASSIGN(RoleSet target, ReadNamed(stop, deadline, transaction, NamesOf(source)));
+  TRY_ASSIGN(RoleSet target, ReadNamed(stop, deadline, transaction, NamesOf(wanted)));
+  const RoleSet source =
+      powers == Powers::kWithhold ? WithoutWithheld(wanted, target, migration_uid) : wanted;
   std::set<std::string> absent, outdated;
   for (const RoleFinding& finding : CompareRoles(source, target)) {
     if (finding.verdict == RoleVerdict::kCreate) absent.insert(finding.role);
@@ -398,12 +464,17 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
     TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
     if (!superuser) TRY(Borrow(stop, deadline, transaction, role.name));
   }
-  std::vector<Membership> wanted;
+  auto is_superuser = [&](const std::string& name) {
+    const Role *here = Named(source, name), *there = Named(target, name);
+    return (here != nullptr && here->superuser) || (there != nullptr && there->superuser);
+  };
+  std::vector<Membership> memberships;
   // A role that was there before keeps the memberships that it had: they are not ours to widen.
   for (const Membership& membership : source.memberships)
-    if (absent.contains(membership.member) && present.contains(membership.group))
-      wanted.push_back(membership);
-  for (const Membership& membership : InOrderOfGrants(std::move(wanted)))
+    if (absent.contains(membership.member) && present.contains(membership.group) &&
+        !is_superuser(membership.group))
+      memberships.push_back(membership);
+  for (const Membership& membership : InOrderOfGrants(std::move(memberships)))
     TRY(transaction.Exec(stop, deadline,
                          GrantStatement(membership, transaction.connection().major_version())));
   return Ok();

@@ -90,17 +90,35 @@ struct RoleFinding {
 /// known.
 std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target);
 
-/// Creates the absent roles of `source` with their verifiers, attributes, settings and memberships,
-/// and marks each, by its comment, as created by this migration, so that undo finds them whatever
-/// has died in between. One of these whose password or attributes were changed on the source since
-/// gets the new ones. One that another
-/// migration has created, and that is the same, loses that mark: it is needed by both from now on,
-/// and undoing the other must not take it away. Superusers are left alone. Terminal "RoleClash".
-/// Repeatable. A role whose password is unknown is created without one. When we are no superuser we
-/// become a member of each role that we create, as a restore has to act for it: see ReturnRoles().
-/// The statements are kept out of the server's log as far as our privileges allow.
+/// Whether a tenant's roles may bring what reaches beyond his database: not onto a server that
+/// others share.
+enum class Powers { kBring, kWithhold };
+
+/// Something of a source's roles that is not given with Powers::kWithhold.
+struct WithheldPower {
+  std::string object;  ///< "REPLICATION of role a", "membership of a in b"
+  std::string why;
+  std::string statement;  ///< By which the source's tenant does without it.
+};
+/// Pure: CREATEROLE, REPLICATION and BYPASSRLS of roles that this migration creates, and their
+/// memberships in roles that are on the target already, which may be another tenant's. What a role
+/// that is there already has there, it keeps.
+std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
+                                        std::string_view migration_uid);
+
+/// Creates the absent roles of `wanted`, which are the source's, with their verifiers, attributes,
+/// settings and memberships, and marks each, by its comment, as created by this migration, so that
+/// undo finds them whatever has died in between. One of these whose password or attributes were
+/// changed on the source since gets the new ones. One that another migration has created, and that
+/// is the same, loses that mark: it is needed by both from now on, and undoing the other must not
+/// take it away. Superusers are left alone. Terminal "RoleClash". Repeatable. A role whose password
+/// is unknown is created without one. When we are no superuser we become a member of each role that
+/// we create, as a restore has to act for it: see ReturnRoles(). Nobody is made a member of a
+/// superuser; kWithhold leaves out what FindWithheld() finds, too. The statements are kept out of
+/// the server's log as far as our privileges allow.
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
-                   const RoleSet& source, std::string_view migration_uid);
+                   const RoleSet& wanted, std::string_view migration_uid,
+                   Powers powers = Powers::kBring);
 
 /// Whether this migration created the role, by its mark.
 bool IsCreatedBy(const Role& role, std::string_view migration_uid);

@@ -135,6 +135,7 @@ Json EncodeJobSpec(const JobSpec& spec) {
   if (!spec.slot.empty()) json.Set("slot", spec.slot);
   json.Set("excludeTables", Json::ArrayOf(spec.exclude_tables));
   json.Set("accept", Json::ArrayOf(spec.accept));
+  if (spec.withhold_powers) json.Set("withholdPowers", true);
   json.Set("throttle",
            Json::Object({{"maxRateMebibytesPerSecond", spec.max_rate_mebibytes_per_second},
                          {"query", spec.throttle_query}}));
@@ -150,7 +151,8 @@ Json EncodeJobSpec(const JobSpec& spec) {
 Result<JobSpec> DecodeJobSpec(const Json& json) {
   TRY(OnlyKnown(json, "spec",
                 {"kind", "migrationUid", "attempt", "epoch", "source", "target", "jobs", "slot",
-                 "excludeTables", "accept", "archive", "throttle", "verification", "backup"}));
+                 "excludeTables", "accept", "withholdPowers", "archive", "throttle", "verification",
+                 "backup"}));
   JobSpec spec;
   TRY_ASSIGN(spec.kind, DecodeKind(json));
   spec.migration_uid = json["migrationUid"].AsString();
@@ -168,6 +170,7 @@ Result<JobSpec> DecodeJobSpec(const Json& json) {
     spec.exclude_tables.push_back(table.StringRef());
   }
   for (const Json& object : json["accept"].Items()) spec.accept.push_back(object.AsString());
+  spec.withhold_powers = json["withholdPowers"].AsBool(false);
   if (json.Contains("archive")) {
     TRY(OnlyKnown(json["archive"], "archive", {"directory"}));
     spec.archive_directory = json["archive"]["directory"].AsString();

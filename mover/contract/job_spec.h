@@ -61,7 +61,9 @@ struct JobSpec {
   std::string slot;
   std::vector<std::string> exclude_tables;  ///< "schema.table"; structure comes, rows do not.
   std::vector<std::string> accept;          ///< Objects that may stay behind.
-  std::string archive_directory;            ///< Where the rows go that do not come.
+  /// Roles bring nothing that reaches beyond the database (pg::Powers::kWithhold).
+  bool withhold_powers = false;
+  std::string archive_directory;  ///< Where the rows go that do not come.
   /// How fast the source may be read, and when not at all. Read again while the Job runs, so that
   /// its ConfigMap can be changed: throttle_watch.h.
   int max_rate_mebibytes_per_second = 0;  ///< 0: no limit.

@@ -56,10 +56,11 @@ void PasswordComesAlong(ObstacleSearch& search, const pg::Role& role) {
 
 Status CanBeCreated(ObstacleSearch& search, const pg::Role& role) {
   std::string attributes = " NOLOGIN";
-  if (role.create_role) attributes += " CREATEROLE";
+  const bool powers = !search.terms.withhold_powers;
+  if (powers && role.create_role) attributes += " CREATEROLE";
   if (role.create_database) attributes += " CREATEDB";
-  if (role.replication) attributes += " REPLICATION";
-  if (role.bypass_rls) attributes += " BYPASSRLS";
+  if (powers && role.replication) attributes += " REPLICATION";
+  if (powers && role.bypass_rls) attributes += " BYPASSRLS";
   TRY_ASSIGN(auto refusal, search.Try("CREATE ROLE cutover_probe_of_a_role" + attributes));
   if (refusal)
     search.Add(RoleObject(role.name), "it cannot be created on the target: " + refusal->message,

@@ -305,6 +305,49 @@ TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
   MustExec(source_, {"DROP TABLE public.t"});
 }
 
+// Roles of names that are another tenant's and a superuser's on the target, which whoever owns the
+// source's server can make; that they are not the same ones there may have been accepted.
+TEST_F(TwoSides, NothingThatReachesBeyondTheDatabaseIsGivenOnASharedServer) {
+  TestRole neighbour(Servers().target, "", "neighbour");
+  TestRole superuser(Servers().target, "SUPERUSER", "superuser");
+  MustExec(source_,
+           {"CREATE ROLE " + neighbour.quoted(), "CREATE ROLE " + superuser.quoted() + " SUPERUSER",
+            "GRANT " + neighbour.quoted() + ", " + superuser.quoted() + " TO " + owner_.quoted() +
+                " WITH ADMIN OPTION",
+            "ALTER ROLE " + owner_.quoted() + " CREATEROLE REPLICATION BYPASSRLS"});
+  ASSERT_TRUE(Create());
+  auto roles = ReadReferencedRoles({}, Soon(), source_);
+  MustExec(source_, {"DROP ROLE " + neighbour.quoted() + ", " + superuser.quoted()});
+  ASSERT_TRUE(roles) << roles.error().message;
+  ASSERT_EQ(roles->memberships.size(), 2u);
+  std::erase_if(roles->roles, [&](const Role& role) { return role.name == neighbour.name(); });
+  Connection target = MustConnect(TargetOptions());
+  auto create = [&](Powers powers) {
+    return WithEpoch({}, Soon(), target, claim_, [&](Transaction& transaction, const Control&) {
+      return CreateRoles({}, Soon(), transaction, *roles, claim_.migration_uid, powers);
+    });
+  };
+  auto groups = [&] {
+    return MustRead(target,
+                    "SELECT roleid::regrole FROM pg_auth_members WHERE member = $1::regrole",
+                    {owner_.quoted()});
+  };
+  for (int time = 0; time < 2; ++time) {
+    const Status created = create(Powers::kWithhold);
+    ASSERT_TRUE(created) << created.error().message;
+    EXPECT_EQ(MustRead(target,
+                       "SELECT rolcreaterole OR rolreplication OR rolbypassrls OR rolsuper"
+                       " FROM pg_roles WHERE rolname = $1",
+                       {owner_.name()})[0],
+              "f");
+    EXPECT_TRUE(groups().empty()) << groups()[0];
+  }
+  // Where the server is the tenant's alone they come; whoever is a superuser there is one.
+  MustExec(target, {"DROP ROLE " + owner_.quoted()});
+  ASSERT_TRUE(create(Powers::kBring));
+  EXPECT_EQ(groups(), std::vector<std::string>{neighbour.name()});
+}
+
 TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
   TestRole group(Servers().source, "", "group");
   MustExec(source_, {"GRANT " + group.quoted() + " TO " + owner_.quoted() + " WITH ADMIN OPTION",

@@ -223,6 +223,7 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   TRY_ASSIGN(CopySides sides, FindCopySides(call));
   job.spec.source = std::move(sides.source);
   job.spec.target = std::move(sides.target);
+  job.spec.withhold_powers = target_server.spec.server_class == api::ServerClass::kShared;
   if (ThrottleIsUnknown(context_.config, call.migration.spec)) {
     TRY_ASSIGN(auto last, ReadOrder(call.stop, call.deadline, context_.client,
                                     {context_.config.namespace_name,

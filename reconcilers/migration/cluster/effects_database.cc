@@ -128,7 +128,10 @@ Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, Dat
     const std::vector<std::string>& accept = migration.spec.copy_accept;
     return std::find(accept.begin(), accept.end(), "role " + role.name) != accept.end();
   });
-  TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid));
+  TRY_ASSIGN(const api::DatabaseServer server, ReadServer(call, target.server_name()));
+  TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid,
+                      server.spec.server_class == api::ServerClass::kShared ? pg::Powers::kWithhold
+                                                                            : pg::Powers::kBring));
   TRY(transaction.Commit(stop, deadline));
   return pg::CreateTargetDatabase(stop, deadline, target.admin(), *properties, claim);
 }

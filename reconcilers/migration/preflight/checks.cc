@@ -420,6 +420,8 @@ constexpr PreflightCheck kChecks[] = {
      LocaleCanBeReproduced},
     {"extensions", "the target has every extension of the database", ExtensionsAreAvailable},
     {"roles", "no other role of the same name is on the target", RolesDoNotClash},
+    {"role-powers", "no role brings power over the other tenants of a shared server",
+     RolesKeepToTheirDatabase},
     {"tenant-login", "the tenant's role and password open the database", TenantCanLogIn},
     {"copy", "the copy can be throttled and leave out tables as ordered", CopyCanBeDoneAsOrdered,
      OrdersMoreThanToCopy},

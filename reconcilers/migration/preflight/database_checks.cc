@@ -319,6 +319,23 @@ Findings RolesDoNotClash(const PreflightFacts& facts) {
   return findings;
 }
 
+// A waiver may be the tenant's own, so what is accepted is left behind, and never given.
+Findings RolesKeepToTheirDatabase(const PreflightFacts& facts) {
+  Findings findings;
+  if (!Have(facts.source, findings) || !Have(facts.target, findings)) return findings;
+  const auto& source = facts.source->roles;
+  const auto& target = facts.target->roles;
+  if (!Have(source, findings) || !Have(target, findings) || !Have(facts.target_server, findings) ||
+      !*facts.target_server ||
+      (*facts.target_server)->spec.server_class != api::ServerClass::kShared)
+    return findings;
+  for (const pg::WithheldPower& power :
+       pg::FindWithheld(*source, *target, facts.migration.meta.uid))
+    AddWaivable(facts, "RoleNotCopied", power.object, power.why,
+                "do without it (" + Run(SourceOf(facts), power.statement) + ")", findings);
+  return findings;
+}
+
 Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
   Findings findings;
   const std::string& throttle = facts.migration.spec.copy_throttle_query;

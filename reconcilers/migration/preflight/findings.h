@@ -38,6 +38,7 @@ Findings TargetHasNoSuchDatabase(const PreflightFacts& facts);
 Findings LocaleCanBeReproduced(const PreflightFacts& facts);
 Findings ExtensionsAreAvailable(const PreflightFacts& facts);
 Findings RolesDoNotClash(const PreflightFacts& facts);
+Findings RolesKeepToTheirDatabase(const PreflightFacts& facts);
 Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts);
 Findings TenantCanBackItselfUp(const PreflightFacts& facts);
 Findings WhatDoesNotMoveByItself(const PreflightFacts& facts);

@@ -156,6 +156,18 @@ void WireByVariable(PreflightFacts& facts) {
   facts.wired_objects = wiring::Objects{{{"Deployment", "odoo"}, std::move(deployment)}};
 }
 
+/// The tenant's role on the source, which the target does not have, with one more attribute.
+void GiveOwner(PreflightFacts& facts, bool pg::Role::*attribute) {
+  ChangeSource(facts, [&](SourceFacts& source) {
+    Change<pg::RoleSet>(source.roles, [&](pg::RoleSet& roles) {
+      pg::Role owner;
+      owner.name = "acme_owner";
+      owner.*attribute = true;
+      roles.roles = {owner};
+    });
+  });
+}
+
 struct Case {
   const char* check;  ///< The line of the table that must speak up, alone.
   const char* reason;
@@ -190,6 +202,15 @@ std::vector<Case> CasesOfCopy() {
            });
          });
          f.migration.spec.copy_accept = {"membership of acme_owner in pg_monitor"};
+       }},
+      {"role-powers", "RoleNotCopied", Severity::kBlocking,
+       "run on DatabaseServer pg-source: ALTER ROLE \"acme_owner\" NOREPLICATION), or create a new "
+       "TenantMigration with \"REPLICATION of role acme_owner\" in copy.accept",
+       [](auto& f) { GiveOwner(f, &pg::Role::replication); }},
+      {"role-powers", "RoleNotCopied", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         GiveOwner(f, &pg::Role::create_role);
+         f.migration.spec.copy_accept = {"CREATEROLE of role acme_owner"};
        }},
       {"roles", "RoleClash", Severity::kWarning, "as accepted",
        [](auto& f) {

@@ -54,6 +54,41 @@ TEST(CompareRoles, TheMessageOfAClashHoldsNoVerifier) {
   EXPECT_EQ(findings.at(0).message.find("SCRAM"), std::string::npos);
 }
 
+std::vector<std::string> WithheldOf(const RoleSet& source, const RoleSet& target) {
+  std::vector<std::string> objects;
+  for (const WithheldPower& power : FindWithheld(source, target, "uid"))
+    objects.push_back(power.object);
+  return objects;
+}
+
+TEST(FindWithheld, NamesEachPowerOfARoleThatWouldBeCreated) {
+  using Objects = std::vector<std::string>;
+  EXPECT_EQ(WithheldOf({{Tenant()}, {}}, {}), Objects());
+  Role mighty = Tenant();
+  mighty.create_database = mighty.create_role = mighty.replication = mighty.bypass_rls = true;
+  const Objects all = {"CREATEROLE of role tenant", "REPLICATION of role tenant",
+                       "BYPASSRLS of role tenant"};
+  EXPECT_EQ(WithheldOf({{mighty}, {}}, {}), all) << "CREATEDB is none";
+  Role ours = Tenant();
+  ours.comment = "Created by Cutover, migration uid";
+  EXPECT_EQ(WithheldOf({{mighty}, {}}, {{ours}, {}}), all) << "whatever it has by now";
+  EXPECT_EQ(WithheldOf({{mighty}, {}}, {{mighty}, {}}), Objects()) << "it has them there already";
+  mighty.superuser = true;
+  EXPECT_EQ(WithheldOf({{mighty}, {}}, {}), Objects()) << "it is not copied";
+}
+
+TEST(FindWithheld, NamesAMembershipThatIsNewInARoleThatWasThereBefore) {
+  using Objects = std::vector<std::string>;
+  Role group;
+  group.name = "group";
+  const RoleSet source{{Tenant(), group}, {{"group", "tenant"}, {"pg_monitor", "tenant"}}};
+  EXPECT_EQ(WithheldOf(source, {}), Objects());
+  EXPECT_EQ(WithheldOf(source, {{group}, {}}), Objects{"membership of tenant in group"});
+  EXPECT_EQ(WithheldOf(source, {{group, Tenant()}, {}}), Objects()) << "none is given";
+  group.comment = "Created by Cutover, migration uid";
+  EXPECT_EQ(WithheldOf(source, {{group}, {}}), Objects()) << "it came with this tenant";
+}
+
 TEST(CompareRoles, ASuperuserIsNeverCreated) {
   Role super = Tenant();
   super.superuser = true;
