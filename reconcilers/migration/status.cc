@@ -495,12 +495,23 @@ std::string HeadroomOfWayBack(const api::TenantMigration& migration, const Obser
          "raise max_slot_wal_keep_size there";
 }
 
+// Hypercare, and the way back with it, goes on past its time until every check has passed, and as
+// long as it is held.
+void NoteUntilWhen(const Change& change) {
+  auto& until = change.status.rollback.available_until;
+  until = EnteredAt(change.migration, change.seen) +
+          std::chrono::seconds(change.migration.spec.hypercare_seconds);
+  if (*until <= change.seen.now) until.reset();
+}
+
 // RollbackReady as long as the way back is there to be asked about.
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
   if (!UsersWriteOnTarget(change.status) || !migration.spec.online()) return;
   const Observation& seen = change.seen;
   auto& rollback = change.status.rollback;
+  if (rollback.available_until && *rollback.available_until <= seen.now)
+    rollback.available_until.reset();
   if (seen.reverse_sample.known() && seen.reverse_sample->taken_at) {
     rollback.sampled_at = std::chrono::floor<std::chrono::seconds>(*seen.reverse_sample->taken_at);
     rollback.sampled_rows = seen.reverse_sample->rows;
@@ -514,9 +525,7 @@ void NoteWayBack(const Change& change) {
       seen.reverse_sample.unseen() || seen.structure.unseen())
     return NoteUsersWriteOnTarget(change);
   if (WayBackIsOpen(seen)) {
-    if (migration.status.phase == Phase::kHypercare)
-      rollback.available_until =
-          EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
+    if (migration.status.phase == Phase::kHypercare) NoteUntilWhen(change);
     return change.Set("RollbackReady", ConditionStatus::kTrue, "StreamFollows",
                       "everything that users write on the target arrives on the source" +
                           (seen.reverse_sample->not_compared.empty()

@@ -256,7 +256,7 @@ class Alerts(unittest.TestCase):
     def test_a_changed_rule_would_be_seen(self):
         rules = RULES.read_text()
         for ours, wrong in [("cutover_writable_sides > 1", "cutover_writable_sides > 0"),
-                            ("for: 5m", "for: 0m"), ("< 900", "< 1800"), ("> 0.5", "> 0.01"),
+                            ("for: 5m", "for: 0m"), (">= 900", ">= 1800"), ("> 0.5", "> 0.01"),
                             ('reason="Suspended"', 'reason="Suspendd"'),
                             ("bytes_expected == 0", "bytes_expected < 0"),
                             ("migration_reason_since_time", "migration_phase_start_time"),

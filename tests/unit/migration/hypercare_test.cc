@@ -381,6 +381,27 @@ TEST_F(Hypercare, IsAvailableUntilItsEndWhileTheWayBackIsOpen) {
   EXPECT_EQ(migration_.status.rollback.available_until, end);
 }
 
+// Hypercare goes on past its time, and the way back with it.
+TEST_F(Hypercare, NamesNoTimeThatIsOverForAWayBackThatIsOpen) {
+  migration_.spec.on_failed_checks = api::OnFailedChecks::kHold;
+  outcome_.failure_threshold = 1;
+  Round(0, Verdict::kFailed);
+  EXPECT_TRUE(migration_.status.rollback.available_until);
+  const api::TenantMigration before = migration_;
+
+  EXPECT_EQ(Round(See(kHypercareSeconds)).reason, "HypercareCheckFailed");
+  EXPECT_EQ(WayBack(migration_).status, api::ConditionStatus::kTrue);
+  EXPECT_FALSE(migration_.status.rollback.available_until);
+
+  migration_ = before;
+  migration_.spec.suspend = true;
+  Observation seen = See(kHypercareSeconds + 5);
+  seen.reverse_publisher = Observation().reverse_publisher;
+  EXPECT_TRUE(Decide(migration_, seen).plan.look_at);
+  Round(seen);
+  EXPECT_FALSE(migration_.status.rollback.available_until) << "nor before it is looked at";
+}
+
 TEST_F(Hypercare, RowsInFlightLeaveTheWayBackOpenAndRowsThatDifferShutIt) {
   sample_.taken_at = Noon();
   sample_.rows = 1000;
