@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kLookAgain{25};
 constexpr int kArrivalLooksMax = 100;
+// Who prepares a transaction commits it at once, when all is well: for one second.
+constexpr int kPreparedLooksMax = 40;
 
 // Where the ledger keeps what the fence changes.
 constexpr std::string_view kRecordKind = "database";
@@ -97,6 +99,32 @@ DatabaseAccess FencedAccess(const FenceState& state, const std::vector<std::stri
   return access;
 }
 
+Status RecordAndCloseNow(std::stop_token stop, Deadline deadline, Connection& connection,
+                         const Claim& claim, const FenceOptions& options) {
+  return WithEpoch(
+      stop, deadline, connection, claim,
+      [&](Transaction& transaction, const Control& held) -> Status {
+        TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
+        // Once fenced, and on a target that never opened, the owner is the admin role.
+        if (held.state == ControlState::kOpen && state.owner_is_superuser)
+          return TerminalError("SuperuserOwner",
+                               "database " + QuoteIdentifier(state.database) +
+                                   " belongs to a superuser, whom no fence stops; give it to the "
+                                   "tenant's own role (ALTER DATABASE … OWNER TO …)");
+        if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
+        TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
+                       ToJson(WithoutRoles(state.access, options.allowed_roles))));
+        TRY_ASSIGN(std::vector<std::string> staying,
+                   ExistingRoles(stop, deadline, transaction, options.allowed_roles));
+        TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, staying)));
+        if (held.state == ControlState::kJournaled && options.keep_journal) return Ok();
+        // A target that is closed still: from here nobody opens it, however late he comes.
+        ControlState from =
+            held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
+        return MoveState(stop, deadline, transaction, held, from, ControlState::kFenced);
+      });
+}
+
 }  // namespace
 
 bool FenceState::refuses_newcomers() const {
@@ -145,28 +173,14 @@ Result<FenceState> ObserveFence(std::stop_token stop, Deadline deadline, Connect
 
 Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& connection,
                       const Claim& claim, const FenceOptions& options) {
-  return WithEpoch(
-      stop, deadline, connection, claim,
-      [&](Transaction& transaction, const Control& held) -> Status {
-        TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
-        // Once fenced, and on a target that never opened, the owner is the admin role.
-        if (held.state == ControlState::kOpen && state.owner_is_superuser)
-          return TerminalError("SuperuserOwner",
-                               "database " + QuoteIdentifier(state.database) +
-                                   " belongs to a superuser, whom no fence stops; give it to the "
-                                   "tenant's own role (ALTER DATABASE … OWNER TO …)");
-        if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
-        TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
-                       ToJson(WithoutRoles(state.access, options.allowed_roles))));
-        TRY_ASSIGN(std::vector<std::string> staying,
-                   ExistingRoles(stop, deadline, transaction, options.allowed_roles));
-        TRY(ApplyAccess(stop, deadline, transaction, state.database, FencedAccess(state, staying)));
-        if (held.state == ControlState::kJournaled && options.keep_journal) return Ok();
-        // A target that is closed still: from here nobody opens it, however late he comes.
-        ControlState from =
-            held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
-        return MoveState(stop, deadline, transaction, held, from, ControlState::kFenced);
-      });
+  Status closed = RecordAndCloseNow(stop, deadline, connection, claim, options);
+  for (int look = 1; look < kPreparedLooksMax; ++look) {
+    if (closed || closed.error().reason != "PreparedTransactions") break;
+    if (stop.stop_requested() || deadline.Remaining() < 2 * kLookAgain) break;
+    std::this_thread::sleep_for(kLookAgain);
+    closed = RecordAndCloseNow(stop, deadline, connection, claim, options);
+  }
+  return closed;
 }
 
 Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& connection,

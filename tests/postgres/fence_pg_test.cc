@@ -127,6 +127,20 @@ TEST_P(Fencing, APreparedTransactionBlocksItAndIsNamed) {
   EXPECT_TRUE(FenceNow());
 }
 
+TEST_P(Fencing, APreparedTransactionThatIsCommittedInAMomentOnlyDelaysIt) {
+  Connection tenant = MustConnect(owner_.Options(database_.name()));
+  const std::string gid = UniqueName("gid");
+  MustExec(tenant, {"CREATE SCHEMA s", "CREATE TABLE s.t (a int)", "BEGIN",
+                    "INSERT INTO s.t VALUES (1)", "PREPARE TRANSACTION " + QuoteLiteral(gid)});
+  std::jthread coordinator([&] {
+    std::this_thread::sleep_for(300ms);
+    MustExec(tenant, {"COMMIT PREPARED " + QuoteLiteral(gid)});
+  });
+  Status fenced = FenceNow();
+  ASSERT_TRUE(fenced) << fenced.error().message;
+  EXPECT_EQ(MustRead(admin_, "SELECT count(*) FROM s.t").front(), "1");
+}
+
 TEST_P(Fencing, ATenantWhoIsASuperuserIsRefused) {
   MustExec(elsewhere_, {"ALTER ROLE " + owner_.quoted() + " SUPERUSER"});
   Status fenced = FenceNow();

@@ -434,6 +434,27 @@ Itinerary MarkerDoesNotArriveAtFirst(api::SwitchMode mode) {
           .ends = {Phase::kCompleted}};
 }
 
+// It was prepared after the last look, and nobody commits it before the fence gives up.
+Itinerary TransactionIsPreparedBeforeTheFence() {
+  auto prepared = [](Simulation& run, bool is_there) {
+    run.source().Edit([=](ServerState& state) {
+      DatabaseState* database = state.Edit(kTenant);
+      if (database == nullptr) return;
+      if (is_there)
+        database->prepared_transactions.insert("order-42");
+      else
+        database->prepared_transactions.clear();
+    });
+  };
+  return {.name = "TransactionIsPreparedBeforeTheFence",
+          .on_phase = {{Phase::kAwaitingCutover,
+                        [=](Simulation& run) {
+                          prepared(run, true);
+                          run.Later(seconds(60), [=](Simulation& then) { prepared(then, false); });
+                        }}},
+          .ends = {Phase::kCompleted}};
+}
+
 // The pooler does not come to its pause in time: tried again later.
 Itinerary PauseExceeded() {
   auto stick = [](Surroundings& around, bool is_stuck) {
@@ -920,6 +941,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   }
   if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
+  all.push_back(TransactionIsPreparedBeforeTheFence());
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);

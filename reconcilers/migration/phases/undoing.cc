@@ -38,6 +38,7 @@ bool MayTryAgain(const api::TenantMigration& migration) {
   const std::string& reason = migration.status.failure_reason;
   return reason == "WritePauseExceeded" || reason == "StageTimedOut" ||
          reason == "PoolerNotPaused" || reason == "FenceBroken" ||
+         reason == "PreparedTransactions" ||
          (reason == "SchemaChanged" &&
           migration.spec.on_schema_change == api::OnSchemaChange::kHold);
 }

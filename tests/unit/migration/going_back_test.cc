@@ -160,6 +160,28 @@ TEST(Undoing, WithoutALedgerIsOverOnceNoRowOfOursIsLeft) {
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndoneAfterFailure);
 }
 
+// Whoever prepared it commits it, or somebody does for him; the copy follows on meanwhile.
+TEST(Undoing, ACutoverThatMetAPreparedTransactionCostsOnlineNothingButItself) {
+  api::TenantMigration migration = MigrationIn(Phase::kUndoing);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.status.failure_reason = "PreparedTransactions";
+  migration.status.cutover.fenced_at = testing::Noon();
+  migration.status.cutover.attempts = 1;
+  Observation seen = testing::At(1);
+  seen.ledger_recorded = true;
+  seen.requests_outdated = true;
+  seen.source = Database(ControlState::kOpen, false);
+  seen.workloads = WorkloadFacts();
+  seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
+  PublisherFacts source;
+  source.slot = true;
+  seen.forward_publisher = source;
+  Decision decision = Decide(migration, seen);
+  EXPECT_EQ(decision.plan.guard, Guard::kCutoverUndone) << decision.plan.message;
+  migration.status.failure_reason = "TargetDiverged";
+  EXPECT_FALSE(Decide(migration, seen).plan.guard);
+}
+
 // Neither a server nor the placement need be there for one that has touched nothing.
 TEST(Undoing, BeforePreparingOrWithoutAPlacementAsksNoDatabase) {
   api::TenantMigration migration = MigrationIn(Phase::kUndoing);
