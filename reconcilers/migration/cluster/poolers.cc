@@ -10,6 +10,7 @@
 #include "reconcilers/migration/checks/check.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/phases/phases.h"
+#include "reconcilers/server/pooler_entry.h"
 #include "reconcilers/server/pooler_login.h"
 
 namespace cutover::migration {
@@ -50,8 +51,12 @@ Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
   std::set<std::string> entries;
   for (const pg::PoolerFacts& pooler : facts)
-    for (std::string& entry : pooler.EntriesOf(placement.spec.database_name))
-      entries.insert(std::move(entry));
+    for (std::string& entry : pooler.EntriesOf(placement.spec.database_name)) {
+      TRY_ASSIGN(const server::EntryLead lead,
+                 server::LeadOf(stop, deadline, WiringAccess(), placement, {source, target},
+                                pooler.Find(entry)->host));
+      if (lead != server::EntryLead::kElsewhere) entries.insert(std::move(entry));
+    }
   front->entries.assign(entries.begin(), entries.end());
   if (front->entries.empty())
     return RetryError("PoolerEntryNotFound", "no pooler has an entry that leads to database " +

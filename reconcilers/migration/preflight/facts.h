@@ -76,7 +76,7 @@ struct OnlineFacts {
   /// A stream was tried over the very way and by a role like the one that will be used, and took a
   /// row along.
   Fact<bool> forward_path, reverse_path;
-  Fact<std::vector<std::string>> pooler_obstacles;  ///< With switch Pooler.
+  Fact<pg::OnlineObstacles> pooler_obstacles;  ///< With switch Pooler.
 };
 
 using Placements = std::vector<std::shared_ptr<const api::DatabasePlacement>>;

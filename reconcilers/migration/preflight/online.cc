@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <utility>
 
-#include "operator/kube/resource.h"
 #include "postgres/pooler.h"
 #include "reconcilers/migration/preflight/findings.h"
+#include "reconcilers/server/pooler_entry.h"
 #include "reconcilers/server/pooler_login.h"
 #include "reconcilers/server/stream_address.h"
 
@@ -58,61 +60,101 @@ Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadlin
                                   .other_major = facts.target->server.version_number / 10'000});
 }
 
-// Whether the pooler's host is the placement's own Service, the only one that a switch leads
-// elsewhere: by name, or by the Service's address.
-Result<bool> IsPlacementsService(std::stop_token stop, Deadline deadline,
-                                 const PreflightInputs& inputs, const std::string& host) {
-  const std::string& ns = inputs.placement.meta.namespace_name;
-  const std::string& name = inputs.placement.spec.connection.service_name;
-  if (wiring::SameHost(host, name + "." + ns, ns)) return true;
-  TRY_ASSIGN(const std::optional<Json> service,
-             inputs.access.client.Get(stop, deadline, kube::kService, {ns, name}));
-  if (!service) return false;
-  const auto& addresses = (*service)["spec"]["clusterIPs"].Items();
-  return std::any_of(addresses.begin(), addresses.end(),
-                     [&](const Json& address) { return address.StringRef() == host; });
+std::string ServiceHost(const api::DatabasePlacement& placement) {
+  return placement.spec.connection.service_name + "." + placement.meta.namespace_name +
+         ".svc.cluster.local";
 }
 
-Result<std::vector<std::string>> FindPoolerObstacles(std::stop_token stop, Deadline deadline,
-                                                     const PreflightInputs& inputs,
-                                                     const PreflightFacts& facts) {
-  std::vector<std::string> obstacles;
+// An address tells nothing by itself: where it is one that a server's name stands for, it is that
+// server's.
+Result<bool> IsAddressOf(std::stop_token stop, Deadline deadline, const wiring::Access& access,
+                         const std::vector<api::DatabaseServer>& servers, const std::string& host) {
+  for (const api::DatabaseServer& server : servers) {
+    TRY_ASSIGN(const wiring::Backends backends,
+               wiring::FindBackends(stop, deadline, access, wiring::HostPortOf(server)));
+    const auto& addresses = backends.addresses;
+    if (std::find(addresses.begin(), addresses.end(), host) != addresses.end()) return true;
+  }
+  return false;
+}
+
+// Entries for a database of the tenant's name, of all poolers.
+struct Entries {
+  std::set<std::string> ours;
+  std::vector<std::pair<std::string, std::string>> others;  // Each with where it leads, in words.
+};
+
+// What one PgBouncer has for the tenant's database; other tenants' databases have such names, too.
+Status LookAtEntries(std::stop_token stop, Deadline deadline, const PreflightInputs& inputs,
+                     const std::vector<api::DatabaseServer>& servers, const pg::PoolerFacts& pooler,
+                     Entries& entries, pg::OnlineObstacles& obstacles) {
+  const std::string& database = inputs.placement.spec.database_name;
+  std::vector<std::string> ours;
+  for (const std::string& name : pooler.EntriesOf(database)) {
+    const pg::PoolerEntry& entry = *pooler.Find(name);
+    TRY_ASSIGN(server::EntryLead lead, server::LeadOf(stop, deadline, inputs.access,
+                                                      inputs.placement, servers, entry.host));
+    if (lead == server::EntryLead::kElsewhere) {
+      TRY_ASSIGN(const bool is_server,
+                 IsAddressOf(stop, deadline, inputs.access, servers, entry.host));
+      if (is_server) lead = server::EntryLead::kServer;
+    }
+    const std::string connects =
+        pooler.pooler + " connects \"" + entry.name + "\" to host " + entry.host;
+    if (lead == server::EntryLead::kElsewhere) {
+      entries.others.emplace_back(name, connects);
+      continue;
+    }
+    ours.push_back(name);
+    if (lead == server::EntryLead::kServer)
+      obstacles.blocking.push_back(connects + ", which no switch leads elsewhere: make it " +
+                                   ServiceHost(inputs.placement));
+    for (std::string& obstacle : pg::PoolerObstacles(pooler, entry.name))
+      obstacles.blocking.push_back(std::move(obstacle));
+  }
+  entries.ours.insert(ours.begin(), ours.end());
+  std::string missing = ours.empty() ? pooler.pooler + " has no entry that leads to database " +
+                                           database + ": add one to its [databases]"
+                                     : pg::ProbeObstacle(pooler, ours);
+  if (!missing.empty()) obstacles.blocking.push_back(std::move(missing));
+  return Ok();
+}
+
+Result<pg::OnlineObstacles> FindPoolerObstacles(std::stop_token stop, Deadline deadline,
+                                                const PreflightInputs& inputs,
+                                                const PreflightFacts& facts) {
+  pg::OnlineObstacles obstacles;
   if (inputs.placement.spec.connection.service_name.empty())
-    obstacles.push_back("DatabasePlacement " + inputs.placement.meta.name +
-                        " has no spec.connection.service, which the poolers have to connect to so "
-                        "that it can lead them elsewhere: add it, and make it their host");
+    obstacles.blocking.push_back(
+        "DatabasePlacement " + inputs.placement.meta.name +
+        " has no spec.connection.service, which the poolers have to connect to so that it can lead "
+        "them elsewhere: add it, and make it their host");
   std::vector<api::DatabaseServer> servers;
   for (const auto* server : {&facts.source_server, &facts.target_server})
     if (server->known() && **server) servers.push_back(*server->value());
   TRY_ASSIGN(auto logins, server::PoolerLogins(stop, deadline, inputs.access, servers));
   if (logins.empty()) {
-    obstacles.push_back(
+    obstacles.blocking.push_back(
         "neither server has spec.pooler: say where its PgBouncer is, or set "
         "cutover.switch to Restart");
     return obstacles;
   }
   pg::Poolers poolers(std::move(logins));
   TRY_ASSIGN(auto seen, poolers.Observe(stop, deadline));
-  const std::string& database = inputs.placement.spec.database_name;
-  for (const pg::PoolerFacts& pooler : seen) {
-    const std::vector<std::string> names = pooler.EntriesOf(database);
-    for (const std::string& name : names) {
-      const pg::PoolerEntry& entry = *pooler.Find(name);
-      TRY_ASSIGN(const bool follows, IsPlacementsService(stop, deadline, inputs, entry.host));
-      if (!follows)
-        obstacles.push_back(pooler.pooler + " connects \"" + entry.name + "\" to host " +
-                            entry.host + ", which no switch leads elsewhere: make it " +
-                            inputs.placement.spec.connection.service_name + "." +
-                            inputs.placement.meta.namespace_name + ".svc.cluster.local");
-      for (std::string& obstacle : pg::PoolerObstacles(pooler, entry.name))
-        obstacles.push_back(std::move(obstacle));
-    }
-    std::string unproven = names.empty() ? "" : pg::ProbeObstacle(pooler, names);
-    if (names.empty())
-      obstacles.push_back(pooler.pooler + " has no entry that leads to database " + database +
-                          ": add one to its [databases]");
-    else if (!unproven.empty())
-      obstacles.push_back(std::move(unproven));
+  Entries entries;
+  for (const pg::PoolerFacts& pooler : seen)
+    TRY(LookAtEntries(stop, deadline, inputs, servers, pooler, entries, obstacles));
+  for (const auto& [name, connects] : entries.others) {
+    if (entries.ours.contains(name))
+      obstacles.blocking.push_back(connects +
+                                   ", and another PgBouncer has the tenant's own entry by that "
+                                   "name; both would be paused: give one of them another name");
+    else
+      obstacles.warnings.push_back(
+          connects +
+          ", which is taken for another tenant's, and left alone: should it lead to this one, its "
+          "clients would be refused after the switch, so make it " +
+          ServiceHost(inputs.placement));
   }
   return obstacles;
 }
@@ -217,7 +259,9 @@ Findings PoolersCanPause(const PreflightFacts& facts) {
   Findings findings;
   if (!facts.migration.spec.by_pooler() || !Have(facts.online.pooler_obstacles, findings))
     return findings;
-  AddAll(*facts.online.pooler_obstacles, Severity::kBlocking, "PoolerObstacle", findings);
+  AddAll(facts.online.pooler_obstacles->blocking, Severity::kBlocking, "PoolerObstacle", findings);
+  AddAll(facts.online.pooler_obstacles->warnings, Severity::kWarning, "PoolerEntryLeftAlone",
+         findings);
   return findings;
 }
 

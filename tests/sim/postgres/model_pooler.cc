@@ -4,6 +4,7 @@
 // among its own objects.
 #include "tests/sim/postgres/model_pooler.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "postgres/pooler.h"
@@ -73,6 +74,18 @@ bool ModelPooler::Resume() {
 
 namespace cutover::pg {
 
+namespace {
+
+constexpr char kNamesake[] = "namesake";
+
+// Whoever pauses it makes the clients of another tenant wait.
+Status RefuseNamesake(const std::vector<std::string>& entries) {
+  if (std::find(entries.begin(), entries.end(), kNamesake) == entries.end()) return Ok();
+  return TerminalError("NotTheTenants", "an entry of another tenant is none of this move's");
+}
+
+}  // namespace
+
 class Poolers::Console {
  public:
   explicit Console(PoolerLogin login) : login_(std::move(login)) {}
@@ -96,7 +109,12 @@ class Poolers::Console {
     PoolerEntry other = tenant;
     other.name = other.database = "postgres";
     other.paused = false;
-    return PoolerFacts{login_.Describe(), "PgBouncer 1.18.0", {tenant, other}};
+    // Another server has a database of that name.
+    PoolerEntry namesake = tenant;
+    namesake.name = kNamesake;
+    namesake.host = "pg-of-others.example.com";
+    namesake.paused = false;
+    return PoolerFacts{login_.Describe(), "PgBouncer 1.18.0", {tenant, other, namesake}};
   }
 
  private:
@@ -142,8 +160,10 @@ Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token, Deadline) {
 }
 
 // Whoever has a transaction open keeps all of them from being paused, for longer than is waited.
-Result<PauseReport> Poolers::Pause(std::stop_token, Deadline, const std::vector<std::string>&,
+Result<PauseReport> Poolers::Pause(std::stop_token, Deadline,
+                                   const std::vector<std::string>& entries,
                                    const PauseBounds& bounds) {
+  TRY(RefuseNamesake(entries));
   for (const auto& console : consoles_) {
     TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
     if (pooler->transaction_stuck && bounds.end_transactions) {
@@ -157,7 +177,8 @@ Result<PauseReport> Poolers::Pause(std::stop_token, Deadline, const std::vector<
   return PauseReport{};
 }
 
-Status Poolers::Resume(std::stop_token, Deadline, const std::vector<std::string>&) {
+Status Poolers::Resume(std::stop_token, Deadline, const std::vector<std::string>& entries) {
+  TRY(RefuseNamesake(entries));
   for (const auto& console : consoles_) {
     TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
     if (!pooler->Resume()) return tl::unexpected(console->NoAnswer());

@@ -261,7 +261,7 @@ void GoOnline(PreflightFacts& facts) {
   });
   facts.online.obstacles = pg::OnlineObstacles{};
   facts.online.forward_path = facts.online.reverse_path = true;
-  facts.online.pooler_obstacles = std::vector<std::string>();
+  facts.online.pooler_obstacles = pg::OnlineObstacles{};
 }
 
 std::vector<Case> CasesOfOnline() {
@@ -317,7 +317,12 @@ std::vector<Case> CasesOfOnline() {
       {"poolers", "PoolerObstacle", Severity::kBlocking, "pool_mode",
        [](auto& f) {
          GoOnline(f);
-         f.online.pooler_obstacles = std::vector<std::string>{"set pool_mode to transaction"};
+         f.online.pooler_obstacles = pg::OnlineObstacles{{"set pool_mode to transaction"}, {}};
+       }},
+      {"poolers", "PoolerEntryLeftAlone", Severity::kWarning, "another tenant's",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.pooler_obstacles = pg::OnlineObstacles{{}, {"taken for another tenant's"}};
        }},
   };
 }
