@@ -154,8 +154,8 @@ has room, a quota forbids it. Mend what the message says (`kubectl -n NAMESPACE 
 NAME`); it goes on by itself. An Offline copy, for which users wait, is given up after ten
 minutes.
 
-PoolerEntryLeftAlone: Nothing stands in the way: a PgBouncer has another entry for a database of this
-name, on a server that is none of this move's. Look whether it is this tenant's all the same.
+PoolerEntryLeftAlone: Nothing stands in the way: a PgBouncer has another entry for a database of
+this name, on a server that is none of this move's. Look whether it is this tenant's all the same.
 
 PoolerNotPaused: Transactions through a PgBouncer did not end in time, or somebody resumed it:
 clients were let go on. It is tried again after a while; if it is missed again, look for the long
