@@ -74,8 +74,9 @@ Status DropReplicationRole(std::stop_token stop, Deadline deadline, Connection& 
 /// nor an identity index (trap 53). "schema.table", quoted where needed.
 Result<std::vector<std::string>> TablesWithoutIdentity(std::stop_token stop, Deadline deadline,
                                                        Connection& connection);
-/// Sets those to FULL, each one's own identity written into the ledger first. kRetry when a table
-/// is locked for longer than a few seconds.
+/// Sets those to FULL, each one's own identity written into the ledger first. kRetry "TableInUse"
+/// when somebody holds a table, for which nobody is made to wait longer than a moment: to be tried
+/// again after a pause that grows.
 Status SetReplicaIdentities(std::stop_token stop, Deadline deadline, Connection& connection,
                             const Claim& claim);
 /// The target's tables come from the copy as the source's were by then, FULL: this writes into the

@@ -12,8 +12,8 @@ namespace {
 // when the table is renamed.
 constexpr std::string_view kRecordKind = "replica-identity";
 
-// Everybody who wants the table waits behind us for as long as we wait for it.
-constexpr const char* kWaitBriefly = "SET LOCAL lock_timeout = '2s'";
+// Everybody who wants the table, readers included, waits behind us for as long as we wait for it.
+constexpr const char* kWaitBriefly = "SET LOCAL lock_timeout = '100ms'";
 
 struct TableIdentity {
   std::string oid;
@@ -53,16 +53,26 @@ std::string WithoutIdentity() {
   return std::string(kStreamedTables) + " AND NOT " + std::string(kHasIdentity);
 }
 
+// The lock is held for no longer than the commit takes. It is tried again, later each time.
+Status Alter(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+             const std::string& table, const std::string& clause) {
+  TRY(SilenceEventTriggers(stop, deadline, transaction));
+  TRY(transaction.Exec(stop, deadline, kWaitBriefly));
+  Status altered =
+      transaction.Exec(stop, deadline, "ALTER TABLE ONLY " + table + " REPLICA IDENTITY " + clause);
+  if (altered || altered.error().reason != "LockNotAvailable") return altered;
+  return RetryError("TableInUse", "table " + table +
+                                      " is in use, so that its replica identity cannot be set: "
+                                      "somebody's transaction on it, or a vacuum, is to end first");
+}
+
 /// Records what the table has and sets it to FULL, unless somebody was quicker.
 Status SetToFull(const std::stop_token& stop, Deadline deadline, Connection& connection,
                  const Claim& claim, const TableIdentity& table) {
   Status set = WithEpoch(
       stop, deadline, connection, claim, [&](Transaction& transaction, const Control&) -> Status {
-        TRY(SilenceEventTriggers(stop, deadline, transaction));
-        TRY(transaction.Exec(stop, deadline, kWaitBriefly));
         TRY(RecordOnce(stop, deadline, transaction, kRecordKind, table.oid, ToJson(table)));
-        return transaction.Exec(stop, deadline,
-                                "ALTER TABLE ONLY " + table.quoted() + " REPLICA IDENTITY FULL");
+        return Alter(stop, deadline, transaction, table.quoted(), "FULL");
       });
   if (!set)
     return tl::unexpected(
@@ -83,8 +93,6 @@ Status RestoreOne(const std::stop_token& stop, Deadline deadline, Connection& co
                   const Claim& claim, const LedgerEntry& record) {
   return WithEpoch(
       stop, deadline, connection, claim, [&](Transaction& transaction, const Control&) -> Status {
-        TRY(SilenceEventTriggers(stop, deadline, transaction));
-        TRY(transaction.Exec(stop, deadline, kWaitBriefly));
         // Where it is no longer FULL, somebody else has decided since.
         TRY_ASSIGN(Rows rows, transaction.Query(stop, deadline,
                                                 "SELECT n.nspname, c.relname FROM pg_class c"
@@ -92,9 +100,8 @@ Status RestoreOne(const std::stop_token& stop, Deadline deadline, Connection& co
                                                 " WHERE c.oid = $1::oid AND c.relreplident = 'f'",
                                                 {record.name}));
         for (Row row : rows)
-          TRY(transaction.Exec(stop, deadline,
-                               "ALTER TABLE ONLY " + QuoteQualified(row.Text(0), row.Text(1)) +
-                                   " REPLICA IDENTITY " + Clause(record.value)));
+          TRY(Alter(stop, deadline, transaction, QuoteQualified(row.Text(0), row.Text(1)),
+                    Clause(record.value)));
         return ForgetRecord(stop, deadline, transaction, kRecordKind, record.name);
       });
 }

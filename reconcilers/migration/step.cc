@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/step.h"
 
+#include <algorithm>
+
 #include "operator/base/log.h"
 #include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/status.h"
@@ -24,6 +26,18 @@ Plan AfterFailure(api::Phase phase, const Error& error) {
   // In doubt it may have happened: looking is cheap, and only looking is safe.
   if (error.disposition == Disposition::kInDoubt) plan.wait = std::chrono::milliseconds(100);
   return plan;
+}
+
+// Each try has all users of the table stand behind us for a moment, so it is tried the less often
+// the longer it has been tried in vain.
+constexpr std::chrono::milliseconds kTableInUseMin{2'000}, kTableInUseMax{60'000};
+
+std::chrono::milliseconds WaitAfterFailure(const Plan& plan,
+                                           const api::TenantMigrationStatus& failed, WallTime now) {
+  if (plan.reason != "TableInUse" || plan.guard || !failed.reason_since) return plan.wait;
+  const auto tried =
+      std::chrono::duration_cast<std::chrono::milliseconds>(now - *failed.reason_since);
+  return std::clamp(tried, kTableInUseMin, kTableInUseMax);
 }
 
 // What was done and how long it took: behind closed doors every line of it is users' time. A
@@ -136,7 +150,8 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   // it was tried for is over.
   failed.reason_since = ReasonSince(migration.status, failed, seen.now);
   TRY(round.Record(failed));
-  return round.End(seen, decision.plan.guard.has_value(), decision.plan.wait);
+  return round.End(seen, decision.plan.guard.has_value(),
+                   WaitAfterFailure(decision.plan, failed, seen.now));
 }
 
 std::optional<std::chrono::milliseconds> RestOf(const api::TenantMigration& migration,

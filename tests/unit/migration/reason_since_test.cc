@@ -166,5 +166,28 @@ TEST_F(ReasonSince, OfATroubleThatIsTriedAgainInVainIsWhenItBegan) {
   EXPECT_EQ(migration_.status.reason_since, At(60).now);
 }
 
+// For each try all who want the table stand in line for a moment.
+TEST_F(ReasonSince, OfATableThatIsInUseMakesItTriedTheLessOftenTheLongerThatIs) {
+  migration_ = MigrationIn(Phase::kCopying);
+  migration_.spec.strategy = api::Strategy::kOnline;
+  Reluctant world;
+  const auto wait = [&](int second, const char* reason) {
+    world.second = second;
+    world.why.reason = reason;
+    auto done = RunOnce(world, {}, Deadline::After(seconds(60)), migration_, migration_.status);
+    EXPECT_TRUE(done) << done.error().message;
+    if (!done) return std::chrono::milliseconds(0);
+    migration_.status = done->status;
+    return done->wait;
+  };
+  EXPECT_EQ(wait(10, "TableInUse"), seconds(2));
+  EXPECT_EQ(wait(12, "TableInUse"), seconds(2));
+  EXPECT_EQ(wait(18, "TableInUse"), seconds(8));
+  EXPECT_EQ(wait(26, "TableInUse"), seconds(16));
+  EXPECT_EQ(wait(300, "TableInUse"), seconds(60));
+  EXPECT_EQ(wait(302, "Forbidden"), seconds(2)) << "what nobody stands in line for";
+  EXPECT_EQ(wait(304, "TableInUse"), seconds(2)) << "it begins anew";
+}
+
 }  // namespace
 }  // namespace cutover::migration
