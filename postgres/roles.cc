@@ -484,6 +484,28 @@ bool IsCreatedBy(const Role& role, std::string_view migration_uid) {
   return role.comment == MarkOf(migration_uid);
 }
 
+Status SetVerifier(std::stop_token stop, Deadline deadline, Transaction& transaction,
+                   const std::string& role, const std::string& verifier) {
+  TRY(KeepOutOfLogs(stop, deadline, transaction));
+  return transaction.Exec(
+      stop, deadline,
+      "ALTER ROLE " + QuoteIdentifier(role) + " PASSWORD " + QuoteLiteral(verifier));
+}
+
+// A database is itself among the objects that all databases share.
+Result<bool> IsNeededElsewhere(std::stop_token stop, Deadline deadline, Connection& connection,
+                               const std::string& role) {
+  TRY_ASSIGN(Rows rows, connection.QueryOne(stop, deadline, R"(
+      SELECT EXISTS (
+        SELECT FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
+               JOIN pg_database d ON d.datname = current_database()
+         WHERE s.refclassid = 'pg_authid'::regclass AND r.rolname = $1
+           AND CASE WHEN s.classid = 'pg_database'::regclass THEN s.objid <> d.oid
+                    ELSE s.dbid NOT IN (0, d.oid) END))",
+                                            {role}));
+  return rows[0].Bool(0);
+}
+
 Status ReturnRoles(std::stop_token stop, Deadline deadline, Connection& connection,
                    const RoleSet& roles) {
   // Only grants that we made ourselves: since 16 a role's creator keeps one made by the server, and

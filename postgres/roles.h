@@ -123,6 +123,15 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
 /// Whether this migration created the role, by its mark.
 bool IsCreatedBy(const Role& role, std::string_view migration_uid);
 
+/// Gives the role of the server of `transaction` the password that its namesake has elsewhere, by
+/// its verifier, and out of the server's log like the above.
+Status SetVerifier(std::stop_token stop, Deadline deadline, Transaction& transaction,
+                   const std::string& role, const std::string& verifier);
+/// Whether anything of the server's that is not in the database of `connection` is that role's, or
+/// open to it by name: whoever uses that logs in with the same password.
+Result<bool> IsNeededElsewhere(std::stop_token stop, Deadline deadline, Connection& connection,
+                               const std::string& role);
+
 /// Ends the memberships of our own in `roles` that CreateRoles() took. Safe to repeat, and without
 /// effect for a superuser.
 Status ReturnRoles(std::stop_token stop, Deadline deadline, Connection& connection,

@@ -33,6 +33,7 @@ enum class Subject {
   kReverseSubscriber,
   kRehearsal,
   kTenantLogin,
+  kTenantLoginBack,
   kReverseSample,
   kStructure,
   kViews,

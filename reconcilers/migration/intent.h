@@ -67,11 +67,12 @@ enum class Intent {
   kDeleteLedger,
 
   // The way back.
-  kUnfenceSource,  ///< fenced → open. Refused once journaled.
-  kDropTarget,     ///< Only a database that carries this migration's control row.
-  kFenceTarget,    ///< open or verified → fenced.
-  kDrainReverse,   ///< The marker, written after that fence and seen on the source; the structure.
-  kReopenTarget,   ///< fenced → open, when going back would lose something after all.
+  kUnfenceSource,     ///< fenced → open. Refused once journaled.
+  kDropTarget,        ///< Only a database that carries this migration's control row.
+  kTakePasswordBack,  ///< The tenant's role on the source gets the one that it has on the target.
+  kFenceTarget,       ///< open or verified → fenced.
+  kDrainReverse,  ///< The marker, written after that fence and seen on the source; the structure.
+  kReopenTarget,  ///< fenced → open, when going back would lose something after all.
   kReopenSource,  ///< journaled, or fenced → reopened; after a drain with the target's sequences.
   kRestoreWiring,
   kPlaceOnSource,

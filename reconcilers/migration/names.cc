@@ -60,6 +60,7 @@ constexpr std::string_view kIntentNames[] = {
     "DeleteLedger",
     "UnfenceSource",
     "DropTarget",
+    "TakePasswordBack",
     "FenceTarget",
     "DrainReverse",
     "ReopenTarget",

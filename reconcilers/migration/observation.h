@@ -300,6 +300,9 @@ struct Observation {
   /// The closed target knows the tenant: it refuses him the database, and no longer the login.
   /// False where his password was changed since his role was made there.
   Fact<bool> tenant_known{Subject::kTenantLogin};
+  /// The same of the fenced source, while users work on the target. False where his password was
+  /// changed there since, which the source does not know.
+  Fact<bool> tenant_known_back{Subject::kTenantLoginBack};
   Fact<SampleFacts> reverse_sample{Subject::kReverseSample};
   Fact<StructureFacts> structure{Subject::kStructure};  ///< The target's.
   Fact<ViewFacts> views{Subject::kViews};

@@ -380,6 +380,43 @@ TEST_F(OnlineWorld, TheWayBackIsTriedByItsOwnRoleAndAddressForEachCutover) {
 
 // --- the way back --------------------------------------------------------------------------------
 
+TEST_F(OnlineWorld, APasswordChangedInHypercareGoesBackWithTheTenant) {
+  const std::string change = "ALTER ROLE " + source_.owner.quoted() + " PASSWORD ";
+  GivePassword(source_.owner.password());
+  CatchUp(kShop);
+  MustPerform(Intent::kPrepareTarget);
+  SwitchOver();
+  EXPECT_FALSE(pg::Connection::Open({}, Soon(), TenantOn(Servers().source))) << "it is fenced";
+  EXPECT_TRUE(*LookAt(Subject::kTenantLoginBack).tenant_known_back);
+
+  MustExec(target(), {change + "'new'"});
+  GivePassword("new");
+  EXPECT_FALSE(*LookAt(Subject::kTenantLoginBack).tenant_known_back);
+  MustPerform(Intent::kTakePasswordBack);
+  MustPerform(Intent::kTakePasswordBack);  // Once more, as after a crash.
+  EXPECT_TRUE(*LookAt(Subject::kTenantLoginBack).tenant_known_back);
+
+  // What the role has on the source beside the database has not moved, nor has its password.
+  const std::string other = UniqueName("stays");
+  pg::Connection admin = MustConnect(Servers().source);
+  pg::testing::DropAtEnd drop(Servers().source, other);
+  MustExec(admin, {"CREATE DATABASE " + other + " OWNER " + source_.owner.quoted()});
+  MustExec(target(), {change + "'newer'"});
+  GivePassword("newer");
+  auto kept = LookAt(Subject::kTenantLoginBack).tenant_known_back;
+  ASSERT_FALSE(kept.known());
+  EXPECT_EQ(kept.error().reason, "TenantLoginRefused");
+  EXPECT_THAT(kept.error().message, HasSubstr("server pg-source, or, if its password was changed"));
+  MustExec(admin, {"DROP DATABASE " + other});
+  EXPECT_FALSE(*LookAt(Subject::kTenantLoginBack).tenant_known_back);
+
+  epoch_ = 0;
+  EXPECT_EQ(ReasonOf(Intent::kTakePasswordBack), "Deposed");
+  GivePassword("of nobody");
+  MustExec(source(), {change + "'newer'"});
+  MustExec(target(), {"DROP ROLE " + source_.owner.quoted()});
+}
+
 TEST_F(OnlineWorld, DdlOneMomentBeforeTheFenceKeepsTheSourceShutAndOpensTheTargetAgain) {
   CatchUp(kShop);
   SwitchOver();

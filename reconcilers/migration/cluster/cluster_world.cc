@@ -59,6 +59,7 @@ Status ClusterWorld::Dispatch(const Call& call, Intent intent) {
     case Intent::kRetireSource:
     case Intent::kDropSource:
     case Intent::kUnfenceSource:
+    case Intent::kTakePasswordBack:
     case Intent::kReopenSource:
     case Intent::kCleanSource:
       return PerformOnSource(call, intent);

@@ -99,8 +99,8 @@ class ClusterWorld final : public World {
   Result<ViewFacts> ObserveViews(const Call& call);
   Result<std::string> ObserveSchemaChange(const Call& call);
   Result<bool> ObserveRehearsal(const Call& call);
-  Result<bool> ObserveTenantLogin(const Call& call);
-  Result<bool> PasswordChangedSince(const Call& call, const std::string& role);
+  Result<bool> ObserveTenantLogin(const Call& call, pg::Side side);
+  Result<bool> PasswordChangedSince(const Call& call, const std::string& role, pg::Side side);
   Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);
   void ObservePreflight(const Call& call, Observation& seen);
@@ -130,6 +130,7 @@ class ClusterWorld final : public World {
   Status PrepareTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status DropTarget(const Call& call, const pg::Claim& claim, DatabaseSide& target);
   Status FinalizeTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
+  Status TakePasswordBack(const Call& call, const pg::Claim& claim, pg::Connection& source);
   Status PrepareAgain(const Call& call, const pg::Claim& claim, pg::Connection& target);
 
   // The stream of strategy Online (stream.cc).

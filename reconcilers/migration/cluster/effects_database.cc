@@ -60,6 +60,8 @@ Status ClusterWorld::PerformOnSource(const Call& call, Intent intent) {
                                     pg::ControlState::kRetired);
     case Intent::kUnfenceSource:
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kOpen);
+    case Intent::kTakePasswordBack:
+      return TakePasswordBack(call, claim, *inside);
     case Intent::kReopenSource:
       if (migration.spec.online()) TRY(TakeBackFromTarget(call));
       return pg::Unfence(stop, deadline, *inside, claim, pg::ControlState::kReopened);
@@ -110,6 +112,24 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
     default:
       return TerminalError("UnknownIntent", "no effect for " + std::string(Name(intent)));
   }
+}
+
+// The source is fenced: whoever knows the new password is let in by it no sooner than all users.
+Status ClusterWorld::TakePasswordBack(const Call& call, const pg::Claim& claim,
+                                      pg::Connection& source) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(pg::Connection * beside, target->Beside(stop, deadline));
+  TRY_ASSIGN(pg::RoleSet found, pg::ReadRoles(stop, deadline, *beside, {placement.spec.owner}));
+  if (found.roles.empty() || found.roles.front().verifier.empty())
+    return RetryError("TenantLoginRefused",
+                      "role " + placement.spec.owner + " has no password on the target any more");
+  return pg::WithEpoch(stop, deadline, source, claim,
+                       [&](pg::Transaction& transaction, const pg::Control&) {
+                         return pg::SetVerifier(stop, deadline, transaction, placement.spec.owner,
+                                                found.roles.front().verifier);
+                       });
 }
 
 // Roles first, since the database's contents will be owned by them; then the database, closed.

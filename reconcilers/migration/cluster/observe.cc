@@ -78,7 +78,10 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       seen.baselines = ObserveBaselines(call);
       break;
     case Subject::kTenantLogin:
-      seen.tenant_known = ObserveTenantLogin(call);
+      seen.tenant_known = ObserveTenantLogin(call, pg::Side::kTarget);
+      break;
+    case Subject::kTenantLoginBack:
+      seen.tenant_known_back = ObserveTenantLogin(call, pg::Side::kSource);
       break;
     case Subject::kForwardPublisher:
     case Subject::kForwardSubscriber:
@@ -331,49 +334,54 @@ Result<DatabaseFacts> ClusterWorld::ObserveSide(const Call& call, Result<Databas
                           context_.config.epoch());
 }
 
-// Whether a role that we made on the target has another password than the source's has by now.
-Result<bool> ClusterWorld::PasswordChangedSince(const Call& call, const std::string& role) {
+// Whether a role that we made on the target has another password than the source's has by now, and
+// `side` may be given that of the other one.
+Result<bool> ClusterWorld::PasswordChangedSince(const Call& call, const std::string& role,
+                                                pg::Side side) {
   auto& [stop, deadline, migration] = call;
   std::vector<pg::Role> found;
   for (pg::Side where : {pg::Side::kSource, pg::Side::kTarget}) {
-    TRY_ASSIGN(DatabaseSide * side, SideOf(call, where));
-    TRY_ASSIGN(pg::Connection * beside, side->Beside(stop, deadline));
+    TRY_ASSIGN(DatabaseSide * database, SideOf(call, where));
+    TRY_ASSIGN(pg::Connection * beside, database->Beside(stop, deadline));
     TRY_ASSIGN(pg::RoleSet roles, pg::ReadRoles(stop, deadline, *beside, {role}));
     if (roles.roles.empty()) return false;
     found.push_back(std::move(roles.roles.front()));
   }
-  return pg::IsCreatedBy(found[1], migration.meta.uid) && found[0].verifier_known &&
-         found[0].verifier != found[1].verifier;
+  const bool differs = pg::IsCreatedBy(found[1], migration.meta.uid) && found[0].verifier_known &&
+                       found[0].verifier != found[1].verifier;
+  if (!differs || side == pg::Side::kTarget) return differs;
+  // The source's is not ours: it may be the login of others who have not moved.
+  if (found[0].superuser || found[1].verifier.empty()) return false;
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
+  TRY_ASSIGN(const bool needed, pg::IsNeededElsewhere(stop, deadline, *inside, role));
+  return !needed;
 }
 
 // A server looks at the password, and at its pg_hba.conf, before it looks at the database: of one
 // that is closed, being refused it says that the rest is right.
-Result<bool> ClusterWorld::ObserveTenantLogin(const Call& call) {
+Result<bool> ClusterWorld::ObserveTenantLogin(const Call& call, pg::Side side) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(std::string password, ReadTenantPassword(stop, deadline, context_.client, placement));
-  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(DatabaseSide * closed, SideOf(call, side));
   const auto login =
-      pg::Connection::Open(stop, deadline, AsTenant(target->admin(), placement, password));
+      pg::Connection::Open(stop, deadline, AsTenant(closed->admin(), placement, password));
   if (login) return true;
   const Error& refusal = login.error();
   if (refusal.reason == "InsufficientPrivilege" || refusal.reason == "TooManyConnections")
     return true;
   if (refusal.reason != "AuthenticationFailed") return tl::make_unexpected(refusal);
-  TRY_ASSIGN(const bool changed, PasswordChangedSince(call, placement.spec.owner));
+  TRY_ASSIGN(const bool changed, PasswordChangedSince(call, placement.spec.owner, side));
   if (changed) return false;
   const api::SecretKeyRef& ref = placement.spec.password_secret_ref;
+  const bool back = side == pg::Side::kSource;
   return RetryError("TenantLoginRefused",
-                    refusal.message +
-                        ": after the switch users would find no way in, so they stay "
-                        "where they are; let role " +
-                        placement.spec.owner +
-                        " in by pg_hba.conf of "
-                        "server " +
-                        migration.spec.target_server_name +
-                        ", or, if its password was "
-                        "changed since the copy began, give it the one in key " +
-                        ref.key + " of Secret " + ref.name + " there, too");
+                    refusal.message + ": after " + (back ? "going back" : "the switch") +
+                        " users would find no way in, so they stay where they are; let role " +
+                        placement.spec.owner + " in by pg_hba.conf of server " +
+                        closed->server_name() + ", or, if its password was changed since the " +
+                        (back ? "switch" : "copy began") + ", give it the one in key " + ref.key +
+                        " of Secret " + ref.name + " there, too");
 }
 
 Result<std::optional<CopyProgress>> ClusterWorld::ObserveProgress(const Call& call) {

@@ -208,6 +208,34 @@ std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Obser
   return Plan::Wait(std::chrono::seconds(5), words, "RollbackNeedsConsent");
 }
 
+// While users still work on the target: one whom the source would refuse the login would be shut
+// out behind open doors. What he was given on the target since the switch he is given there, too.
+// Of another reason not to know, an accepted loss is not put off.
+std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
+                                       const Observation& seen) {
+  ASK(seen.target);
+  if (!seen.target.known() || !seen.target->exists) return std::nullopt;
+  if (seen.target->state != ControlState::kOpen || seen.target->closed) return std::nullopt;
+  if (migration.spec.by_pooler()) {
+    NEED(seen.poolers);
+    if (!seen.poolers->resumed) return std::nullopt;
+  } else {
+    NEED(seen.routes);
+    NEED(seen.workloads);
+    if (!seen.routes->as_recorded || !seen.workloads->as_recorded) return std::nullopt;
+  }
+  ASK(seen.tenant_known_back);
+  const auto& known = seen.tenant_known_back;
+  if (known.known() && *known) return std::nullopt;
+  if (known.known())
+    return Plan::Do(Intent::kTakePasswordBack,
+                    "giving the tenant's role on the source the password that it has by now");
+  if (LossAccepted(migration) && known.error().reason != "TenantLoginRefused") return std::nullopt;
+  Plan hold = Plan::Lacking(known);
+  if (migration.spec.online()) hold.effect = Intent::kWatchReverseStream;
+  return hold;
+}
+
 // Whether what has not arrived is to be left behind, as soon as it is known not to come.
 bool MayLeaveBehind(const api::TenantMigration& migration, const Observation& seen) {
   if (LossAccepted(migration)) return true;
@@ -243,6 +271,7 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
   if (migration.spec.online()) {
     if (auto plan = MindUsers(migration, seen)) return plan;
   }
+  if (auto plan = KnowTenantOnSource(migration, seen)) return plan;
   if (!migration.spec.by_pooler()) {
     NEED(seen.routes);
     NEED(seen.maintenance_page);

@@ -13,6 +13,7 @@ constexpr int64_t kDatabaseBytes = 1'000'000;
 
 Outcome NoRows(const Statement&) { return Table(); }
 Outcome Yes(const Statement&) { return Table{{"t"}}; }
+Outcome No(const Statement&) { return Table{{"f"}}; }
 Outcome Zero(const Statement&) { return Table{{"0"}}; }
 
 // --- databases ----------------------------------------------------------------------------------
@@ -302,6 +303,7 @@ const std::vector<Known>& CatalogStatements() {
       {"SELECT rolname, rolpassword FROM pg_authid", ReadVerifiers},
       {"SELECT rolsuper FROM pg_roles WHERE rolname = current_user", OwnSuperuser},
       {"shobj_description(oid, 'pg_authid') = $1", MarkedRoles},
+      {"FROM pg_shdepend s JOIN pg_roles r", No},  // A server has no tenant but the one.
       {"WHERE (r.rolsuper OR r.rolname = current_user)", Unfenceable},
       {"FROM pg_catalog.pg_auth_members a", AdminMembers},
       {"SELECT pg_catalog.pg_has_role($1, 'MEMBER')", Yes},

@@ -70,7 +70,7 @@ inline Observation NothingReadableAt(int seconds) {
   seen.forward_publisher = seen.reverse_publisher = away;
   seen.forward_subscriber = seen.reverse_subscriber = away;
   seen.way_back_rehearsed = away;
-  seen.tenant_known = away;
+  seen.tenant_known = seen.tenant_known_back = away;
   seen.reverse_sample = away;
   seen.structure = away;
   seen.views = away;

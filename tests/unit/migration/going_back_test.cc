@@ -85,6 +85,48 @@ TEST(RollingBack, SaysInTheEndWhatItHasLeftRunning) {
   }
 }
 
+// --- whom the source would not let in ------------------------------------------------------------
+
+TEST(RollingBack, StopsNoUsersWhomTheSourceWouldRefuse) {
+  for (auto strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+    api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+    migration.spec.strategy = strategy;
+    migration.status.cutover.opened_at = testing::Noon();
+    migration.status.rollback.token = "t";
+    migration.meta.annotations[api::kAcceptDataLossAnnotation] = "t";
+    Observation seen = At(1);
+    seen.source = Database(ControlState::kJournaled, true);
+    seen.target = Database(ControlState::kOpen, false);
+    seen.ledger_recorded = true;
+    seen.maintenance_page = MaintenancePageFacts{true, true};
+    seen.routes = RouteFacts{false, true, ""};
+    seen.workloads = WorkloadFacts();
+    EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kTenantLoginBack);
+    seen.tenant_known_back = false;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kTakePasswordBack);
+
+    seen.tenant_known_back =
+        Error{Disposition::kRetry, "TenantLoginRefused", "no pg_hba.conf entry"};
+    const Plan held = Decide(migration, seen).plan;
+    EXPECT_EQ(held.reason, "TenantLoginRefused");
+    EXPECT_GT(held.wait.count(), 0);
+    EXPECT_FALSE(held.guard);
+    EXPECT_EQ(held.effect, strategy == api::Strategy::kOnline
+                               ? std::optional(Intent::kWatchReverseStream)
+                               : std::nullopt)
+        << "the way back stays open meanwhile";
+
+    seen.tenant_known_back = Error{Disposition::kRetry, "SecretNotFound", "no Secret db"};
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFlipRoutes) << "a loss is accepted";
+    seen.tenant_known_back = true;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFlipRoutes);
+    // Behind closed doors his time is not taken for it.
+    seen.tenant_known_back = At(1).tenant_known_back;
+    seen.routes = RouteFacts{true, false, ""};
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFenceTarget);
+  }
+}
+
 // --- without the ledger, and over a move that was over -------------------------------------------
 
 void ExpectHeld(const api::TenantMigration& migration, const Observation& seen,

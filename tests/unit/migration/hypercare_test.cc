@@ -166,6 +166,7 @@ Observation GoingBackBlindly(Observation seen) {
   seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
   seen.workloads = WorkloadFacts();
   seen.maintenance_page = MaintenancePageFacts{true, true};
+  seen.tenant_known_back = true;
   return seen;
 }
 

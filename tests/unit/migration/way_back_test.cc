@@ -75,6 +75,7 @@ class WayBack : public ::testing::Test {
     seen.structure = StructureFacts{.settled = settled_ ? kMarker : 0, .changes = ""};
     seen.views = ViewFacts();
     seen.poolers = poolers_;
+    seen.tenant_known_back = true;
     seen.requests_outdated = true;
     seen.checks = checks_;
     return seen;
