@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "operator/api/write_pause.h"
 #include "operator/base/log.h"
 #include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/status.h"
@@ -82,6 +83,20 @@ bool SidesAreGauged(const api::TenantMigration& migration) {
   }
 }
 
+// Behind doors that may be opened again, nothing is waited for much longer than users may wait:
+// what is cut short is given up by the next round, or done again. A round that begins when their
+// time is up does no more than that, and has all the time for it.
+Deadline WithinWritePause(Deadline deadline, const api::TenantMigration& migration, WallTime now) {
+  constexpr std::chrono::seconds kGrace{1};
+  const api::Phase phase = migration.status.phase;
+  const auto& closed_at = migration.status.cutover.fenced_at;
+  const std::optional<int> bound = api::WritePauseSecondsMax(migration.spec);
+  if (!DoorsClosed(phase, migration.spec.strategy) || !CanUndo(phase)) return deadline;
+  if (!bound || !closed_at) return deadline;
+  const auto left = *closed_at + std::chrono::seconds(*bound) - now;
+  return left > left.zero() ? deadline.OrAfter(left + kGrace) : deadline;
+}
+
 // One round's migration, and what the API server holds of it.
 struct Round {
   World& world;
@@ -92,11 +107,18 @@ struct Round {
 
   // Each look settles one fact, so this comes to an end.
   Decision DecideLooking(Observation& seen) {
+    const Deadline until = WithinWritePause(deadline, migration, seen.now);
     while (true) {
       Decision decision = Decide(migration, seen);
       if (!decision.plan.look_at) return decision;
-      world.LookAt(stop, deadline, migration, *decision.plan.look_at, seen);
+      world.LookAt(stop, until, migration, *decision.plan.look_at, seen);
     }
+  }
+  // Before a pooler is paused its clients wait for nothing, and the pause has a bound of its own.
+  Status Perform(Intent effect, WallTime now) {
+    const Deadline until =
+        effect == Intent::kPausePoolers ? deadline : WithinWritePause(deadline, migration, now);
+    return world.Perform(stop, until, migration, effect);
   }
   void LookAtBothSides(Observation& seen) {
     if (seen.source.unseen()) world.LookAt(stop, deadline, migration, Subject::kSource, seen);
@@ -135,7 +157,7 @@ Result<StepResult> RunOnce(World& world, std::stop_token stop, Deadline deadline
   if (!plan.effect) return result;
 
   auto began = std::chrono::steady_clock::now();
-  Status done = world.Perform(stop, deadline, round.migration, *plan.effect);
+  Status done = round.Perform(*plan.effect, seen.now);
   if (done) {
     LogEffect(plan, began);
     return result;

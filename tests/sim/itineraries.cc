@@ -494,19 +494,7 @@ Itinerary VanishesAndIsFinished() {
           .settles = seconds(310)};
 }
 
-// His new password is known to the target alone, and to his Secret.
-Itinerary PasswordChangedBeforeTheRollback() {
-  return {.name = "PasswordChangedBeforeTheRollback",
-          .on_phase = {{Phase::kHypercare,
-                        [](Simulation& run) {
-                          run.surroundings().ChangePassword(run.target());
-                          run.Annotate(api::kRollbackAnnotation, "t1");
-                        }}},
-          .ends = {Phase::kRolledBack}};
-}
-
 void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
-  if (mode == api::SwitchMode::kRestart) all.push_back(PasswordChangedBeforeTheRollback());
   for (Phase phase : {Phase::kOpening, Phase::kSmoke, Phase::kAdmitting, Phase::kHypercare})
     all.push_back({.name = "RollbackIn" + std::string(api::Name(phase)),
                    .on_phase = {{phase, Say(api::kRollbackAnnotation)}},

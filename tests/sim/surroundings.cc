@@ -270,16 +270,6 @@ bool Surroundings::Step() {
   return changed;
 }
 
-void Surroundings::ChangePassword(ModelServer& server) {
-  password_ = std::string(kTenantPassword) + "-by-now";
-  server.Edit([this](ServerState& state) { state.roles[kTenant].password = password_; });
-  auto secret = api_.Get(kube::kSecret, KeyIn("acme-db"));
-  CHECK(secret);
-  Json changed = (*secret)->object;
-  changed.Set("data", Json::Object({{"password", wiring::EncodeBase64(password_)}}));
-  CHECK(api_.Update(kube::kSecret, changed, {.manager = "somebody"}).has_value());
-}
-
 void Surroundings::Linger() {
   if (!source_.up()) return;
   auto session = source_.Connect(kTenant, kTenantPassword, kTenant, "psql");
@@ -349,7 +339,7 @@ bool Surroundings::Connected(const Json& deployment, Pod& pod) {
   ModelServer* server = wired == &source_ ? &source_ : wired == &target_ ? &target_ : nullptr;
   if (server == nullptr || !server->up()) return false;
   if (server == &target_ && misfortune.pods_never_ready_on_target) return false;
-  auto session = server->Connect(kTenant, password_, kTenant, "app");
+  auto session = server->Connect(kTenant, kTenantPassword, kTenant, "app");
   if (!session) return false;
   pod.server = server;
   pod.session = (*session)->pid;

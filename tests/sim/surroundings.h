@@ -70,8 +70,6 @@ class Surroundings {
   void FreezeWiring();
   /// From here on the tenant's pods reach its database through pooler().
   void PutPoolerInFront();
-  /// The tenant's password becomes another one: his role's on that server, and in his Secret.
-  void ChangePassword(ModelServer& server);
 
   /// Does what is due; whether anything changed.
   bool Step();
@@ -140,7 +138,6 @@ class Surroundings {
   int64_t next_row_ = 0;
   int client_errors_ = 0;
   bool through_pooler_ = false;
-  std::string password_ = kTenantPassword;  ///< Of the tenant, by now.
   ModelPooler pooler_;
   int64_t endpoints_as_of_ = -1;  // The API server's version at which all were as they should be.
   int pod_names_ = 0;

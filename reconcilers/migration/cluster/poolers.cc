@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "operator/api/write_pause.h"
 #include "operator/base/log.h"
 #include "postgres/server_probe.h"
 #include "reconcilers/migration/checks/check.h"
@@ -105,7 +106,8 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   if (call.migration.status.phase == api::Phase::kFencing) TRY(ReadStreamToItsEnd(call));
   const WallTime began = context_.clock.WallNow();
   pg::PauseBounds bounds;
-  bounds.wait = kPauseBound;
+  const std::optional<int> bound = api::WritePauseSecondsMax(call.migration.spec);
+  bounds.wait = std::min(kPauseBound, std::chrono::seconds(bound.value_or(kPauseBound.count())));
   // Whoever accepts to lose writes does not wait for those that are not committed.
   const bool going_back = call.migration.status.phase == api::Phase::kRollingBack;
   if (going_back && LossAccepted(call.migration))

@@ -42,6 +42,10 @@ constexpr int64_t kFewRows = 5'000;
 constexpr std::chrono::seconds kStructurePause{10};
 // Under closed doors; past it the rest of the changed rows is "not compared".
 constexpr std::chrono::seconds kCompareBudget{10};
+// A pause that is over before users are on the target has been for nothing: what is to be done
+// behind the comparison has this much of it, and the second that a round may take longer.
+constexpr std::chrono::milliseconds kRestOfPause{2'000};
+constexpr std::chrono::milliseconds kCompareMin{100};
 
 PublisherFacts FactsOf(const pg::PublisherFacts& side) {
   PublisherFacts facts;
@@ -476,7 +480,8 @@ Result<std::string> ClusterWorld::ProveStreamed(const Call& call) {
   if (!change->empty())
     return TerminalError("SchemaChanged", "the source is not as it was copied: " + *change);
   pg::CompareTerms terms;
-  terms.budget = kCompareBudget;
+  terms.budget = std::min<std::chrono::milliseconds>(
+      kCompareBudget, std::max(deadline.Remaining() - kRestOfPause, kCompareMin));
   TRY_ASSIGN(
       pg::ChangeComparison compared,
       pg::CompareChanged(stop, deadline, inside.source, inside.target,
