@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <list>
 #include <optional>
 #include <set>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "mover/plan/restore_waves.h"
 #include "mover/process/side.h"
 #include "mover/process/source_guard.h"
+#include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/late_checks.h"
 #include "mover/schema/leftovers.h"
@@ -96,6 +98,8 @@ class Clone {
     TRY_ASSIGN(auto warnings,
                PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions));
     Warn(std::move(warnings));
+    std::list<RestoreItem> moulded;
+    others = MouldTables(others, survey_.column_orders, moulded);
     TRY(RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others)));
     return RemoveLateChecks(stop, Deadline::Never(), target, survey_.late_checks);
   }

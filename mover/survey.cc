@@ -36,6 +36,7 @@ Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey,
   TRY_ASSIGN(objects, ReadTablesByObject(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.extensions, ReadExtensions(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.late_checks, ReadLateChecks(stop, Deadline::Never(), source));
+  TRY_ASSIGN(survey.column_orders, ReadColumnOrders(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.matviews, ReadPopulatedMatviews(stop, Deadline::Never(), source));
   return Ok();
 }
@@ -48,6 +49,20 @@ void FindLostRows(const CloneOptions& options, const Survey& survey, Obstacles& 
       obstacles.found.push_back({"rows of " + table.Display(),
                                  "they would be neither in the copy nor anywhere else",
                                  "name a directory for them with --archive", true});
+}
+
+/// Inherited columns that stand elsewhere than first, of tables that cannot be moulded.
+void FindOtherOrders(const Survey& survey, Obstacles& obstacles) {
+  for (const ColumnOrder& order : survey.column_orders)
+    if (order.has_generated)
+      obstacles.found.push_back(
+          {order.Object(),
+           "a restored table has its inherited columns first, which these are not, and one of its "
+           "columns is generated, so the order cannot be given to it: INSERT and COPY that name no "
+           "columns would put values into the wrong ones",
+           "see that nothing writes to it without naming columns, and accept; or make it anew on "
+           "the source with the columns of its parents first",
+           true});
 }
 
 constexpr char kUnlogged[] =
@@ -85,6 +100,7 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);
+  FindOtherOrders(survey, obstacles);
   if (options.followed) TRY(FindUnfollowed(stop, source, obstacles));
   survey.notes = std::move(obstacles.notes);
   std::vector<std::string> accept = options.accept;

@@ -10,6 +10,7 @@
 #include "mover/plan/tables.h"
 #include "mover/process/pg_programs.h"
 #include "mover/process/side.h"
+#include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/late_checks.h"
 #include "mover/schema/schema_dump.h"
@@ -27,6 +28,7 @@ struct Survey {
   std::vector<TablePlan> tables;  ///< In the order of their copy.
   std::vector<Extension> extensions;
   std::vector<LateCheck> late_checks;
+  std::vector<ColumnOrder> column_orders;
   std::vector<std::string> matviews;  ///< Those that are filled, in an order to fill them.
   SchemaDump structure;
   RestoreSchedule schedule;        ///< Points into `structure`; movable with it, not copyable.

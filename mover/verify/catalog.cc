@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mover/process/parallel.h"
+#include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/restore.h"
 #include "mover/verify/procedure_arguments.h"
@@ -189,6 +190,18 @@ Status CompareMatviews(std::stop_token stop, Side& source, Side& target, Report&
   return Ok();
 }
 
+/// Of tables that inherit on both sides; others say it in the structure.
+Status CompareColumnOrders(std::stop_token stop, Side& source, Side& target, Report& report) {
+  TRY_ASSIGN(Words ours, ReadInheritingColumns(stop, Deadline::Never(), source.connection()));
+  TRY_ASSIGN(Words theirs, ReadInheritingColumns(stop, Deadline::Never(), target.connection()));
+  for (const auto& [object, columns] : ours) {
+    auto found = theirs.find(object);
+    if (found != theirs.end() && found->second != columns)
+      report.Add({object, "structure", columns, found->second});
+  }
+  return Ok();
+}
+
 /// Makes what two majors write in different words comparable.
 Status Translate(std::stop_token stop, Side& source, Side& target, RestoreScript& script) {
   const int from = source.connection().major_version(), to = target.connection().major_version();
@@ -263,6 +276,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
     TRY(CompareLargeObjects(both, source, target, role_names, terms.known_large_objects, found));
     TRY(CompareExtensions(both, source, target, found));
     TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));
+    TRY(CompareColumnOrders(both, source, target, found));
     return CompareMatviews(both, source, target, found);
   };
   TRY(RunBoth(stop, dump, read));

@@ -20,7 +20,12 @@ using pg::testing::MustExec;
 using pg::testing::MustRead;
 using pg::testing::Servers;
 using pg::testing::Soon;
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(CopyTraps, Trap30_GeneratedColumnsAreComputedAndStandWhereTheyStood) {
   Move move;
@@ -82,6 +87,14 @@ TEST(CopyTraps, Trap31_IdentityColumnsKeepTheirNumbersAndGoOnCounting) {
   EXPECT_FALSE(copy.Exec({}, Soon(), "INSERT INTO public.always VALUES (1, 'refused')"));
 }
 
+/// Of each table the columns in their order, and what of them it inherits.
+constexpr char kColumnsAsTheyStand[] =
+    "SELECT attrelid::regclass || ': ' || string_agg(concat_ws(' ', attname, attislocal,"
+    " attinhcount, attstorage, attnotnull, atthasdef, format_type(atttypid, atttypmod),"
+    " attcollation::regcollation), ', ' ORDER BY attnum)"
+    " FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid AND relnamespace ="
+    " 'public'::regnamespace WHERE attnum > 0 AND NOT attisdropped GROUP BY attrelid ORDER BY 1";
+
 TEST(CopyTraps, Trap32_ValuesStayInTheirColumnsWhateverWasDroppedOrReordered) {
   Move move;
   move.Plant(
@@ -105,10 +118,60 @@ TEST(CopyTraps, Trap32_ValuesStayInTheirColumnsWhateverWasDroppedOrReordered) {
   move.ExpectSame("SELECT concat_ws(' ', own, a, b, c) FROM public.child");
   move.ExpectSame("SELECT concat_ws(' ', k, a, b) FROM public.part");
   move.ExpectSame("SELECT count(*) FROM public.all_gone");
+  move.ExpectSame(kColumnsAsTheyStand);
+}
+
+TEST(CopyTraps, Trap32_InheritedColumnsStandWhereTheyStoodWhereverThatWas) {
+  Move move;
+  move.Plant(
+      {"CREATE COLLATION \"odd %s\" (LOCALE = 'C')",
+       "CREATE TABLE parent (a text NOT NULL DEFAULT 'x', b text CHECK (b <> ''))",
+       "ALTER TABLE parent ALTER b SET STORAGE EXTERNAL",
+       // No dump tells these columns' places: all but one are the parent's.
+       "CREATE TABLE child (own text COLLATE \"odd %s\", \"odd %s\" int) INHERITS (parent)",
+       "ALTER TABLE child ALTER a DROP DEFAULT, ALTER b SET STORAGE MAIN",
+       "ALTER TABLE parent ADD c varchar(7) COLLATE \"odd %s\", ADD at timestamptz[]",
+       "CREATE TABLE other (own text COLLATE \"odd %s\", z int)",
+       "CREATE TABLE grandchild (z int, mine text, at timestamptz[], c varchar(7) COLLATE"
+       " \"odd %s\", b text CONSTRAINT parent_b_check CHECK (b <> ''), a text NOT NULL,"
+       " \"odd %s\" int, own text COLLATE \"odd %s\")",
+       "ALTER TABLE grandchild INHERIT other", "ALTER TABLE grandchild INHERIT child",
+       "INSERT INTO child VALUES ('a', 'b', 'own', 3, 'c')",
+       "INSERT INTO grandchild (a, b, c, own, mine, z) VALUES ('ga', 'gb', 'gc', 'go', 'gm', 8)",
+       // A row as a value is text without names.
+       "CREATE TABLE kept (row child, rows child[])",
+       "INSERT INTO kept SELECT c, ARRAY[c] FROM ONLY child c", "CREATE FOREIGN DATA WRAPPER bare",
+       "CREATE SERVER bare FOREIGN DATA WRAPPER bare", "CREATE TABLE local (a text)",
+       "CREATE FOREIGN TABLE far (f text) INHERITS (local) SERVER bare",
+       "ALTER TABLE local ADD b text"});
+  EXPECT_THAT(move.MustArrive().warnings, Not(Contains(HasSubstr("order"))));
+  move.ExpectSame(kColumnsAsTheyStand);
+  move.ExpectSame("SELECT g::text FROM public.grandchild g");
+  move.ExpectSame("SELECT concat_ws(' ', (k.row).own, (k.rows[1]).c) FROM public.kept k");
   move.ExpectSame(
-      "SELECT concat_ws(' ', attrelid::regclass, attname, attislocal, attinhcount)"
-      " FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid AND relnamespace ="
-      " 'public'::regnamespace WHERE attnum > 0 AND NOT attisdropped ORDER BY 1");
+      "SELECT concat_ws(' ', inhrelid::regclass, inhparent::regclass, rank() OVER (PARTITION BY"
+      " inhrelid ORDER BY inhseqno)) FROM pg_inherits ORDER BY 1");
+  EXPECT_THAT(move.OnTarget("SELECT relname FROM pg_class WHERE relname LIKE 'cutover%'"),
+              IsEmpty());
+}
+
+TEST(CopyTraps, Trap32_AnOrderThatCannotBeGivenIsRefusedUnlessAccepted) {
+  Move move;
+  move.Plant({"CREATE TABLE parent (a text)",
+              "CREATE TABLE child (own text, twice text GENERATED ALWAYS AS (own || own) STORED)"
+              " INHERITS (parent)",
+              "ALTER TABLE parent ADD b text",
+              "INSERT INTO child (a, own, b) VALUES ('a', 'o', 'b')",
+              // In the order that it gets anyway.
+              "CREATE TABLE fine (own text, twice text GENERATED ALWAYS AS (own || own) STORED)"
+              " INHERITS (parent)"});
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("column order of public.child"), Not(HasSubstr("public.fine"))));
+  move.options.accept = {"column order of public.child"};
+  EXPECT_THAT(move.MustArrive().warnings,
+              Contains(HasSubstr("column order of public.child differs, as accepted: a, own, "
+                                 "twice, b on the source, a, b, own, twice on the target")));
+  move.ExpectSame("SELECT concat_ws(' ', a, own, twice, b) FROM public.child");
 }
 
 TEST(CopyTraps, Trap33_RowsOfChildrenAndPartitionsArriveExactlyOnce) {
