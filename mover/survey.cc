@@ -10,6 +10,7 @@
 #include "mover/process/source_guard.h"
 #include "mover/process/source_locks.h"
 #include "mover/schema/restore.h"
+#include "postgres/excluded_tables.h"
 
 namespace cutover::mover {
 namespace {
@@ -49,6 +50,21 @@ void FindLostRows(const CloneOptions& options, const Survey& survey, Obstacles& 
       obstacles.found.push_back({"rows of " + table.Display(),
                                  "they would be neither in the copy nor anywhere else",
                                  "name a directory for them with --archive", true});
+}
+
+/// The target would refuse the foreign key at the very end.
+Status FindLostReferences(std::stop_token stop, const CloneOptions& options, pg::Connection& source,
+                          Obstacles& obstacles) {
+  TRY_ASSIGN(auto broken,
+             pg::FindBrokenReferences(stop, Deadline::Never(), source, options.exclude_tables));
+  for (const pg::BrokenReference& reference : broken)
+    obstacles.found.push_back(
+        {reference.Object(),
+         "rows of " + reference.table + " refer to rows of " + reference.referenced +
+             ", which is excluded, so that the target would refuse this foreign key",
+         "exclude " + reference.table + " too, or do not exclude " + reference.referenced,
+         reference.whole});
+  return Ok();
 }
 
 /// Inherited columns that stand elsewhere than first, of tables that cannot be moulded.
@@ -101,6 +117,7 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);
   FindOtherOrders(survey, obstacles);
+  TRY(FindLostReferences(stop, options, source, obstacles));
   if (options.followed) TRY(FindUnfollowed(stop, source, obstacles));
   survey.notes = std::move(obstacles.notes);
   std::vector<std::string> accept = options.accept;

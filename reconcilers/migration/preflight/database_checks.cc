@@ -122,6 +122,28 @@ void AddAllTablesPublications(const PreflightFacts& facts, Findings& findings) {
              "do not move along"});
 }
 
+/// The copy would fail at its very end, with the tenant's users out.
+void AddBrokenReferences(const PreflightFacts& facts, Findings& findings) {
+  for (const pg::BrokenReference& reference : facts.source->broken_references) {
+    if (reference.whole)
+      AddWaivable(facts, "ExcludedRowsNeeded", reference.Object(),
+                  "rows of " + reference.table + " refer to rows of " + reference.referenced +
+                      ", which copy.excludeTables names, so that the target would refuse foreign "
+                      "key " +
+                      reference.constraint,
+                  "exclude " + reference.table + " too in a new TenantMigration", findings);
+    else
+      findings.push_back({Severity::kHopeless, "ExcludedRowsNeeded",
+                          "rows of " + reference.table + " refer to rows of the partition " +
+                              reference.referenced +
+                              ", which copy.excludeTables names, so that the target would refuse "
+                              "foreign key " +
+                              reference.constraint +
+                              ": create a new TenantMigration that excludes " + reference.table +
+                              " too, or copies the partition"});
+  }
+}
+
 }  // namespace
 
 Findings NeverToOlderMajor(const PreflightFacts& facts) {
@@ -356,6 +378,7 @@ Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
                             List(facts.source->unknown_excluded_tables) +
                             ", which copy.excludeTables names: create a new TenantMigration with "
                             "names of tables as schema.table"});
+  AddBrokenReferences(facts, findings);
   if (!facts.source->throttle_problem.empty())
     findings.push_back({Severity::kBlocking, "ThrottleQueryFailed",
                         "copy.throttleQuery, " + throttle + ", cannot be asked on " +

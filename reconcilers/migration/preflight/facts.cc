@@ -6,6 +6,7 @@
 
 #include "operator/kube/resource.h"
 #include "postgres/control.h"
+#include "postgres/tables_only.h"
 #include "reconcilers/migration/preflight/online.h"
 #include "reconcilers/migration/preflight/reach.h"
 
@@ -102,6 +103,23 @@ Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Conne
                    {g.inputs.migration.spec.copy_exclude_tables});
 }
 
+// A table that cannot be searched in seconds is left to the mover, which searches it to the end
+// before it copies anything.
+Result<std::vector<pg::BrokenReference>> ReadBrokenReferences(const Gathering& g,
+                                                              pg::Connection& connection) {
+  using References = std::vector<pg::BrokenReference>;
+  const std::vector<std::string>& excluded = g.inputs.migration.spec.copy_exclude_tables;
+  if (excluded.empty()) return References();
+  TRY(connection.Exec(g.stop, g.Part(), "SET statement_timeout TO '3s'"));
+  TRY(connection.Exec(g.stop, g.Part(), pg::kTablesOnly));
+  Result<References> broken = pg::FindBrokenReferences(g.stop, g.Part(), connection, excluded);
+  const bool too_big = !broken && connection.last_sqlstate() == "57014";
+  if (!connection.usable()) return broken;
+  TRY(connection.Exec(g.stop, g.Part(), pg::kAnyRelation));
+  TRY(connection.Exec(g.stop, g.Part(), "RESET statement_timeout"));
+  return too_big ? Result<References>(References()) : std::move(broken);
+}
+
 Status ReadPublishing(const Gathering& g, pg::Connection& connection, SourceFacts& facts) {
   TRY_ASSIGN(facts.all_tables_publications,
              ReadNames(g, connection,
@@ -145,6 +163,7 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.database, pg::ObserveDatabase(g.stop, g.Part(), connection));
   facts.roles = pg::ReadReferencedRoles(g.stop, g.Part(), connection);
   TRY_ASSIGN(facts.unknown_excluded_tables, ReadUnknownTables(g, connection));
+  TRY_ASSIGN(facts.broken_references, ReadBrokenReferences(g, connection));
   TRY(ReadPublishing(g, connection, facts));
   TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));
   TRY_ASSIGN(facts.retired, IsRetired(g, connection));

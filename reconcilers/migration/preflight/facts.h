@@ -16,6 +16,7 @@
 #include "operator/base/result.h"
 #include "postgres/catalog.h"
 #include "postgres/connection.h"
+#include "postgres/excluded_tables.h"
 #include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "postgres/server_probe.h"
@@ -48,9 +49,10 @@ struct SourceFacts {
   /// Superusers and the operator's own role, as far as the database's owner or the placement's
   /// owner is one of them or a member: whoever may act as such a role cannot be fenced.
   std::vector<std::string> unfenceable_roles;
-  std::vector<AdminMember> admin_members;            ///< Without superusers.
-  Fact<pg::RoleSet> roles;                           ///< That the database cannot do without.
-  std::vector<std::string> unknown_excluded_tables;  ///< Of spec.copy.excludeTables.
+  std::vector<AdminMember> admin_members;              ///< Without superusers.
+  Fact<pg::RoleSet> roles;                             ///< That the database cannot do without.
+  std::vector<std::string> unknown_excluded_tables;    ///< Of spec.copy.excludeTables.
+  std::vector<pg::BrokenReference> broken_references;  ///< Of rows to excluded tables'.
   /// Publications FOR ALL TABLES, which send the move's own tables along with the tenant's.
   std::vector<std::string> all_tables_publications;
   std::vector<std::string> slots_being_read;  ///< Of publications, other than ours.

@@ -174,6 +174,37 @@ TEST(CopyTraps, Trap32_AnOrderThatCannotBeGivenIsRefusedUnlessAccepted) {
   move.ExpectSame("SELECT concat_ws(' ', a, own, twice, b) FROM public.child");
 }
 
+TEST(ExcludedTables, ThatOtherRowsReferToAreRefusedByTheKeysName) {
+  Move move;
+  move.Plant({"CREATE TABLE mail (id int PRIMARY KEY)", "INSERT INTO mail VALUES (1)",
+              "CREATE TABLE note (mail int REFERENCES mail)", "INSERT INTO note VALUES (NULL), (1)",
+              // None of these refers to a row that stays behind.
+              "CREATE TABLE unused (mail int REFERENCES mail)", "INSERT INTO unused VALUES (NULL)",
+              "CREATE TABLE part (id int PRIMARY KEY) PARTITION BY LIST (id)",
+              "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1)",
+              "CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2)",
+              "CREATE TABLE of_part (part int REFERENCES part)", "INSERT INTO part VALUES (1), (2)",
+              "INSERT INTO of_part VALUES (1)"});
+  move.options.exclude_tables = {"public.mail", "public.part_2"};
+  const std::vector<std::string> lost = {"rows of public.mail", "rows of public.part_2"};
+  move.options.accept = lost;
+  const std::string key = "FK CONSTRAINT public.note note_mail_fkey";
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr(key + ": rows of public.note refer to rows of public.mail"),
+                    HasSubstr("exclude public.note too"), Not(HasSubstr("public.unused")),
+                    Not(HasSubstr("of_part"))));
+  move.options.exclude_tables.push_back("public.part_1");
+  move.options.accept.push_back("rows of public.part_1");
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr("rows of public.of_part refer to rows of"));
+  move.options.exclude_tables.pop_back();
+  move.options.accept = lost;
+  move.options.accept.push_back(key);
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT conrelid::regclass FROM pg_constraint WHERE contype = 'f'"
+                            " AND conparentid = 0 ORDER BY 1"),
+              ElementsAre("public.unused", "public.of_part"));
+}
+
 TEST(CopyTraps, Trap33_RowsOfChildrenAndPartitionsArriveExactlyOnce) {
   Move move;
   move.Plant({"CREATE TABLE top (id int, w text)", "CREATE TABLE middle () INHERITS (top)",

@@ -235,6 +235,19 @@ std::vector<Case> CasesOfCopy() {
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) { s.unknown_excluded_tables = {"public.no_such"}; });
        }},
+      {"copy", "ExcludedRowsNeeded", Severity::kBlocking,
+       "\"FK CONSTRAINT public.note note_fkey\" in copy.accept",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.broken_references = {{"public.note", "note_fkey", "public.mail", true}};
+         });
+       }},
+      {"copy", "ExcludedRowsNeeded", Severity::kHopeless, "excludes public.note too",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.broken_references = {{"public.note", "note_fkey", "public.mail", false}};
+         });
+       }},
       {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
        [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
       {"copy", "ThrottleQueryUnknown", Severity::kBlocking, "the operator knows busy, load",
