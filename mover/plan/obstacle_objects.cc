@@ -156,6 +156,47 @@ Status Labels(ObstacleSearch& search) {
   return Ok();
 }
 
+/// What makes a subscription that a dump has restored go on where the source's ended. It knows no
+/// table: enabled with its slot, its worker would pass over all that comes, and the slot forget it.
+/// Only an enabled one learns its tables, so that is done while it asks for a slot that is not
+/// there. Where it begins is the source's to say, since a slot is told of what was applied in
+/// intervals.
+Result<std::string> HowToGoOn(ObstacleSearch& search, const std::string& name,
+                              const std::string& slot) {
+  TRY_ASSIGN(pg::Rows applied,
+             search.OfSource("SELECT o.remote_lsn FROM pg_catalog.pg_replication_origin_status o"
+                             " JOIN pg_catalog.pg_subscription s ON o.external_id = 'pg_' || s.oid"
+                             " JOIN pg_catalog.pg_database d ON d.oid = s.subdbid"
+                             " WHERE d.datname = current_database() AND s.subname = $1"
+                             " AND NOT s.subenabled AND o.remote_lsn <> '0/0'",
+                             {name}));
+  const std::string alter = "ALTER SUBSCRIPTION " + pg::QuoteIdentifier(name) + " ";
+  std::string script;
+  if (!applied.empty())
+    script = "SELECT pg_replication_origin_advance('pg_' || oid, " +
+             pg::QuoteLiteral(applied[0].Text(0)) +
+             ") FROM pg_subscription WHERE subname = " + pg::QuoteLiteral(name) + "; ";
+  return script + alter + "SET (slot_name = 'cutover_no_such_slot'); " + alter + "ENABLE; " +
+         alter + "REFRESH PUBLICATION WITH (copy_data = false); " + alter + "DISABLE; " + alter +
+         "SET (slot_name = " + pg::QuoteLiteral(slot) + "); " + alter + "ENABLE";
+}
+
+Status NoteSubscription(ObstacleSearch& search, const std::string& name, const std::string& slot) {
+  const std::string comes = "subscription " + name + " comes disabled and without its slot";
+  if (slot.empty()) {
+    search.Note(comes + "; it has none on the source either");
+    return Ok();
+  }
+  TRY_ASSIGN(std::string script, HowToGoOn(search, name, slot));
+  search.Note(
+      comes +
+      ", and would pass over all that arrives if it were enabled as it is. When the source's "
+      "is disabled and has let its slot go (ALTER SUBSCRIPTION " +
+      pg::QuoteIdentifier(name) +
+      " SET (slot_name = NONE)), on the target, one after the other: " + script);
+  return Ok();
+}
+
 /// pg_dump leaves them out, with a warning that nobody reads, when it may not see their passwords.
 Status Subscriptions(ObstacleSearch& search) {
   TRY_ASSIGN(pg::Rows rows,
@@ -187,11 +228,7 @@ Status Subscriptions(ObstacleSearch& search) {
                      pg::QuoteIdentifier(search.target_admin) +
                      " (a superuser before PostgreSQL 16), or accept that it stays behind");
     else
-      search.Note("subscription " + row.Text(0) +
-                  " comes disabled and without its slot; when the "
-                  "source's has ended, on the target: ALTER SUBSCRIPTION " +
-                  pg::QuoteIdentifier(row.Text(0)) +
-                  " SET (slot_name = " + pg::QuoteLiteral(row.Text(1)) + "), then ENABLE");
+      TRY(NoteSubscription(search, row.Text(0), row.Text(1)));
   }
   return Ok();
 }

@@ -95,8 +95,8 @@ void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) 
        "subscriptions write into " + DatabaseOf(facts) +
            ", and would go on doing so under the fence (" + List(names) + "): connect to it on " +
            SourceOf(facts) + " and say " + Script(statements) +
-           ", or drop them; until they are enabled on the target after the switch nothing arrives, "
-           "and their publishers keep WAL for them"});
+           ", or drop them; until they go on on the target after the switch (docs/faq.md has the "
+           "statements) nothing arrives, and their publishers keep WAL for them"});
 }
 
 /// The move makes tables in schema cutover of the tenant's database, which such a publication sends
@@ -428,7 +428,9 @@ Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
     if (!subscription.enabled) subscriptions.push_back(subscription.name);  // Others block.
   if (!subscriptions.empty())
     warn("SubscriptionsStop",
-         "subscriptions arrive disabled and must be enabled by hand: " + List(subscriptions));
+         "subscriptions arrive disabled and knowing none of their tables; enabled as they are they "
+         "would pass over all that arrives (docs/faq.md has the statements to go on by): " +
+             List(subscriptions));
   if (!database.publications.empty())
     warn("PublicationsLoseSubscribers",
          "whoever subscribes to these publications must be pointed at the target: " +

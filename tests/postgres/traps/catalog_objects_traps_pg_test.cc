@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "tests/postgres/traps/move.h"
 
@@ -15,13 +17,16 @@ using pg::QuoteIdentifier;
 using pg::QuoteLiteral;
 using pg::testing::MustConnect;
 using pg::testing::MustExec;
+using pg::testing::MustRead;
 using pg::testing::Servers;
+using pg::testing::Soon;
 using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr char kThisDatabase[] = " FROM pg_database WHERE datname = current_database()";
 
@@ -268,6 +273,62 @@ TEST(CatalogTraps, Trap16_SubscriptionsComeDisabledAndCannotTakeTheSourcesSlotAw
                             " JOIN pg_database d ON d.oid = subdbid AND datname ="
                             " current_database()"),
               ElementsAre("falsetrue"));
+}
+
+/// The statements behind `before` in the one warning that has it.
+std::vector<std::string> StatementsOf(const Report& report, const std::string& before) {
+  std::vector<std::string> statements;
+  for (const std::string& warning : report.warnings) {
+    const size_t at = warning.find(before);
+    if (at == std::string::npos) continue;
+    std::istringstream rest(warning.substr(at + before.size()));
+    // They hold no semicolon themselves.
+    for (std::string statement; std::getline(rest, statement, ';');)
+      statements.push_back(statement);
+  }
+  return statements;
+}
+
+// The source reads a publication of a third server, up to the move.
+TEST(CatalogTraps, Trap16_WhoDoesAsTheReportSaysMissesNothingThatIsPublished) {
+  const pg::ConnectOptions third = Servers().OfMajor(16);
+  const pg::testing::TestDatabase published(third, third.user);
+  pg::Connection publisher = MustConnect(published.Options());
+  MustExec(publisher, {"CREATE TABLE news (id int)", "CREATE PUBLICATION p FOR TABLE news"});
+  Move move;
+  const pg::ConnectOptions at = published.Options();
+  move.Plant({"CREATE TABLE news (id int)",
+              "CREATE SUBSCRIPTION n CONNECTION " +
+                  QuoteLiteral("host=" + at.host + " port=" + std::to_string(at.port) + " user=" +
+                               at.user + " dbname=" + at.database + " password=" + at.password) +
+                  " PUBLICATION p WITH (slot_name = " + QuoteLiteral(move.name()) + ")"});
+  MustExec(publisher, {"INSERT INTO news VALUES (1)"});
+  while (move.OnSource("SELECT id FROM public.news").empty()) {
+  }
+  move.Plant({"ALTER SUBSCRIPTION n DISABLE"});
+  MustExec(publisher, {"INSERT INTO news VALUES (2)"});
+  const auto statements = StatementsOf(move.MustArrive(), "one after the other: ");
+  EXPECT_THAT(statements, SizeIs(7));
+  move.Plant({"ALTER SUBSCRIPTION n SET (slot_name = NONE)"});
+  {
+    pg::Connection copy = MustConnect(move.Copy());
+    for (const std::string& statement : statements) MustExec(copy, {statement});
+  }
+  MustExec(publisher, {"INSERT INTO news VALUES (3)"});
+  const Deadline soon = Soon();
+  while (move.OnTarget("SELECT id FROM public.news WHERE id = 3").empty() && !soon.Expired()) {
+  }
+  EXPECT_THAT(move.OnTarget("SELECT id FROM public.news ORDER BY id"), ElementsAre("1", "2", "3"));
+  pg::Connection copy = MustConnect(move.Copy());
+  MustExec(copy, {"ALTER SUBSCRIPTION n DISABLE"});
+  MustExec(copy, {"ALTER SUBSCRIPTION n SET (slot_name = NONE)"});
+  while (!MustRead(publisher,
+                   "SELECT slot_name FROM pg_replication_slots WHERE slot_name = $1"
+                   " AND active",
+                   {move.name()})
+              .empty()) {
+  }
+  MustExec(publisher, {"SELECT pg_drop_replication_slot(" + QuoteLiteral(move.name()) + ")"});
 }
 
 TEST(CatalogTraps, Trap17_CommentsAndStatisticsObjectsArrive) {
