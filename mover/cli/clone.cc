@@ -97,15 +97,9 @@ class CloneVerb : public Verb {
 
   /// What may differ between source and copy.
   void AddFidelityFlags() {
-    command()->add_option("--accept", accept_,
-                          "An object that may stay behind, as the refusal names it; may be given "
-                          "several times");
     command()->add_option("--archive", archive_,
                           "A directory that takes an archive of the excluded tables' rows, which "
                           "pg_restore reads");
-    command()->add_option("--map-role", role_names_,
-                          "SOURCE=TARGET: a role that has another name on the target; may be given "
-                          "several times");
   }
 
   /// How much of the source's server the copy may take.
@@ -144,8 +138,8 @@ class CloneVerb : public Verb {
     options.lock_seconds_max = lock_seconds_max_;
     options.exclude_tables = comparison_.exclude_tables;
     options.archive_directory = archive_;
-    options.accept = accept_;
-    TRY_ASSIGN(options.role_names, ParseRoleNames(role_names_));
+    options.accept = comparison_.accept;
+    TRY_ASSIGN(options.role_names, ParseRoleNames(comparison_.role_names));
     options.level = comparison_.Level();
     options.verification_seconds_max = comparison_.seconds_max;
     return options;
@@ -192,8 +186,6 @@ class CloneVerb : public Verb {
   std::string throttle_query_;
   bool dry_run_ = false;
   std::string archive_;
-  std::vector<std::string> accept_;
-  std::vector<std::string> role_names_;
   int jobs_ = 2;
   int lock_seconds_max_ = kLockSecondsMax;
   ComparisonFlags comparison_;

@@ -54,6 +54,12 @@ void ComparisonFlags::AddTo(CLI::App& command) {
       ->check(CLI::NonNegativeNumber);
   command.add_option("--exclude-table", exclude_tables,
                      "schema.table whose rows do not matter; may be given several times");
+  command.add_option("--accept", accept,
+                     "An object that may stay behind or differ, as the refusal or the report names "
+                     "it; may be given several times");
+  command.add_option("--map-role", role_names,
+                     "SOURCE=TARGET: a role that has another name on the target; may be given "
+                     "several times");
   command.add_option("--report", report_file,
                      "Also write the result to this file, as a page of text to be filed");
 }

@@ -29,6 +29,8 @@ struct ComparisonFlags {
   int seconds_max = 0;
   std::vector<std::string> exclude_tables;
   std::string report_file;
+  std::vector<std::string> accept;
+  std::vector<std::string> role_names;  ///< For ParseRoleNames().
 
   void AddTo(CLI::App& command);
   VerificationLevel Level() const;

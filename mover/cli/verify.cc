@@ -48,6 +48,8 @@ class VerifyVerb : public Verb {
     options.jobs = jobs_;
     options.seconds_max = comparison_.seconds_max;
     options.exclude_tables = comparison_.exclude_tables;
+    options.accept = comparison_.accept;
+    TRY_ASSIGN(options.role_names, ParseRoleNames(comparison_.role_names));
     options.level = comparison_.Level();
     options.state_file = state_file_;
     return VerifyDatabases(stop, programs, options, std::nullopt, reporter);

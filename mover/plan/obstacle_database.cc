@@ -56,6 +56,7 @@ void CompareWithExisting(ObstacleSearch& search, const pg::DatabaseProperties& s
   compare("collation", source.collate, target.collate, true);
   compare("character type", source.ctype, target.ctype, true);
   compare("locale", source.locale, target.locale, true);
+  compare("collation rules", source.icu_rules, target.icu_rules, true);
 }
 
 /// Whoever may set it for himself may set it for the database; values are checked alike.

@@ -154,6 +154,7 @@ Status CompareProperties(std::stop_token stop, Side& source, Side& target,
   compare("character type", ours.ctype, theirs.ctype);
   compare("locale provider", ours.locale_provider, theirs.locale_provider);
   compare("locale", ours.locale, theirs.locale);
+  compare("collation rules", ours.icu_rules, theirs.icu_rules);
   compare("comment", ours.comment, theirs.comment);
   auto settings = [](const pg::DatabaseProperties& properties) {
     Words values;

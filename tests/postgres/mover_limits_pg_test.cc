@@ -255,5 +255,33 @@ TEST(Archive, WithoutOneExcludedRowsAreRefusedByName) {
   EXPECT_FALSE(pg::Connection::Open({}, pg::testing::Soon(), move.Copy()));
 }
 
+TEST(VerifyProgram, ProvesACopyWhoseRolesAndLossesItWasToldOf) {
+  const SlowMove move;
+  pg::Connection source = MustConnect(move.Source());
+  MustExec(source,
+           {"CREATE TABLE public.twins (a int)", "INSERT INTO public.twins VALUES (1), (1)"});
+  EXPECT_FALSE(source.Exec({}, pg::testing::Soon(),
+                           "CREATE UNIQUE INDEX CONCURRENTLY broken ON public.twins (a)"));
+  const std::string renamed = pg::testing::UniqueName("renamed");
+  const std::vector<std::string> told = {"--map-role", move.tenant() + "=" + renamed, "--accept",
+                                         "INDEX public.broken"};
+  auto run = [&](std::vector<std::string> arguments) {
+    return Program(CUTOVER_MOVER_BINARY, std::move(arguments), move.Environment()).Wait(kMove);
+  };
+  const Program::Ended cloned = run(move.CloneArguments(told));
+  EXPECT_EQ(cloned.exit_code, kExitProven) << cloned.errors;
+  std::vector<std::string> verify = {"verify", "--source", move.SourceConninfo(), "--target",
+                                     "postgresql://" + move.Copy().user + "@" + move.Copy().host +
+                                         ":" + std::to_string(move.Copy().port) + "/" +
+                                         move.Copy().database};
+  EXPECT_EQ(run(verify).exit_code, kExitDifferent);
+  verify.insert(verify.end(), told.begin(), told.end());
+  const Program::Ended proven = run(verify);
+  EXPECT_EQ(proven.exit_code, kExitProven) << proven.errors << proven.summary.Dump();
+  pg::Connection target = MustConnect(Servers().target);
+  MustExec(target, {"DROP DATABASE " + pg::QuoteIdentifier(move.Copy().database) + " WITH (FORCE)",
+                    "DROP ROLE " + pg::QuoteIdentifier(renamed)});
+}
+
 }  // namespace
 }  // namespace cutover::mover::testing
