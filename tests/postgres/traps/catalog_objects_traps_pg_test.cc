@@ -294,7 +294,8 @@ TEST(CatalogTraps, Trap16_WhoDoesAsTheReportSaysMissesNothingThatIsPublished) {
   const pg::ConnectOptions third = Servers().OfMajor(16);
   const pg::testing::TestDatabase published(third, third.user);
   pg::Connection publisher = MustConnect(published.Options());
-  MustExec(publisher, {"CREATE TABLE news (id int)", "CREATE PUBLICATION p FOR TABLE news"});
+  MustExec(publisher,
+           {"CREATE TABLE public.news (id int)", "CREATE PUBLICATION p FOR TABLE public.news"});
   Move move;
   const pg::ConnectOptions at = published.Options();
   move.Plant({"CREATE TABLE news (id int)",
@@ -302,11 +303,11 @@ TEST(CatalogTraps, Trap16_WhoDoesAsTheReportSaysMissesNothingThatIsPublished) {
                   QuoteLiteral("host=" + at.host + " port=" + std::to_string(at.port) + " user=" +
                                at.user + " dbname=" + at.database + " password=" + at.password) +
                   " PUBLICATION p WITH (slot_name = " + QuoteLiteral(move.name()) + ")"});
-  MustExec(publisher, {"INSERT INTO news VALUES (1)"});
+  MustExec(publisher, {"INSERT INTO public.news VALUES (1)"});
   while (move.OnSource("SELECT id FROM public.news").empty()) {
   }
   move.Plant({"ALTER SUBSCRIPTION n DISABLE"});
-  MustExec(publisher, {"INSERT INTO news VALUES (2)"});
+  MustExec(publisher, {"INSERT INTO public.news VALUES (2)"});
   const auto statements = StatementsOf(move.MustArrive(), "one after the other: ");
   EXPECT_THAT(statements, SizeIs(7));
   move.Plant({"ALTER SUBSCRIPTION n SET (slot_name = NONE)"});
@@ -314,7 +315,7 @@ TEST(CatalogTraps, Trap16_WhoDoesAsTheReportSaysMissesNothingThatIsPublished) {
     pg::Connection copy = MustConnect(move.Copy());
     for (const std::string& statement : statements) MustExec(copy, {statement});
   }
-  MustExec(publisher, {"INSERT INTO news VALUES (3)"});
+  MustExec(publisher, {"INSERT INTO public.news VALUES (3)"});
   const Deadline soon = Soon();
   while (move.OnTarget("SELECT id FROM public.news WHERE id = 3").empty() && !soon.Expired()) {
   }
