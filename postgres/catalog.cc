@@ -85,6 +85,7 @@ Status ReadSpecialObjects(const std::stop_token& stop, Deadline deadline, Connec
           OR t.oid = (SELECT dattablespace FROM pg_database WHERE datname = current_database())
              AND spcname <> 'pg_default'
        ORDER BY 1)"));
+  TRY_ASSIGN(facts->unenforced_tables, ReadUnenforcedTables(stop, deadline, connection));
   return Ok();
 }
 
@@ -94,6 +95,17 @@ int64_t DatabaseFacts::table_bytes() const {
   int64_t bytes = 0;
   for (const Table& table : tables) bytes += table.bytes;
   return bytes;
+}
+
+// ALTER TABLE … DISABLE TRIGGER ALL, for one, and loads that were never finished.
+Result<std::vector<std::string>> ReadUnenforcedTables(std::stop_token stop, Deadline deadline,
+                                                      Connection& connection) {
+  return ReadNames(stop, deadline, connection, R"(
+      SELECT DISTINCT n.nspname || '.' || c.relname
+        FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE t.tgisinternal AND t.tgconstraint <> 0 AND t.tgenabled <> 'O' AND n.nspname !~ '^pg_'
+       ORDER BY 1)");
 }
 
 Result<DatabaseFacts> ObserveDatabase(std::stop_token stop, Deadline deadline,

@@ -62,8 +62,11 @@ struct DatabaseFacts {
   std::vector<EventTrigger> event_triggers;
   std::vector<Subscription> subscriptions;
   std::vector<std::string> publications;
-  std::vector<std::string> foreign_tables;    ///< "schema.name"
-  std::vector<std::string> tablespaces;       ///< Other than the default, used by this database.
+  std::vector<std::string> foreign_tables;  ///< "schema.name"
+  std::vector<std::string> tablespaces;     ///< Other than the default, used by this database.
+  /// Tables ("schema.name") whose constraints' own triggers were switched off: nobody is held to a
+  /// foreign key there. No dump says so.
+  std::vector<std::string> unenforced_tables;
   std::vector<std::string> referenced_roles;  ///< Without predefined ones.
   int64_t large_objects = 0;
   int64_t oldest_transaction_age_seconds = 0;  ///< Of other sessions in this database.
@@ -73,6 +76,10 @@ struct DatabaseFacts {
 
 Result<DatabaseFacts> ObserveDatabase(std::stop_token stop, Deadline deadline,
                                       Connection& connection);
+
+/// DatabaseFacts::unenforced_tables.
+Result<std::vector<std::string>> ReadUnenforcedTables(std::stop_token stop, Deadline deadline,
+                                                      Connection& connection);
 
 /// Tables ("schema.name") whose rows `role` cannot all read: no SELECT, no USAGE on the schema, or
 /// row security that would silently hide some.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "mover/plan/obstacle_search.h"
+#include "postgres/catalog.h"
 #include "postgres/stream_names.h"
 
 namespace cutover::mover {
@@ -288,6 +289,20 @@ Status NullableChildren(ObstacleSearch& search) {
   return Ok();
 }
 
+/// A dump has no word for it, so the target holds everybody to them again.
+Status UnenforcedConstraints(ObstacleSearch& search) {
+  TRY_ASSIGN(const std::vector<std::string> tables,
+             pg::ReadUnenforcedTables(search.stop, search.deadline, search.source));
+  for (const std::string& table : tables)
+    search.Add("triggers of the constraints of " + table,
+               "they are switched off on the source, where nobody is held to its foreign keys, and "
+               "would be on again on the target",
+               "on the source: ALTER TABLE " + table +
+                   " ENABLE TRIGGER ALL (its other triggers, too; rows that break a foreign key "
+                   "stop the move); or accept that the target enforces them");
+  return Ok();
+}
+
 }  // namespace
 
 Status FindObjectObstacles(ObstacleSearch& search) {
@@ -297,6 +312,7 @@ Status FindObjectObstacles(ObstacleSearch& search) {
   TRY(Libraries(search));
   TRY(Labels(search));
   TRY(Subscriptions(search));
+  TRY(UnenforcedConstraints(search));
   return ForeignServers(search);
 }
 

@@ -455,6 +455,13 @@ Findings WhatDoesNotMoveByItself(const PreflightFacts& facts) {
                                              " SET TABLESPACE pg_default") +
                     ")",
                 findings);
+  for (const std::string& table : database.unenforced_tables)
+    AddWaivable(facts, "ConstraintsNotEnforced", "triggers of the constraints of " + table,
+                "nobody is held to the foreign keys of table " + table +
+                    ", whose triggers are switched off, and on the target they would be on again",
+                "switch them on (" +
+                    Run(SourceOf(facts), "ALTER TABLE " + table + " ENABLE TRIGGER ALL") + ")",
+                findings);
   if (database.oldest_transaction_age_seconds > kLongTransactionSeconds)
     warn("LongTransaction", "a transaction has been open for more than " +
                                 std::to_string(kLongTransactionSeconds) +

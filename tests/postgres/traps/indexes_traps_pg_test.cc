@@ -69,6 +69,20 @@ TEST(IndexTraps, Trap42_TriggersAndRulesHaveTheirStatesAndSleptThroughTheLoad) {
   EXPECT_THAT(move.OnTarget("SELECT count(*) || ' ' || max(b) FROM public.t"), ElementsAre("50 1"));
 }
 
+TEST(IndexTraps, Trap42_ForeignKeysThatNobodyIsHeldToAreRefusedUnlessAccepted) {
+  Move move;
+  move.Plant({"CREATE TABLE parent (id int PRIMARY KEY)",
+              "CREATE TABLE child (parent int REFERENCES parent)",
+              "ALTER TABLE child DISABLE TRIGGER ALL"});
+  const std::string object = "triggers of the constraints of public.child";
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr(object), HasSubstr("ALTER TABLE public.child ENABLE TRIGGER ALL")));
+  move.options.accept = {object};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr(object)));
+  EXPECT_THAT(move.OnTarget("SELECT DISTINCT tgenabled FROM pg_trigger WHERE tgisinternal"),
+              ElementsAre("O"));
+}
+
 TEST(IndexTraps, Trap43_AnExclusionConstraintIsOneIndexThatExcludes) {
   Move move;
   move.Plant({"CREATE EXTENSION btree_gist",

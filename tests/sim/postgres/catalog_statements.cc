@@ -279,6 +279,7 @@ Outcome Encoding(const Statement&) { return Table{{"UTF8"}}; }
 const std::vector<Known>& CatalogStatements() {
   static const std::vector<Known> statements = {
       {"WITH RECURSIVE this AS", ReferencedNames},
+      {"t.tgconstraint <> 0", NoRows},
       {"SELECT FROM pg_database WHERE datname = $1", DatabaseExists},
       {"SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", DatabaseExists},
       {"SELECT EXISTS (SELECT FROM pg_catalog.pg_database", DatabaseExistsAsFlag},

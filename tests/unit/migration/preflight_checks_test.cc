@@ -221,6 +221,11 @@ std::vector<Case> CasesOfCopy() {
          });
          f.migration.spec.copy_accept = {"role acme_owner"};
        }},
+      {"leftovers", "ConstraintsNotEnforced", Severity::kBlocking,
+       "ALTER TABLE public.t ENABLE TRIGGER ALL",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) { s.database.unenforced_tables = {"public.t"}; });
+       }},
       {"leftovers", "TablespacesDropped", Severity::kBlocking,
        "\"tablespace fast_disk\" in copy.accept",
        [](auto& f) {
