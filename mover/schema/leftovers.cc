@@ -53,7 +53,8 @@ constexpr const char* kDrops[] = {
     "  ELSE 'REVOKE ALL ON ' || o.word || ' FROM PUBLIC' END)"
     " FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid = d.defaclrole"
     " JOIN (VALUES ('r', 'TABLES'), ('S', 'SEQUENCES'), ('f', 'FUNCTIONS'), ('T', 'TYPES'),"
-    "  ('n', 'SCHEMAS')) AS o (letter, word) ON o.letter = d.defaclobjtype::text"
+    "  ('n', 'SCHEMAS'), ('L', 'LARGE OBJECTS')) AS o (letter, word) ON o.letter = "
+    "d.defaclobjtype::text"
     " LEFT JOIN LATERAL pg_catalog.aclexplode(d.defaclacl || acldefault(CASE d.defaclobjtype"
     "  WHEN 'S' THEN 's' ELSE d.defaclobjtype END, d.defaclrole)) a ON true"
     " WHERE d.defaclnamespace = 0 GROUP BY r.rolname, o.word, d.defaclobjtype"};

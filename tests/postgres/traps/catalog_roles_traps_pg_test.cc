@@ -326,6 +326,24 @@ TEST(CatalogTraps, Trap06_DefaultPrivilegesComeAndDoNotTouchWhatIsRestored) {
               ElementsAre("t"));
 }
 
+TEST(CatalogTraps, Trap06_DefaultPrivilegesOfAnInterruptedMoveDoNotStopTheNextRun) {
+  // Those on large objects are new in 18.
+  Move move(Servers().OfMajor(18), Servers().OfMajor(18));
+  const std::string owner = move.Role(), reader = move.Role();
+  const std::string for_owner = "ALTER DEFAULT PRIVILEGES FOR ROLE " + QuoteIdentifier(owner);
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(owner)});
+  for (const char* kind : {"TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS", "LARGE OBJECTS"})
+    move.Plant({for_owner + " GRANT ALL ON " + kind + " TO " + QuoteIdentifier(reader),
+                for_owner + " REVOKE ALL ON " + kind + " FROM " + QuoteIdentifier(owner)});
+  move.options.confirm = [](std::stop_token) -> Status { return RetryError("Interrupted", ""); };
+  EXPECT_EQ(move.MustFail().reason, "Interrupted");
+  move.options.confirm = nullptr;
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws(' ', defaclrole::regrole, defaclobjtype, defaclacl) FROM pg_default_acl"
+      " ORDER BY 1");
+}
+
 TEST(CatalogTraps, Trap07_TheSchemaPublicIsTheSourcesNotTheTargets) {
   Move move;
   const std::string owner = move.Role();
