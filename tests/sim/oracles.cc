@@ -57,6 +57,12 @@ std::string NameOf(const kube::Resource& resource, const ApiModel::Event& event)
   return std::string(resource.kind) + " " + kube::KeyOf(event.after->object).ToString();
 }
 
+bool IsProgress(std::string_view condition) {
+  constexpr std::string_view kProgress[] = {"PreflightPassed", "BackedUp", "Copied",
+                                            "InSync",          "Fenced",   "Verified"};
+  return std::find(std::begin(kProgress), std::end(kProgress), condition) != std::end(kProgress);
+}
+
 // An object without what differs from run to run: versions, times, uids, words about what happened.
 Json Timeless(const kube::Resource& resource, const Json& object) {
   Json kept = object;
@@ -66,11 +72,13 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
     metadata.Remove(name);
   Json status = object["status"];
   kept.Remove("status");
+  const bool moved = resource != kube::kTenantMigration ||
+                     status["phase"].StringRef() == api::Name(Phase::kCompleted);
   Json conditions = Json::Object();
   for (const Json& condition : status["conditions"].Items()) {
     const std::string& type = condition["type"].StringRef();
     const std::string& reason = condition["reason"].StringRef();
-    if (reason == "Undone") continue;  // How far it had come.
+    if (!moved && IsProgress(type)) continue;  // How far it had come.
     // What a migration may be given up for is judged by IsRightEnd.
     const bool judged = type == "Succeeded";
     conditions.Set(type, condition["status"].AsString() + (judged ? "" : " " + reason));

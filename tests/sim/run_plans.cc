@@ -39,8 +39,10 @@ std::string Difference(const std::string& a, const std::string& b) {
   return "";
 }
 
-// How much is lost, where somebody accepts that, is a matter of moments.
+// How much is lost, where somebody accepts that, is a matter of moments; so is which of two rivals
+// moves.
 std::string JudgedOf(const Itinerary& itinerary, std::string end_state) {
+  if (itinerary.has_rival) return "";
   if (!itinerary.loss_accepted) return end_state;
   for (size_t at = 0; (at = end_state.find(kComplete, at)) != std::string::npos;)
     end_state.erase(at, kComplete.size());
