@@ -176,16 +176,9 @@ struct Case {
   std::function<void(PreflightFacts&)> change;
 };
 
-// What spec.copy leaves behind or waives.
-std::vector<Case> CasesOfCopy() {
+// Of roles that do not come along, or not as they are.
+std::vector<Case> CasesOfRoles() {
   return {
-      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
-         });
-         f.migration.spec.copy_accept = {"extension postgis"};
-       }},
       {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE pg_monitor FROM \"acme_owner\"",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) {
@@ -212,14 +205,25 @@ std::vector<Case> CasesOfCopy() {
          GiveOwner(f, &pg::Role::create_role);
          f.migration.spec.copy_accept = {"CREATEROLE of role acme_owner"};
        }},
-      {"roles", "RoleClash", Severity::kWarning, "as accepted",
-       [](auto& f) {
+      {"roles", "RoleClash", Severity::kWarning, "as accepted", [](auto& f) {
          ChangeTarget(f, [](TargetFacts& t) {
            pg::RoleSet roles;
            roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
            t.roles = roles;
          });
          f.migration.spec.copy_accept = {"role acme_owner"};
+       }}};
+}
+
+// What spec.copy leaves behind or waives.
+std::vector<Case> CasesOfCopy() {
+  return {
+      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
+         });
+         f.migration.spec.copy_accept = {"extension postgis"};
        }},
       {"leftovers", "ConstraintsNotEnforced", Severity::kBlocking,
        "ALTER TABLE public.t ENABLE TRIGGER ALL",
@@ -520,6 +524,7 @@ std::vector<Case> CasesOfWiring() {
 // What the spec orders beyond a plain move, and what others have in common with the tenant.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
+  for (Case& of_roles : CasesOfRoles()) cases.push_back(std::move(of_roles));
   cases.push_back({"origin", "SourceDiffers", Severity::kHopeless,
                    "on DatabaseServer pg-source, not",
                    [](auto& f) { f.migration.spec.source_server_name = "pg-old"; }});
