@@ -175,6 +175,7 @@ void Simulation::ObeyPeople() {
       commands_.push_back(due->begin()->second);
   auto commands = std::move(commands_);
   commands_.clear();
+  if (!commands.empty()) last_effect_at_ = clock_.SteadyNow();  // Nobody has obeyed yet.
   for (const auto& command : commands) command(*this);
 }
 
