@@ -342,6 +342,12 @@ Json OnlineSpec(api::SwitchMode mode, const char* rest = "{}") {
   return spec;
 }
 
+Json OnlineSpecWithCutover(api::SwitchMode mode, const char* field, Json value) {
+  Json spec = OnlineSpec(mode);
+  spec.MutableAt("cutover").Set(field, std::move(value));
+  return spec;
+}
+
 // Where something can happen behind closed doors: with a pooler only these phases are recorded.
 Phase BehindDoors(api::SwitchMode mode) {
   return mode == api::SwitchMode::kPooler ? Phase::kFencing : Phase::kFinalizing;
@@ -682,12 +688,8 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .on_phase = {{Phase::kCopying,
                                [](Simulation& run) { run.source().bytes_per_change = 1'000'000; }}},
                  .ends = {Phase::kFailed}});
-  Json waits = OnlineSpec(mode);
-  Json cutover = waits["cutover"];
-  cutover.Set("approval", "Manual");
-  waits.Set("cutover", std::move(cutover));
   all.push_back({.name = "AbortedWhileTheSourceIsAway",
-                 .spec = std::move(waits),
+                 .spec = OnlineSpecWithCutover(mode, "approval", "Manual"),
                  .on_phase = {{Phase::kAwaitingCutover,
                                [](Simulation& run) {
                                  run.TakeAway(run.source(), seconds(60));
@@ -809,12 +811,8 @@ Itinerary PodNeverGoesBeforeARollback() {
 // A server answers under another name than the streams were made for, and its DatabaseServer says
 // so.
 void AddNewAddresses(std::vector<Itinerary>& all, api::SwitchMode mode) {
-  Json waits = OnlineSpec(mode);
-  Json cutover = waits["cutover"];
-  cutover.Set("approval", "Manual");
-  waits.Set("cutover", std::move(cutover));
   all.push_back({.name = "SourceHasANewAddressWhileItIsFollowed",
-                 .spec = std::move(waits),
+                 .spec = OnlineSpecWithCutover(mode, "approval", "Manual"),
                  .on_phase = {{Phase::kAwaitingCutover,
                                [](Simulation& run) {
                                  run.Readdress(run.source());
@@ -846,12 +844,6 @@ void AddPoolerTroubles(std::vector<Itinerary>& all) {
                                [](Simulation& run) { run.surroundings().pooler().Restart(); }}},
                  .ends = {Phase::kCompleted},
                  .clients_see_errors = true});
-}
-
-Json OnlineSpecWithCutover(api::SwitchMode mode, const char* field, Json value) {
-  Json spec = OnlineSpec(mode);
-  spec.MutableAt("cutover").Set(field, std::move(value));
-  return spec;
 }
 
 // What is waited for, held and tried again while the stream runs.

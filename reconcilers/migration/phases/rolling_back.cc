@@ -162,11 +162,10 @@ std::optional<Plan> StayForWantOfControl(const api::TenantMigration& migration,
   return StayOnTarget(migration, seen, {"LedgerMissing", why});
 }
 
-// While users still work, or again, as if nobody had begun to go back: a source that was away has
-// to follow closely again before they are stopped, and a pooler that could not be paused is left
-// alone for a while. That is said in the words of the try that failed.
-std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
-                                      const Observation& seen) {
+// `then` while users still work on the target, or again: nobody has begun to stop them.
+template <typename Then>
+std::optional<Plan> WhileUsersWork(const api::TenantMigration& migration, const Observation& seen,
+                                   const Then& then) {
   if (seen.target->state != ControlState::kOpen || seen.target->closed) return std::nullopt;
   if (migration.spec.by_pooler()) {
     NEED(seen.poolers);
@@ -176,16 +175,26 @@ std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
     NEED(seen.workloads);
     if (!seen.routes->as_recorded || !seen.workloads->as_recorded) return std::nullopt;
   }
-  const auto& retry_at = migration.status.cutover.retry_at;
-  if (retry_at && seen.now < *retry_at) {
-    Plan plan = Plan::Wait(std::chrono::seconds(2), "", "PoolerNotPaused");
-    plan.effect = Intent::kWatchReverseStream;
-    plan.trouble = true;
-    return plan;
-  }
-  auto hold = HoldForWayBack(migration, seen, ConsentByNewToken());
-  if (hold) hold->awaits_consent = false;  // The token that began it is answered.
-  return hold;
+  return then();
+}
+
+// While users work as if nobody had begun to go back: a source that was away has to follow closely
+// again before they are stopped, and a pooler that could not be paused is left alone for a while.
+// That is said in the words of the try that failed.
+std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
+                                      const Observation& seen) {
+  return WhileUsersWork(migration, seen, [&]() -> std::optional<Plan> {
+    const auto& retry_at = migration.status.cutover.retry_at;
+    if (retry_at && seen.now < *retry_at) {
+      Plan plan = Plan::Wait(std::chrono::seconds(2), "", "PoolerNotPaused");
+      plan.effect = Intent::kWatchReverseStream;
+      plan.trouble = true;
+      return plan;
+    }
+    auto hold = HoldForWayBack(migration, seen, ConsentByNewToken());
+    if (hold) hold->awaits_consent = false;  // The token that began it is answered.
+    return hold;
+  });
 }
 
 // Online, unless a person accepts a loss: nothing that users have made on the target is left
@@ -215,25 +224,19 @@ std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
                                        const Observation& seen) {
   ASK(seen.target);
   if (!seen.target.known() || !seen.target->exists) return std::nullopt;
-  if (seen.target->state != ControlState::kOpen || seen.target->closed) return std::nullopt;
-  if (migration.spec.by_pooler()) {
-    NEED(seen.poolers);
-    if (!seen.poolers->resumed) return std::nullopt;
-  } else {
-    NEED(seen.routes);
-    NEED(seen.workloads);
-    if (!seen.routes->as_recorded || !seen.workloads->as_recorded) return std::nullopt;
-  }
-  ASK(seen.tenant_known_back);
-  const auto& known = seen.tenant_known_back;
-  if (known.known() && *known) return std::nullopt;
-  if (known.known())
-    return Plan::Do(Intent::kTakePasswordBack,
-                    "giving the tenant's role on the source the password that it has by now");
-  if (LossAccepted(migration) && known.error().reason != "TenantLoginRefused") return std::nullopt;
-  Plan hold = Plan::Lacking(known);
-  if (migration.spec.online()) hold.effect = Intent::kWatchReverseStream;
-  return hold;
+  return WhileUsersWork(migration, seen, [&]() -> std::optional<Plan> {
+    ASK(seen.tenant_known_back);
+    const auto& known = seen.tenant_known_back;
+    if (known.known() && *known) return std::nullopt;
+    if (known.known())
+      return Plan::Do(Intent::kTakePasswordBack,
+                      "giving the tenant's role on the source the password that it has by now");
+    if (LossAccepted(migration) && known.error().reason != "TenantLoginRefused")
+      return std::nullopt;
+    Plan hold = Plan::Lacking(known);
+    if (migration.spec.online()) hold.effect = Intent::kWatchReverseStream;
+    return hold;
+  });
 }
 
 // Whether what has not arrived is to be left behind, as soon as it is known not to come.
