@@ -336,6 +336,7 @@ TEST(Oracles, SeeAPhaseThatIsSkipped) {
 // The look at the end is not the last word on what happened while it was waited for.
 TEST(Oracles, SeeWhatIsBreachedWhileTheEndIsAwaited) {
   Itinerary itinerary = *FindItinerary("Success");
+  ReferenceOf(itinerary);  // By its name, so before it is changed.
   itinerary.on_phase[Phase::kCompleted] = [](sim::Simulation& run) {
     run.Unforeseen(std::chrono::seconds(50), [](sim::Simulation& then) {
       then.OverwritePhase(Phase::kAborted);
@@ -365,7 +366,7 @@ TEST(Oracles, SeeAWriteThatComesEveryFiveMinutes) {
 
 TEST(Oracles, SeeAnEndThatIsNotTheReferences) {
   Itinerary itinerary = *FindItinerary("Success");
-  ReferenceOf(itinerary);
+  ReferenceOf(itinerary);  // By its name, so before it is changed.
   itinerary.on_phase[Phase::kSmoke] = [](sim::Simulation& run) {
     run.source().Edit([](ServerState& state) { state.roles["stranger"] = {}; });
   };
