@@ -507,7 +507,8 @@ void NoteUntilWhen(const Change& change) {
 // RollbackReady as long as the way back is there to be asked about.
 void NoteWayBack(const Change& change) {
   const api::TenantMigration& migration = change.migration;
-  if (!UsersWriteOnTarget(change.status) || !migration.spec.online()) return;
+  const bool gives_up = change.plan.effect == Intent::kGiveUpWayBack;
+  if (!gives_up && (!UsersWriteOnTarget(change.status) || !migration.spec.online())) return;
   const Observation& seen = change.seen;
   auto& rollback = change.status.rollback;
   if (rollback.available_until && *rollback.available_until <= seen.now)
@@ -516,7 +517,7 @@ void NoteWayBack(const Change& change) {
     rollback.sampled_at = std::chrono::floor<std::chrono::seconds>(*seen.reverse_sample->taken_at);
     rollback.sampled_rows = seen.reverse_sample->rows;
   }
-  if (WayBackIsGivenUp(migration, seen)) {
+  if (gives_up || WayBackIsGivenUp(migration, seen)) {
     rollback.available_until.reset();
     return change.Set("RollbackReady", ConditionStatus::kFalse, "WayBackGivenUp",
                       DescribeWayBackGivenUp(migration));

@@ -54,8 +54,9 @@ RunResult ResultOf(const Itinerary& itinerary) { return Simulation({&itinerary, 
 // What users have made on the target is in the way of going back; pruned before they are in, the
 // move goes back without them.
 bool IsAboutUsersWhoAreNotInYet(const Itinerary& itinerary, Phase phase) {
-  return itinerary.name.ends_with("TargetsStructureChangedTooLateToBeSeen") &&
-         phase >= Phase::kSwitching && phase < Phase::kHypercare;
+  const bool is_theirs = itinerary.name.ends_with("TargetsStructureChangedTooLateToBeSeen") ||
+                         itinerary.name.ends_with("SourceAwayWhileGoingBackBeyondTheBound");
+  return is_theirs && phase >= Phase::kSwitching && phase < Phase::kHypercare;
 }
 
 // What is left of the tenant is the copy: nobody drops that, and it is held until a person has put

@@ -679,6 +679,30 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
                                }}},
                  .ends = {Phase::kRolledBack, Phase::kCompleted},
                  .loss_accepted = true});
+  // Going back waits for the source, and users work on meanwhile. It is away for so long that also
+  // a leader who comes late gives up.
+  auto away_until_accepted = [](Simulation& run) {
+    WriteMuch(run.target());
+    run.TakeAway(run.source(), seconds(150));
+    run.Later(seconds(175), [](Simulation& then) {
+      then.Annotate(api::kRollbackAnnotation, "t2");
+      then.Annotate(api::kAcceptDataLossAnnotation, "t2");
+    });
+  };
+  all.push_back({.name = "SourceAwayWhileGoingBackBeyondTheBound",
+                 .spec = spec,
+                 .on_phase = {{Phase::kHypercare, Say(api::kRollbackAnnotation)},
+                              {Phase::kRollingBack, away_until_accepted}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true});
+  // Without a pooler nobody is in yet.
+  if (mode == api::SwitchMode::kPooler)
+    all.push_back({.name = "SourceAwayInSmokeBeyondTheBound",
+                   .given = With(&Misfortune::smoke_fails),
+                   .spec = spec,
+                   .on_phase = {{Phase::kSmoke, away_until_accepted}},
+                   .ends = {Phase::kRolledBack},
+                   .loss_accepted = true});
   all.push_back({.name = "SourceAwayWhileCompleting",
                  .spec = spec,
                  .on_phase = {{Phase::kCompleting, away_beyond_the_bound}},

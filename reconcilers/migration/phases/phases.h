@@ -152,14 +152,15 @@ std::optional<Plan> RemoveForwardStream(const Observation& seen);
 // What slots keep of the servers' disks (retained_wal.cc).
 
 /// Ends what makes a server keep more WAL than spec.copy.maxRetainedWalBytes: while the target
-/// follows, or is to, the move; in Hypercare the way back alone. Each server is judged by itself,
-/// since it is while the other one is away that a slot grows. Nothing within the bound.
+/// follows, or is to, the move; while users work on the target, also as going back waits with the
+/// doors open, the way back alone. Each server is judged by itself, since it is while the other one
+/// is away that a slot grows. Nothing within the bound.
 std::optional<Plan> BoundRetainedWal(const api::TenantMigration& migration,
                                      const Observation& seen);
 /// Undoes a move whose slot on `server` can no longer give what it kept.
 Plan SlotLost(const std::string& server);
-/// Hypercare: the slot of the way back has kept too much. It goes now, or is gone, which is known
-/// by what RollbackReady says (WayBackGivenUp).
+/// Once users are in: the slot of the way back has kept too much. It goes now, or is gone, which is
+/// known by what RollbackReady says (WayBackGivenUp).
 bool WayBackIsGivenUp(const api::TenantMigration& migration, const Observation& seen);
 /// The condition that says so; nullptr while it was not given up.
 const api::Condition* FindWayBackGivenUp(const api::TenantMigrationStatus& status);

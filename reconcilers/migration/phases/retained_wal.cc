@@ -25,11 +25,25 @@ std::optional<Plan> SlotTrouble(const api::TenantMigration& migration,
                         "copy.maxRetainedWalBytes and the server's max_slot_wal_keep_size");
 }
 
+// Whether going back, or the smoke checks, may take as long as they take while users work. Opening
+// is over once they are in.
+bool UsersWorkOn(const api::TenantMigrationStatus& status) {
+  if (status.phase == Phase::kRollingBack)
+    return status.cutover.opened_at && !status.rollback.fenced_at;
+  return status.phase != Phase::kOpening && UsersWriteOnTarget(status);
+}
+
 // After the switch nothing can be undone. The server's other tenants come before the way back.
 std::optional<Plan> GiveUpWayBack(const api::TenantMigration& migration, const Observation& seen) {
   ASK(seen.reverse_publisher);
   if (!seen.reverse_publisher.known() || !KeepsTooMuch(migration, *seen.reverse_publisher))
     return std::nullopt;
+  // Whoever closed the doors last may have died before that was recorded.
+  if (migration.status.phase == Phase::kRollingBack) {
+    ASK(seen.target);
+    if (!seen.target.known() || seen.target->state != ControlState::kOpen || seen.target->closed)
+      return std::nullopt;
+  }
   Plan plan = Plan::Do(Intent::kGiveUpWayBack, DescribeWayBackGivenUp(migration));
   plan.trouble = true;
   return plan;
@@ -56,9 +70,8 @@ std::optional<Plan> BoundRetainedWal(const api::TenantMigration& migration,
               SlotTrouble(migration, seen.forward_publisher, migration.status.source_server_name))
         return plan;
       return SlotTrouble(migration, seen.reverse_publisher, migration.spec.target_server_name);
-    case Phase::kHypercare:
-      return GiveUpWayBack(migration, seen);
     default:
+      if (UsersWorkOn(migration.status)) return GiveUpWayBack(migration, seen);
       return std::nullopt;
   }
 }

@@ -67,7 +67,11 @@ struct Refusal {
 std::optional<Refusal> FindRefusal(const api::TenantMigration& migration, const Observation& seen) {
   if (StructureIsSettled(migration, seen) && StructureDiffers(seen))
     return Refusal{"SchemaChanged", WhyWayBackIsShut(seen)};
-  if (StreamBackIsGone(seen)) return Refusal{"StreamBroken", WhyWayBackIsShut(seen)};
+  if (StreamBackIsGone(seen)) {
+    if (FindWayBackGivenUp(migration.status) != nullptr)
+      return Refusal{"WayBackGivenUp", DescribeWayBackGivenUp(migration)};
+    return Refusal{"StreamBroken", WhyWayBackIsShut(seen)};
+  }
   const bool is_fenced = seen.target->state == ControlState::kFenced;
   if (!PauseIsOver(migration, seen) || (is_fenced && HasArrived(migration, seen)))
     return std::nullopt;

@@ -312,7 +312,9 @@ std::optional<Plan> TurnStream(const Observation& seen) {
   if (seen.forward_subscriber->exists && seen.forward_subscriber->enabled)
     return Plan::Do(Intent::kStopForwardStream, "ending the stream to the target");
   ASK(seen.reverse_subscriber);
-  if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists &&
+  // A subscription without a slot would fail every few seconds.
+  const bool in_vain = seen.reverse_publisher.known() && !seen.reverse_publisher->slot;
+  if (!in_vain && seen.reverse_subscriber.known() && seen.reverse_subscriber->exists &&
       !seen.reverse_subscriber->enabled)
     return Plan::Do(Intent::kStartReverseStream, "beginning the stream back to the source");
   return std::nullopt;

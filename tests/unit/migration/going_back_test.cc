@@ -101,6 +101,7 @@ TEST(RollingBack, StopsNoUsersWhomTheSourceWouldRefuse) {
     seen.maintenance_page = MaintenancePageFacts{true, true};
     seen.routes = RouteFacts{false, true, ""};
     seen.workloads = WorkloadFacts();
+    seen.reverse_publisher = PublisherFacts{};
     EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kTenantLoginBack);
     seen.tenant_known_back = false;
     EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kTakePasswordBack);
@@ -292,6 +293,7 @@ class WithoutSource : public ::testing::TestWithParam<api::Strategy> {
     migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
     seen_.source = DatabaseFacts{};
     seen_.target = Database(ControlState::kOpen, false);
+    seen_.reverse_publisher = PublisherFacts{};
     seen_.ledger_recorded = true;
     seen_.wiring = WiringFacts{.at_target = true, .detail = ""};
     seen_.wiring_restored = false;

@@ -316,6 +316,62 @@ TEST_F(WayBackWithoutASource, IsGivenUpWhileSuspendedAndWhileARollbackWaits) {
   EXPECT_EQ(Round(seen).effect, Intent::kGiveUpWayBack);
 }
 
+// With a pooler users are in before anybody knows whether the target is any good.
+TEST_F(WayBackWithoutASource, IsGivenUpInSmokeOnceUsersAreIn) {
+  migration_ = OnlineIn(Phase::kSmoke);
+  migration_.spec.switch_mode = api::SwitchMode::kPooler;
+  EXPECT_NE(Round(See(1, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+  migration_.status.cutover.opened_at = Noon();
+  EXPECT_EQ(Round(See(2, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+  Observation seen = See(3, gone_);
+  SubscriberFacts source;
+  source.exists = true;
+  seen.reverse_subscriber = source;
+  seen.structure = StructureFacts{};
+  seen.reverse_sample = SampleFacts{};
+  EXPECT_NE(Round(seen).effect, Intent::kStartReverseStream) << "it has no slot to read";
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+}
+
+TEST_F(WayBackWithoutASource, IsGivenUpWhileGoingBackWaitsAndUsersWorkOn) {
+  for (const bool accepted : {false, true}) {
+    migration_ = OnlineIn(Phase::kRollingBack);
+    migration_.status.cutover.opened_at = Noon();
+    migration_.status.rollback.token = "back";
+    if (accepted) migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    EXPECT_EQ(Round(See(1, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack);
+    EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+    EXPECT_FALSE(Round(See(3, gone_)).effect) << "the source is waited for";
+    EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+
+    migration_.status.rollback.fenced_at = Noon();
+    EXPECT_NE(Round(See(5, Publishing(PastTheBound()))).effect, Intent::kGiveUpWayBack)
+        << "the doors are closed, and what is kept may be all that users have written";
+    migration_.status.rollback.fenced_at.reset();
+    Observation seen = See(7, Publishing(PastTheBound()));
+    seen.target = Database(ControlState::kFenced, true);
+    EXPECT_NE(Round(seen).effect, Intent::kGiveUpWayBack) << "closed by somebody who then died";
+  }
+}
+
+TEST_F(WayBackWithoutASource, OnceGivenUpWhileGoingBackUsersStayAndAreToldWhy) {
+  migration_ = OnlineIn(Phase::kRollingBack);
+  migration_.status.cutover.opened_at = Noon();
+  Round(See(1, Publishing(PastTheBound())));
+  Observation seen = See(3, gone_);
+  seen.source = Database(ControlState::kJournaled, true);
+  seen.reverse_subscriber = SubscriberFacts{};
+  seen.structure = StructureFacts{};
+  seen.workloads = WorkloadFacts();
+  seen.routes = RouteFacts{.at_maintenance = false, .as_recorded = true, .detail = ""};
+  seen.requests_outdated = true;
+  const Plan plan = Round(seen);
+  EXPECT_EQ(plan.guard, Guard::kRollbackRefused);
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare);
+  EXPECT_EQ(WayBack().reason, "WayBackGivenUp");
+}
+
 TEST_F(WayBackWithoutASource, OnceGivenUpNothingIsSaidToWaitForIt) {
   migration_.spec.on_failed_checks = api::OnFailedChecks::kRollback;
   Round(See(1, Publishing(PastTheBound())));
