@@ -121,6 +121,8 @@ struct JobFacts {
   bool failed = false;
   std::string
       message;  ///< The mover's last words, a backup's proof, or what a copy that runs lacks.
+  /// It runs, though a pod of it has failed: how many, and why the last did; empty if none has.
+  std::string setback;
   /// A running copy was ordered to be as fast as the migration's spec says by now, and between the
   /// addresses that the servers have by now.
   bool order_current = true;

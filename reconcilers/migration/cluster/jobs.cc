@@ -108,6 +108,16 @@ std::string Sentence(const std::string& words) {
          std::to_string((*summary)["bytes"].AsInt()) + " bytes, every one read back";
 }
 
+/// Of a Job that makes another pod for each that fails, until those are more than kBackoffLimit.
+/// Between two of them nothing runs for 10 s and more, which the users of a fenced tenant wait.
+std::string Setback(const Json& job, const std::vector<Json>& pods) {
+  const int64_t failed = job.At({"status", "failed"}).AsInt();
+  if (failed == 0) return "";
+  const std::string words = Sentence(FindLastFailure(job, pods));
+  return std::to_string(failed) + (failed == 1 ? " pod" : " pods") +
+         " of its Job failed and another takes over" + (words.empty() ? "" : ": " + words);
+}
+
 /// Whether a running copy was ordered to be as fast as the migration says by now, and between the
 /// databases as they are reached by now.
 bool IsCurrent(const mover::JobSpec& order, const OperatorConfig& config,
@@ -263,7 +273,8 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
     facts.succeeded = kube::FindCondition(job, "Complete") != nullptr;
     facts.failed = kube::FindCondition(job, "Failed") != nullptr;
     std::vector<Json> pods;
-    if (facts.succeeded || facts.failed || MayBeHindered(job, now)) {
+    const bool lost_pods = job.At({"status", "failed"}).AsInt() > 0;
+    if (facts.succeeded || facts.failed || lost_pods || MayBeHindered(job, now)) {
       TRY_ASSIGN(pods, PodsOf(stop, deadline, client, job));
     }
     if (!facts.succeeded && !facts.failed) {
@@ -283,6 +294,7 @@ Result<JobFacts> ObserveJob(std::stop_token stop, Deadline deadline, kube::Clien
         facts.message = "copy.throttleQuery names none of the operator's queries (" +
                         migration.spec.copy_throttle_query + "), so that it changes nothing";
     }
+    facts.setback = Setback(job, pods);
     if (MayBeHindered(job, now))
       facts.hindrance = FindHindrance({"Job", "images.mover", job}, pods, now);
   }

@@ -16,9 +16,10 @@ bool IsWork(const Json& owner, const Json& status) {
   return false;
 }
 
-const Json* Newest(const std::vector<Json>& pods) {
+const Json* Newest(const std::vector<Json>& pods, bool failed_only = false) {
   const Json* newest = nullptr;
   for (const Json& pod : pods) {
+    if (failed_only && pod.At({"status", "phase"}).StringRef() != "Failed") continue;
     const std::string& created = pod.At({"metadata", "creationTimestamp"}).StringRef();
     if (!newest || newest->At({"metadata", "creationTimestamp"}).StringRef() <= created)
       newest = &pod;
@@ -59,6 +60,20 @@ std::string FindLastWords(const Json& job, const std::vector<Json>& pods) {
   const Json* pod = Newest(pods);
   const Json* status = pod ? FindStatusOfWork(job, *pod) : nullptr;
   return status ? status->At({"state", "terminated", "message"}).AsString() : "";
+}
+
+std::string FindLastFailure(const Json& job, const std::vector<Json>& pods) {
+  const Json* pod = Newest(pods, true);
+  if (!pod) return "";
+  const Json* status = FindStatusOfWork(job, *pod);
+  const Json end = status ? status->At({"state", "terminated"}) : Json();
+  if (!end["message"].StringRef().empty()) return end["message"].AsString();
+  // A pod that is evicted may have no container left to tell of.
+  if (const std::string& reason = pod->At({"status", "reason"}).StringRef(); !reason.empty())
+    return reason + ": " + pod->At({"status", "message"}).AsString();
+  if (!end.IsObject()) return "";
+  return "exit code " + std::to_string(end["exitCode"].AsInt()) + " (" + end["reason"].AsString() +
+         ")";
 }
 
 }  // namespace cutover::migration

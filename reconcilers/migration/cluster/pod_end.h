@@ -28,4 +28,8 @@ std::optional<bool> FindEndBesideOthers(const Json& job, const std::vector<Json>
 /// message. Pure.
 std::string FindLastWords(const Json& job, const std::vector<Json>& pods);
 
+/// Why the last of the Job's `pods` failed that did: what the work in it said, else the kubelet's
+/// word for it (Evicted, OOMKilled) or the exit code; empty where none has, or they are gone. Pure.
+std::string FindLastFailure(const Json& job, const std::vector<Json>& pods);
+
 }  // namespace cutover::migration

@@ -17,7 +17,9 @@ Plan PlanBackingUp(const api::TenantMigration& migration, const Observation& see
                                           ? "the backup Job failed: see its pod's log"
                                           : job.message);
   if (!job.succeeded && job.hindrance) return AwaitPod(*job.hindrance);
-  if (!job.succeeded) return Plan::Wait(std::chrono::seconds(2), "backing up, users work");
+  if (!job.succeeded)
+    return Plan::Wait(std::chrono::seconds(2),
+                      "backing up, users work" + (job.setback.empty() ? "" : "; " + job.setback));
   if (job.message.empty())
     return Plan::Undo("BackupUnproven",
                       "the backup Job ended without proof that its files were read back: see its "

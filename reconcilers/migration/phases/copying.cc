@@ -53,7 +53,8 @@ Plan PlanCopying(const api::TenantMigration& migration, const Observation& seen)
   std::string words = "copying";
   if (seen.copy_progress.known() && *seen.copy_progress)
     words += ": " + (*seen.copy_progress)->stage;
-  if (!seen.copy_job->message.empty()) words += "; " + seen.copy_job->message;
+  for (const std::string& remark : {seen.copy_job->setback, seen.copy_job->message})
+    if (!remark.empty()) words += "; " + remark;
   return Plan::Wait(std::chrono::milliseconds(online ? 2'000 : 500), std::move(words));
 }
 

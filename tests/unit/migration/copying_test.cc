@@ -41,6 +41,22 @@ TEST(Copying, WhatACopyThatRunsLacksIsSaid) {
             "copying; copy.throttleQuery names none");
 }
 
+TEST(Copying, APodThatFailedIsToldWhileAnotherTakesOver) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_result = std::optional<CopyResult>();
+  JobFacts job;
+  job.exists = true;
+  job.setback = "1 pod of its Job failed and another takes over: the target is away";
+  seen.copy_job = job;
+  seen.copy_progress = std::optional<CopyProgress>();
+  seen.placement = PlacementFacts();
+  EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.message, "copying; " + job.setback);
+  seen.backup_job = job;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kBackingUp), seen).plan.message,
+            "backing up, users work; " + job.setback);
+}
+
 TEST(Copying, ACopyThatDiffersIsGivenUpForThatAndNotForTheSlotsThatItDropped) {
   CopyResult result;
   result.attempt = 1;

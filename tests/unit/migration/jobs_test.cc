@@ -265,6 +265,41 @@ TEST_F(MoverJobs, AreOverWhenTheMoverIsWhateverLivesOnBesideIt) {
   EXPECT_THAT(Observe().message, HasSubstr("backed up into /backup/acme"));
 }
 
+// The Job's controller waits for 10 s before it makes the next pod, and longer each time.
+TEST_F(MoverJobs, SayWhyTheirLastPodFailedWhileTheyGoOnWithAnother) {
+  Start(2);
+  const kube::Key key{"acme", JobName(migration_, mover::JobKind::kBackup)};
+  auto pod = [&](const char* name, const char* created, const std::string& status) {
+    Json made = kube::NewObject(kube::kPod, {"acme", name});
+    made.MutableAt("metadata").Set("creationTimestamp", created);
+    made.Set("status", *Json::Parse(status));
+    ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kPod, made));
+  };
+  auto failed = [&](int count) {
+    ASSERT_TRUE(
+        client_.Patch({}, Deadline::Never(), kube::kJob, key,
+                      *Json::Parse(R"({"status":{"failed":)" + std::to_string(count) + "}}"), {}));
+  };
+  const std::string ended = R"({"phase":"Failed","containerStatuses":[
+      {"name":"mover","state":{"terminated":{"exitCode":137,"reason":"OOMKilled")";
+  EXPECT_EQ(Observe().setback, "");
+  pod("first", "2026-11-23T06:44:18Z",
+      ended + R"(,"message":"{\"error\":{\"message\":\"the server is away\"}}"}}}]})");
+  failed(1);
+  EXPECT_EQ(Observe().setback,
+            "1 pod of its Job failed and another takes over: the server is away");
+  EXPECT_FALSE(Observe().failed);
+  pod("another", "2026-11-23T06:44:31Z", R"({"phase":"Running"})");
+  EXPECT_THAT(Observe().setback, HasSubstr("the server is away")) << "the other one runs";
+  pod("second", "2026-11-23T06:44:32Z", ended + "}}}]}");
+  failed(2);
+  EXPECT_EQ(Observe().setback,
+            "2 pods of its Job failed and another takes over: exit code 137 (OOMKilled)");
+  pod("third", "2026-11-23T06:44:40Z",
+      R"({"phase":"Failed","reason":"Evicted","message":"the node was low on memory"})");
+  EXPECT_THAT(Observe().setback, HasSubstr("Evicted: the node was low on memory"));
+}
+
 TEST(MoverJob, IsScheduledAsTheChartSays) {
   OperatorConfig config;
   config.pods = *wiring::DecodePodSettings(R"({
