@@ -129,11 +129,18 @@ def strike(case):
             faults.place_again(move)
         check(case, move, sampler, home)
         closed = sampler.closed_seconds()
+        # None where the answers end before the tenant is let in, as in a namespace that goes.
+        again = sampler.writable_again(struck)
         print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
-              f"{closed:.1f} s, {len(move.acknowledged)} writes acknowledged")
+              f"{closed:.1f} s, writable {again - struck if again else -1:.1f} s after the fault, "
+              f"{len(move.acknowledged)} writes acknowledged")
         told(history, struck)
         bound = CLOSED_SECONDS_MAX + (60 if case.fault == fault_table.API else 0)
         expect(closed < bound, f"the tenant was shut out for {closed:.1f} s, more than {bound}")
+        within = case.writable_within_seconds
+        expect(not within or (again and again - struck < within),
+               f"the tenant could write {again - struck if again else -1:.1f} s after its leader's "
+               f"death, and shall within {within}")
         expect_told(case, history, struck)
     return home
 

@@ -29,6 +29,18 @@ class Case(NamedTuple):
     seconds: int = 240  # For the whole test.
 
     @property
+    def online(self):
+        return self.phase == "CatchingUp"
+
+    @property
+    def writable_within_seconds(self):
+        """Where doors are closed and nothing is left to be copied, the tenant writes again that
+        soon after the leader's death: a lease of 15 s, and what is left of the cutover (design.md,
+        section 3, "Killed anywhere")."""
+        behind_the_copy = {"Finalizing", "Verifying", "Switching", "Opening", "Undoing"}
+        return 25 if self.fault == LEADER and self.phase in behind_the_copy else None
+
+    @property
     def says(self):
         return "" if (self.fault, self.phase) in UNNOTICED else SAYS.get(self.fault, "")
 
@@ -49,6 +61,7 @@ FULL = "the_target_volume_is_full"
 TENANT_SECRET = "the_tenants_password_is_changed"
 ADMIN_SECRET = "the_admin_password_is_changed"
 PLACEMENT = "the_placement_is_deleted"
+DATABASE_SERVER = "the_targets_database_server_is_deleted"
 MIGRATION = "the_migration_is_deleted"
 NAMESPACE = "the_namespace_is_deleted"
 ISOLATED = "the_leader_is_cut_off_from_the_api_server"
@@ -59,11 +72,12 @@ VANISHED = "the_migration_vanishes_without_its_finalizer"
 SAYS = {
     SOURCE: "connect|server closed|shut|starting up|in recovery",
     TARGET: "connect|server closed|shut|starting up|in recovery",
-    MOVER: "mover|pod|job|restarted|again",
+    MOVER: "1 pod of its Job failed and another takes over: exit code 137",
     CUT: "connect|timed? ?out|no answer|unreachable",
     FULL: "space|disk|full|connect",
     TENANT_SECRET: "password",
     PLACEMENT: "placement",
+    DATABASE_SERVER: "DatabaseServer pg-dedicated\\S* does not exist: create it",
 }
 
 # Where nothing asks the server that is killed before it is back, and there is nothing to be told.
@@ -73,6 +87,7 @@ CASES = [
     Case(LEADER, "Preflight", "Completed"),
     Case(LEADER, "BackingUp", "Completed"),
     Case(LEADER, "Preparing", "Completed"),
+    Case(LEADER, "CatchingUp", "Completed"),
     Case(LEADER, "AwaitingCutover", "Completed"),
     Case(LEADER, "Fencing", "Completed", daily=True),
     Case(LEADER, "Copying", "Completed"),
@@ -108,6 +123,8 @@ CASES = [
     Case(ADMIN_SECRET, "Copying", "Completed"),
     Case(PLACEMENT, "Copying", "Completed"),
     Case(PLACEMENT, "Smoke", "Completed"),
+    Case(DATABASE_SERVER, "Copying", "Completed"),
+    Case(DATABASE_SERVER, "Opening", "Completed"),
     Case(MIGRATION, "AwaitingCutover", "Gone"),
     Case(MIGRATION, "Copying", "Gone"),
     Case(MIGRATION, "Smoke", "Gone"),

@@ -18,7 +18,8 @@ GATE = {"name": "gate", "sql": {"query": "select count(*) from app.gate", "expec
 IMPOSSIBLE = {"name": "impossible", "sql": {"query": "select 'a'", "expected": "b"},
               "timeoutSeconds": 2, "when": ["Smoke"]}
 
-
+LAG_BYTES_MAX = 65536
+CONTROL_ROW = "select 1 from cutover.control for update"
 SMALL = "pg-small"  # A server whose volume is too small for the shop.
 
 
@@ -100,10 +101,19 @@ class Move:
             self.gated = True
         elif case.phase == "RollingBack":
             spec["checks"] = [IMPOSSIBLE]
-        elif case.phase == "Hypercare":
+        elif case.phase in ("Hypercare", "Completing"):
             spec["hypercare"] = {"durationSeconds": 15}
         elif case.phase == "BackingUp":
             spec["backup"] = {"mode": "Required", "claimName": "acknowledged"}
+        elif case.phase == "Preflight":
+            # Preflight asks how large the tables are.
+            self.source.hold(shop.DATABASE, "lock table app.ballast in access exclusive mode")
+        elif case.phase == "Preparing":
+            self.target.hold("postgres", "lock table pg_database in share mode")
+        if case.online:
+            spec["strategy"] = "Online"
+            spec["copy"] = {"replicaIdentity": "SetFull"}  # The ballast has no key.
+            spec["cutover"]["maxReplicationLagBytes"] = LAG_BYTES_MAX
         apply(shop.migration(self.target.name, **spec))
 
     def approve(self):
@@ -115,12 +125,12 @@ class Move:
             self.approved = True
 
     def hold_row(self, server):
-        server.hold(shop.DATABASE, "select 1 from cutover.control for update")
+        server.hold(shop.DATABASE, CONTROL_ROW)
 
     def wait_until_blocked(self, server):
-        wait_until(f"the operator waits for {server.name}'s control row", 30, lambda: server.answer(
+        wait_until(f"somebody waits for what is held on {server.name}", 30, lambda: server.answer(
             "postgres", "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and "
-                        f"datname = '{shop.DATABASE}'") not in (None, "0"), 0.05)
+                        "application_name not like 'e2e-%'") not in (None, "0"), 0.05)
 
     def release(self):
         """Ends every hold, and lets the move go on."""
@@ -129,6 +139,31 @@ class Move:
         # Elsewhere the verification would find the row, and rightly end the move.
         if self.gated:
             self.target.answer(shop.DATABASE, "insert into app.gate values (1)")
+
+
+def _in_preflight(move):
+    move.history.wait_for({"Preflight"}, 60)
+    move.wait_until_blocked(move.source)
+
+
+def _in_backing_up(move):
+    move.history.wait_for({"BackingUp"}, 60)
+    move.source.hold(shop.DATABASE, "lock table app.ballast in access exclusive mode")
+    move.wait_until_blocked(move.source)
+
+
+def _in_preparing(move):
+    move.history.wait_for({"Preparing"}, 60)
+    move.wait_until_blocked(move.target)
+
+
+def _in_catching_up(move):
+    """The target takes no more, so that the move falls back from where it awaits its cutover."""
+    move.history.wait_for({"AwaitingCutover"}, 120)
+    move.target.hold(shop.DATABASE, "lock table app.counted in share mode")
+    move.source.sql(shop.DATABASE,
+                    f"update app.ballast set text = text where n <= {LAG_BYTES_MAX // 512}")
+    wait_until("the target lags", 60, lambda: move.history.phase() == "CatchingUp", 0.05)
 
 
 def _in_fencing(move):
@@ -144,6 +179,21 @@ def _in_copying(move):
     wait_until("rows are being copied", 60, lambda: move.target.answer(
         "postgres", "select count(*) from pg_stat_activity where query ilike 'copy%' and "
                     f"state = 'active' and datname = '{shop.DATABASE}'") not in (None, "0"), 0.02)
+
+
+def _in_finalizing(move):
+    _in_copying(move)
+    move.hold_row(move.target)
+    move.history.wait_for({"Finalizing"}, 60)
+    move.wait_until_blocked(move.target)
+
+
+def _in_verifying(move):
+    _in_finalizing(move)
+    move.target.hold_next(shop.DATABASE, CONTROL_ROW)
+    move.target.let_first_go()
+    move.history.wait_for({"Verifying"}, 60)
+    move.wait_until_blocked(move.target)
 
 
 def _in_switching(move):
@@ -179,8 +229,19 @@ def _in_rolling_back(move):
     move.wait_until_blocked(move.target)
 
 
-_HELD = {"Fencing": _in_fencing, "Copying": _in_copying, "Switching": _in_switching,
-         "Opening": _in_opening, "Undoing": _in_undoing, "RollingBack": _in_rolling_back}
+def _in_completing(move):
+    move.approve()
+    move.history.wait_for({"Hypercare"}, 90)
+    move.hold_row(move.source)
+    move.history.wait_for({"Completing"}, 60)
+    move.wait_until_blocked(move.source)
+
+
+_HELD = {"Preflight": _in_preflight, "BackingUp": _in_backing_up, "Preparing": _in_preparing,
+         "CatchingUp": _in_catching_up, "Fencing": _in_fencing, "Copying": _in_copying,
+         "Finalizing": _in_finalizing, "Verifying": _in_verifying, "Switching": _in_switching,
+         "Opening": _in_opening, "Completing": _in_completing, "Undoing": _in_undoing,
+         "RollingBack": _in_rolling_back}
 _WAITS_THERE = {"AwaitingCutover", "Smoke", "Hypercare"}  # For approval, the gate, its time.
 _BEFORE_APPROVAL = {"Preflight", "BackingUp", "Preparing", "AwaitingCutover"}
 
@@ -283,6 +344,16 @@ def the_admin_password_is_changed(_):
 
 def the_placement_is_deleted(_):
     kubectl("--namespace", shop.NAMESPACE, "delete", "dbp", "shop", "--wait=false")
+
+
+def the_targets_database_server_is_deleted(move):
+    """Until somebody has read in the status that it is missing, and makes it again."""
+    found = get("dbs", move.target.name)
+    kubectl("delete", "dbs", move.target.name)
+    wait_until("the status misses it", 60, lambda: any(
+        "does not exist" in message for _, _, message in move.history.seen), 0.2)
+    apply({"apiVersion": found["apiVersion"], "kind": found["kind"],
+           "metadata": {"name": move.target.name}, "spec": found["spec"]})
 
 
 def the_migration_is_deleted(_):

@@ -9,6 +9,7 @@ import time
 from cluster import Failure, get, kubectl, wait_until
 
 HOLDER = "e2e-holds-a-lock"
+NEXT_HOLDER = HOLDER + "-next"
 # The cluster of hack/cluster: its pods' addresses can be reached from here.
 ON_THIS_MACHINE = os.environ.get("KUBECONFIG") == "/var/lib/cutover-cluster/admin.kubeconfig"
 _password = {"postgres": "demo-superuser"}
@@ -66,18 +67,37 @@ class Server:
 
     def hold(self, database, statement):
         """A session that has run `statement` in a transaction, and keeps it open: let_go()."""
-        session = subprocess.Popen(
-            self.command(HOLDER, database, "-c", f"begin; {statement}; select pg_sleep(300)"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(f"{self.name} holds: {statement}", 20, lambda: self.answer(
-            "postgres", "select count(*) from pg_stat_activity where application_name = "
-                        f"'{HOLDER}' and query like '%{statement[:20]}%' and "
-                        "wait_event = 'PgSleep'") not in (None, "0"), 0.02)
+        session = self._ask_to_hold(HOLDER, database, statement)
+        self._wait_for_holder(statement, "wait_event = 'PgSleep'")
         return session
 
+    def hold_next(self, database, statement):
+        """The same, as soon as those who wait for it already have had it."""
+        session = self._ask_to_hold(NEXT_HOLDER, database, statement)
+        self._wait_for_holder(statement, "wait_event_type = 'Lock'")
+        return session
+
+    def _ask_to_hold(self, application, database, statement):
+        return subprocess.Popen(
+            self.command(application, database, "-c", f"begin; {statement}; select pg_sleep(300)"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _wait_for_holder(self, statement, where):
+        wait_until(f"{self.name} holds: {statement}", 20, lambda: self.answer(
+            "postgres", "select count(*) from pg_stat_activity where application_name like "
+                        f"'{HOLDER}%' and query like '%{statement[:20]}%' and "
+                        f"{where}") not in (None, "0"), 0.02)
+
+    def let_first_go(self):
+        """Of hold() and hold_next()."""
+        self._let_go(f"= '{HOLDER}'")
+
     def let_go(self):
+        self._let_go(f"like '{HOLDER}%'")
+
+    def _let_go(self, holders):
         self.answer("postgres", "select pg_terminate_backend(pid) from pg_stat_activity "
-                                f"where application_name = '{HOLDER}'")
+                                f"where application_name {holders}")
 
     def wait_until_ready(self):
         def ready():
@@ -166,6 +186,11 @@ class Sampler:
                 longest = max(longest, moment - last_open)
                 last_open = moment
         return longest
+
+    def writable_again(self, since):
+        """When a server first said after `since` that the tenant could write there, or None."""
+        return min((moment for samples in self.samples.values() for moment, writable in samples
+                    if writable and moment > since), default=None)
 
 
 def pods_restarted(namespace):
