@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
-#include <ctime>
 
 namespace cutover {
 namespace {
@@ -15,14 +14,25 @@ class MachineClock final : public Clock {
   SteadyTime SteadyNow() const override { return std::chrono::steady_clock::now(); }
 };
 
+// Digits of `value` up to `text`'s end, with zeros before them.
+void PutNumber(char* text, int digits, int value) {
+  for (int at = digits; at-- > 0; value /= 10) text[at] = static_cast<char>('0' + value % 10);
+}
+
+// By hand: a status has dozens of times, and strftime() asks for the locale at each.
 std::string FormatSeconds(WallTime time, std::string_view tail) {
-  std::time_t seconds =
-      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return std::string(text) + std::string(tail);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const auto day = std::chrono::floor<std::chrono::days>(seconds);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(seconds - day);
+  std::string text = "0000-00-00T00:00:00";
+  PutNumber(text.data(), 4, static_cast<int>(date.year()));
+  PutNumber(text.data() + 5, 2, static_cast<int>(static_cast<unsigned>(date.month())));
+  PutNumber(text.data() + 8, 2, static_cast<int>(static_cast<unsigned>(date.day())));
+  PutNumber(text.data() + 11, 2, static_cast<int>(clock.hours().count()));
+  PutNumber(text.data() + 14, 2, static_cast<int>(clock.minutes().count()));
+  PutNumber(text.data() + 17, 2, static_cast<int>(clock.seconds().count()));
+  return text.append(tail);
 }
 
 // Reads exactly `digits` digits at `position` and moves past them; -1 when they are not there.
@@ -85,8 +95,8 @@ std::string FormatTime(WallTime time) { return FormatSeconds(time, "Z"); }
 std::string FormatMicroTime(WallTime time) {
   auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
       time - std::chrono::floor<std::chrono::seconds>(time));
-  char tail[16];
-  std::snprintf(tail, sizeof tail, ".%06dZ", static_cast<int>(micros.count()));
+  std::string tail = ".000000Z";
+  PutNumber(tail.data() + 1, 6, static_cast<int>(micros.count()));
   return FormatSeconds(time, tail);
 }
 

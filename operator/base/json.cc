@@ -27,6 +27,8 @@ constexpr size_t kDepthMax = 200;
 // end, when their number is known, so that it is made once and in its size.
 class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> {
  public:
+  Builder() { values_.reserve(kOpenAtOnce); }
+
   bool Null() { return Put(Json()); }
   bool Bool(bool value) { return Put(value); }
   // RapidJSON's own conversion to double runs astray at zeros with an exponent (0e300).
@@ -45,10 +47,10 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     return std::isfinite(number) && Put(number);
   }
   bool String(const char* text, rapidjson::SizeType size, bool) {
-    return Put(std::string(text, size));
+    return Put(std::string_view(text, size));
   }
   bool Key(const char* text, rapidjson::SizeType size, bool) {
-    key_.assign(text, size);
+    key_ = std::string_view(text, size);
     return true;
   }
   bool StartObject() { return Open(); }
@@ -82,9 +84,11 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     values_.back().second = std::move(container);
     return true;
   }
-  bool Put(Json value) {
-    values_.emplace_back(std::move(key_), std::move(value));
-    key_.clear();  // Items of an array have none.
+  template <class Value>
+  bool Put(Value&& value) {
+    values_.emplace_back(std::piecewise_construct, std::forward_as_tuple(key_),
+                         std::forward_as_tuple(std::forward<Value>(value)));
+    key_ = {};  // Items of an array have none.
     return true;
   }
   // Of members of the same name the last one counts, in the place of the first.
@@ -113,11 +117,13 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
     members = std::move(kept);
   }
 
+  // As many as an object of ours has, so that what waits need not be moved while it grows.
+  static constexpr size_t kOpenAtOnce = 64;
   // Few are faster compared with each other; a ConfigMap can have a hundred thousand.
   static constexpr size_t kComparedPairwiseMax = 64;
 
   std::vector<Json::Member> values_;  // Of containers that are open, each with its key if any.
-  std::string key_;
+  std::string_view key_;              // In the text, which is parsed where it stands.
   size_t depth_ = 0;
 };
 
@@ -170,10 +176,11 @@ const Json& NullJson() {
 Result<Json> Json::Parse(std::string_view text) {
   Builder builder;
   rapidjson::Reader reader;
-  // The plain stream ends at a NUL, and costs half of what the bounded one does.
-  const std::string terminated(text);
-  rapidjson::StringStream stream(terminated.c_str());
-  constexpr unsigned kFlags = rapidjson::kParseNumbersAsStringsFlag;
+  // A stream that ends at a NUL costs half of what the bounded one does, and strings that are read
+  // where they stand need no copy of their own.
+  std::string terminated(text);
+  rapidjson::InsituStringStream stream(terminated.data());
+  constexpr unsigned kFlags = rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseInsituFlag;
   auto result = IsAscii(text)
                     ? reader.Parse<kFlags>(stream, builder)
                     : reader.Parse<kFlags | rapidjson::kParseValidateEncodingFlag>(stream, builder);

@@ -13,6 +13,9 @@ TEST(Clock, TimesSurviveFormattingAndParsing) {
   auto micro = ParseTime("2026-11-21T03:04:05.123456Z");
   ASSERT_TRUE(micro);
   EXPECT_EQ(FormatMicroTime(*micro), "2026-11-21T03:04:05.123456Z");
+  for (const char* text : {"2028-02-29T23:59:59.000001Z", "1969-12-31T23:59:59.999999Z",
+                           "1970-01-01T00:00:00.000000Z", "2261-12-31T12:00:00.500000Z"})
+    EXPECT_EQ(FormatMicroTime(*ParseTime(text)), text);
 }
 
 TEST(Clock, OffsetsAreAppliedToUtc) {

@@ -103,6 +103,17 @@ TEST(Json, OfMembersOfTheSameNameTheLastCountsInThePlaceOfTheFirst) {
   EXPECT_EQ(parsed->Dump(), R"({"a":5,"b":{"c":[3,{}]},"d":4})");
 }
 
+TEST(Json, WhatFollowsAnEscapeIsReadAsItStands) {
+  auto read =
+      Json::Parse(R"({"a\u0041\n\"b":-2.5e1,"\ud83d\ude00":"x\ty","c":[10,"\\",20],"d":7})");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(*read, Json::Object({{"aA\n\"b", -25.0},
+                                 {"\xF0\x9F\x98\x80", "x\ty"},
+                                 {"c", Json::Array({10, "\\", 20})},
+                                 {"d", 7}}));
+  EXPECT_EQ(*Json::Parse(read->Dump()), *read);
+}
+
 TEST(Json, SoItIsWhereAnObjectHasThousandsOfMembers) {
   std::string text = "{";
   for (int i = 0; i < 5000; ++i) text += "\"member-" + std::to_string(i) + "\": 1, ";
