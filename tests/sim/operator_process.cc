@@ -150,7 +150,8 @@ void OperatorProcess::FollowWatches() {
 
 bool OperatorProcess::Step() {
   if (clock_.SteadyNow() >= next_tick_) next_tick_ = clock_.SteadyNow() + elector_.Tick({});
-  FollowWatches();  // Also as a standby, which goes on from what it knows.
+  // Also as a standby, which goes on from what it knows.
+  if (elector_.IsLeader() || follows_as_standby) FollowWatches();
   if (!elector_.IsLeader()) return false;
   if (!servers_.HasSynced() || !placements_.HasSynced() || !migrations_.HasSynced()) return false;
   bool busy = false;

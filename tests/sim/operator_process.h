@@ -43,6 +43,10 @@ class OperatorProcess {
   const std::string& identity() const { return identity_; }
   ModelTransport& transport() { return transport_; }
 
+  /// Whether a standby is told of changes as they come, as a leader is, or of all of them once it
+  /// leads: before that nothing that it is told has an effect.
+  bool follows_as_standby = true;
+
  private:
   static constexpr int64_t kNothing = -1;
   struct Watch {

@@ -252,7 +252,8 @@ void Simulation::CheckMigration(const ApiModel::Event& event) {
 }
 
 void Simulation::CheckWhatIsTold(const ApiModel::Event& event) {
-  const Json before = event.before ? event.before->object["status"] : Json();
+  const Json nothing;
+  const Json& before = event.before ? event.before->object["status"] : nothing;
   const Json& after = event.after->object["status"];
   for (const std::string& wrong :
        {WrongSince(before, after, clock_.WallNow()), WrongSamples(before, after)})

@@ -142,6 +142,9 @@ bool Simulation::StepReplica(Replica& replica) {
     if (clock_.SteadyNow() < replica.starts_at) return false;
     Start(replica);
   }
+  // Half of what a run costs is reading JSON, and what a standby reads is read for nothing unless
+  // the leader goes. Runs without a fault, and those of a seed, have it read all the same.
+  replica.process->follows_as_standby = shuffled_ || !struck_;
   Replica* outer = std::exchange(acting_, &replica);
   bool busy = false;
   try {
@@ -619,6 +622,7 @@ const Fault* Simulation::BeginEffect(Replica& replica, std::string what) {
   auto found = std::find_if(faults_.begin(), faults_.end(),
                             [&](const Fault& fault) { return fault.at == number; });
   if (found == faults_.end()) return nullptr;
+  struck_ = true;
   switch (found->kind) {
     case FaultKind::kDieBefore:
       throw Killed{};
@@ -658,6 +662,7 @@ void Simulation::PrepareStaleReads(Replica& replica) {
   ChooseFault(true);
   for (const Fault& fault : faults_) {
     if (fault.kind != FaultKind::kStaleReads || fault.at != result_.effects) continue;
+    struck_ = true;
     replica.process->transport().view = api_.version() - 1 - fault.rival_effects % 4;
     replica.stale_reads = kStaleReadsMax;
   }

@@ -246,6 +246,7 @@ class Simulation {
   std::vector<std::pair<kube::Resource, Json>> git_;  // Manifests.
   std::vector<std::unique_ptr<Replica>> replicas_;
   Replica* acting_ = nullptr;  // Whose code is running.
+  bool struck_ = false;        // By a fault.
   int processes_ = 0;
   std::optional<SteadyTime> api_back_at_, source_back_at_, target_back_at_;
   SteadyTime last_effect_at_{}, looked_at_end_{};

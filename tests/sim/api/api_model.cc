@@ -82,8 +82,12 @@ void MergePatchInto(Json& target, const Json& patch) {
 Json OnlyWhatMayChange(const kube::Resource& resource, const Json& before, Json next,
                        const std::string& subresource) {
   if (subresource == "status") {
-    Json merged = before;
-    if (next.Contains("status")) merged.Set("status", std::move(next.MutableAt("status")));
+    if (!next.Contains("status")) return before;
+    Json status = std::move(next.MutableAt("status"));
+    Json merged = Json::Object();
+    for (const auto& [key, value] : before.Members())
+      if (key != "status") merged.Set(key, value);
+    merged.Set("status", std::move(status));
     return merged;
   }
   if (HasStatus(resource)) {
@@ -342,13 +346,13 @@ Answer<VersionPointer> ApiModel::Create(const kube::Resource& resource, const Js
   return Append(kind, entry, std::move(created), false);
 }
 
-Answer<VersionPointer> ApiModel::Update(const kube::Resource& resource, const Json& object,
+Answer<VersionPointer> ApiModel::Update(const kube::Resource& resource, Json object,
                                         const Write& write) {
   Kind& kind = KindOf(resource);
   auto entry = Existing(kind, kube::KeyOf(object));
   if (!entry) return tl::make_unexpected(entry.error());
   const VersionPointer before = (*entry)->history.back();
-  auto stored = Store(kind, **entry, object, write);
+  auto stored = Store(kind, **entry, std::move(object), write);
   if (stored && !(*entry)->ownership.empty())
     (*entry)->ownership.Update(write.manager, before->object, (*stored)->object);
   return stored;

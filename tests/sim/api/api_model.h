@@ -89,8 +89,7 @@ class ApiModel {
 
   Answer<VersionPointer> Create(const kube::Resource& resource, const Json& object,
                                 const Write& write);
-  Answer<VersionPointer> Update(const kube::Resource& resource, const Json& object,
-                                const Write& write);
+  Answer<VersionPointer> Update(const kube::Resource& resource, Json object, const Write& write);
   Answer<VersionPointer> MergePatch(const kube::Resource& resource, const kube::Key& key,
                                     const Json& patch, const Write& write);
   Answer<VersionPointer> Apply(const kube::Resource& resource, const kube::Key& key,

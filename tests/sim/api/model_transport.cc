@@ -215,7 +215,7 @@ Response Serve(ApiModel& api, const Request& request, int64_t view) {
     case Method::kPost:
       return ObjectResponse(api.Create(*target.resource, *body, write), 201);
     case Method::kPut:
-      return ObjectResponse(api.Update(*target.resource, *body, write));
+      return ObjectResponse(api.Update(*target.resource, std::move(*body), write));
     default:
       return PatchResponse(api, target, request, *body, write);
   }
