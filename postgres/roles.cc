@@ -16,11 +16,14 @@ constexpr int kMajorOfMembershipOptions = 16;
 
 // pg_shdepend knows owners, grantees, default privileges and policies of this database's objects,
 // and of the database itself. Roles that every cluster has are not in it. Our streams' roles have
-// CONNECT on it while they last, and are no part of the tenant.
+// CONNECT on it while they last, and are no part of the tenant. A closed database is our admin's,
+// whose members are none of it either.
 constexpr const char* kReferencedNames = R"(
   WITH RECURSIVE this AS (SELECT oid FROM pg_database WHERE datname = current_database()),
   direct AS (
-    SELECT s.refobjid AS role, bool_or(s.deptype = 'o') AS owns
+    SELECT s.refobjid AS role,
+           bool_or(s.deptype = 'o' AND (s.classid <> 'pg_database'::regclass
+                                        OR pg_get_userbyid(s.refobjid) <> current_user)) AS owns
       FROM pg_shdepend s, this
      WHERE s.refclassid = 'pg_authid'::regclass
        AND (s.dbid = this.oid OR s.classid = 'pg_database'::regclass AND s.objid = this.oid)
@@ -43,12 +46,44 @@ constexpr const char* kReferencedNames = R"(
    WHERE r.rolname <> current_user AND r.rolname !~ '^pg_'
      AND r.rolname !~ '^cutover_(forward|reverse)_' ORDER BY 1)";
 
+// Of each role that is granted something in this database and in no other, those of its members who
+// log in and may use what it has.
+constexpr const char* kLeftBehind = R"(
+  WITH RECURSIVE below AS (
+    SELECT DISTINCT s.refobjid AS top, s.refobjid AS role
+      FROM pg_shdepend s JOIN pg_database d ON d.datname = current_database()
+           JOIN pg_roles r ON r.oid = s.refobjid
+     WHERE s.refclassid = 'pg_authid'::regclass AND NOT r.rolsuper AND r.rolname <> current_user
+       AND (s.dbid = d.oid OR s.classid = 'pg_database'::regclass AND s.objid = d.oid)
+       AND NOT EXISTS (
+             SELECT FROM pg_shdepend e
+              WHERE e.refclassid = s.refclassid AND e.refobjid = s.refobjid
+                AND (e.dbid NOT IN (0, d.oid)
+                     OR e.classid = 'pg_database'::regclass AND e.objid <> d.oid))
+    UNION
+    SELECT b.top, m.member FROM below b JOIN pg_auth_members m ON m.roleid = b.role
+      JOIN pg_roles r ON r.oid = m.member
+     WHERE NOT r.rolsuper AND r.rolname <> current_user
+       AND (coalesce((to_jsonb(m) ->> 'inherit_option')::bool, true)
+            OR coalesce((to_jsonb(m) ->> 'set_option')::bool, true)))
+  SELECT g.rolname, array_agg(m.rolname::text ORDER BY m.rolname)
+    FROM below JOIN pg_roles g ON g.oid = below.top JOIN pg_roles m ON m.oid = below.role
+   WHERE m.rolcanlogin AND m.rolname <> ALL ($1::text[]) AND m.rolname !~ '^pg_'
+     AND m.rolname !~ '^cutover_(forward|reverse)_' AND g.rolname !~ '^pg_'
+   GROUP BY 1 ORDER BY 1)";
+
 constexpr const char* kReadRoles = R"(
   SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication,
          rolbypassrls, rolconnlimit,
          coalesce(nullif(rolvaliduntil, 'infinity')::text, ''),
-         coalesce(shobj_description(oid, 'pg_authid'), '')
-    FROM pg_roles
+         coalesce(shobj_description(oid, 'pg_authid'), ''),
+         EXISTS (
+           WITH RECURSIVE above AS (
+             SELECT w.oid AS role
+             UNION SELECT m.roleid FROM above JOIN pg_auth_members m ON m.member = above.role)
+           SELECT FROM above JOIN pg_roles g ON g.oid = above.role
+            WHERE g.rolsuper OR g.rolname ~ '^pg_' OR g.rolname = current_user)
+    FROM pg_roles w
    WHERE rolname = ANY ($1::text[]) AND rolname !~ '^pg_' ORDER BY rolname COLLATE "C")";
 
 constexpr const char* kMayReadVerifiers =
@@ -68,21 +103,22 @@ constexpr const char* kReadRoleLabels =
 /// member's attribute decides.
 constexpr const char* kReadMemberships = R"(
   SELECT g.rolname, m.rolname, bool_or(a.admin_option), bool_or(a.inherit_option),
-         bool_or(a.set_option), coalesce(w.rolname, '')
+         bool_or(a.set_option), coalesce(w.rolname, ''), bool_or(g.rolsuper)
     FROM pg_auth_members a
          JOIN pg_roles g ON g.oid = a.roleid
          JOIN pg_roles m ON m.oid = a.member
          LEFT JOIN pg_roles w ON w.oid = a.grantor AND NOT w.rolsuper
               AND w.rolname = ANY ($1::text[])
-   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
+   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_' OR g.rolsuper)
    GROUP BY 1, 2, 6 ORDER BY 1, 2, 6)";
 
 constexpr const char* kReadMembershipsBefore16 = R"(
-  SELECT g.rolname, m.rolname, bool_or(a.admin_option), bool_or(m.rolinherit), true, ''
+  SELECT g.rolname, m.rolname, bool_or(a.admin_option), bool_or(m.rolinherit), true, '',
+         bool_or(g.rolsuper)
     FROM pg_auth_members a
          JOIN pg_roles g ON g.oid = a.roleid
          JOIN pg_roles m ON m.oid = a.member
-   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_')
+   WHERE m.rolname = ANY ($1::text[]) AND (g.rolname = ANY ($1::text[]) OR g.rolname ~ '^pg_' OR g.rolsuper)
    GROUP BY 1, 2 ORDER BY 1, 2)";
 
 constexpr const char* kReadRoleSettings = R"(
@@ -148,6 +184,25 @@ Status BringUpToDate(const std::stop_token& stop, Deadline deadline, Transaction
   return transaction.Exec(stop, deadline, "ALTER ROLE " + QuoteIdentifier(role.name) + attributes);
 }
 
+/// `role` in quotes.
+Status ApplySettings(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                     const std::string& role, const std::vector<StoredSetting>& settings) {
+  for (const StoredSetting& setting : settings) {
+    Status set = transaction.Exec(stop, deadline,
+                                  "ALTER ROLE " + role + " SET " + setting.name + " = " +
+                                      SettingLiteral(setting.name, setting.value));
+    if (set) continue;
+    Error error =
+        WithContext(std::move(set).error(), "role " + role + " with its setting " + setting.name);
+    // Majors drop settings.
+    if (error.disposition == Disposition::kTerminal)
+      error.message +=
+          "; on the source, ALTER ROLE " + role + " RESET " + setting.name + ", then try again";
+    return tl::unexpected(std::move(error));
+  }
+  return Ok();
+}
+
 Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
                   const Role& role, std::string_view migration_uid) {
   const std::string name = QuoteIdentifier(role.name);
@@ -155,19 +210,7 @@ Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& t
   if (!created) return tl::unexpected(WithContext(std::move(created).error(), "role " + name));
   TRY(transaction.Exec(stop, deadline,
                        "COMMENT ON ROLE " + name + " IS " + QuoteLiteral(MarkOf(migration_uid))));
-  for (const StoredSetting& setting : role.settings) {
-    Status set = transaction.Exec(stop, deadline,
-                                  "ALTER ROLE " + name + " SET " + setting.name + " = " +
-                                      SettingLiteral(setting.name, setting.value));
-    if (set) continue;
-    Error error =
-        WithContext(std::move(set).error(), "role " + name + " with its setting " + setting.name);
-    // Majors drop settings.
-    if (error.disposition == Disposition::kTerminal)
-      error.message +=
-          "; on the source, ALTER ROLE " + name + " RESET " + setting.name + ", then try again";
-    return tl::unexpected(std::move(error));
-  }
+  TRY(ApplySettings(stop, deadline, transaction, name, role.settings));
   for (const SecurityLabel& label : role.labels) {
     TRY(transaction.Exec(stop, deadline,
                          "SECURITY LABEL FOR " + QuoteIdentifier(label.provider) + " ON ROLE " +
@@ -194,17 +237,6 @@ Status Borrow(const std::stop_token& stop, Deadline deadline, Transaction& trans
 
 int MajorOf(const Connection& connection) { return connection.major_version(); }
 int MajorOf(Transaction& transaction) { return transaction.connection().major_version(); }
-
-std::string GrantStatement(const Membership& membership, int major) {
-  std::string sql =
-      "GRANT " + QuoteIdentifier(membership.group) + " TO " + QuoteIdentifier(membership.member);
-  if (major < kMajorOfMembershipOptions)
-    return sql + (membership.admin_option ? " WITH ADMIN OPTION" : "");
-  auto option = [](bool set) { return set ? "TRUE" : "FALSE"; };
-  return sql + " WITH ADMIN " + option(membership.admin_option) + ", INHERIT " +
-         option(membership.inherit_option) + ", SET " + option(membership.set_option) +
-         (membership.grantor.empty() ? "" : " GRANTED BY " + QuoteIdentifier(membership.grantor));
-}
 
 /// By name, where there is a password; nothing when passwords may not be read.
 template <class Session>
@@ -246,6 +278,7 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
     role.connection_limit = static_cast<int>(row.Int(8));
     role.valid_until = row.Text(9);
     role.comment = row.Text(10);
+    role.reaches_beyond = row.Bool(11);
     role.verifier_known = verifiers.has_value();
     if (verifiers && verifiers->contains(role.name)) role.verifier = verifiers->at(role.name);
     for (Row label : labels) {
@@ -258,8 +291,8 @@ Result<RoleSet> ReadNamed(const std::stop_token& stop, Deadline deadline, Sessio
     set.roles.push_back(std::move(role));
   }
   for (Row row : memberships)
-    set.memberships.push_back(
-        {row.Text(0), row.Text(1), row.Bool(2), row.Bool(3), row.Bool(4), row.Text(5)});
+    set.memberships.push_back({row.Text(0), row.Text(1), row.Bool(2), row.Bool(3), row.Bool(4),
+                               row.Text(5), row.Bool(6)});
   return set;
 }
 
@@ -289,20 +322,10 @@ bool IsWithheld(const Role& role, const Power& power, const RoleSet& target,
   return role.*power.held && Stranger(target, role.name, migration_uid) == nullptr;
 }
 
-/// A role that was there before keeps the memberships that it had, and is given no others.
-bool IsWithheld(const Membership& membership, const RoleSet& target,
-                std::string_view migration_uid) {
-  return Stranger(target, membership.group, migration_uid) != nullptr &&
-         Stranger(target, membership.member, migration_uid) == nullptr;
-}
-
 RoleSet WithoutWithheld(RoleSet source, const RoleSet& target, std::string_view migration_uid) {
   for (Role& role : source.roles)
     for (const Power& power : kPowers)
       if (IsWithheld(role, power, target, migration_uid)) role.*power.held = false;
-  std::erase_if(source.memberships, [&](const Membership& membership) {
-    return IsWithheld(membership, target, migration_uid);
-  });
   return source;
 }
 
@@ -324,6 +347,21 @@ Result<std::vector<std::string>> MarkedRoles(const std::stop_token& stop, Deadli
   std::vector<std::string> names;
   for (Row row : rows) names.push_back(row.Text(0));
   return names;
+}
+
+/// Whether the member has all of it, be it in several grants.
+bool IsGiven(const Membership& wanted, const RoleSet& target) {
+  if (wanted.group == wanted.member) return true;  // Two roles that become one.
+  bool given = false, admin = false, inherit = false, set = false;
+  for (const Membership& there : target.memberships) {
+    if (there.group != wanted.group || there.member != wanted.member) continue;
+    given = true;
+    admin |= there.admin_option;
+    inherit |= there.inherit_option;
+    set |= there.set_option;
+  }
+  return given && admin >= wanted.admin_option && inherit >= wanted.inherit_option &&
+         set >= wanted.set_option;
 }
 
 /// Whoever grants a membership must have been given the right to, by one that comes before. Where
@@ -361,6 +399,46 @@ std::vector<Membership> InOrderOfGrants(std::vector<Membership> memberships) {
 
 }  // namespace
 
+std::string GrantStatement(const Membership& membership, int major) {
+  std::string sql =
+      "GRANT " + QuoteIdentifier(membership.group) + " TO " + QuoteIdentifier(membership.member);
+  if (major < kMajorOfMembershipOptions)
+    return sql + (membership.admin_option ? " WITH ADMIN OPTION" : "");
+  auto option = [](bool set) { return set ? "TRUE" : "FALSE"; };
+  return sql + " WITH ADMIN " + option(membership.admin_option) + ", INHERIT " +
+         option(membership.inherit_option) + ", SET " + option(membership.set_option) +
+         (membership.grantor.empty() ? "" : " GRANTED BY " + QuoteIdentifier(membership.grantor));
+}
+
+std::string DescribeSetting(std::string_view role, const StoredSetting& setting) {
+  const bool own = setting.name.find('.') == std::string::npos;
+  return "ALTER ROLE " + QuoteIdentifier(role) + " SET " + setting.name + " = " +
+         (own ? SettingLiteral(setting.name, setting.value) : "…");
+}
+
+std::vector<StoredSetting> MissingSettings(const Role& source, const Role& target) {
+  std::vector<StoredSetting> missing;
+  for (const StoredSetting& wanted : source.settings) {
+    if (std::none_of(target.settings.begin(), target.settings.end(), [&](const auto& there) {
+          return there.name == wanted.name && there.value == wanted.value;
+        }))
+      missing.push_back(wanted);
+  }
+  return missing;
+}
+
+std::vector<MembersLeftBehind> StillLeftBehind(const RoleSet& source, const RoleSet& target) {
+  std::vector<MembersLeftBehind> left = source.left_behind;
+  for (MembersLeftBehind& of : left) {
+    std::erase_if(of.members, [&](const std::string& member) {
+      return std::any_of(target.memberships.begin(), target.memberships.end(),
+                         [&](const auto& m) { return m.group == of.group && m.member == member; });
+    });
+  }
+  std::erase_if(left, [](const MembersLeftBehind& of) { return of.members.empty(); });
+  return left;
+}
+
 Result<std::vector<std::string>> ReadReferencedRoleNames(std::stop_token stop, Deadline deadline,
                                                          Connection& connection) {
   TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, kReferencedNames));
@@ -372,7 +450,10 @@ Result<std::vector<std::string>> ReadReferencedRoleNames(std::stop_token stop, D
 Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
                                     Connection& connection) {
   TRY_ASSIGN(std::vector<std::string> names, ReadReferencedRoleNames(stop, deadline, connection));
-  return ReadNamed(stop, deadline, connection, names);
+  TRY_ASSIGN(RoleSet set, ReadNamed(stop, deadline, connection, names));
+  TRY_ASSIGN(Rows left, connection.Query(stop, deadline, kLeftBehind, {names}));
+  for (Row row : left) set.left_behind.push_back({row.Text(0), row.TextArray(1)});
+  return set;
 }
 
 Result<RoleSet> ReadRoles(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -400,13 +481,37 @@ std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& targ
                               "; rename one of them, or make them the same"});
     }
   }
-  for (const Membership& membership : source.memberships) {
-    if (IsPredefined(membership.group))
-      findings.push_back({membership.member, RoleVerdict::kPredefinedGroup,
-                          "role " + QuoteIdentifier(membership.member) + " is a member of " +
-                              membership.group + ", which is not copied: it reaches all tenants"});
-  }
   return findings;
+}
+
+std::vector<MembershipVerdict> JudgeMemberships(const RoleSet& source, const RoleSet& target,
+                                                std::string_view migration_uid) {
+  std::vector<MembershipVerdict> verdicts;
+  // Absent ones too: whatever of `source` is absent is created.
+  auto is_brought = [&](const std::string& name) {
+    return Stranger(target, name, migration_uid) == nullptr &&
+           (Named(source, name) != nullptr || Named(target, name) != nullptr);
+  };
+  for (const Membership& membership : source.memberships) {
+    const Role* member = Named(source, membership.member);
+    const Role* stranger = Stranger(target, membership.member, migration_uid);
+    const Role* group = Named(target, membership.group);
+    if (member == nullptr || member->superuser ||
+        (stranger != nullptr && !Difference(*member, *stranger).empty()))
+      verdicts.push_back(MembershipVerdict::kNotAsked);
+    else if (IsGiven(membership, target))
+      verdicts.push_back(MembershipVerdict::kThere);
+    else if (IsPredefined(membership.group) || membership.of_superuser ||
+             (group != nullptr && group->reaches_beyond))
+      verdicts.push_back(MembershipVerdict::kReachesBeyond);
+    else if (is_brought(membership.group))
+      verdicts.push_back(MembershipVerdict::kGrant);
+    else if (group != nullptr && stranger == nullptr)
+      verdicts.push_back(MembershipVerdict::kOfStranger);
+    else
+      verdicts.push_back(MembershipVerdict::kLeft);
+  }
+  return verdicts;
 }
 
 std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
@@ -424,8 +529,10 @@ std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& ta
                        "ALTER ROLE " + QuoteIdentifier(role.name) + " NO" + name});
     }
   }
-  for (const Membership& membership : source.memberships) {
-    if (!IsWithheld(membership, target, migration_uid)) continue;
+  const auto verdicts = JudgeMemberships(source, target, migration_uid);
+  for (size_t at = 0; at < verdicts.size(); ++at) {
+    if (verdicts[at] != MembershipVerdict::kOfStranger) continue;
+    const Membership& membership = source.memberships[at];
     found.push_back({"membership of " + membership.member + " in " + membership.group,
                      "role " + membership.member + " is a member of " + membership.group +
                          ", and a role of that name is on the target already, whose rights are not "
@@ -455,25 +562,24 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
       return TerminalError("RoleClash", finding.message);
     outdated.insert(finding.role);
   }
-  std::set<std::string> present = absent;
-  for (const Role& role : target.roles) present.insert(role.name);
   TRY_ASSIGN(bool superuser, IsSuperuser(stop, deadline, transaction));
   for (const Role& role : source.roles) {
     if (outdated.contains(role.name)) TRY(BringUpToDate(stop, deadline, transaction, role));
+    const Role* there = Named(target, role.name);
+    if (there != nullptr && !role.superuser && IsCreatedBy(*there, migration_uid))
+      TRY(ApplySettings(stop, deadline, transaction, QuoteIdentifier(role.name),
+                        MissingSettings(role, *there)));
     if (!absent.contains(role.name)) continue;
     TRY(CreateRole(stop, deadline, transaction, role, migration_uid));
     if (!superuser) TRY(Borrow(stop, deadline, transaction, role.name));
   }
-  auto is_superuser = [&](const std::string& name) {
-    const Role *here = Named(source, name), *there = Named(target, name);
-    return (here != nullptr && here->superuser) || (there != nullptr && there->superuser);
-  };
+  const auto verdicts = JudgeMemberships(source, target, migration_uid);
   std::vector<Membership> memberships;
-  // A role that was there before keeps the memberships that it had: they are not ours to widen.
-  for (const Membership& membership : source.memberships)
-    if (absent.contains(membership.member) && present.contains(membership.group) &&
-        !is_superuser(membership.group))
-      memberships.push_back(membership);
+  for (size_t at = 0; at < verdicts.size(); ++at) {
+    if (verdicts[at] == MembershipVerdict::kGrant ||
+        (verdicts[at] == MembershipVerdict::kOfStranger && powers == Powers::kBring))
+      memberships.push_back(source.memberships[at]);
+  }
   for (const Membership& membership : InOrderOfGrants(std::move(memberships)))
     TRY(transaction.Exec(stop, deadline,
                          GrantStatement(membership, transaction.connection().major_version())));

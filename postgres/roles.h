@@ -24,6 +24,9 @@ struct Role {
   bool can_login = false;
   bool replication = false;
   bool bypass_rls = false;
+  /// Whoever is a member of it may act beyond one database: it is a superuser or the role that
+  /// asks, or a member, be it through others, of one of these or of a predefined role.
+  bool reaches_beyond = false;
   int connection_limit = -1;
   std::string verifier;        ///< "SCRAM-SHA-256$…"; empty without a password.
   bool verifier_known = true;  ///< False where pg_authid may not be read; `verifier` is empty then.
@@ -45,21 +48,33 @@ struct Membership {
   /// From 16 on, where one role may be granted to another by several: who granted it, if that is a
   /// role of the set. Empty: an admin, on the target whoever creates the roles there.
   std::string grantor = {};
+  bool of_superuser = false;  ///< The group is a superuser where this was read.
 
   auto operator<=>(const Membership&) const = default;
+};
+
+/// Login roles that reach the database only as members of `group`, which is granted something in
+/// it.
+struct MembersLeftBehind {
+  std::string group;
+  std::vector<std::string> members;
 };
 
 struct RoleSet {
   std::vector<Role> roles;
   std::vector<Membership> memberships;
+  /// Known of referenced roles only. Groups that are granted something in other databases, too, are
+  /// not among them: their members are hardly this database's.
+  std::vector<MembersLeftBehind> left_behind = {};
 };
 
 /// The roles that the database of `connection` cannot do without: owners, grantees, subjects of
 /// policies and default privileges, roles with settings in it; members of the roles that own
 /// something, and, upwards, the groups of all of these. Groups are not followed downwards, or one
-/// group of all tenants would bring them all along. The admin role itself is left out. Predefined
-/// roles (pg_*) appear as groups in memberships only.
-/// Passwords need a superuser, or GRANT SELECT ON pg_authid; without, they come as unknown.
+/// group of all tenants would bring them all along: RoleSet::left_behind says whom that leaves. The
+/// admin role itself is left out. Predefined roles (pg_*) appear as groups in memberships only; so
+/// does an admin who is a superuser. Passwords need a superuser, or GRANT SELECT ON pg_authid;
+/// without, they come as unknown.
 Result<RoleSet> ReadReferencedRoles(std::stop_token stop, Deadline deadline,
                                     Connection& connection);
 
@@ -72,12 +87,10 @@ Result<RoleSet> ReadRoles(std::stop_token stop, Deadline deadline, Connection& c
                           const std::vector<std::string>& names);
 
 enum class RoleVerdict {
-  kCreate,           ///< Absent on the target.
-  kSame,             ///< There, with the same attributes and password.
-  kClash,            ///< There, but another one: its tenant would be locked out, or ours let in.
-  kSuperuser,        ///< A superuser of the source is never created or changed on the target.
-  kPredefinedGroup,  ///< Member of a pg_* role: not copied, since on a shared server it would show
-                     ///< this tenant the others.
+  kCreate,     ///< Absent on the target.
+  kSame,       ///< There, with the same attributes and password.
+  kClash,      ///< There, but another one: its tenant would be locked out, or ours let in.
+  kSuperuser,  ///< A superuser of the source is never created or changed on the target.
 };
 
 struct RoleFinding {
@@ -90,6 +103,23 @@ struct RoleFinding {
 /// known.
 std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target);
 
+enum class MembershipVerdict {
+  kGrant,          ///< It will be given: the group, and maybe the member, is brought by the move.
+  kOfStranger,     ///< The move brings the member only: the group was there before, and may be
+                   ///< another tenant's. Given unless Powers::kWithhold.
+  kThere,          ///< Given on the target already, with all that it may.
+  kReachesBeyond,  ///< Never given, since on a shared server it would show this tenant the others,
+                   ///< or make him the master of the server: the group is predefined, or a
+                   ///< superuser on the source, or Role::reaches_beyond on the target.
+  kLeft,           ///< Not given: both roles are the target's own, and not ours to widen.
+  kNotAsked,       ///< Of a superuser, of no role of the set, or of one that clashes.
+};
+
+/// Pure: what would have to happen to each membership of `source`, in their order. `target` holds
+/// whatever exists there of the members and groups of `source`.
+std::vector<MembershipVerdict> JudgeMemberships(const RoleSet& source, const RoleSet& target,
+                                                std::string_view migration_uid);
+
 /// Whether a tenant's roles may bring what reaches beyond his database: not onto a server that
 /// others share.
 enum class Powers { kBring, kWithhold };
@@ -100,22 +130,37 @@ struct WithheldPower {
   std::string why;
   std::string statement;  ///< By which the source's tenant does without it.
 };
-/// Pure: CREATEROLE, REPLICATION and BYPASSRLS of roles that this migration creates, and their
-/// memberships in roles that are on the target already, which may be another tenant's. What a role
-/// that is there already has there, it keeps.
+
+/// Pure: CREATEROLE, REPLICATION and BYPASSRLS of roles that this migration creates, and the
+/// memberships that are MembershipVerdict::kOfStranger. What a role that is there already has
+/// there, it keeps.
 std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
                                         std::string_view migration_uid);
 
-/// Creates the absent roles of `wanted`, which are the source's, with their verifiers, attributes,
-/// settings and memberships, and marks each, by its comment, as created by this migration, so that
-/// undo finds them whatever has died in between. One of these whose password or attributes were
-/// changed on the source since gets the new ones. One that another migration has created, and that
-/// is the same, loses that mark: it is needed by both from now on, and undoing the other must not
-/// take it away. Superusers are left alone. Terminal "RoleClash". Repeatable. A role whose password
-/// is unknown is created without one. When we are no superuser we become a member of each role that
-/// we create, as a restore has to act for it: see ReturnRoles(). Nobody is made a member of a
-/// superuser; kWithhold leaves out what FindWithheld() finds, too. The statements are kept out of
-/// the server's log as far as our privileges allow.
+/// Pure: the settings of `source` that `target`, the same role, has not or has otherwise.
+std::vector<StoredSetting> MissingSettings(const Role& source, const Role& target);
+
+/// Pure: `left_behind` of `source`, under its own names, without those whom `target`, under the
+/// same ones, has in their groups. `target` has whatever exists there of these roles.
+std::vector<MembersLeftBehind> StillLeftBehind(const RoleSet& source, const RoleSet& target);
+
+/// "GRANT … TO …" with its options, as a server of `major` takes them.
+std::string GrantStatement(const Membership& membership, int major);
+
+/// "ALTER ROLE … SET … = …" for somebody to read: without the value of a setting that is not
+/// PostgreSQL's own ("app.key"), which may be a secret.
+std::string DescribeSetting(std::string_view role, const StoredSetting& setting);
+
+/// Creates the absent roles of `wanted`, which are the source's, with their verifiers, attributes
+/// and settings, gives the memberships that JudgeMemberships() says, and marks each role, by its
+/// comment, as created by this migration, so that undo finds them whatever has died in between. One
+/// of these whose password, attributes, settings or memberships were changed on the source since
+/// gets the new ones. One that another migration has created, and that is the same, loses that
+/// mark: it is needed by both from now on, and undoing the other must not take it away. Superusers
+/// are left alone; kWithhold leaves out what FindWithheld() finds. Terminal "RoleClash".
+/// Repeatable. A role whose password is unknown is created without one. When we are no superuser we
+/// become a member of each role that we create, as a restore has to act for it: see ReturnRoles().
+/// The statements are kept out of the server's log as far as our privileges allow.
 Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transaction,
                    const RoleSet& wanted, std::string_view migration_uid,
                    Powers powers = Powers::kBring);

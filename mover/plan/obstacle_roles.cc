@@ -6,10 +6,13 @@
 
 #include "mover/plan/obstacle_search.h"
 #include "mover/plan/role_names.h"
+#include "operator/base/enumerate.h"
 #include "postgres/roles.h"
 
 namespace cutover::mover {
 namespace {
+
+constexpr size_t kNamesMax = 10;  // In a sentence.
 
 struct Roles {
   pg::RoleSet source;  ///< Under their own names.
@@ -25,6 +28,10 @@ Result<Roles> ReadBothSides(ObstacleSearch& search) {
     names.push_back(search.Renamed(role.name));
     if (!role.superuser) roles.on_target.insert(names.back());
   }
+  for (const pg::Membership& membership : roles.source.memberships)
+    names.push_back(search.Renamed(membership.group));
+  for (const pg::MembersLeftBehind& left : roles.source.left_behind)
+    for (const std::string& member : left.members) names.push_back(search.Renamed(member));
   TRY_ASSIGN(roles.target, pg::ReadRoles(search.stop, search.deadline, search.target, names));
   std::erase_if(roles.target.roles, [&](const pg::Role& role) {
     return pg::IsCreatedBy(role, search.terms.migration_uid);
@@ -32,6 +39,21 @@ Result<Roles> ReadBothSides(ObstacleSearch& search) {
   TRY_ASSIGN(pg::Rows all, search.OfTarget("SELECT rolname FROM pg_catalog.pg_roles"));
   for (const pg::Row row : all) roles.on_target.insert(row.Text(0));
   return roles;
+}
+
+/// A role's name on the source, of its name on the target.
+std::string SourceName(const ObstacleSearch& search, const std::string& role) {
+  for (const auto& [source, target] : search.terms.role_names)
+    if (target == role) return source;
+  return role;
+}
+
+/// For a statement on the source.
+std::string QuotedNames(const ObstacleSearch& search, const std::vector<std::string>& roles) {
+  std::string list;
+  for (const std::string& role : roles)
+    list += (list.empty() ? "" : ", ") + pg::QuoteIdentifier(SourceName(search, role));
+  return list;
 }
 
 std::string HowToRename(const std::string& role) {
@@ -78,6 +100,19 @@ Status CanBeCreated(ObstacleSearch& search, const pg::Role& role) {
   return Ok();
 }
 
+/// Nothing of a role that was on the target before is changed.
+void SettingsAreThere(ObstacleSearch& search, const std::string& name, const pg::Role& role,
+                      const Roles& roles) {
+  for (const pg::Role& there : roles.target.roles) {
+    if (there.name != name) continue;
+    for (const pg::StoredSetting& setting : pg::MissingSettings(role, there))
+      search.Add(SettingObject(setting),
+                 "role " + name + " is on the target already, without it or with another value",
+                 "on the target: " + pg::DescribeSetting(name, setting) +
+                     "; or accept that it is there as it is");
+  }
+}
+
 /// A role's verdict, into obstacles. Roles have the names here that they have on the target.
 Status Judge(ObstacleSearch& search, const pg::RoleFinding& finding, const pg::Role& role,
              const Roles& roles) {
@@ -90,6 +125,7 @@ Status Judge(ObstacleSearch& search, const pg::RoleFinding& finding, const pg::R
         search.Note("role " + finding.role +
                     " is used on the target as it is there; whether its "
                     "password is the source's could not be seen");
+      SettingsAreThere(search, finding.role, role, roles);
       return Ok();
     case pg::RoleVerdict::kClash:
       search.Add(RoleObject(role.name), finding.message,
@@ -105,23 +141,54 @@ Status Judge(ObstacleSearch& search, const pg::RoleFinding& finding, const pg::R
                    HowToRename(role.name));
       return Ok();  // An absent one is found by what belongs to it.
     }
-    case pg::RoleVerdict::kPredefinedGroup:
-      return Ok();
   }
   return Ok();
 }
 
-/// On a shared server such a membership would show this tenant the others, so nobody gets it
-/// without being asked.
-void PredefinedMemberships(ObstacleSearch& search, const pg::RoleSet& source) {
-  for (const pg::Membership& membership : source.memberships) {
-    if (!membership.group.starts_with("pg_")) continue;
-    search.Add("membership of " + membership.member + " in " + membership.group,
-               "it reaches beyond this database, and is not given on the target",
+/// Memberships that will not be on the target. One that reaches beyond the database would show this
+/// tenant the others of a shared server, or make him its master, so nobody gets it without being
+/// asked.
+void MembershipsComeAlong(ObstacleSearch& search, const Roles& roles) {
+  pg::RoleSet renamed = roles.source;
+  RenameRoles(search.terms.role_names, renamed);
+  const auto verdicts = pg::JudgeMemberships(renamed, roles.target, search.terms.migration_uid);
+  for (size_t at = 0; at < verdicts.size(); ++at) {
+    const pg::Membership& membership = roles.source.memberships[at];
+    if (verdicts[at] == pg::MembershipVerdict::kLeft) {
+      pg::Membership wanted = renamed.memberships[at];
+      wanted.grantor.clear();
+      search.Add(MembershipObject(membership),
+                 "both roles are on the target already, and there it is not given, or not in full",
+                 "on the target: " + pg::GrantStatement(wanted, search.target.major_version()) +
+                     "; or accept that it is not given");
+    }
+    const bool beyond = verdicts[at] == pg::MembershipVerdict::kReachesBeyond;
+    if (!beyond &&
+        (verdicts[at] != pg::MembershipVerdict::kOfStranger || !search.terms.withhold_powers))
+      continue;
+    search.Add(MembershipObject(membership),
+               beyond ? "it reaches beyond this database, and is not given on the target"
+                      : "the group is on the target already and may be another tenant's, so it is "
+                        "not given",
                "accept that, and where it is wanted, on the target afterwards: GRANT " +
-                   membership.group + " TO " +
-                   pg::QuoteIdentifier(search.Renamed(membership.member)));
+                   pg::QuoteIdentifier(renamed.memberships[at].group) + " TO " +
+                   pg::QuoteIdentifier(renamed.memberships[at].member));
   }
+}
+
+/// Whoever logs in and is granted nothing but a membership is not followed, or a group of many
+/// tenants would bring them all; but this database may be what he works with.
+void MembersComeAlong(ObstacleSearch& search, const Roles& roles) {
+  pg::RoleSet renamed = roles.source;
+  RenameRoles(search.terms.role_names, renamed);
+  for (const pg::MembersLeftBehind& left : pg::StillLeftBehind(renamed, roles.target))
+    search.Add("members of " + SourceName(search, left.group),
+               Enumerate(left.members, kNamesMax) +
+                   " reach the database only through this role, and do not come along",
+               "on the source: GRANT CONNECT ON DATABASE " +
+                   pg::QuoteIdentifier(search.source.options().database) + " TO " +
+                   QuotedNames(search, left.members) +
+                   ", with which they do; or accept that they stay behind");
 }
 
 /// Every role that owns something, or that is granted something, must be there in the end. Roles
@@ -203,7 +270,8 @@ void RoleNamesAreUsed(ObstacleSearch& search, const Roles& roles) {
 Status FindRoleObstacles(ObstacleSearch& search) {
   TRY_ASSIGN(Roles roles, ReadBothSides(search));
   RoleNamesAreUsed(search, roles);
-  PredefinedMemberships(search, roles.source);
+  MembershipsComeAlong(search, roles);
+  MembersComeAlong(search, roles);
   for (const pg::Role& role : roles.source.roles) {
     pg::RoleSet renamed{{role}, {}};
     RenameRoles(search.terms.role_names, renamed);

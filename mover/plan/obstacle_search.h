@@ -18,7 +18,6 @@ namespace cutover::mover {
 std::string RoleObject(const std::string& role);
 std::string ExtensionObject(const std::string& extension);
 std::string LabelsObject(const std::string& provider);
-std::string SettingObject(const pg::StoredSetting& setting);
 std::string DatabaseSettingObject(const pg::StoredSetting& setting);
 
 /// One search, and what the parts of it share. Each part, a function below, looks at one kind of

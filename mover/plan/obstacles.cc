@@ -71,6 +71,9 @@ std::string Sentence(const Obstacle& obstacle) {
 }  // namespace
 
 std::string RoleObject(const std::string& role) { return "role " + role; }
+std::string MembershipObject(const pg::Membership& membership) {
+  return "membership of " + membership.member + " in " + membership.group;
+}
 std::string ExtensionObject(const std::string& extension) { return "extension " + extension; }
 std::string LabelsObject(const std::string& provider) { return "security labels of " + provider; }
 
@@ -215,7 +218,13 @@ bool IsAccepted(const std::string& object, const std::vector<std::string>& accep
   constexpr std::string_view kLabel = "database security label of ";
   const std::string accepted =
       object.starts_with(kLabel) ? LabelsObject(object.substr(kLabel.size())) : object;
-  return std::find(accept.begin(), accept.end(), accepted) != accept.end();
+  return std::any_of(accept.begin(), accept.end(), [&](const std::string& item) {
+    // Whoever accepts a role takes it as it is on the target.
+    const bool of_role = item.starts_with(RoleObject("")) &&
+                         (object.starts_with("membership of " + item.substr(5) + " in ") ||
+                          (object.starts_with("setting ") && object.ends_with(" of " + item)));
+    return item == accepted || of_role;
+  });
 }
 
 std::string DescribeWaived(const Obstacle& obstacle) {

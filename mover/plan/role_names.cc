@@ -156,6 +156,10 @@ void RenameRoles(const RoleNames& names, pg::RoleSet& roles) {
     membership.member = Renamed(names, membership.member);
     membership.grantor = Renamed(names, membership.grantor);
   }
+  for (pg::MembersLeftBehind& left : roles.left_behind) {
+    left.group = Renamed(names, left.group);
+    for (std::string& member : left.members) member = Renamed(names, member);
+  }
 }
 
 void RenameRoles(const RoleNames& names, pg::DatabaseAccess& access) {

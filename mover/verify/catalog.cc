@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "mover/plan/obstacles.h"
 #include "mover/process/parallel.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
@@ -178,6 +179,36 @@ Status CompareProperties(std::stop_token stop, Side& source, Side& target,
   return Ok();
 }
 
+/// What a role has, and another of that name on the target has not: memberships and settings, as
+/// far as the roles are on both sides. That the target's may do more is not the move's concern.
+Status CompareRoles(std::stop_token stop, Side& source, Side& target, const RoleNames& role_names,
+                    Report& report) {
+  TRY_ASSIGN(const pg::RoleSet ours,
+             pg::ReadReferencedRoles(stop, Deadline::Never(), source.connection()));
+  pg::RoleSet renamed = ours;
+  RenameRoles(role_names, renamed);
+  std::vector<std::string> names;
+  for (const pg::Role& role : renamed.roles) names.push_back(role.name);
+  TRY_ASSIGN(const pg::RoleSet theirs,
+             pg::ReadRoles(stop, Deadline::Never(), target.connection(), names));
+  const auto verdicts = pg::JudgeMemberships(renamed, theirs, "");
+  for (size_t at = 0; at < verdicts.size(); ++at) {
+    if (verdicts[at] == pg::MembershipVerdict::kLeft)
+      report.Add({MembershipObject(ours.memberships[at]), "role", "given", "not, or not in full"});
+  }
+  for (size_t at = 0; at < renamed.roles.size(); ++at) {
+    const pg::Role& role = renamed.roles[at];
+    for (const pg::Role& there : theirs.roles) {
+      if (there.name != role.name || role.superuser) continue;
+      for (pg::StoredSetting setting : pg::MissingSettings(role, there)) {
+        setting.role = ours.roles[at].name;
+        report.Add({SettingObject(setting), "role", "set", "not, or to another value"});
+      }
+    }
+  }
+  return Ok();
+}
+
 Status CompareMatviews(std::stop_token stop, Side& source, Side& target, Report& report) {
   auto read = [stop](Side& side) -> Result<Words> {
     TRY_ASSIGN(auto names, ReadPopulatedMatviews(stop, Deadline::Never(), side.connection()));
@@ -278,6 +309,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
     TRY(CompareExtensions(both, source, target, found));
     TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));
     TRY(CompareColumnOrders(both, source, target, found));
+    TRY(CompareRoles(both, source, target, role_names, found));
     return CompareMatviews(both, source, target, found);
   };
   TRY(RunBoth(stop, dump, read));

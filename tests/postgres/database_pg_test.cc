@@ -295,14 +295,26 @@ TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
   std::sort(names.begin(), names.end());
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(names, expected);
-  auto findings = CompareRoles(*roles, RoleSet{});
-  EXPECT_EQ(std::count_if(findings.begin(), findings.end(),
-                          [](const RoleFinding& finding) {
-                            return finding.verdict == RoleVerdict::kPredefinedGroup;
-                          }),
-            1);
+  const auto verdicts = JudgeMemberships(*roles, RoleSet{}, claim_.migration_uid);
+  EXPECT_EQ(std::count(verdicts.begin(), verdicts.end(), MembershipVerdict::kReachesBeyond), 1);
   // So that the roles of this case, which end before the database, can.
   MustExec(source_, {"DROP TABLE public.t"});
+}
+
+// A closed database is the admin's.
+TEST_F(TwoSides, MembersOfTheAdminAreNoneOfTheTenantsWhileHisDatabaseIsClosed) {
+  TestRole admin(Servers().source, "SUPERUSER", "admin");
+  TestRole colleague(Servers().source, "", "colleague");
+  MustExec(source_,
+           {"CREATE TABLE public.t (a int)", "ALTER TABLE public.t OWNER TO " + owner_.quoted(),
+            "GRANT " + admin.quoted() + " TO " + colleague.quoted()});
+  Connection session = MustConnect(admin.Options(database_.name()));
+  MustExec(session, {"ALTER DATABASE " + database_.quoted() + " OWNER TO " + admin.quoted()});
+  auto names = ReadReferencedRoleNames({}, Soon(), session);
+  MustExec(session, {"ALTER DATABASE " + database_.quoted() + " OWNER TO " + owner_.quoted(),
+                     "DROP TABLE public.t"});
+  ASSERT_TRUE(names) << names.error().message;
+  EXPECT_EQ(*names, std::vector<std::string>{owner_.name()});
 }
 
 // Roles of names that are another tenant's and a superuser's on the target, which whoever owns the
@@ -374,6 +386,24 @@ TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
   };
   EXPECT_EQ(settings_of_owner(*there), settings_of_owner(*here));
   EXPECT_EQ(settings_of_owner(*there).size(), 1u);
+}
+
+TEST_F(TwoSides, WhatRolesWereGivenOnTheSourceSinceTheyWereCreatedComesWithTheNextTry) {
+  TestRole group(Servers().source, "", "group");
+  ASSERT_TRUE(Create());
+  ASSERT_TRUE(CopyRoles());
+  MustExec(source_, {"GRANT " + group.quoted() + " TO " + owner_.quoted(),
+                     "ALTER ROLE " + owner_.quoted() + " SET work_mem = '9MB'"});
+  Status copied = CopyRoles();
+  ASSERT_TRUE(copied) << copied.error().message;
+  Connection target = MustConnect(TargetOptions());
+  auto there = ReadRoles({}, Soon(), target, {owner_.name(), group.name()});
+  auto here = ReadRoles({}, Soon(), source_, {owner_.name(), group.name()});
+  ASSERT_TRUE(there && here);
+  EXPECT_EQ(there->memberships, here->memberships);
+  EXPECT_EQ(there->memberships.size(), 1u);
+  for (const Role& role : there->roles)
+    EXPECT_EQ(role.settings.size(), role.name == owner_.name() ? 1u : 0u);
 }
 
 TEST_F(TwoSides, SequencesArriveWithTheirPositionOwnedOrNot) {

@@ -42,7 +42,7 @@ CONDITIONS = [
     (re.compile(r'[({]\s*(?:"(?P<type>\w+)"|\w+),\s*'
                 r"(?:api::)?ConditionStatus::k(?P<status>\w+),\s*"), ""),  # fmt: skip
 ]
-WAIVABLE = re.compile(r'\bAddWaivable\(\w+,\s*"(\w+)",')
+WAIVABLE = re.compile(r'\bAddWaivable\(\s*\w+,\s*"(\w+)",')
 NAMED_LATER = re.compile(r"Plan::(?:Go|Wait)\((?:[^;]*);\s*(?:\w+\.\w+ = true;\s*)?"
                          r'plan\.reason = "(\w+)";')  # fmt: skip
 ERROR_NAMED_LATER = re.compile(r'\berror\.reason = "(\w+)";')

@@ -99,6 +99,76 @@ void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) 
            "statements) nothing arrives, and their publishers keep WAL for them"});
 }
 
+/// Memberships that the tenant's roles would not have on the target.
+void AddMemberships(const PreflightFacts& facts, const pg::RoleSet& source,
+                    const pg::RoleSet& target, Findings& findings) {
+  const auto verdicts = pg::JudgeMemberships(source, target, facts.migration.meta.uid);
+  for (size_t at = 0; at < verdicts.size(); ++at) {
+    const pg::Membership& membership = source.memberships[at];
+    const std::string& group = membership.group;
+    if (verdicts[at] == pg::MembershipVerdict::kLeft) {
+      pg::Membership wanted = membership;
+      wanted.grantor.clear();
+      AddWaivable(facts, "RoleNotCopied", "membership of " + membership.member + " in " + group,
+                  "role " + membership.member + " is a member of " + group +
+                      ", and on the target, where both are already, it is none, or not in full",
+                  "make it one (" +
+                      Run(TargetOf(facts),
+                          pg::GrantStatement(wanted, facts.target->server.version_number / 10000)) +
+                      ")",
+                  findings);
+    }
+    if (verdicts[at] != pg::MembershipVerdict::kReachesBeyond) continue;
+    AddWaivable(facts, "RoleNotCopied", "membership of " + membership.member + " in " + group,
+                "role " + membership.member + " is a member of " + group +
+                    ", which reaches beyond its database and is not given on the target",
+                "end it (" +
+                    Run(SourceOf(facts), "REVOKE " + pg::QuoteIdentifier(group) + " FROM " +
+                                             pg::QuoteIdentifier(membership.member)) +
+                    ")",
+                findings);
+  }
+}
+
+/// Whoever logs in and reaches the database by a membership only.
+void AddMembersLeftBehind(const PreflightFacts& facts, const pg::RoleSet& source,
+                          const pg::RoleSet& target, Findings& findings) {
+  for (const pg::MembersLeftBehind& left : pg::StillLeftBehind(source, target)) {
+    std::string quoted;
+    for (const std::string& member : left.members)
+      quoted += (quoted.empty() ? "" : ", ") + pg::QuoteIdentifier(member);
+    AddWaivable(
+        facts, "RoleNotCopied", "members of " + left.group,
+        "who reaches " + DatabaseOf(facts) + " only as a member of role " + left.group +
+            " does not come along (" + List(left.members) + ")",
+        "grant them something there, with which they do (" +
+            Run(SourceOf(facts), "GRANT CONNECT ON DATABASE " +
+                                     pg::QuoteIdentifier(facts.placement.spec.database_name) +
+                                     " TO " + quoted) +
+            ")",
+        findings);
+  }
+}
+
+/// What a role has on the source, and not on the target, where it was before the move.
+void AddMissingSettings(const PreflightFacts& facts, const std::string& name,
+                        const pg::RoleSet& source, const pg::RoleSet& target, Findings& findings) {
+  auto named = [&name](const pg::RoleSet& set) {
+    return std::find_if(set.roles.begin(), set.roles.end(),
+                        [&name](const pg::Role& role) { return role.name == name; });
+  };
+  // What this move has made it will bring up to date.
+  if (pg::IsCreatedBy(*named(target), facts.migration.meta.uid)) return;
+  for (const pg::StoredSetting& setting : pg::MissingSettings(*named(source), *named(target)))
+    AddWaivable(facts, "RoleNotCopied", "setting " + setting.name + " of role " + name,
+                "role " + name +
+                    " has not, or has otherwise, on the target, where it is already, "
+                    "its setting " +
+                    setting.name,
+                "give it there (" + Run(TargetOf(facts), pg::DescribeSetting(name, setting)) + ")",
+                findings);
+}
+
 /// The move makes tables in schema cutover of the tenant's database, which such a publication sends
 /// to subscribers that have none: they stop, and their slots fill the source's disk.
 void AddAllTablesPublications(const PreflightFacts& facts, Findings& findings) {
@@ -311,10 +381,10 @@ Findings RolesDoNotClash(const PreflightFacts& facts) {
   for (const pg::RoleFinding& role : pg::CompareRoles(*source, *target)) {
     switch (role.verdict) {
       case pg::RoleVerdict::kCreate:
-      case pg::RoleVerdict::kSame:
         break;
-      case pg::RoleVerdict::kPredefinedGroup:
-        break;  // Below, group by group.
+      case pg::RoleVerdict::kSame:
+        AddMissingSettings(facts, role.role, *source, *target, findings);
+        break;
       case pg::RoleVerdict::kClash:
         AddWaivable(facts, "RoleClash", "role " + role.role,
                     "role " + role.role + " of " + TargetOf(facts) + " is another one",
@@ -326,18 +396,8 @@ Findings RolesDoNotClash(const PreflightFacts& facts) {
         break;
     }
   }
-  for (const pg::Membership& membership : source->memberships) {
-    if (!membership.group.starts_with("pg_")) continue;
-    AddWaivable(facts, "RoleNotCopied",
-                "membership of " + membership.member + " in " + membership.group,
-                "role " + membership.member + " is a member of " + membership.group +
-                    ", which reaches beyond its database and is not given on the target",
-                "end it (" +
-                    Run(SourceOf(facts), "REVOKE " + membership.group + " FROM " +
-                                             pg::QuoteIdentifier(membership.member)) +
-                    ")",
-                findings);
-  }
+  AddMemberships(facts, *source, *target, findings);
+  AddMembersLeftBehind(facts, *source, *target, findings);
   return findings;
 }
 

@@ -217,6 +217,9 @@ Fact<pg::RoleSet> ReadSameRoles(const Gathering& g, pg::Connection& connection,
   if (!source.known()) return source.error();
   std::vector<std::string> names;
   for (const pg::Role& role : source->roles) names.push_back(role.name);
+  for (const pg::Membership& membership : source->memberships) names.push_back(membership.group);
+  for (const pg::MembersLeftBehind& left : source->left_behind)
+    names.insert(names.end(), left.members.begin(), left.members.end());
   return pg::ReadRoles(g.stop, g.Part(), connection, names);
 }
 

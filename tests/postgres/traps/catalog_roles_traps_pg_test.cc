@@ -19,10 +19,12 @@ using pg::testing::MustConnect;
 using pg::testing::MustExec;
 using pg::testing::Servers;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(CatalogTraps, Trap04_OnlyRolesOfTheDatabaseComeWithTheirMemberships) {
   Move move;
@@ -109,6 +111,85 @@ TEST(CatalogTraps, Trap04_AMembershipThatReachesOtherTenantsIsRefusedUnlessAccep
   EXPECT_THAT(move.OnTarget("SELECT FROM pg_auth_members WHERE member::regrole::text = " +
                             QuoteLiteral(role)),
               IsEmpty());
+}
+
+TEST(CatalogTraps, Trap04_AMembershipInASuperuserIsRefusedUnlessAccepted) {
+  Move move;
+  const std::string role = move.Role(), super = move.Role("SUPERUSER");
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(role),
+              "GRANT " + QuoteIdentifier(super) + " TO " + QuoteIdentifier(role)});
+  move.PlantOnTarget({"CREATE ROLE " + QuoteIdentifier(super) + " SUPERUSER"});
+  const std::string membership = "membership of " + role + " in " + super;
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr(membership));
+  move.options.accept = {membership};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr(membership)));
+  EXPECT_THAT(move.OnTarget("SELECT FROM pg_auth_members WHERE member::regrole::text = " +
+                            QuoteLiteral(role)),
+              IsEmpty());
+}
+
+TEST(CatalogTraps, Trap04_AMembershipInAGroupThatIsMightyOnTheTargetIsRefusedUnlessAccepted) {
+  Move move;
+  const std::string role = move.Role(), group = move.Role(), super = move.Role();
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(role),
+              "GRANT " + QuoteIdentifier(group) + ", " + QuoteIdentifier(super) + " TO " +
+                  QuoteIdentifier(role)});
+  move.PlantOnTarget({"CREATE ROLE " + QuoteIdentifier(super) + " SUPERUSER",
+                      "CREATE ROLE " + QuoteIdentifier(group) + " IN ROLE pg_monitor"});
+  const std::string in_group = "membership of " + role + " in " + group;
+  const std::string in_super = "membership of " + role + " in " + super;
+  EXPECT_THAT(move.MustBeRefused(), AllOf(HasSubstr(in_group), HasSubstr(in_super)));
+  // That the group is another one does not make it one to be given.
+  move.options.accept = {in_group, in_super, "role " + super};
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT FROM pg_auth_members WHERE member::regrole::text = " +
+                            QuoteLiteral(role)),
+              IsEmpty());
+}
+
+TEST(CatalogTraps, Trap04_AMembershipInARoleThatWasThereIsWithheldOnASharedServer) {
+  const bool shared[] = {true, false};
+  for (const bool withheld : shared) {
+    Move move;
+    const std::string role = move.Role(), group = move.Role();
+    move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(role),
+                "GRANT " + QuoteIdentifier(group) + " TO " + QuoteIdentifier(role)});
+    move.PlantOnTarget({"CREATE ROLE " + QuoteIdentifier(group)});
+    const std::string membership = "membership of " + role + " in " + group;
+    move.options.withhold_powers = withheld;
+    if (withheld) {
+      EXPECT_THAT(move.MustBeRefused(), HasSubstr(membership));
+      move.options.accept = {membership};
+    }
+    move.MustArrive();
+    EXPECT_THAT(move.OnTarget("SELECT pg_has_role(" + QuoteLiteral(role) + ", " +
+                              QuoteLiteral(group) + ", 'MEMBER')"),
+                ElementsAre(withheld ? "f" : "t"));
+  }
+}
+
+TEST(CatalogTraps, Trap04_MembersOfAGroupThatIsOnlyGrantedSomethingAreNotForgotten) {
+  Move move;
+  const std::string readers = move.Role(), above = move.Role(), alice = move.Role("LOGIN");
+  const std::string elsewhere = move.Role(), bob = move.Role("LOGIN");
+  Move other(Servers().source);
+  other.Plant({"CREATE TABLE t (a int)", "GRANT SELECT ON t TO " + QuoteIdentifier(elsewhere)});
+  move.Plant(
+      {"CREATE TABLE t (a int)",
+       "GRANT SELECT ON t TO " + QuoteIdentifier(readers) + ", " + QuoteIdentifier(elsewhere),
+       "GRANT " + QuoteIdentifier(readers) + " TO " + QuoteIdentifier(above),
+       "GRANT " + QuoteIdentifier(above) + " TO " + QuoteIdentifier(alice),
+       "GRANT " + QuoteIdentifier(elsewhere) + " TO " + QuoteIdentifier(bob)});
+  const std::string remedy =
+      "GRANT CONNECT ON DATABASE " + move.quoted() + " TO " + QuoteIdentifier(alice);
+  const std::string refusal = move.MustBeRefused();
+  EXPECT_THAT(refusal, AllOf(HasSubstr("members of " + readers), HasSubstr(remedy)));
+  EXPECT_THAT(refusal, Not(AnyOf(HasSubstr(bob), HasSubstr(elsewhere))));
+  move.Plant({remedy});
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT pg_has_role(" + QuoteLiteral(alice) + ", " +
+                            QuoteLiteral(readers) + ", 'USAGE')"),
+              ElementsAre("t"));
 }
 
 TEST(CatalogTraps, Trap04_ARoleThatWouldNotBeThereIsRefusedWithWhatItOwns) {
@@ -299,6 +380,48 @@ TEST(CatalogTraps, Trap05_ARoleThatIsOnTheTargetAlreadyNeedsNoPassword) {
   tenant.user = role;
   tenant.password = "from a Secret";
   EXPECT_TRUE(pg::Connection::Open({}, pg::testing::Soon(), tenant));
+}
+
+TEST(CatalogTraps, Trap05_ARoleThatIsOnTheTargetAlreadyIsRefusedWithoutItsMembershipsAndSettings) {
+  Move move;
+  const std::string role = move.Role(), group = move.Role(), brought = move.Role();
+  const std::string grant = "GRANT " + QuoteIdentifier(group) + " TO " + QuoteIdentifier(role);
+  const std::string set = "ALTER ROLE " + QuoteIdentifier(role) + " SET lock_timeout = '5s'";
+  move.Plant({"CREATE TABLE t (a int)", "GRANT SELECT ON t TO " + QuoteIdentifier(brought),
+              "ALTER TABLE t OWNER TO " + QuoteIdentifier(role), grant, set,
+              "GRANT " + QuoteIdentifier(brought) + " TO " + QuoteIdentifier(role)});
+  move.PlantOnTarget(
+      {"CREATE ROLE " + QuoteIdentifier(role), "CREATE ROLE " + QuoteIdentifier(group)});
+  const std::string in_group = "membership of " + role + " in " + group;
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr(in_group), HasSubstr("setting lock_timeout of role " + role),
+                    HasSubstr(grant), HasSubstr(set), Not(HasSubstr(brought))));
+  move.PlantOnTarget({grant, set});
+  move.MustArrive();
+  // The group that the move itself has brought is no other tenant's.
+  EXPECT_THAT(move.OnTarget("SELECT pg_has_role(" + QuoteLiteral(role) + ", " +
+                            QuoteLiteral(brought) + ", 'USAGE')"),
+              ElementsAre("t"));
+}
+
+TEST(CatalogTraps, Trap05_ALostMembershipOrSettingOfARoleIsFound) {
+  Move move;
+  const std::string role = move.Role(), group = move.Role();
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(role),
+              "GRANT " + QuoteIdentifier(group) + " TO " + QuoteIdentifier(role),
+              "ALTER ROLE " + QuoteIdentifier(role) + " SET lock_timeout = '5s'"});
+  move.MustArrive();
+  move.PlantOnTarget({"REVOKE " + QuoteIdentifier(group) + " FROM " + QuoteIdentifier(role),
+                      "ALTER ROLE " + QuoteIdentifier(role) + " SET lock_timeout = '6s'"});
+  VerifyOptions verify;
+  verify.source = move.Source();
+  verify.target = move.Copy();
+  const Report report = MustVerify(verify);
+  ASSERT_EQ(report.mismatch_count, 2) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "membership of " + role + " in " + group);
+  EXPECT_EQ(report.mismatches[1].table, "setting lock_timeout of role " + role);
+  verify.accept = {"role " + role};
+  EXPECT_TRUE(MustVerify(verify).equal());
 }
 
 TEST(CatalogTraps, Trap06_DefaultPrivilegesComeAndDoNotTouchWhatIsRestored) {

@@ -144,7 +144,7 @@ Outcome ReadRoles(const Statement& statement) {
     if (found == statement.seen().roles.end()) continue;
     const RoleState& role = found->second;
     table.push_back({name, Flag(role.superuser), "t", "f", "f", Flag(role.login), "f", "f", "-1",
-                     "", role.comment});
+                     "", role.comment, Flag(role.superuser)});
   }
   std::sort(table.begin(), table.end());
   return table;
@@ -158,7 +158,7 @@ Outcome Memberships(const Statement& statement) {
     if (found == statement.seen().roles.end()) continue;
     for (const std::string& group : found->second.groups)
       if (group.starts_with("pg_") || std::find(names.begin(), names.end(), group) != names.end())
-        table.push_back({group, name, "f", "t", "t", ""});
+        table.push_back({group, name, "f", "t", "t", "", "f"});
   }
   return table;
 }
@@ -280,6 +280,7 @@ const std::vector<Known>& CatalogStatements() {
   static const std::vector<Known> statements = {
       {"WITH RECURSIVE this AS", ReferencedNames},
       {"t.tgconstraint <> 0", NoRows},
+      {"WITH RECURSIVE below AS", NoRows},
       {"SELECT FROM pg_database WHERE datname = $1", DatabaseExists},
       {"SELECT 1 FROM pg_catalog.pg_database WHERE datname = $1", DatabaseExists},
       {"SELECT EXISTS (SELECT FROM pg_catalog.pg_database", DatabaseExistsAsFlag},

@@ -176,14 +176,42 @@ struct Case {
   std::function<void(PreflightFacts&)> change;
 };
 
-// Of roles that do not come along, or not as they are.
+/// Two roles that are on both sides, the one a member of the other on the source only.
+void LoseAMembership(PreflightFacts& facts) {
+  pg::RoleSet roles;
+  roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$1"), RoleOf("shop", "SCRAM-SHA-256$2")};
+  ChangeTarget(facts, [&roles](TargetFacts& target) { target.roles = roles; });
+  roles.memberships = {{"shop", "acme_owner", true}};
+  ChangeSource(facts, [&roles](SourceFacts& source) { source.roles = roles; });
+}
+
+/// A role that is on both sides, and has a setting on the source only.
+void LoseASetting(PreflightFacts& facts, const char* name) {
+  pg::RoleSet roles;
+  roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$1")};
+  ChangeTarget(facts, [&roles](TargetFacts& target) { target.roles = roles; });
+  roles.roles[0].settings = {{"acme_owner", name, "shop"}};
+  ChangeSource(facts, [&roles](SourceFacts& source) { source.roles = roles; });
+}
+
+// Roles, their memberships and settings, waived or not.
 std::vector<Case> CasesOfRoles() {
   return {
-      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE pg_monitor FROM \"acme_owner\"",
+      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE \"pg_monitor\" FROM \"acme_owner\"",
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) {
            Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
              roles.memberships.push_back({"pg_monitor", "acme_owner"});
+           });
+         });
+       }},
+      {"roles", "RoleNotCopied", Severity::kBlocking, "REVOKE \"postgres\" FROM \"acme_owner\"",
+       [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             pg::Membership in_superuser{"postgres", "acme_owner"};
+             in_superuser.of_superuser = true;
+             roles.memberships.push_back(in_superuser);
            });
          });
        }},
@@ -205,13 +233,29 @@ std::vector<Case> CasesOfRoles() {
          GiveOwner(f, &pg::Role::create_role);
          f.migration.spec.copy_accept = {"CREATEROLE of role acme_owner"};
        }},
-      {"roles", "RoleClash", Severity::kWarning, "as accepted", [](auto& f) {
+      {"roles", "RoleClash", Severity::kWarning, "as accepted",
+       [](auto& f) {
          ChangeTarget(f, [](TargetFacts& t) {
            pg::RoleSet roles;
            roles.roles = {RoleOf("acme_owner", "SCRAM-SHA-256$2")};
            t.roles = roles;
          });
          f.migration.spec.copy_accept = {"role acme_owner"};
+       }},
+      {"roles", "RoleNotCopied", Severity::kBlocking, "TO \"acme_owner\" WITH ADMIN TRUE",
+       [](auto& f) { LoseAMembership(f); }},
+      {"roles", "RoleNotCopied", Severity::kBlocking,
+       "ALTER ROLE \"acme_owner\" SET search_path = 'shop'",
+       [](auto& f) { LoseASetting(f, "search_path"); }},
+      {"roles", "RoleNotCopied", Severity::kBlocking, "ALTER ROLE \"acme_owner\" SET app.key = …",
+       [](auto& f) { LoseASetting(f, "app.key"); }},
+      {"roles", "RoleNotCopied", Severity::kBlocking,
+       "GRANT CONNECT ON DATABASE \"acme\" TO \"alice\"", [](auto& f) {
+         ChangeSource(f, [](SourceFacts& s) {
+           Change<pg::RoleSet>(s.roles, [](pg::RoleSet& roles) {
+             roles.left_behind = {{"readers", {"alice"}}};
+           });
+         });
        }}};
 }
 
@@ -524,10 +568,10 @@ std::vector<Case> CasesOfWiring() {
 // What the spec orders beyond a plain move, and what others have in common with the tenant.
 std::vector<Case> CasesOfOrders() {
   std::vector<Case> cases = CasesOfCopy();
-  for (Case& of_roles : CasesOfRoles()) cases.push_back(std::move(of_roles));
   cases.push_back({"origin", "SourceDiffers", Severity::kHopeless,
                    "on DatabaseServer pg-source, not",
                    [](auto& f) { f.migration.spec.source_server_name = "pg-old"; }});
+  for (Case& of_roles : CasesOfRoles()) cases.push_back(std::move(of_roles));
   for (Case& of_online : CasesOfOnline()) cases.push_back(std::move(of_online));
   for (Case& of_checks : CasesOfChecks()) cases.push_back(std::move(of_checks));
   for (Case& of_the_fence : CasesOfTheFence()) cases.push_back(std::move(of_the_fence));

@@ -95,5 +95,85 @@ TEST(CompareRoles, ASuperuserIsNeverCreated) {
   EXPECT_EQ(VerdictOn(super, {}), RoleVerdict::kSuperuser);
 }
 
+Role Group(const std::string& comment = "") {
+  Role role;
+  role.name = "group";
+  role.comment = comment;
+  return role;
+}
+
+/// What becomes of `membership`, tenant in group, when the target has these roles and memberships.
+MembershipVerdict Judge(const std::vector<Role>& target,
+                        Membership membership = {"group", "tenant"},
+                        const std::vector<Membership>& given = {}) {
+  const RoleSet source{{Tenant(), Group()}, {membership}};
+  auto verdicts = JudgeMemberships(source, RoleSet{target, given}, "ours");
+  EXPECT_EQ(verdicts.size(), 1u);
+  return verdicts.at(0);
+}
+
+TEST(JudgeMemberships, AreOursToGiveWhereTheMoveBringsTheGroup) {
+  const std::string mark = "Created by Cutover, migration ours";
+  Role ours = Tenant();
+  ours.comment = mark;
+  EXPECT_EQ(Judge({}), MembershipVerdict::kGrant);
+  EXPECT_EQ(Judge({Tenant()}), MembershipVerdict::kGrant);
+  EXPECT_EQ(Judge({Tenant(), Group(mark)}), MembershipVerdict::kGrant);
+  EXPECT_EQ(Judge({Group()}), MembershipVerdict::kOfStranger);
+  EXPECT_EQ(Judge({ours, Group()}), MembershipVerdict::kOfStranger);
+  EXPECT_EQ(Judge({Tenant(), Group()}), MembershipVerdict::kLeft);
+}
+
+TEST(JudgeMemberships, IsNeverGivenInWhatReachesBeyondTheDatabase) {
+  Role super = Group();
+  super.reaches_beyond = true;
+  EXPECT_EQ(Judge({super}), MembershipVerdict::kReachesBeyond);
+  EXPECT_EQ(Judge({Tenant(), super}), MembershipVerdict::kReachesBeyond);
+  Membership in_superuser{"group", "tenant"};
+  in_superuser.of_superuser = true;
+  EXPECT_EQ(Judge({}, in_superuser), MembershipVerdict::kReachesBeyond);
+  EXPECT_EQ(Judge({Group()}, in_superuser), MembershipVerdict::kReachesBeyond);
+  EXPECT_EQ(Judge({}, {"pg_monitor", "tenant"}), MembershipVerdict::kReachesBeyond);
+}
+
+TEST(JudgeMemberships, IsThereOnlyWithAllThatItMay) {
+  const Membership wanted{"group", "tenant", true, false, true};
+  auto judge = [&wanted](const std::vector<Membership>& given) {
+    return Judge({Tenant(), Group()}, wanted, given);
+  };
+  EXPECT_EQ(judge({{"group", "tenant", true, true, true}}), MembershipVerdict::kThere);
+  EXPECT_EQ(
+      judge({{"group", "tenant", true, false, false}, {"group", "tenant", false, true, true}}),
+      MembershipVerdict::kThere);
+  EXPECT_EQ(judge({{"group", "tenant", false, false, true}}), MembershipVerdict::kLeft);
+  EXPECT_EQ(judge({{"group", "other", true, true, true}}), MembershipVerdict::kLeft);
+}
+
+TEST(JudgeMemberships, AsksNothingOfARoleThatClashes) {
+  Role other = Tenant();
+  other.can_login = false;
+  EXPECT_EQ(Judge({other, Group()}), MembershipVerdict::kNotAsked);
+}
+
+TEST(MissingSettings, AreThoseThatAreAbsentOrOtherwise) {
+  Role source = Tenant(), target = Tenant();
+  source.settings = {{"tenant", "same", "1"}, {"tenant", "other", "1"}, {"tenant", "absent", "1"}};
+  target.settings = {{"tenant", "same", "1"}, {"tenant", "other", "2"}, {"tenant", "more", "1"}};
+  const std::vector<StoredSetting> missing = MissingSettings(source, target);
+  ASSERT_EQ(missing.size(), 2u);
+  EXPECT_EQ(missing[0].name, "other");
+  EXPECT_EQ(missing[1].name, "absent");
+}
+
+TEST(StillLeftBehind, AreThoseWhomTheTargetHasNotInTheSameGroup) {
+  RoleSet source, target;
+  source.left_behind = {{"readers", {"alice", "bob"}}, {"writers", {"alice"}}};
+  target.memberships = {{"readers", "alice"}, {"writers", "alice"}};
+  const std::vector<MembersLeftBehind> left = StillLeftBehind(source, target);
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].group, "readers");
+  EXPECT_EQ(left[0].members, std::vector<std::string>{"bob"});
+}
+
 }  // namespace
 }  // namespace cutover::pg
