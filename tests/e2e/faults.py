@@ -297,12 +297,19 @@ def the_target_server_is_killed(move):
     _kill_server(move.target)
 
 
-def the_mover_is_killed(_):
-    pods = kubectl("--namespace", "cutover-system", "get", "pods", "--selector",
-                   "cutover.dev/migration-uid", "--output",
+def _mover_pods(*options):
+    return kubectl("--namespace", "cutover-system", "get", "pods", "--selector",
+                   "cutover.dev/migration-uid", *options, "--output",
                    "jsonpath={.items[*].metadata.name}").split()
-    expect(any([node.kill_in_pod("cutover-system", pod, "cutover-mover") for pod in pods]),
-           "a mover ran")
+
+
+def mover_runs():
+    return _mover_pods("--field-selector", "status.phase=Running")
+
+
+def the_mover_is_killed(_):
+    expect(any([node.kill_in_pod("cutover-system", pod, "cutover-mover")
+                for pod in _mover_pods()]), "a mover ran")
 
 
 def the_network_to_the_target_is_cut(move):

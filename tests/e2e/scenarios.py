@@ -8,11 +8,14 @@ order and again.
 import subprocess
 import time
 
+import effects
+import faults
 import remains
 import scenario
 import shop
 from cluster import (end_session, expect, get, kill_leader, kubectl, leader, sql,
                      sql_session, wait_until)
+from server import Sampler, Server
 from tenant import (DATABASE, RecordingWriter, annotate, apply, delete_migration,
                     expect_open_on, fingerprint, new_migration, others, server_of_tenant,
                     status_of, wait_for_phase)
@@ -168,6 +171,34 @@ def the_leader_killed_in_switching_costs_no_write():
         end_session(source, holder)
 
     move("killed-switching", meanwhile)
+
+
+def _killed(phase, victim):
+    """Kills the mover, or the server on that side, in `phase` of a move of Odoo."""
+    source = server_of_tenant()
+    sides = {"source": Server(source), "target": Server(others(source)[0])}
+    name = f"killed-{victim}-in-{phase.lower()}"
+
+    def meanwhile(_):
+        wait_for_phase(name, {phase})
+        if phase == "Copying":
+            wait_until("the mover runs", 60, faults.mover_runs)
+        if victim == "mover":
+            faults.the_mover_is_killed(None)
+        else:
+            effects.kill_server(sides[victim])
+
+    with Sampler(sides.values(), DATABASE, "acme") as sampler:
+        move(name, meanwhile)
+    print(f"{name}: shut out for {sampler.closed_seconds():.1f} s", flush=True)
+    both = sampler.both_writable()
+    expect(not both, f"at {both} the tenant could write on two servers")
+
+
+def servers_and_movers_killed_under_odoo_cost_no_write():
+    for phase, victim in (("Copying", "mover"), ("Fencing", "source"), ("Copying", "source"),
+                          ("Copying", "target"), ("Smoke", "source"), ("Smoke", "target")):
+        _killed(phase, victim)
 
 
 def a_generic_tenant_behind_a_service_moves_as_well():

@@ -105,6 +105,37 @@ void AddProxies(std::vector<Itinerary>& all) {
                  .given_up_for = "BackupFailed"});
 }
 
+// Whoever was to log in with the new one would be shut out, on the side to which the move goes.
+Itinerary PasswordIsChangedBeforeTheDoorsClose(Json manual) {
+  return {.name = "PasswordIsChangedBeforeTheDoorsClose",
+          .spec = std::move(manual),
+          .on_phase = {{Phase::kAwaitingCutover,
+                        [](Simulation& run) {
+                          run.surroundings().ChangePassword(run.source());
+                          run.Later(seconds(60), Say(api::kApproveAnnotation));
+                          run.Later(seconds(400), Say(api::kApproveAnnotation, "t2"));
+                        }}},
+          .ends = {Phase::kCompleted}};
+}
+
+// Too late for the copy: the tenant goes back to where its new one is known.
+Itinerary PasswordIsChangedInCopying() {
+  return {.name = "PasswordIsChangedInCopying",
+          .on_phase = {{Phase::kCopying,
+                        [](Simulation& run) { run.surroundings().ChangePassword(run.source()); }}},
+          .ends = {Phase::kRolledBack}};
+}
+
+Itinerary PasswordIsChangedInHypercareAndItGoesBack() {
+  return {.name = "PasswordIsChangedInHypercareAndItGoesBack",
+          .on_phase = {{Phase::kHypercare,
+                        [](Simulation& run) {
+                          run.surroundings().ChangePassword(run.target());
+                          run.Later(seconds(10), Say(api::kRollbackAnnotation));
+                        }}},
+          .ends = {Phase::kRolledBack}};
+}
+
 // A page that was ready, and is not when the doors are to be closed: they stay open.
 Itinerary PageIsAwayWhenItIsNeeded() {
   return {.name = "PageIsAwayWhenItIsNeeded",
@@ -952,6 +983,9 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddStreamTroubles(all, mode);
   all.push_back(SuspendedAndSlotLost());
   if (mode == api::SwitchMode::kRestart) {
+    all.push_back(
+        PasswordIsChangedBeforeTheDoorsClose(OnlineSpecWithCutover(mode, "approval", "Manual")));
+    all.push_back(PasswordIsChangedInHypercareAndItGoesBack());
     AddDeadNodes(all);
     all.push_back(PodNeverGoesBeforeARollback());
   }
@@ -995,6 +1029,9 @@ const std::vector<Itinerary>& Itineraries() {
     AddDriftedWirings(all);
     AddScalings(all);
     AddProxies(all);
+    all.push_back(PasswordIsChangedBeforeTheDoorsClose(
+        Spec(R"({"cutover":{"approval":"Manual","switch":"Restart"}})")));
+    all.push_back(PasswordIsChangedInCopying());
     all.push_back(PageIsAwayWhenItIsNeeded());
     all.push_back({.name = "PageIsNotReadyAtFirst",
                    .given = With(&Misfortune::page_not_ready),

@@ -214,7 +214,7 @@ void Simulation::OnChange(const kube::Resource& resource, const ApiModel::Event&
   if (operator_writes_) CheckNotRecreated(resource, event);
   if (deposed_writes_ && !event.before) strays_.insert(NameOf(resource, event));
   if (resource == kube::kSecret) return;
-  for (const char* password : {kAdminPassword, kTenantPassword})
+  for (const char* password : {kAdminPassword, kTenantPassword, kNewTenantPassword})
     if (event.after->text.find(password) != std::string::npos)
       Fail("a password in " + std::string(resource.kind) + " " +
            kube::KeyOf(event.after->object).ToString());
@@ -484,6 +484,7 @@ void Simulation::CheckHome(const ModelServer& home) {
   auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
   if ((*workload)->object["spec"]["replicas"].AsInt(-1) != meant_replicas_)
     Fail("replicas not restored");
+  if (meant_replicas_ > 0 && !surroundings_.PodsWork()) Fail("no pod of the tenant's works");
   const DatabaseState* database = home.state().Find(kTenant);
   if (!itinerary_.loss_accepted && database != nullptr &&
       database->content.rows != surroundings_.acknowledged())

@@ -188,6 +188,15 @@ void Surroundings::WireThrough(const std::string& host) {
             .has_value());
 }
 
+void Surroundings::ChangePassword(ModelServer& server) {
+  tenant_password_ = kNewTenantPassword;
+  server.Edit([this](ServerState& state) { state.roles[kTenant].password = tenant_password_; });
+  const Json data = Json::Object({{"password", wiring::EncodeBase64(tenant_password_)}});
+  CHECK(api_.MergePatch(kube::kSecret, KeyIn("acme-db"), Json::Object({{"data", data}}),
+                        {.manager = "kubectl"})
+            .has_value());
+}
+
 void Surroundings::FreezeWiring() {
   CHECK(api_.MergePatch(kube::kSecret, KeyIn("acme-conn"), Json::Object({{"immutable", true}}),
                         {.manager = "kubectl"})
@@ -339,7 +348,7 @@ bool Surroundings::Connected(const Json& deployment, Pod& pod) {
   ModelServer* server = wired == &source_ ? &source_ : wired == &target_ ? &target_ : nullptr;
   if (server == nullptr || !server->up()) return false;
   if (server == &target_ && misfortune.pods_never_ready_on_target) return false;
-  auto session = server->Connect(kTenant, kTenantPassword, kTenant, "app");
+  auto session = server->Connect(kTenant, tenant_password_, kTenant, "app");
   if (!session) return false;
   pod.server = server;
   pod.session = (*session)->pid;
@@ -587,20 +596,25 @@ void Surroundings::Write(ServerState& state) const {
   database->content.sequences["orders_id_seq"] = {next_row_ + 1, true};
 }
 
-bool Surroundings::WriteThroughPods() {
-  for (Pod& pod : pods_[KeyIn(kTenant)]) {
-    if (!pod.announced_ready || pod.server == nullptr || pod.server->Find(pod.session) == nullptr)
-      continue;
-    pod.server->Edit([this](ServerState& state) { Write(state); });
-    return true;
+const Surroundings::Pod* Surroundings::FindWorkingPod() const {
+  auto pods = pods_.find(KeyIn(kTenant));
+  if (pods == pods_.end()) return nullptr;
+  for (const Pod& pod : pods->second) {
+    const bool has_session = pod.server != nullptr && pod.server->Find(pod.session) != nullptr;
+    if (pod.announced_ready && (through_pooler_ || has_session)) return &pod;
   }
-  return false;
+  return nullptr;
+}
+
+bool Surroundings::WriteThroughPods() {
+  const Pod* pod = FindWorkingPod();
+  if (pod == nullptr) return false;
+  pod->server->Edit([this](ServerState& state) { Write(state); });
+  return true;
 }
 
 bool Surroundings::WriteThroughPooler() {
-  const std::vector<Pod>& pods = pods_[KeyIn(kTenant)];
-  if (std::none_of(pods.begin(), pods.end(), [](const Pod& pod) { return pod.announced_ready; }))
-    return false;
+  if (FindWorkingPod() == nullptr) return false;
   auto outcome = pooler_.Transact([this](ServerState& state) { Write(state); });
   if (outcome == ModelPooler::Outcome::kError) {
     ++client_errors_;

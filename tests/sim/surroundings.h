@@ -26,6 +26,7 @@ inline constexpr char kTargetServer[] = "dedicated";
 inline constexpr char kAdmin[] = "cutover";
 inline constexpr char kAdminPassword[] = "s3cret-of-the-admin";
 inline constexpr char kTenantPassword[] = "s3cret-of-the-tenant";
+inline constexpr char kNewTenantPassword[] = "another-s3cret-of-the-tenant";
 inline constexpr char kSourceAlias[] = "pg-source-2.example";  ///< Another name of the source.
 inline constexpr char kTargetAlias[] = "pg-target-2.example";
 inline constexpr char kHealthQuery[] = "SELECT app_health()";
@@ -66,6 +67,9 @@ class Surroundings {
   void CreateMigration(const std::string& name, const Json& spec_changes);
   /// The Secret of the wiring names what no DatabaseServer does.
   void WireThrough(const std::string& host);
+  /// The tenant's password becomes kNewTenantPassword on that server and in its Secret, which is
+  /// what pods log in with from then on.
+  void ChangePassword(ModelServer& server);
   /// That Secret may not be changed any more.
   void FreezeWiring();
   /// From here on the tenant's pods reach its database through pooler().
@@ -81,6 +85,8 @@ class Surroundings {
   /// The server that the placement's Service leads to, by its slice; null for none.
   const ModelServer* WiredTo() const;
   bool UsersReachTheTenant() const;
+  /// A pod of the tenant's is ready, with a session in its database where no pooler keeps those.
+  bool PodsWork() const { return FindWorkingPod() != nullptr; }
 
   /// Rows whose writers were told that they are there.
   const RowSet& acknowledged() const { return acknowledged_; }
@@ -121,6 +127,7 @@ class Surroundings {
   void DropSlots(const std::string& slot);
   void CopyRows(const Json& order, Content content);
   void Finish(const Json& job, Run& run, bool good, const std::string& words);
+  const Pod* FindWorkingPod() const;
   bool StepUsers();
   bool WriteThroughPods();
   bool WriteThroughPooler();
@@ -132,6 +139,7 @@ class Surroundings {
   ModelServer& source_;
   ModelServer& target_;
   const VirtualClock& clock_;
+  std::string tenant_password_ = kTenantPassword;
   std::map<kube::Key, std::vector<Pod>> pods_;  // By Deployment.
   std::map<std::string, Run> runs_;             // By the Job's uid.
   RowSet acknowledged_;
