@@ -155,8 +155,8 @@ Result<Survey> Look(std::stop_token stop, const PgPrograms& programs, const Clon
   // pg_dump reads the catalog at the same time as we do.
   auto [dump, read] = Together(
       [&] {
-        return DumpSchema(stop, Deadline::Never(), programs, options.source, source.snapshot(),
-                          options.lock_seconds_max);
+        return DumpSchema(stop, Deadline::Never(), programs, source.connection().options(),
+                          source.snapshot(), options.lock_seconds_max);
       },
       [&] { return ReadCatalog(stop, connection, survey, objects); });
   TRY(read);

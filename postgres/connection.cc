@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <utility>
 
 #include "operator/base/check.h"
 #include "operator/base/log.h"
+#include "operator/base/mutex.h"
 #include "postgres/session.h"
 #include "postgres/sqlstate.h"
 
@@ -102,9 +104,7 @@ ServerError ParseConnectFailure(std::string_view text) {
 }
 
 Error ConnectError(const ConnectOptions& options, const char* libpq_message,
-                   std::string* sqlstate) {
-  ServerError said = ParseConnectFailure(libpq_message);
-  *sqlstate = said.sqlstate;
+                   const ServerError& said) {
   if (!said.sqlstate.empty()) return ErrorFrom(said, options.Describe());
   std::string_view text(libpq_message);
   bool is_tls = text.find("SSL") != text.npos || text.find("certificate") != text.npos;
@@ -279,7 +279,77 @@ void FillFromConnection(const PGconn* pg, ConnectOptions* options) {
   if (options->port == 0) std::from_chars(port.data(), port.data() + port.size(), options->port);
 }
 
+constexpr std::string_view kEventTriggers = "event_triggers";  // See event_triggers.h.
+constexpr int kMajorOfEventTriggersSetting = 17;
+constexpr std::string_view kUnknownParameter = "42704";
+constexpr std::string_view kPermissionDenied = "42501";
+
+/// Who was refused to start a session without event triggers, and why, so that it is asked once:
+/// each refusal is a line in that server's log, and a connection more.
+class Refusals {
+ public:
+  bool Contains(const ConnectOptions& options) {
+    MutexLock lock(mutex_);
+    return sqlstates_.contains(Key(options));
+  }
+  void Add(const ConnectOptions& options, std::string_view sqlstate) {
+    MutexLock lock(mutex_);
+    sqlstates_[Key(options)] = sqlstate;
+  }
+  /// The server knows the setting now.
+  void Forget(const ConnectOptions& options) {
+    MutexLock lock(mutex_);
+    auto found = sqlstates_.find(Key(options));
+    if (found != sqlstates_.end() && found->second == kUnknownParameter) sqlstates_.erase(found);
+  }
+
+ private:
+  /// The server, in whatever words, and the user.
+  static std::string Key(const ConnectOptions& options) {
+    std::string key = options.user + "@" + options.host + ":" + std::to_string(options.port);
+    for (const auto& [keyword, value] : options.keywords) key += " " + keyword + "=" + value;
+    return key;
+  }
+
+  Mutex mutex_;
+  std::map<std::string, std::string> sqlstates_ GUARDED_BY(mutex_);
+};
+
+Refusals& RefusalsOfThisProcess() {
+  static Refusals refusals;
+  return refusals;
+}
+
+bool RefusesEventTriggers(const ServerError& said) {
+  return (said.sqlstate == kUnknownParameter || said.sqlstate == kPermissionDenied) &&
+         said.message.find(kEventTriggers) != std::string::npos;
+}
+
 }  // namespace
+
+Status Connection::Session::Connect(const std::stop_token& stop, Deadline deadline,
+                                    ServerError* refusal) {
+  TRY(CheckGoOn(stop, deadline));
+  pg = StartConnecting(options, ca ? ca->path() : "");
+  CHECK(pg != nullptr);
+  PQsetErrorVerbosity(pg, PQERRORS_VERBOSE);
+  PQsetNoticeReceiver(pg, LogNotice, nullptr);
+  PostgresPollingStatusType state =
+      PQstatus(pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+  while (state != PGRES_POLLING_OK) {
+    if (state == PGRES_POLLING_FAILED) {
+      *refusal = ParseConnectFailure(PQerrorMessage(pg));
+      return tl::unexpected(ConnectError(options, PQerrorMessage(pg), *refusal));
+    }
+    Status waited = Wait(stop, deadline, state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
+    if (!waited && waited.error().reason == "DeadlineExceeded")
+      return RetryError("ConnectionFailed",
+                        options.Describe() + ": no connection within the time allowed");
+    TRY(waited);
+    state = PQconnectPoll(pg);
+  }
+  return Ok();
+}
 
 Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
                                     const ConnectOptions& options) {
@@ -288,25 +358,23 @@ Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
   if (!options.ca_pem.empty()) {
     TRY_ASSIGN(session->ca, CaFile::Of(options.ca_pem));
   }
-  TRY(session->CheckGoOn(stop, deadline));
-  session->pg = StartConnecting(options, session->ca ? session->ca->path() : "");
-  CHECK(session->pg != nullptr);
-  PQsetErrorVerbosity(session->pg, PQERRORS_VERBOSE);
-  PQsetNoticeReceiver(session->pg, LogNotice, nullptr);
-  std::string sqlstate;
-  PostgresPollingStatusType state =
-      PQstatus(session->pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-  while (state != PGRES_POLLING_OK) {
-    if (state == PGRES_POLLING_FAILED)
-      return tl::unexpected(ConnectError(options, PQerrorMessage(session->pg), &sqlstate));
-    Status waited =
-        session->Wait(stop, deadline, state == PGRES_POLLING_READING ? POLLIN : POLLOUT);
-    if (!waited && waited.error().reason == "DeadlineExceeded")
-      return RetryError("ConnectionFailed",
-                        options.Describe() + ": no connection within the time allowed");
-    TRY(waited);
-    state = PQconnectPoll(session->pg);
+  // Options of a connection say what its user was allowed, who may be another one.
+  auto& settings = session->options.settings;
+  std::erase_if(settings,
+                [](const auto& s) { return s.first == kEventTriggers && s.second == "off"; });
+  const bool said = std::any_of(settings.begin(), settings.end(),
+                                [](const auto& s) { return s.first == kEventTriggers; });
+  const bool silent = !said && !RefusalsOfThisProcess().Contains(options);
+  if (silent) settings.emplace_back(kEventTriggers, "off");
+  ServerError refusal;
+  Status connected = session->Connect(stop, deadline, &refusal);
+  if (!connected && silent && RefusesEventTriggers(refusal)) {
+    RefusalsOfThisProcess().Add(options, refusal.sqlstate);
+    settings.pop_back();
+    session->Close();
+    connected = session->Connect(stop, deadline, &refusal);
   }
+  TRY(connected);
   FillFromConnection(session->pg, &session->options);
   PQsetErrorVerbosity(session->pg, PQERRORS_DEFAULT);
   CHECK(PQsetnonblocking(session->pg, 1) == 0);
@@ -315,6 +383,8 @@ Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
     return TerminalError("UnsupportedServer", connection.options().Describe() +
                                                   ": PostgreSQL is older than " +
                                                   std::to_string(kOldestMajor));
+  if (connection.major_version() >= kMajorOfEventTriggersSetting)
+    RefusalsOfThisProcess().Forget(options);
   TRY(PinSession(stop, deadline, connection));
   return connection;
 }

@@ -9,6 +9,11 @@
 
 namespace cutover::pg {
 
+// From PostgreSQL 17 on, Connection::Open() starts sessions with event_triggers = off, where it is
+// allowed to: triggers on login fire before our first statement, with our admin's rights, and one
+// that fails lets nobody in. options() of such a connection say so, and with them the programs that
+// connect by them (pg_dump). A session that is not allowed to is one like any of the tenant's.
+
 /// From now on the tenant's event triggers do not fire for what this session does: they would write
 /// into the tenant's tables for our DDL in schema cutover, or refuse it. Before PostgreSQL 17 the
 /// only way is the replica role, which also silences ordinary triggers and foreign keys, and which

@@ -14,6 +14,7 @@
 #include "operator/base/result.h"
 #include "postgres/ca_file.h"
 #include "postgres/connection.h"
+#include "postgres/sqlstate.h"
 
 namespace cutover::pg {
 
@@ -30,6 +31,8 @@ struct Connection::Session {
   Session& operator=(const Session&) = delete;
   ~Session();
 
+  /// Connects as `options` and `ca` say; `refusal` is what the server has said where it refuses.
+  Status Connect(const std::stop_token& stop, Deadline deadline, ServerError* refusal);
   /// Before a statement: an error when the connection is closed already, or it is time to end.
   Status Begin(const std::stop_token& stop, Deadline deadline);
   /// Waits until the socket has one of poll's `events`; the error says why it did not come.

@@ -259,10 +259,11 @@ Status DumpBoth(std::stop_token stop, const PgPrograms& programs, Side& source, 
   auto [left, right] = Together(
       [&]() -> Result<SchemaDump> {
         if (known != nullptr) return std::move(*known);
-        return DumpSchema(stop, Deadline::Never(), programs, source.options(), source.snapshot());
+        return DumpSchema(stop, Deadline::Never(), programs, source.connection().options(),
+                          source.snapshot());
       },
       [&] {
-        return SchemaArchive::Dump(stop, Deadline::Never(), programs, target.options(),
+        return SchemaArchive::Dump(stop, Deadline::Never(), programs, target.connection().options(),
                                    target.snapshot());
       });
   TRY(left);

@@ -53,6 +53,62 @@ TEST(Connection, QuotesWhatTheServerReadsBackUnchanged) {
   EXPECT_EQ((*rows)[0].Text(0), odd);
 }
 
+/// "off" where the session's programs would run without event triggers, too.
+std::string SettingOfPrograms(const ConnectOptions& options) {
+  for (const auto& [name, value] : EnvironmentFor(options)) {
+    const size_t at = value.find("event_triggers=");
+    if (name == "PGOPTIONS" && at != std::string::npos) return value.substr(at + 15, 3);
+  }
+  return "";
+}
+
+// It would run before our first statement, as our admin.
+TEST(Connection, RunsNoTriggerOnLoginWhereItMay) {
+  for (const int major : {17, 18}) {
+    const ConnectOptions& server = Servers().OfMajor(major);
+    TestRole tenant(server);
+    TestDatabase database(server, tenant.name());
+    Connection before = MustConnect(database.Options());
+    MustExec(before, {"CREATE FUNCTION public.fails() RETURNS event_trigger LANGUAGE plpgsql AS"
+                      " 'BEGIN RAISE EXCEPTION $$nobody gets in$$; END'",
+                      "CREATE EVENT TRIGGER fails ON login EXECUTE FUNCTION public.fails()"});
+    auto admin = Connection::Open({}, Soon(), database.Options());
+    ASSERT_TRUE(admin) << admin.error().message;
+    EXPECT_EQ(SettingOfPrograms(admin->options()), "off");
+    // Nor do those who get the options of a session that may.
+    ConnectOptions options = admin->options();
+    options.user = tenant.name();
+    options.password = tenant.password();
+    for (int time = 0; time < 2; ++time) {
+      auto refused = Connection::Open({}, Soon(), options);
+      ASSERT_FALSE(refused) << "the trigger is not armed";
+      EXPECT_NE(refused.error().message.find("nobody gets in"), std::string::npos)
+          << refused.error().message;
+    }
+    MustExec(*admin, {"DROP EVENT TRIGGER fails"});
+    EXPECT_TRUE(Connection::Open({}, Soon(), options));
+  }
+}
+
+// Each refusal is a line in the log of somebody's server.
+TEST(Connection, IsRefusedOnceByAServerThatHasEventTriggersButNoSettingForThem) {
+  TestRole admin(Servers().source, "SUPERUSER", "admin");
+  auto refusals = [&] {
+    std::ifstream log(Servers().directory + "/source.log");
+    int count = 0;
+    for (std::string line; std::getline(log, line);)
+      count += line.find(admin.name() + "@") != line.npos &&
+               line.find("\"event_triggers\"") != line.npos;
+    return count;
+  };
+  Connection first = MustConnect(admin.Options("postgres"));
+  const int asked = refusals();  // By libpq once more when the first time was with TLS.
+  EXPECT_GE(asked, 1);
+  EXPECT_EQ(SettingOfPrograms(first.options()), "");
+  for (int time = 0; time < 3; ++time) MustConnect(admin.Options("postgres"));
+  EXPECT_EQ(refusals(), asked);
+}
+
 // By default it is two hours until the locks of a client whose node has died are free.
 TEST(Connection, HasTheServerLookWhetherTheClientIsStillThere) {
   Connection connection = MustConnect(Servers().source);

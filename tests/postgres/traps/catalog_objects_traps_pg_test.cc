@@ -174,6 +174,20 @@ TEST(CatalogTraps, Trap14_EventTriggersComeAsTheyWereAndDoNotFireMeanwhile) {
   EXPECT_THAT(move.OnTarget("SELECT at FROM public.fired"), IsEmpty());
 }
 
+TEST(CatalogTraps, Trap14_ATriggerOnLoginFiresForNoneOfOurSessions) {
+  Move move(Servers().OfMajor(17), Servers().OfMajor(18));
+  move.Plant(
+      {"CREATE TABLE logins (at timestamptz DEFAULT now(), "
+       "who text DEFAULT current_setting('application_name'))",
+       "CREATE FUNCTION tell() RETURNS event_trigger LANGUAGE plpgsql AS"
+       " 'BEGIN INSERT INTO public.logins DEFAULT VALUES; END'",
+       "CREATE EVENT TRIGGER tell ON login EXECUTE FUNCTION tell()"});
+  move.MustArrive();
+  move.ExpectSame("SELECT concat_ws(' ', evtname, evtevent, evtenabled) FROM pg_event_trigger");
+  EXPECT_THAT(move.OnSource("SELECT who FROM public.logins"), IsEmpty());
+  EXPECT_THAT(move.OnTarget("SELECT who FROM public.logins"), IsEmpty());
+}
+
 TEST(CatalogTraps, Trap14_WithoutSuperuserAnEventTriggerIsRefusedUnlessAccepted) {
   PlainAdmin admin(Servers().target, "CREATEDB CREATEROLE");
   Move move;
