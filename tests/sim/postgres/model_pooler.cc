@@ -40,8 +40,9 @@ void ModelPooler::CloseServer() {
 }
 
 ModelPooler::Outcome ModelPooler::Transact(const Redo& change) {
+  if (!up) return Outcome::kError;
   if (paused_) return Outcome::kWaits;
-  if (!up || Server() == nullptr) return Outcome::kError;
+  if (Server() == nullptr) return Outcome::kError;
   server_->Edit(change);
   return Outcome::kDone;
 }
