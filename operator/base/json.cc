@@ -94,13 +94,23 @@ class Builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Builder> 
   // Of members of the same name the last one counts, in the place of the first.
   static void KeepLastOfEach(Json::ObjectType& members) {
     if (members.size() > kComparedPairwiseMax) return KeepLastOfMany(members);
-    for (size_t i = 1; i < members.size(); ++i) {
+    uint64_t seen = 0;
+    for (size_t i = 0; i < members.size(); ++i) {
+      const uint64_t mark = MarkOf(members[i].first);
+      if ((std::exchange(seen, seen | mark) & mark) == 0) continue;
       const auto same = std::find_if(members.begin(), members.begin() + static_cast<long>(i),
                                      [&](const auto& m) { return m.first == members[i].first; });
       if (same == members.begin() + static_cast<long>(i)) continue;
       same->second = std::move(members[i].second);
       members.erase(members.begin() + static_cast<long>(i--));
     }
+  }
+  // The same for the same name, so that few are compared with any other.
+  static uint64_t MarkOf(const std::string& name) {
+    if (name.empty()) return 1;
+    const unsigned ends =
+        static_cast<unsigned char>(name.front()) * 5u + static_cast<unsigned char>(name.back());
+    return uint64_t{1} << ((ends + name.size() * 11u) % 64u);
   }
   static void KeepLastOfMany(Json::ObjectType& members) {
     Json::ObjectType kept;
