@@ -302,11 +302,27 @@ void Simulation::Annotate(const std::string& annotation, const std::string& valu
       api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch, {.manager = "kubectl"}));
 }
 
-void Simulation::OverwritePhase(api::Phase phase) {
-  Json patch = Json::Object();
-  patch.MutableAt("status").Set("phase", api::Name(phase));
-  CHECK(api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration}, patch,
+void Simulation::Overwrite(const kube::Resource& resource, const kube::Key& key,
+                           const Json& patch) {
+  CHECK(api_.MergePatch(resource, key, patch, {.manager = "kubectl"}));
+}
+
+void Simulation::OverwriteStatus(const kube::Resource& resource, const char* name,
+                                 const Json& status) {
+  CHECK(api_.MergePatch(resource, {kSpace, name}, Json::Object({{"status", status}}),
                         {.manager = "kubectl", .subresource = "status"}));
+}
+
+void Simulation::OverwritePhase(api::Phase phase) {
+  OverwriteStatus(kube::kTenantMigration, kMigration, Json::Object({{"phase", api::Name(phase)}}));
+}
+
+void Simulation::Plant(const kube::Resource& resource, const kube::Key& key) {
+  CHECK(api_.Create(resource, kube::NewObject(resource, key), {.manager = "kubectl"}));
+}
+
+void Simulation::StopOperators() {
+  for (auto& replica : replicas_) replica->paused = true;
 }
 
 void Simulation::MakeAgainAsTheOperator(bool foreground) {
@@ -589,7 +605,7 @@ bool Simulation::OnCommit(ModelServer& server, const Backend& backend,
   // The server went away, or ended the session of a client that was silent for too long.
   if (server.Find(pid) == nullptr || IsRefused(fault)) return false;
   if (replica.doomed && alone) throw Late{};
-  apply();
+  ApplyAndCheckNotRecreated(server, apply);
   EndEffect(replica, fault);
   return fault == nullptr || fault->kind != FaultKind::kAnswerLost;
 }

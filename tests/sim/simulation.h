@@ -127,8 +127,15 @@ class Simulation {
   /// A person's word for what the sweeper has reported of the target.
   void ResolveOrphan();
   void PatchSpec(const Json& spec);
-  /// Into the migration's status, as nobody should.
+  /// A merge patch of an object, or of its status alone, as nobody should.
+  void Overwrite(const kube::Resource& resource, const kube::Key& key, const Json& patch);
+  void OverwriteStatus(const kube::Resource& resource, const char* name, const Json& status);
+  /// Into the migration's status.
   void OverwritePhase(api::Phase phase);
+  /// Makes an object that nobody should.
+  void Plant(const kube::Resource& resource, const kube::Key& key);
+  /// No operator does anything any more, so that nobody mends what is planted.
+  void StopOperators();
   /// Makes an object, deletes it and makes it again, in the operator's name.
   void MakeAgainAsTheOperator(bool foreground);
   void PatchPlacement(const Json& spec);
@@ -212,6 +219,7 @@ class Simulation {
   void OnChange(const kube::Resource& resource, const ApiModel::Event& event);
   void CheckMigration(const ApiModel::Event& event);
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
+  void ApplyAndCheckNotRecreated(const ModelServer& server, const std::function<void()>& apply);
   void CheckInvariants();
   void CheckSequences(const ModelServer& server);
   void CheckWhatIsTold(const ApiModel::Event& event);
