@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace cutover::pg {
@@ -11,6 +12,9 @@ namespace {
 // One statement reads this many sequences: a database of 10,000 must not take as many round trips,
 // nor one statement that the parser chokes on.
 constexpr int kSequencesPerStatement = 200;
+
+// One column without an index, of a large table, must not take the time of all others.
+constexpr std::chrono::milliseconds kColumnPatience{5'000};
 
 std::string Describe(const SequencePosition& position) {
   return QuoteQualified(position.schema, position.name) + " (" +
@@ -28,6 +32,65 @@ Params Columns(const std::vector<SequencePosition>& positions) {
     called.push_back(position.is_called ? "true" : "false");
   }
   return {names, values, called};
+}
+
+// A column of whole numbers, and the sequence that numbers it.
+struct NumberedColumn {
+  std::string schema, sequence;
+  bool ascends = true;
+  int64_t last = 0;           // The last number that there is, going that way.
+  std::string table, column;  // Quoted.
+};
+
+Result<std::vector<NumberedColumn>> ReadNumberedColumns(const std::stop_token& stop,
+                                                        Deadline deadline, Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, R"(
+      WITH used (sequence, relation, number) AS (
+        SELECT objid, refobjid, refobjsubid FROM pg_depend
+         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass
+           AND refobjsubid > 0 AND deptype IN ('a', 'i')
+        UNION
+        SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+         WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass)
+      SELECT n.nspname, s.relname, q.seqincrement > 0,
+             CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE q.seqmin END,
+             m.nspname, t.relname, a.attname
+        FROM used u
+             JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' AND s.relpersistence <> 't'
+             JOIN pg_sequence q ON q.seqrelid = s.oid AND NOT q.seqcycle
+             JOIN pg_namespace n ON n.oid = s.relnamespace AND n.nspname <> 'cutover'
+             JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p')
+             JOIN pg_namespace m ON m.oid = t.relnamespace
+             JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.number
+              AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+       ORDER BY s.oid, t.oid, a.attnum)"));
+  std::vector<NumberedColumn> columns;
+  for (Row row : rows)
+    columns.push_back({row.Text(0), row.Text(1), row.Bool(2), row.Int(3),
+                       QuoteQualified(row.Text(4), row.Text(5)), QuoteIdentifier(row.Text(6))});
+  return columns;
+}
+
+// Nothing where there is no row.
+Result<std::optional<int64_t>> ReadFurthest(const std::stop_token& stop, Deadline deadline,
+                                            Connection& connection, const NumberedColumn& column,
+                                            std::chrono::milliseconds patience) {
+  TRY_ASSIGN(std::vector<Rows> answers,
+             connection.QueryEach(
+                 stop, deadline,
+                 {{"SET statement_timeout = " + std::to_string(patience.count()), {}},
+                  {std::string("SELECT pg_catalog.") + (column.ascends ? "max(" : "min(") +
+                       column.column + ")::pg_catalog.int8 FROM " + column.table,
+                   {}},
+                  {"RESET statement_timeout", {}}}));
+  const Row row = answers[1][0];
+  return row.IsNull(0) ? std::nullopt : std::optional<int64_t>(row.Int(0));
+}
+
+bool IsBehind(const SequencePosition& position, const NumberedColumn& column, int64_t furthest) {
+  if (furthest == column.last) return false;
+  if (furthest == position.last_value) return !position.is_called;
+  return (furthest > position.last_value) == column.ascends;
 }
 
 }  // namespace
@@ -82,6 +145,33 @@ Result<std::vector<std::string>> SetSequencesThatExist(
     if (row.IsNull(1)) missing.push_back(row.Text(0));
   std::sort(missing.begin(), missing.end());
   return missing;
+}
+
+Result<RowsAhead> FindRowsAhead(std::stop_token stop, Deadline deadline, Connection& connection,
+                                std::chrono::milliseconds budget) {
+  const Deadline enough = deadline.OrAfter(budget);
+  TRY_ASSIGN(std::vector<SequencePosition> positions, ReadSequences(stop, deadline, connection));
+  TRY_ASSIGN(const auto columns, ReadNumberedColumns(stop, deadline, connection));
+  std::map<std::pair<std::string, std::string>, SequencePosition*> at;
+  for (SequencePosition& position : positions) at[{position.schema, position.name}] = &position;
+  std::set<const SequencePosition*> behind;
+  RowsAhead ahead;
+  for (const NumberedColumn& column : columns) {
+    const auto left = std::min(enough.Remaining(), kColumnPatience);
+    Result<std::optional<int64_t>> furthest = std::optional<int64_t>();
+    if (left.count() > 0) furthest = ReadFurthest(stop, deadline, connection, column, left);
+    if (!connection.usable()) return tl::make_unexpected(std::move(furthest).error());
+    if (left.count() == 0 || !furthest) ahead.unread.push_back(column.table + "." + column.column);
+    auto found = at.find({column.schema, column.sequence});
+    if (!furthest || !*furthest || found == at.end()) continue;
+    if (!IsBehind(*found->second, column, **furthest)) continue;
+    found->second->last_value = **furthest;
+    found->second->is_called = true;
+    behind.insert(found->second);
+  }
+  for (const SequencePosition* position : behind) ahead.positions.push_back(*position);
+  std::sort(ahead.positions.begin(), ahead.positions.end());
+  return ahead;
 }
 
 std::vector<std::string> CompareSequences(const std::vector<SequencePosition>& source,

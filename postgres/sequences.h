@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <stop_token>
 #include <string>
@@ -37,6 +38,21 @@ Status SetSequences(std::stop_token stop, Deadline deadline, Transaction& transa
 Result<std::vector<std::string>> SetSequencesThatExist(
     std::stop_token stop, Deadline deadline, Transaction& transaction,
     const std::vector<SequencePosition>& positions);
+
+/// What rows tell of the sequences that numbered them.
+struct RowsAhead {
+  /// Where those must go on that have yet to give out a number which a row has; sorted.
+  std::vector<SequencePosition> positions;
+  std::vector<std::string>
+      unread;  ///< Columns that could not be looked through in time, or at all.
+};
+
+/// Of the sequences that number a column of whole numbers (owned by it, its identity's, or in its
+/// default), each in its own direction, so that none goes back. Not one that starts over (CYCLE),
+/// nor one that would have no number left: such a row was numbered by hand. Takes `budget` at most,
+/// and 5 s for a column.
+Result<RowsAhead> FindRowsAhead(std::stop_token stop, Deadline deadline, Connection& connection,
+                                std::chrono::milliseconds budget);
 
 /// Pure: a sentence for each difference; empty means equal.
 std::vector<std::string> CompareSequences(const std::vector<SequencePosition>& source,

@@ -417,6 +417,39 @@ TEST_F(OnlineWorld, APasswordChangedInHypercareGoesBackWithTheTenant) {
   MustExec(target(), {"DROP ROLE " + source_.owner.quoted()});
 }
 
+// Its server has been built anew, or somebody has dropped it. What has arrived was numbered there.
+TEST_F(OnlineWorld, SequencesGoOnBehindTheRowsOfATargetThatIsNoMore) {
+  CatchUp({"CREATE TABLE public.invoices (id serial PRIMARY KEY, word text)"});
+  MustExec(source(), {"INSERT INTO public.invoices (word) VALUES ('there')"});
+  SwitchOver();
+  MustExec(target(), {"SELECT setval('public.invoices_id_seq', 1)",
+                      "INSERT INTO public.invoices (word) VALUES ('back'), ('back')"});
+  CloseDoorsAgain(1);
+  ASSERT_EQ(MustRead(source(), "SELECT max(id) FROM public.invoices")[0], "3");
+  ASSERT_EQ(MustRead(source(), "SELECT last_value FROM public.invoices_id_seq")[0], "1");
+
+  // Whose worker would come in between.
+  Must(pg::DisableSubscription({}, Soon(), source(), {uid_, 1, pg::Side::kSource},
+                               Direction::kReverse),
+       "disable");
+  target_.inside.reset();
+  pg::Connection admin = MustConnect(Servers().target);
+  const std::string away = UniqueName("away");
+  auto rename = [&](const std::string& from, const std::string& to) {
+    MustExec(admin, {"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                     " WHERE datname = '" +
+                         from + "'",
+                     "ALTER DATABASE " + from + " RENAME TO " + to});
+  };
+  rename(database_, away);
+  MustPerform(Intent::kReopenSource);
+  MustPerform(Intent::kReopenSource);  // Once more, as after a crash.
+  MustExec(source(), {"INSERT INTO public.invoices (word) VALUES ('here')"});
+  EXPECT_EQ(MustRead(source(), "SELECT id FROM public.invoices WHERE word = 'here'")[0], "4");
+  rename(away, database_);
+  target_.inside.emplace(MustConnect(Servers().target.WithDatabase(database_)));
+}
+
 TEST_F(OnlineWorld, DdlOneMomentBeforeTheFenceKeepsTheSourceShutAndOpensTheTargetAgain) {
   CatchUp(kShop);
   SwitchOver();

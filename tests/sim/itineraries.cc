@@ -853,6 +853,24 @@ void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
                  .clients_see_errors = true});
 }
 
+// The target's server is lost, and later another one is in its place, without anything in it: a
+// person goes back to what has arrived, numbers that were given out there included.
+Itinerary TargetIsLostInHypercare(api::SwitchMode mode) {
+  const auto lose = [](Simulation& then) {
+    then.LoseDatabase(then.target());
+    then.TakeAway(then.target(), seconds(45));
+    then.Annotate(api::kRollbackAnnotation, "t1");
+    then.Annotate(api::kAcceptDataLossAnnotation, "t1");
+  };
+  return {
+      .name = "TargetIsLostInHypercareAndRollbackAccepted",
+      .spec = OnlineSpec(mode, R"({"hypercare":{"durationSeconds":60,"onFailedChecks":"Hold"}})"),
+      .on_phase = {{Phase::kHypercare, [=](Simulation& run) { run.Later(seconds(15), lose); }}},
+      .ends = {Phase::kRolledBack},
+      .loss_accepted = true,
+      .clients_see_errors = true};
+}
+
 Itinerary PodNeverGoesBeforeARollback() {
   return {.name = "PodNeverGoesBeforeARollbackInHypercare",
           .on_phase = {{Phase::kHypercare,
@@ -998,6 +1016,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddFullDisks(all, mode);
   AddLostSources(all, OnlineSpec(mode));
   AddNewAddresses(all, mode);
+  all.push_back(TargetIsLostInHypercare(mode));
   if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
   for (Itinerary& itinerary : all) {
     itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;

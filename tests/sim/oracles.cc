@@ -362,7 +362,7 @@ void Simulation::CheckInvariants() {
   bool on_source = Surroundings::IsWritable(source_), on_target = Surroundings::IsWritable(target_);
   if (on_source && on_target) Fail("both sides are writable");
   if (on_target && !target_verified_) Fail("a target that was not verified is writable");
-  if (surroundings_.WiredTo() == &target_ && !target_verified_)
+  if (surroundings_.WiredTo() == &target_ && !target_verified_ && !target_was_lost_)
     Fail("wired to a target that was not verified");
   if (surroundings_.WiredTo() == &source_ && phase_ == Phase::kCompleted)
     Fail("wired to the source that users have left for good");

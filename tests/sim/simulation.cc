@@ -541,6 +541,7 @@ DatabaseState Simulation::LoseDatabase(ModelServer& server) {
     std::erase_if(state.roles, [](const auto& role) { return role.first.starts_with("cutover_"); });
   });
   if (&server == &source_) source_was_there_ = false;  // It is known who it was.
+  if (&server == &target_) target_was_lost_ = true;
   return lost;
 }
 

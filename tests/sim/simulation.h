@@ -271,7 +271,8 @@ class Simulation {
   int64_t attempt_ = 0;
   bool target_verified_ = false;
   bool source_was_there_ = true;
-  WallTime retained_until_{};  // Once it is completed: when the source may go.
+  bool target_was_lost_ = false;  // By hand.
+  WallTime retained_until_{};     // Once it is completed: when the source may go.
   int64_t meant_replicas_ = kReplicas;
   std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;

@@ -168,7 +168,8 @@ class ClusterWorld final : public World {
   Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
   Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
-  Status HoldShut(const Call& call, pg::Side where, pg::ControlState state);
+  Result<bool> HoldShut(const Call& call, pg::Side where, pg::ControlState state);
+  Status MoveSequencesPastRows(const Call& call);
   Status TakeBackFromTarget(const Call& call);
   Status ReopenTarget(const Call& call, const pg::Claim& claim, pg::Connection& target);
 

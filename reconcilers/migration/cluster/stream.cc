@@ -46,6 +46,8 @@ constexpr std::chrono::seconds kCompareBudget{10};
 // behind the comparison has this much of it, and the second that a round may take longer.
 constexpr std::chrono::milliseconds kRestOfPause{2'000};
 constexpr std::chrono::milliseconds kCompareMin{100};
+// For looking through the columns that sequences number, with users shut out.
+constexpr std::chrono::seconds kNumbersBudget{20};
 
 PublisherFacts FactsOf(const pg::PublisherFacts& side) {
   PublisherFacts facts;
@@ -522,17 +524,18 @@ Status ClusterWorld::TakeSequencesBack(const Call& call,
 }
 
 // A leader that froze before it opened the target again must not do so once the source is open:
-// the source's row is not what it would look at.
-Status ClusterWorld::HoldShut(const Call& call, pg::Side where, pg::ControlState state) {
+// the source's row is not what it would look at. Whether there is anything of the move's to hold.
+Result<bool> ClusterWorld::HoldShut(const Call& call, pg::Side where, pg::ControlState state) {
   TRY_ASSIGN(DatabaseSide * side, SideOf(call, where));
   TRY_ASSIGN(bool exists, side->Exists(call.stop, call.deadline));
-  if (!exists) return Ok();
+  if (!exists) return false;
   TRY_ASSIGN(pg::Connection * inside, side->InDatabase(call.stop, call.deadline));
   Status held = pg::HoldState(call.stop, call.deadline, *inside, ClaimOn(call, where), state);
+  if (held) return true;
   // One that nobody of ours knows is opened by nobody of ours.
-  if (!held && (held.error().reason == "NotClaimed" || held.error().reason == "ForeignMigration"))
-    return Ok();
-  return held;
+  if (held.error().reason == "NotClaimed" || held.error().reason == "ForeignMigration")
+    return false;
+  return tl::make_unexpected(std::move(held).error());
 }
 
 // The same the other way round: nobody older opens the source once users are on the target again.
@@ -542,20 +545,36 @@ Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
   return pg::Unfence(call.stop, call.deadline, target, claim, pg::ControlState::kOpen);
 }
 
-// Before anybody but us can write to the source, its sequences are past whatever has arrived, and
-// nothing more is applied to it. Who accepts a loss does not wait for a target that is away.
-Status ClusterWorld::TakeBackFromTarget(const Call& call) {
-  auto& [stop, deadline, migration] = call;
-  TRY(HoldShut(call, pg::Side::kTarget, pg::ControlState::kFenced));
-  auto sequences = ReadTargetsSequences(call);
-  if (!sequences && !LossAccepted(migration)) return tl::make_unexpected(sequences.error());
-  if (sequences)
-    TRY(TakeSequencesBack(call, *sequences));
-  else
-    LogError("the source's sequences stay where they were", sequences.error());
+// Nobody can say where the target's sequences stood, and rows with numbers that the source has not
+// given out may have arrived. Those that no row shows stay where they were, and so do those of
+// columns that cannot be looked through: a number that comes twice is refused where it would do
+// harm, and users wait.
+Status ClusterWorld::MoveSequencesPastRows(const Call& call) {
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
-  return pg::DisableSubscription(stop, deadline, *source, ClaimOn(call, pg::Side::kSource),
-                                 Direction::kReverse);
+  TRY_ASSIGN(pg::RowsAhead ahead,
+             pg::FindRowsAhead(call.stop, call.deadline, *source, kNumbersBudget));
+  for (const std::string& column : ahead.unread)
+    LogWarn("the sequence of a column stays where it was, which was not looked through",
+            {{"column", column}});
+  return TakeSequencesBack(call, ahead.positions);
+}
+
+// Before anybody but us can write to the source, nothing more is applied to it, and its sequences
+// are past whatever has arrived. A target that does not answer is waited for even by whoever
+// accepts a loss, since it might be open. What is there without being known as ours is asked, too,
+// and not believed alone.
+Status ClusterWorld::TakeBackFromTarget(const Call& call) {
+  TRY_ASSIGN(const bool is_ours, HoldShut(call, pg::Side::kTarget, pg::ControlState::kFenced));
+  TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
+  TRY(pg::DisableSubscription(call.stop, call.deadline, *source, ClaimOn(call, pg::Side::kSource),
+                              Direction::kReverse));
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(const bool is_there, target->Exists(call.stop, call.deadline));
+  if (is_there) {
+    TRY_ASSIGN(const auto sequences, ReadTargetsSequences(call));
+    TRY(TakeSequencesBack(call, sequences));
+  }
+  return is_ours ? Ok() : MoveSequencesPastRows(call);
 }
 
 }  // namespace cutover::migration

@@ -201,6 +201,20 @@ std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
   });
 }
 
+// Whoever accepts a loss does not make the target's server answer. It may be open to users all the
+// same, as far as anybody knows, so the source stays shut until it is known to be there no more.
+Plan AwaitTarget(const api::TenantMigration& migration, const Observation& seen) {
+  Plan plan = Plan::Lacking(seen.target);
+  if (plan.look_at) return plan;
+  const std::string& server = migration.spec.target_server_name;
+  plan.message += "; the source stays shut while the target might be open; if server " + server +
+                  " is gone for good, delete DatabaseServer " + server +
+                  " and create it anew with the endpoint of an empty PostgreSQL";
+  if (migration.spec.online() && !LossAccepted(migration))
+    plan.message += ", and, to go back without what has not arrived, " + ConsentByNewToken();
+  return plan;
+}
+
 // Online, unless a person accepts a loss: nothing that users have made on the target is left
 // behind, and they do not wait for what does not come. Before they were in, what workloads did
 // there by themselves is no reason to stay.
@@ -211,7 +225,7 @@ std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Obser
   ASK(seen.structure);
   ASK(seen.reverse_publisher);
   ASK(seen.reverse_subscriber);
-  NEED(seen.target);
+  if (!seen.target.known()) return AwaitTarget(migration, seen);
   auto refusal = FindRefusal(migration, seen);
   if (!refusal) return WaitWithDoorsOpen(migration, seen);
   if (were_in) return StayOnTarget(migration, seen, *refusal);
@@ -287,7 +301,7 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
       return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
   }
   if (auto plan = CloseDoors(migration, seen)) return plan;
-  NEED(seen.target);
+  if (!seen.target.known()) return AwaitTarget(migration, seen);
   if (seen.target->exists &&
       (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");

@@ -238,6 +238,18 @@ Outcome ReadSequences(const Statement& statement) {
   return table;
 }
 
+Outcome NumberedColumns(const Statement& statement) {
+  Table table;
+  for (const auto& [name, position] : statement.here().content.sequences)
+    table.push_back({"public", name, Flag(true), Number(INT64_MAX), "public", "orders", "id"});
+  return table;
+}
+
+Outcome FurthestNumber(const Statement& statement) {
+  const int64_t rows = statement.here().content.rows.size();
+  return Table{{rows > 0 ? Number(rows) : std::nullopt}};
+}
+
 // setval() takes effect at once, COMMIT or not.
 void SetSequence(const Statement& statement, size_t at) {
   const std::string name = LastIdentifier(statement.List(0)[at]);
@@ -312,6 +324,8 @@ const std::vector<Known>& CatalogStatements() {
       {"SELECT pg_catalog.to_regrole($1)", RoleExists},
       {"WHERE c.relkind = 'S' AND c.relpersistence <> 't'", SequenceNames},
       {", last_value, is_called FROM ", ReadSequences},
+      {"WITH used (sequence, relation, number) AS", NumberedColumns},
+      {"SELECT pg_catalog.max(", FurthestNumber},
       {"SELECT count(setval(", SetSequences},
       {"SELECT name, setval(", SetSequencesThatExist},
       {"SHOW server_encoding", Encoding},

@@ -29,6 +29,38 @@ TEST(RollingBack, FencesATargetThatSomebodyMightStillOpenBeforeTheSourceReopens)
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kReopenSource);
 }
 
+// It might be open to users, as far as anybody knows.
+TEST(RollingBack, ATargetThatIsGoneForGoodIsWaitedForAndAPersonToldWhatToDo) {
+  api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+  migration.spec.strategy = api::Strategy::kOnline;
+  migration.status.cutover.opened_at = testing::Noon();
+  migration.status.rollback.token = "back";
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kJournaled, true);
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{true, true};
+  seen.routes = RouteFacts{true, false, ""};
+  seen.workloads = WorkloadFacts();
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  seen.target = away;
+  seen.structure = away;
+  seen.reverse_publisher = away;
+  seen.reverse_subscriber = SubscriberFacts{};
+  for (const bool accepted : {false, true}) {
+    if (accepted) migration.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    const Plan plan = Decide(migration, seen).plan;
+    EXPECT_FALSE(plan.effect || plan.guard || plan.look_at);
+    EXPECT_EQ(plan.reason, "ConnectionFailed");
+    EXPECT_NE(plan.message.find("delete DatabaseServer pg-target and create it anew"),
+              std::string::npos)
+        << plan.message;
+    EXPECT_EQ(plan.message.find("accept-data-loss") == std::string::npos, accepted) << plan.message;
+  }
+  seen.target = DatabaseFacts{};  // An empty server answers.
+  seen.reverse_publisher = PublisherFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kReopenSource);
+}
+
 TEST(RollingBack, IsOverThoughADeposedLeadersClaimCameLate) {
   Observation seen = At(1);
   seen.source = Database(ControlState::kOpen, false);
