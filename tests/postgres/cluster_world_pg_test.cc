@@ -12,6 +12,7 @@
 #include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/decide.h"
 #include "reconcilers/wiring/base64.h"
 #include "tests/postgres/replication/streaming.h"
 #include "tests/unit/kube/fake_client.h"
@@ -133,6 +134,18 @@ class OnlineWorld : public ::testing::Test {
     Observation seen = world.Observe({}, Soon(), migration_);
     world.LookAt({}, Soon(), migration_, subject, seen);
     return seen;
+  }
+
+  /// What is decided at that time, of what is there.
+  Plan Next(WallTime now) {
+    ClusterWorld world(context_);
+    Observation seen = world.Observe({}, Soon(), migration_);
+    seen.now = now;
+    while (true) {
+      Plan plan = Decide(migration_, seen).plan;
+      if (!plan.look_at) return plan;
+      world.LookAt({}, Soon(), migration_, *plan.look_at, seen);
+    }
   }
 
   /// Where the other server dials from now on.
@@ -509,6 +522,46 @@ TEST_F(OnlineWorld, WhoAcceptsWhatDdlMadeGoesBackWithTheRestAndEverySequenceThat
   MustPerform(Intent::kReopenSource);
   MustExec(source(), {"INSERT INTO public.orders (word) VALUES ('on the source again')"});
   EXPECT_EQ(MustRead(source(), "SELECT max(id) FROM public.orders")[0], "3");
+}
+
+// --- once it is over -----------------------------------------------------------------------------
+
+TEST_F(OnlineWorld, TheSourceStaysShutAndWholeUntilItsRetentionIsOverByBothClocks) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(RealClock().WallNow());
+  CatchUp(kShop);
+  SwitchOver();
+  EXPECT_EQ(ReasonOf(Intent::kDropSource), "StateMismatch") << "it is the way back";
+  for (Intent intent :
+       {Intent::kDropForwardSubscriber, Intent::kDropForwardPublisher,
+        Intent::kDropReverseSubscriber, Intent::kDropReversePublisher, Intent::kRetireSource})
+    MustPerform(intent);
+  api::Stage completed;
+  completed.name = Name(Phase::kCompleted);
+  completed.started_at = now;
+  migration_.status.phase = Phase::kCompleted;
+  migration_.status.stages.push_back(completed);
+  migration_.spec.reclaim_policy = api::ReclaimPolicy::kDelete;
+  migration_.spec.retention_seconds = 3600;
+  Json placement = **client_.Get({}, Soon(), kube::kDatabasePlacement, {"tenant", "tenant"});
+  placement.Set("status", Json::Object({{"serverName", "pg-target"}}));
+  ASSERT_TRUE(client_.Update({}, Soon(), kube::kDatabasePlacement, placement));
+
+  EXPECT_FALSE(Next(now + 3599s).effect);
+  const Plan ahead = Next(now + 3601s);
+  EXPECT_FALSE(ahead.effect);
+  EXPECT_THAT(ahead.message, HasSubstr("not by that of server pg-source"));
+  EXPECT_FALSE(OwnerMayConnect(source_.owner));
+  EXPECT_EQ(MustRead(source(), "SELECT word FROM public.orders")[0], "before");
+
+  migration_.spec.retention_seconds = 0;
+  EXPECT_EQ(Next(now + 1s).effect, Intent::kDropSource);
+  MustPerform(Intent::kDropSource);
+  MustPerform(Intent::kDropSource);  // Once more, as after a crash.
+  EXPECT_EQ(Next(now + 1s).guard, Guard::kSourceGone);
+  EXPECT_EQ(MustRead(target(), "SELECT word FROM public.orders")[0], "before");
+  pg::Connection admin = MustConnect(Servers().source);
+  MustExec(admin, {"CREATE DATABASE " + database_});  // For whoever cleans up.
+  source_.inside.emplace(MustConnect(Servers().source.WithDatabase(database_)));
 }
 
 }  // namespace
