@@ -64,7 +64,7 @@ Result<std::string> ReadListing(std::stop_token stop, const PgPrograms& programs
 }
 
 Status Dump(std::stop_token stop, const PgPrograms& programs, const BackupOptions& options,
-            const std::string& data) {
+            const pg::ConnectOptions& source, const std::string& data) {
   std::vector<std::string> arguments = {"--format=directory",
                                         "--jobs=" + std::to_string(options.jobs),
                                         "--no-password",
@@ -74,9 +74,9 @@ Status Dump(std::stop_token stop, const PgPrograms& programs, const BackupOption
   for (const std::string& table : options.tables) arguments.push_back("--table=" + table);
   if (!options.snapshot.empty()) arguments.push_back("--snapshot=" + options.snapshot);
   // pg_dump syncs what it wrote; the directories above are ours.
-  Status dumped = RunChild(stop, Deadline::Never(),
-                           programs.Command("pg_dump", std::move(arguments), options.source),
-                           [](std::string_view) { return Ok(); });
+  Status dumped =
+      RunChild(stop, Deadline::Never(), programs.Command("pg_dump", std::move(arguments), source),
+               [](std::string_view) { return Ok(); });
   if (dumped) return dumped;
   return tl::make_unexpected(ExplainLock(stop, options.source, std::move(dumped).error()));
 }
@@ -122,6 +122,7 @@ struct ServerFacts {
   std::string database;
   std::string version;
   int major;
+  pg::ConnectOptions options;  ///< As a session was let in with.
 };
 
 Result<ServerFacts> AskServer(std::stop_token stop, const pg::ConnectOptions& options) {
@@ -131,7 +132,7 @@ Result<ServerFacts> AskServer(std::stop_token stop, const pg::ConnectOptions& op
       pg::Rows rows,
       source.QueryOne(stop, Deadline::After(std::chrono::seconds(30)),
                       "SELECT pg_catalog.current_database(), current_setting('server_version')"));
-  return ServerFacts{rows[0].Text(0), rows[0].Text(1), source.major_version()};
+  return ServerFacts{rows[0].Text(0), rows[0].Text(1), source.major_version(), source.options()};
 }
 
 /// A finished backup of the same migration and database, checked; or nothing, where none is.
@@ -199,7 +200,7 @@ Result<Manifest> TakeBackup(std::stop_token stop, const PgPrograms& programs,
   if (!error) fs::create_directories(partial, error);
   if (error) return Unwritable(partial, error.message());
   reporter.BeginStage("dump");
-  TRY(Dump(stop, programs, options, partial + "/" + kDataName));
+  TRY(Dump(stop, programs, options, server.options, partial + "/" + kDataName));
   TRY_ASSIGN(Manifest manifest,
              WriteManifest(stop, programs, options, partial, server.database, server.version));
   reporter.EndStage();

@@ -60,6 +60,19 @@ TEST_F(BackupTest, IsCompleteReadBackAndLeavesNothingPartial) {
   EXPECT_EQ(checked->files, taken->files);
 }
 
+TEST_F(BackupTest, IsNotStoppedByATriggerOnLoginWhereItMayPassIt) {
+  const pg::testing::TestRole owner(Servers().OfMajor(17));
+  const pg::testing::TestDatabase database(Servers().OfMajor(17), owner.name());
+  options_.source = database.Options();
+  pg::Connection inside = pg::testing::MustConnect(options_.source);
+  pg::testing::MustExec(inside,
+                        {"CREATE FUNCTION public.fails() RETURNS event_trigger LANGUAGE plpgsql AS"
+                         " 'BEGIN RAISE EXCEPTION $$nobody gets in$$; END'",
+                         "CREATE EVENT TRIGGER fails ON login EXECUTE FUNCTION public.fails()"});
+  auto taken = Take();
+  EXPECT_TRUE(taken) << taken.error().message;
+}
+
 TEST_F(BackupTest, OneChangedBitIsFound) {
   ASSERT_TRUE(Take());
   Damage();
