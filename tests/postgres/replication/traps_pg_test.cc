@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "postgres/replication/apply_error.h"
 #include "postgres/sequences.h"
 #include "tests/postgres/own_server.h"
 #include "tests/postgres/replication/streaming.h"
@@ -328,6 +329,39 @@ TEST(StreamTraps, Trap64_ARowThatCannotBeAppliedStopsTheStreamAndIsReportedInWor
   MustExec(move.target, {"DELETE FROM public.t"});
   WaitUntil([&] { return move.Subscribed(kForward).marker == 1; }, "the stream goes on by itself");
   ExpectSame(move, "public.t");
+}
+
+// As docs/getting-started.md says what it takes.
+TEST(StreamTraps, Trap64_WhoMayNotReadTheLogIsToldWhatToLookForInIt) {
+  OwnServer subscriber(OwnServerOptions{17,
+                                        0,
+                                        0,
+                                        {{"logging_collector", "on"},
+                                         {"log_directory", "log"},
+                                         {"wal_retrieve_retry_interval", "200ms"}}});
+  Streaming move({Servers().source, subscriber.Options()});
+  move.OnBoth({kTable});
+  move.Follow(kForward);
+  MustExec(move.target, {"INSERT INTO public.t VALUES (5, 'planted')",
+                         "CREATE ROLE reader LOGIN PASSWORD 'word'"});
+  MustExec(move.source, {"INSERT INTO public.t VALUES (5, 'other')"});
+  WaitUntil([&] { return !move.Subscribed(kForward).last_error.empty(); }, "the conflict is seen");
+  const std::string oid = MustRead(move.target, "SELECT oid FROM pg_subscription").front();
+  const std::string name = StreamName(move.target_claim.migration_uid, kForward);
+  ConnectOptions options = move.target_database.Options();
+  options.user = "reader";
+  options.password = "word";
+  Connection reader = MustConnect(options);
+  auto read = [&] {
+    auto words = ReadApplyError({}, Soon(), reader, name, oid);
+    return words ? *words : words.error().message;
+  };
+  EXPECT_THAT(read(), AllOf(HasSubstr("the server's log says why"), HasSubstr(name),
+                            HasSubstr("\"pg_" + oid + "\"")));
+  MustExec(move.target, {"GRANT EXECUTE ON FUNCTION pg_current_logfile(), pg_stat_file(text),"
+                         " pg_read_binary_file(text, bigint, bigint) TO reader"});
+  EXPECT_THAT(read(), HasSubstr("duplicate key"));
+  MustExec(move.target, {"DELETE FROM public.t"});
 }
 
 TEST(StreamTraps, Trap64_ASubscriberThatCountsNoErrorsStandsStillWithoutAWorker) {
