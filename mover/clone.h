@@ -59,9 +59,11 @@ struct CloneOptions {
   std::string archive_directory;
   /// Objects that may stay behind, by the name that FindObstacles() gives them.
   std::vector<std::string> accept;
-  /// Whether an item of it that names nothing in the way is only a warning. Where users wait for
-  /// the copy, a name that was misspelt but is not needed either is no reason to fail.
-  bool accept_may_name_nothing = false;
+  /// The operator's preflight has been passed, and users may wait for the copy. So an item of
+  /// `accept` that names nothing in the way is only a warning: one that was misspelt but is not
+  /// needed either is no reason to fail. And who reaches the database through a group alone is not
+  /// asked: behind the fence those whom preflight had let in look left out, too.
+  bool preflight_passed = false;
   /// pg::Powers::kWithhold for the roles that come along.
   bool withhold_powers = false;
   /// Roles that have another name on the target: source → target.

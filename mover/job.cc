@@ -129,7 +129,7 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
   clone.exclude_tables = spec.exclude_tables;
   clone.archive_directory = spec.archive_directory;
   clone.accept = spec.accept;
-  clone.accept_may_name_nothing = true;
+  clone.preflight_passed = true;
   clone.withhold_powers = spec.withhold_powers;
   clone.level = spec.verification_level;
   clone.verification_seconds_max = spec.verification_seconds_max;

@@ -111,8 +111,9 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   TRY_ASSIGN(pg::Connection target,
              pg::Connection::Open(stop, Deadline::After(kConnectTimeout),
                                   options.admin ? *options.admin : options.target));
-  const MoveTerms terms{options.target.database, options.admin.has_value(), options.role_names,
-                        options.migration_uid, options.withhold_powers};
+  const MoveTerms terms{options.target.database, options.admin.has_value(),
+                        options.role_names,      options.migration_uid,
+                        options.withhold_powers, options.preflight_passed};
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);
@@ -121,7 +122,7 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
   if (options.followed) TRY(FindUnfollowed(stop, source, obstacles));
   survey.notes = std::move(obstacles.notes);
   std::vector<std::string> accept = options.accept;
-  if (options.accept_may_name_nothing) {
+  if (options.preflight_passed) {
     for (const std::string& idle : NotInTheWay(obstacles.found, accept)) {
       survey.notes.push_back("'" + idle + "' was accepted, but nothing of that name is in the way");
       std::erase(accept, idle);

@@ -280,39 +280,38 @@ void FillFromConnection(const PGconn* pg, ConnectOptions* options) {
 }
 
 constexpr std::string_view kEventTriggers = "event_triggers";  // See event_triggers.h.
-constexpr int kMajorOfEventTriggersSetting = 17;
 constexpr std::string_view kUnknownParameter = "42704";
 constexpr std::string_view kPermissionDenied = "42501";
 
-/// Who was refused to start a session without event triggers, and why, so that it is asked once:
-/// each refusal is a line in that server's log, and a connection more.
+/// Who was refused to start a session without event triggers, so that it is not asked at each
+/// connection: a refusal is a line in that server's log, and a connection more. Asked again after a
+/// while, since the server may be upgraded, and the right be granted.
 class Refusals {
  public:
-  bool Contains(const ConnectOptions& options) {
+  bool AreFresh(const ConnectOptions& options) {
     MutexLock lock(mutex_);
-    return sqlstates_.contains(Key(options));
+    auto found = refused_at_.find(Key(options));
+    return found != refused_at_.end() &&
+           std::chrono::steady_clock::now() - found->second < kAskedAgainAfter;
   }
-  void Add(const ConnectOptions& options, std::string_view sqlstate) {
+  void Add(const ConnectOptions& options) {
     MutexLock lock(mutex_);
-    sqlstates_[Key(options)] = sqlstate;
-  }
-  /// The server knows the setting now.
-  void Forget(const ConnectOptions& options) {
-    MutexLock lock(mutex_);
-    auto found = sqlstates_.find(Key(options));
-    if (found != sqlstates_.end() && found->second == kUnknownParameter) sqlstates_.erase(found);
+    refused_at_[Key(options)] = std::chrono::steady_clock::now();
   }
 
  private:
-  /// The server, in whatever words, and the user.
+  static constexpr std::chrono::minutes kAskedAgainAfter{10};
+
+  /// The server, as it is addressed, and the user.
   static std::string Key(const ConnectOptions& options) {
     std::string key = options.user + "@" + options.host + ":" + std::to_string(options.port);
-    for (const auto& [keyword, value] : options.keywords) key += " " + keyword + "=" + value;
+    for (const auto& [keyword, value] : options.keywords)
+      if (keyword == "service" || keyword == "hostaddr") key += " " + keyword + "=" + value;
     return key;
   }
 
   Mutex mutex_;
-  std::map<std::string, std::string> sqlstates_ GUARDED_BY(mutex_);
+  std::map<std::string, std::chrono::steady_clock::time_point> refused_at_ GUARDED_BY(mutex_);
 };
 
 Refusals& RefusalsOfThisProcess() {
@@ -364,12 +363,12 @@ Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
                 [](const auto& s) { return s.first == kEventTriggers && s.second == "off"; });
   const bool said = std::any_of(settings.begin(), settings.end(),
                                 [](const auto& s) { return s.first == kEventTriggers; });
-  const bool silent = !said && !RefusalsOfThisProcess().Contains(options);
+  const bool silent = !said && !RefusalsOfThisProcess().AreFresh(options);
   if (silent) settings.emplace_back(kEventTriggers, "off");
   ServerError refusal;
   Status connected = session->Connect(stop, deadline, &refusal);
   if (!connected && silent && RefusesEventTriggers(refusal)) {
-    RefusalsOfThisProcess().Add(options, refusal.sqlstate);
+    RefusalsOfThisProcess().Add(options);
     settings.pop_back();
     session->Close();
     connected = session->Connect(stop, deadline, &refusal);
@@ -383,8 +382,6 @@ Result<Connection> Connection::Open(std::stop_token stop, Deadline deadline,
     return TerminalError("UnsupportedServer", connection.options().Describe() +
                                                   ": PostgreSQL is older than " +
                                                   std::to_string(kOldestMajor));
-  if (connection.major_version() >= kMajorOfEventTriggersSetting)
-    RefusalsOfThisProcess().Forget(options);
   TRY(PinSession(stop, deadline, connection));
   return connection;
 }

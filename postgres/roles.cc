@@ -16,34 +16,36 @@ constexpr int kMajorOfMembershipOptions = 16;
 
 // pg_shdepend knows owners, grantees, default privileges and policies of this database's objects,
 // and of the database itself. Roles that every cluster has are not in it. Our streams' roles have
-// CONNECT on it while they last, and are no part of the tenant. A closed database is our admin's,
-// whose members are none of it either.
+// CONNECT on it while they last, and are no part of the tenant. Nor is our admin, who owns a closed
+// database and schema cutover, and may be a member of every tenant's owner: neither what he is a
+// member of nor who is a member of him is followed.
 constexpr const char* kReferencedNames = R"(
   WITH RECURSIVE this AS (SELECT oid FROM pg_database WHERE datname = current_database()),
   direct AS (
-    SELECT s.refobjid AS role,
-           bool_or(s.deptype = 'o' AND (s.classid <> 'pg_database'::regclass
-                                        OR pg_get_userbyid(s.refobjid) <> current_user)) AS owns
+    SELECT s.refobjid AS role, bool_or(s.deptype = 'o') AS owns
       FROM pg_shdepend s, this
      WHERE s.refclassid = 'pg_authid'::regclass
        AND (s.dbid = this.oid OR s.classid = 'pg_database'::regclass AND s.objid = this.oid)
+       AND pg_get_userbyid(s.refobjid) <> current_user
      GROUP BY 1
     UNION ALL
     SELECT s.setrole, false FROM pg_db_role_setting s, this
-     WHERE s.setdatabase = this.oid AND s.setrole <> 0),
+     WHERE s.setdatabase = this.oid AND s.setrole <> 0
+       AND pg_get_userbyid(s.setrole) <> current_user),
   members AS (
     SELECT role FROM direct WHERE owns
     UNION
     SELECT m.member FROM members JOIN pg_auth_members m ON m.roleid = members.role
       JOIN pg_roles r ON r.oid = m.member
-     WHERE NOT r.rolsuper),
+     WHERE NOT r.rolsuper AND r.rolname <> current_user),
   wanted AS (
     SELECT role FROM direct
     UNION SELECT role FROM members
     UNION
-    SELECT m.roleid FROM wanted JOIN pg_auth_members m ON m.member = wanted.role)
+    SELECT m.roleid FROM wanted JOIN pg_auth_members m ON m.member = wanted.role
+     WHERE pg_get_userbyid(m.roleid) <> current_user)
   SELECT DISTINCT r.rolname FROM wanted JOIN pg_roles r ON r.oid = wanted.role
-   WHERE r.rolname <> current_user AND r.rolname !~ '^pg_'
+   WHERE r.rolname !~ '^pg_'
      AND r.rolname !~ '^cutover_(forward|reverse)_' ORDER BY 1)";
 
 // Of each role that is granted something in this database and in no other, those of its members who

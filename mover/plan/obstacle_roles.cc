@@ -179,6 +179,7 @@ void MembershipsComeAlong(ObstacleSearch& search, const Roles& roles) {
 /// Whoever logs in and is granted nothing but a membership is not followed, or a group of many
 /// tenants would bring them all; but this database may be what he works with.
 void MembersComeAlong(ObstacleSearch& search, const Roles& roles) {
+  if (search.terms.preflight_passed) return;
   pg::RoleSet renamed = roles.source;
   RenameRoles(search.terms.role_names, renamed);
   for (const pg::MembersLeftBehind& left : pg::StillLeftBehind(renamed, roles.target))

@@ -46,7 +46,8 @@ struct MoveTerms {
   bool create = true;
   std::map<std::string, std::string> role_names;  ///< source → target, those that differ.
   std::string migration_uid;
-  bool withhold_powers = false;  ///< pg::Powers::kWithhold for the roles that come along.
+  bool withhold_powers = false;   ///< pg::Powers::kWithhold for the roles that come along.
+  bool preflight_passed = false;  ///< As CloneOptions have it.
 };
 
 /// Looks for all that cannot come, before anything is written: extensions, roles and their

@@ -178,7 +178,10 @@ TEST_F(ControlRow, TheTenantsEventTriggersDoNotFireAtOurTables) {
     ASSERT_TRUE(claimed) << claimed.error().message;
     Status dropped = DropControl({}, Soon(), connection, At(1));
     EXPECT_TRUE(dropped) << dropped.error().message;
-    EXPECT_FALSE(connection.Exec({}, Soon(), "CREATE TABLE public.t (a int)"));
+    Connection tenant = MustConnect(owner.Options(database.name()));
+    const Status refused = tenant.Exec({}, Soon(), "CREATE TABLE public.t (a int)");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("not while I watch"), std::string::npos);
   }
 }
 

@@ -302,17 +302,22 @@ TEST_F(TwoSides, ReferencedRolesAreThoseOfTheTenantAndNoOthers) {
 }
 
 // A closed database is the admin's.
-TEST_F(TwoSides, MembersOfTheAdminAreNoneOfTheTenantsWhileHisDatabaseIsClosed) {
-  TestRole admin(Servers().source, "SUPERUSER", "admin");
+// As where the database is closed, and as a managed service's admin is set up: he owns what is ours
+// there, and is a member of every tenant's owner.
+TEST_F(TwoSides, NeitherMembersNorGroupsOfTheAdminAreTheTenants) {
+  TestRole admin(Servers().source, "CREATEROLE", "admin");
   TestRole colleague(Servers().source, "", "colleague");
+  TestRole neighbour(Servers().source, "", "neighbour");
   MustExec(source_,
            {"CREATE TABLE public.t (a int)", "ALTER TABLE public.t OWNER TO " + owner_.quoted(),
-            "GRANT " + admin.quoted() + " TO " + colleague.quoted()});
+            "GRANT " + admin.quoted() + " TO " + colleague.quoted(),
+            "GRANT " + neighbour.quoted() + ", " + owner_.quoted() + " TO " + admin.quoted(),
+            "ALTER DATABASE " + database_.quoted() + " OWNER TO " + admin.quoted(),
+            "CREATE SCHEMA ours AUTHORIZATION " + admin.quoted()});
   Connection session = MustConnect(admin.Options(database_.name()));
-  MustExec(session, {"ALTER DATABASE " + database_.quoted() + " OWNER TO " + admin.quoted()});
   auto names = ReadReferencedRoleNames({}, Soon(), session);
-  MustExec(session, {"ALTER DATABASE " + database_.quoted() + " OWNER TO " + owner_.quoted(),
-                     "DROP TABLE public.t"});
+  MustExec(source_, {"ALTER DATABASE " + database_.quoted() + " OWNER TO " + owner_.quoted(),
+                     "DROP SCHEMA ours", "DROP TABLE public.t"});
   ASSERT_TRUE(names) << names.error().message;
   EXPECT_EQ(*names, std::vector<std::string>{owner_.name()});
 }

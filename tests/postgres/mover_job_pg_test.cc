@@ -77,6 +77,16 @@ TEST_F(JobTest, ACloneReportsProgressLedgerAndResultInTheTarget) {
   for (const Chunk& chunk : *chunks) EXPECT_TRUE(chunk.committed) << chunk.table;
 }
 
+// Behind the fence nobody may connect, so that whoever was let in as preflight asks looks left out.
+TEST_F(JobTest, AsksForNoMembersOfGroupsSincePreflightHas) {
+  const pg::testing::TestRole alice(Servers().source, "", "alice");
+  pg::Connection source = MustConnect(Servers().source);
+  pg::testing::MustExec(
+      source, {"GRANT " + pg::QuoteIdentifier(tenant_.reader()) + " TO " + alice.quoted()});
+  const Outcome outcome = Run();
+  EXPECT_EQ(outcome.exit_code, kExitProven) << outcome.summary.DumpPretty();
+}
+
 TEST_F(JobTest, TheTargetStaysFenced) {
   ASSERT_EQ(Run().exit_code, kExitProven);
   pg::Connection admin = MustConnect(Servers().target);

@@ -121,7 +121,7 @@ TEST(CatalogTraps, Trap03_ASettingOfARoleThatWillNotBeThereIsRefusedByName) {
 TEST(CatalogTraps, Trap03_AcceptingWhatIsNotInTheWayIsOnlyAWarningWhereUsersWait) {
   Move move;
   move.options.accept = {"database setting no_such"};
-  move.options.accept_may_name_nothing = true;
+  move.options.preflight_passed = true;
   EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("nothing of that name")));
 }
 
