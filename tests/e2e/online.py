@@ -64,6 +64,23 @@ def a_changed_structure_holds_the_move_until_somebody_decides():
     stayed(source)
 
 
+def a_changed_structure_is_copied_again_where_the_spec_says_so():
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"approval": "Manual"}, copy={"onSchemaChange": "CopyAgain"})
+    wait_for({"AwaitingCutover"})
+    attempt = shop.status()["attempt"]
+    Server(source).sql(DATABASE, "alter table app.counted add column origin text default 'till'")
+    wait_until("it is copied again", 120, lambda: shop.status().get("attempt", 0) > attempt)
+    wait_for({"AwaitingCutover"})
+    command("approve", "now")
+    wait_for({"Completed"})
+    expect(int(Server(target).sql(DATABASE, "select count(origin) from app.counted")) > 0,
+           "the new column has come along with its values")
+    moved(source, target)
+    Server(target).sql(DATABASE, "alter table app.counted drop column origin")
+
+
 def a_row_changed_on_the_target_behind_replications_back_stops_the_switch():
     source = ensure()
     target = other(source)

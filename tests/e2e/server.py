@@ -36,16 +36,16 @@ class Server:
         found = get("pod", self.pod, "databases")
         self.address = (found or {}).get("status", {}).get("podIP", "")
 
-    def command(self, application, database, *arguments):
+    def command(self, application, database, *arguments, role="postgres", password=None):
         """psql on this machine, which works without the API server; on a cluster elsewhere, in the
-        server's pod."""
+        server's pod. As the admin, or as `role` with its password."""
         reach, host = ["env"], self.address
         if not ON_THIS_MACHINE:
             reach = ["kubectl", "--namespace", "databases", "exec", "-i", self.pod, "--", "env"]
             host = "127.0.0.1"
-        return [*reach, f"PGPASSWORD={admin_password()}", f"PGAPPNAME={application}", "psql",
-                "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments,
-                f"host={host} user=postgres dbname={database} connect_timeout=3"]
+        return [*reach, f"PGPASSWORD={password or admin_password()}", f"PGAPPNAME={application}",
+                "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *arguments,
+                f"host={host} user={role} dbname={database} connect_timeout=3"]
 
     def sql(self, database, statement):
         done = subprocess.run(self.command("e2e", database, "-c", statement), text=True,
