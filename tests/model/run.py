@@ -88,8 +88,9 @@ def _run(command, **options):
 
 def _trail(variant, directory):
     """The counter-example, one action to a line; the last names what it breaks."""
-    replayed = _run(["spin", *variant.options, "-k", f"{directory}/cutover.pml.trail",
-                     "-s", "-r", "cutover.pml"], cwd=MODEL)  # fmt: skip
+    # Spin leaves the preprocessed text where it is called: other variants are checked meanwhile.
+    replayed = _run(["spin", *variant.options, "-k", "cutover.pml.trail", "-s", "-r",
+                     "cutover.pml"], cwd=directory)  # fmt: skip
     lines = (line.strip() for line in replayed.stdout.splitlines())
     return [line for line in lines if ACTION.match(line) or "START OF CYCLE" in line]
 
