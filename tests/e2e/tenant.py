@@ -4,6 +4,7 @@
 import collections
 import json
 import os
+import subprocess
 import threading
 import time
 import urllib.error
@@ -154,19 +155,30 @@ def status_of(name):
 
 
 def wait_for_phase(name, phases, seconds=240):
-    """The status once the phase is one of `phases`; fails at once in any other end."""
-    ends = {"Completed", "Failed", "Aborted", "RolledBack"}
-
-    def reached():
-        status = status_of(name)
-        phase = status.get("phase")
-        if phase in phases:
-            return status
-        if phase in ends:
-            raise Failure(f"{name} ended as {phase}: {status.get('message')}")
-        return None
-
-    return wait_until(f"{name} in {phases}", seconds, reached)
+    """The status once the phase is one of `phases`, however short a time; fails at once in any
+    other end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        watch = subprocess.Popen(
+            ["kubectl", "--namespace", NAMESPACE, "get", "tm", name, "--watch", "--output",
+             'jsonpath={.status}{"\n"}'],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        giving_up = threading.Timer(deadline - time.monotonic(), watch.kill)
+        giving_up.start()
+        try:
+            for line in watch.stdout:
+                status = json.loads(line.strip() or "{}")
+                phase = status.get("phase")
+                if phase in phases:
+                    return status
+                expect(phase not in {"Completed", "Failed", "Aborted", "RolledBack"},
+                       f"{name} ended as {phase}: {status.get('message')}")
+        finally:
+            giving_up.cancel()
+            watch.kill()
+            watch.wait()
+        time.sleep(0.2)  # It is not there yet, or the watch was ended.
+    raise Failure(f"not within {seconds} s: {name} in {phases}")
 
 
 def annotate(name, command, token):
