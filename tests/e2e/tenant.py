@@ -161,7 +161,7 @@ def wait_for_phase(name, phases, seconds=240):
     while time.monotonic() < deadline:
         watch = subprocess.Popen(
             ["kubectl", "--namespace", NAMESPACE, "get", "tm", name, "--watch", "--output",
-             'jsonpath={.status}{"\n"}'],
+             'jsonpath={.status}{"\\n"}'],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         giving_up = threading.Timer(deadline - time.monotonic(), watch.kill)
         giving_up.start()
