@@ -13,6 +13,16 @@ using testing::Database;
 using testing::MigrationIn;
 using testing::Noon;
 
+Observation WhileItCopies(const JobFacts& job) {
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kFenced, true);
+  seen.copy_result = std::optional<CopyResult>();
+  seen.copy_job = job;
+  seen.copy_progress = std::optional<CopyProgress>();
+  seen.placement = PlacementFacts();
+  return seen;
+}
+
 TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
   Observation seen = At(1);
   seen.source = Database(ControlState::kFenced, true);
@@ -28,29 +38,19 @@ TEST(Copying, ANewRateIsOrderedWhileItRunsAndNotAfterwards) {
 }
 
 TEST(Copying, WhatACopyThatRunsLacksIsSaid) {
-  Observation seen = At(1);
-  seen.source = Database(ControlState::kFenced, true);
-  seen.copy_result = std::optional<CopyResult>();
   JobFacts job;
   job.exists = true;
   job.message = "copy.throttleQuery names none";
-  seen.copy_job = job;
-  seen.copy_progress = std::optional<CopyProgress>();
-  seen.placement = PlacementFacts();
+  Observation seen = WhileItCopies(job);
   EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.message,
             "copying; copy.throttleQuery names none");
 }
 
 TEST(Copying, APodThatFailedIsToldWhileAnotherTakesOver) {
-  Observation seen = At(1);
-  seen.source = Database(ControlState::kFenced, true);
-  seen.copy_result = std::optional<CopyResult>();
   JobFacts job;
   job.exists = true;
   job.setback = "1 pod of its Job failed and another takes over: the target is away";
-  seen.copy_job = job;
-  seen.copy_progress = std::optional<CopyProgress>();
-  seen.placement = PlacementFacts();
+  Observation seen = WhileItCopies(job);
   EXPECT_EQ(Decide(MigrationIn(Phase::kCopying), seen).plan.message, "copying; " + job.setback);
   seen.backup_job = job;
   EXPECT_EQ(Decide(MigrationIn(Phase::kBackingUp), seen).plan.message,
