@@ -401,6 +401,16 @@ std::vector<Membership> InOrderOfGrants(std::vector<Membership> memberships) {
 
 }  // namespace
 
+std::string MembershipObject(const Membership& membership) {
+  return "membership of " + membership.member + " in " + membership.group;
+}
+
+std::string MembersObject(const std::string& group) { return "members of " + group; }
+
+std::string SettingObject(const StoredSetting& setting) {
+  return "setting " + setting.name + " of role " + setting.role;
+}
+
 std::string GrantStatement(const Membership& membership, int major) {
   std::string sql =
       "GRANT " + QuoteIdentifier(membership.group) + " TO " + QuoteIdentifier(membership.member);
@@ -535,7 +545,7 @@ std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& ta
   for (size_t at = 0; at < verdicts.size(); ++at) {
     if (verdicts[at] != MembershipVerdict::kOfStranger) continue;
     const Membership& membership = source.memberships[at];
-    found.push_back({"membership of " + membership.member + " in " + membership.group,
+    found.push_back({MembershipObject(membership),
                      "role " + membership.member + " is a member of " + membership.group +
                          ", and a role of that name is on the target already, whose rights are not "
                          "given on a server that tenants share",

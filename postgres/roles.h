@@ -144,6 +144,11 @@ std::vector<StoredSetting> MissingSettings(const Role& source, const Role& targe
 /// same ones, has in their groups. `target` has whatever exists there of these roles.
 std::vector<MembersLeftBehind> StillLeftBehind(const RoleSet& source, const RoleSet& target);
 
+/// How copy.accept, --accept, obstacles and differences name these.
+std::string MembershipObject(const Membership& membership);
+std::string MembersObject(const std::string& group);
+std::string SettingObject(const StoredSetting& setting);
+
 /// "GRANT … TO …" with its options, as a server of `major` takes them.
 std::string GrantStatement(const Membership& membership, int major);
 

@@ -94,7 +94,7 @@ Status CanBeCreated(ObstacleSearch& search, const pg::Role& role) {
                                    pg::SettingLiteral(setting.name, setting.value)));
     if (refusal)
       search.Add(
-          SettingObject(setting), "the target refuses it: " + refusal->message,
+          pg::SettingObject(setting), "the target refuses it: " + refusal->message,
           "on the source: ALTER ROLE " + pg::QuoteIdentifier(role.name) + " RESET " + setting.name);
   }
   return Ok();
@@ -106,7 +106,7 @@ void SettingsAreThere(ObstacleSearch& search, const std::string& name, const pg:
   for (const pg::Role& there : roles.target.roles) {
     if (there.name != name) continue;
     for (const pg::StoredSetting& setting : pg::MissingSettings(role, there))
-      search.Add(SettingObject(setting),
+      search.Add(pg::SettingObject(setting),
                  "role " + name + " is on the target already, without it or with another value",
                  "on the target: " + pg::DescribeSetting(name, setting) +
                      "; or accept that it is there as it is");
@@ -157,7 +157,7 @@ void MembershipsComeAlong(ObstacleSearch& search, const Roles& roles) {
     if (verdicts[at] == pg::MembershipVerdict::kLeft) {
       pg::Membership wanted = renamed.memberships[at];
       wanted.grantor.clear();
-      search.Add(MembershipObject(membership),
+      search.Add(pg::MembershipObject(membership),
                  "both roles are on the target already, and there it is not given, or not in full",
                  "on the target: " + pg::GrantStatement(wanted, search.target.major_version()) +
                      "; or accept that it is not given");
@@ -166,7 +166,7 @@ void MembershipsComeAlong(ObstacleSearch& search, const Roles& roles) {
     if (!beyond &&
         (verdicts[at] != pg::MembershipVerdict::kOfStranger || !search.terms.withhold_powers))
       continue;
-    search.Add(MembershipObject(membership),
+    search.Add(pg::MembershipObject(membership),
                beyond ? "it reaches beyond this database, and is not given on the target"
                       : "the group is on the target already and may be another tenant's, so it is "
                         "not given",
@@ -183,7 +183,7 @@ void MembersComeAlong(ObstacleSearch& search, const Roles& roles) {
   pg::RoleSet renamed = roles.source;
   RenameRoles(search.terms.role_names, renamed);
   for (const pg::MembersLeftBehind& left : pg::StillLeftBehind(renamed, roles.target))
-    search.Add("members of " + SourceName(search, left.group),
+    search.Add(pg::MembersObject(SourceName(search, left.group)),
                Enumerate(left.members, kNamesMax) +
                    " reach the database only through this role, and do not come along",
                "on the source: GRANT CONNECT ON DATABASE " +

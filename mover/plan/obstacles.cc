@@ -71,15 +71,8 @@ std::string Sentence(const Obstacle& obstacle) {
 }  // namespace
 
 std::string RoleObject(const std::string& role) { return "role " + role; }
-std::string MembershipObject(const pg::Membership& membership) {
-  return "membership of " + membership.member + " in " + membership.group;
-}
 std::string ExtensionObject(const std::string& extension) { return "extension " + extension; }
 std::string LabelsObject(const std::string& provider) { return "security labels of " + provider; }
-
-std::string SettingObject(const pg::StoredSetting& setting) {
-  return "setting " + setting.name + " of role " + setting.role;
-}
 
 std::string DatabaseSettingObject(const pg::StoredSetting& setting) {
   return "database setting " + setting.name +
@@ -189,7 +182,7 @@ void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles) {
                 [&](const pg::Role& role) { return objects.contains(RoleObject(role.name)); });
   for (pg::Role& role : roles.roles) {
     std::erase_if(role.settings, [&](const pg::StoredSetting& setting) {
-      return objects.contains(SettingObject(setting));
+      return objects.contains(pg::SettingObject(setting));
     });
     std::erase_if(role.labels, [&](const pg::SecurityLabel& label) {
       return objects.contains(LabelsObject(label.provider));
@@ -220,9 +213,10 @@ bool IsAccepted(const std::string& object, const std::vector<std::string>& accep
       object.starts_with(kLabel) ? LabelsObject(object.substr(kLabel.size())) : object;
   return std::any_of(accept.begin(), accept.end(), [&](const std::string& item) {
     // Whoever accepts a role takes it as it is on the target.
-    const bool of_role = item.starts_with(RoleObject("")) &&
-                         (object.starts_with("membership of " + item.substr(5) + " in ") ||
-                          (object.starts_with("setting ") && object.ends_with(" of " + item)));
+    const bool of_role =
+        item.starts_with(RoleObject("")) &&
+        (object.starts_with(pg::MembershipObject({.group = "", .member = item.substr(5)})) ||
+         (object.starts_with("setting ") && object.ends_with(" of " + item)));
     return item == accepted || of_role;
   });
 }

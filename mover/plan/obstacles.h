@@ -89,10 +89,6 @@ void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles);
 void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& properties);
 void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& extensions);
 
-/// How obstacles, and differences, of these kinds are named.
-std::string MembershipObject(const pg::Membership& membership);
-std::string SettingObject(const pg::StoredSetting& setting);
-
 /// Pure: whether a difference in `object`, as Mismatch::table names it, is what was accepted.
 bool IsAccepted(const std::string& object, const std::vector<std::string>& accept);
 

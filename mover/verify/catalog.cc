@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "mover/plan/obstacles.h"
 #include "mover/process/parallel.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
@@ -19,6 +18,7 @@
 #include "mover/verify/view_definitions.h"
 #include "postgres/database.h"
 #include "postgres/event_triggers.h"
+#include "postgres/roles.h"
 #include "postgres/sequences.h"
 
 namespace cutover::mover {
@@ -194,7 +194,8 @@ Status CompareRoles(std::stop_token stop, Side& source, Side& target, const Role
   const auto verdicts = pg::JudgeMemberships(renamed, theirs, "");
   for (size_t at = 0; at < verdicts.size(); ++at) {
     if (verdicts[at] == pg::MembershipVerdict::kLeft)
-      report.Add({MembershipObject(ours.memberships[at]), "role", "given", "not, or not in full"});
+      report.Add(
+          {pg::MembershipObject(ours.memberships[at]), "role", "given", "not, or not in full"});
   }
   for (size_t at = 0; at < renamed.roles.size(); ++at) {
     const pg::Role& role = renamed.roles[at];
@@ -202,7 +203,7 @@ Status CompareRoles(std::stop_token stop, Side& source, Side& target, const Role
       if (there.name != role.name || role.superuser) continue;
       for (pg::StoredSetting setting : pg::MissingSettings(role, there)) {
         setting.role = ours.roles[at].name;
-        report.Add({SettingObject(setting), "role", "set", "not, or to another value"});
+        report.Add({pg::SettingObject(setting), "role", "set", "not, or to another value"});
       }
     }
   }

@@ -109,7 +109,7 @@ void AddMemberships(const PreflightFacts& facts, const pg::RoleSet& source,
     if (verdicts[at] == pg::MembershipVerdict::kLeft) {
       pg::Membership wanted = membership;
       wanted.grantor.clear();
-      AddWaivable(facts, "RoleNotCopied", "membership of " + membership.member + " in " + group,
+      AddWaivable(facts, "RoleNotCopied", pg::MembershipObject(membership),
                   "role " + membership.member + " is a member of " + group +
                       ", and on the target, where both are already, it is none, or not in full",
                   "make it one (" +
@@ -119,7 +119,7 @@ void AddMemberships(const PreflightFacts& facts, const pg::RoleSet& source,
                   findings);
     }
     if (verdicts[at] != pg::MembershipVerdict::kReachesBeyond) continue;
-    AddWaivable(facts, "RoleNotCopied", "membership of " + membership.member + " in " + group,
+    AddWaivable(facts, "RoleNotCopied", pg::MembershipObject(membership),
                 "role " + membership.member + " is a member of " + group +
                     ", which reaches beyond its database and is not given on the target",
                 "end it (" +
@@ -138,7 +138,7 @@ void AddMembersLeftBehind(const PreflightFacts& facts, const pg::RoleSet& source
     for (const std::string& member : left.members)
       quoted += (quoted.empty() ? "" : ", ") + pg::QuoteIdentifier(member);
     AddWaivable(
-        facts, "RoleNotCopied", "members of " + left.group,
+        facts, "RoleNotCopied", pg::MembersObject(left.group),
         "who reaches " + DatabaseOf(facts) + " only as a member of role " + left.group +
             " does not come along (" + List(left.members) + ")",
         "grant them something there, with which they do (" +
@@ -160,7 +160,7 @@ void AddMissingSettings(const PreflightFacts& facts, const std::string& name,
   // What this move has made it will bring up to date.
   if (pg::IsCreatedBy(*named(target), facts.migration.meta.uid)) return;
   for (const pg::StoredSetting& setting : pg::MissingSettings(*named(source), *named(target)))
-    AddWaivable(facts, "RoleNotCopied", "setting " + setting.name + " of role " + name,
+    AddWaivable(facts, "RoleNotCopied", pg::SettingObject(setting),
                 "role " + name +
                     " has not, or has otherwise, on the target, where it is already, "
                     "its setting " +
