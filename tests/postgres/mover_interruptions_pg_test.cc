@@ -178,17 +178,15 @@ TEST(Interruption, ASourceThatRestartsStopsTheCloneAndTheSameCommandCompletesIt)
 TEST(Interruption, AFullDiskOfTheTargetIsNamedAndTheSameCommandGoesThroughOnceThereIsRoom) {
   const OwnServer target({17, 160, 0, {}});
   const SlowMove move(Servers().source, target.Options(), 4 * SlowMove::kRowsPerTable);
-  pg::Connection admin = MustConnect(target.Options());
-  // Room is left for a database of its own, and for half of the rows.
-  MustExec(admin, {"CREATE TABLE public.filler AS SELECT repeat(md5(i::text), 32) AS body"
-                   " FROM generate_series(1, 66000) i"});
+  // For a database of its own, and for half of the rows.
+  target.FillDisk(30);
   const Program::Ended ended = CloneWholly(move);
   EXPECT_EQ(ended.exit_code, kExitUnproven) << ended.errors;
   EXPECT_EQ(ended.reason(), "DiskFull") << ended.message();
   EXPECT_THAT(ended.message(), HasSubstr("53100"));
   ExpectAdvice(ended, "free disk space");
   // While it is full, whoever is new may be refused as well.
-  MustExec(admin, {"DROP TABLE public.filler", "CHECKPOINT"});
+  target.FreeDisk();
   move.ExpectNothingLeft();
   move.ExpectClosed();
   ExpectRepeatable(move);

@@ -51,6 +51,12 @@ class OwnServer {
     Start();
   }
 
+  /// Leaves so much room on the disk of its data, which has to be bounded. Not by a table: a server
+  /// has to write before it drops one, and on a full disk may not be able to.
+  void FillDisk(int mebibytes_left) const { Run({"fill", std::to_string(mebibytes_left)}); }
+  /// Gives back what FillDisk() took.
+  void FreeDisk() const { Run({"free"}); }
+
  private:
   /// Runs `tests/postgres/servers VERB DIRECTORY NAME ARGUMENTS...`, and returns what it prints.
   std::string Run(const std::vector<std::string>& verb_and_arguments) const;

@@ -49,6 +49,19 @@ TEST(OwnServer, AFullDiskOfDataFailsTheStatementAndNotTheServer) {
            {"TRUNCATE public.kept", "INSERT INTO public.kept VALUES ('there is room again')"});
 }
 
+TEST(OwnServer, ADiskFilledByAFileHasRoomAgainOnceItIsGone) {
+  OwnServer server({17, 64, 0, {}});
+  Connection admin = MustConnect(server.Options());
+  MustExec(admin, {"CREATE TABLE public.kept (a text)", "CHECKPOINT"});
+  constexpr char kFiveMebibytes[] =
+      "INSERT INTO public.kept SELECT repeat('x', 1000) FROM generate_series(1, 5000)";
+  server.FillDisk(1);
+  EXPECT_FALSE(admin.Exec({}, Soon(), kFiveMebibytes));
+  EXPECT_EQ(admin.last_sqlstate(), "53100");
+  server.FreeDisk();
+  MustExec(admin, {kFiveMebibytes});
+}
+
 TEST(OwnServer, AFullDiskOfWalEndsTheServer) {
   OwnServer server({15, 0, 48, {{"max_wal_size", "1GB"}, {"checkpoint_timeout", "1h"}}});
   Connection admin = MustConnect(server.Options());
