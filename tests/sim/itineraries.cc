@@ -791,11 +791,12 @@ void AddLostLedgers(std::vector<Itinerary>& all, const Json& hypercare) {
                  .ends = {Phase::kAborted, Phase::kCompleted}});
 }
 
-// A person who would go back whatever is lost by it, and takes that back later.
+// A person who would go back whatever is lost by it, and takes that back later; not before any
+// outage is over, so that it is heard.
 void AskToGoBackForAWhile(Simulation& run) {
   run.Annotate(api::kRollbackAnnotation, "t1");
   run.Annotate(api::kAcceptDataLossAnnotation, "t1");
-  run.Later(seconds(40), Say(api::kRollbackAnnotation, ""));
+  run.Later(seconds(90), Say(api::kRollbackAnnotation, ""));
 }
 
 // As soon as the rollback has fenced the target, which is between two effects.
@@ -840,7 +841,7 @@ void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
                                [=](Simulation& run) { lose_later(run, AskToGoBackForAWhile); }}},
                  .ends = {Phase::kCompleted}});
   all.push_back({.name = "SourceDroppedByHandBehindTheRollbacksDoors",
-                 .spec = hypercare,
+                 .spec = Spec(R"({"hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})"),
                  .on_phase = {{Phase::kHypercare, AskToGoBackForAWhile},
                               {Phase::kRollingBack, LoseSourceOnceTheTargetIsFenced}},
                  .ends = {Phase::kCompleted, Phase::kRolledBack},
