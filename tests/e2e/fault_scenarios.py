@@ -79,7 +79,7 @@ def wait_for_end(case, history):
                lambda: not get("tm", shop.MIGRATION, shop.NAMESPACE), 0.5)
 
 
-def check(case, move, sampler, home):
+def check(case, move, sampler, reported, home):
     """The invariants, once the move has ended."""
     if case.fault == fault_table.NAMESPACE:
         wait_until("the namespace is gone", 120, lambda: not get("namespace", shop.NAMESPACE), 1)
@@ -95,7 +95,7 @@ def check(case, move, sampler, home):
     shop.expect_nothing_lost(home, move.acknowledged)
     both = sampler.both_writable()
     expect(not both, f"at {both} the tenant could write on two servers")
-    expect(not node.two_sides_reported(), "cutover_writable_sides never is 2")
+    reported.expect_never_two()
 
 
 def strike(case):
@@ -110,7 +110,8 @@ def strike(case):
         # One that an earlier move has left there is not this one's, and would keep its password.
         Server(target).sql("postgres", "drop role if exists shop")
     sides = [Server(source), Server(target)]
-    with Sampler(sides, shop.DATABASE, "shop") as sampler, faults.History() as history:
+    with (Sampler(sides, shop.DATABASE, "shop") as sampler, node.ReportedSides() as reported,
+          faults.History() as history):
         move = faults.Move(source, target, history)
         move.start(case)
         faults.bring_into(move, case.phase)
@@ -127,7 +128,7 @@ def strike(case):
             faults.decide_for_the_target(move)
         elif case.fault == fault_table.PLACEMENT:
             faults.place_again(move)
-        check(case, move, sampler, home)
+        check(case, move, sampler, reported, home)
         closed = sampler.closed_seconds()
         # None where the answers end before the tenant is let in, as in a namespace that goes.
         again = sampler.writable_again(struck)

@@ -11,6 +11,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import urllib.request
 
 from cluster import Failure, expect, get, kubectl, wait_until
@@ -57,17 +58,47 @@ def operators():
                    "jsonpath={.items[*].metadata.name}").split()
 
 
-def two_sides_reported():
-    """Whether an operator's metrics claim, or have claimed, that both sides were writable."""
-    for pod in operators():
-        address = (get("pod", pod, "cutover-system") or {}).get("status", {}).get("podIP")
-        try:
-            with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=5) as answer:
-                if re.search(r"^cutover_writable_sides\{.*\} 2", answer.read().decode(), re.M):
-                    return True
-        except OSError:
-            continue
-    return False
+class ReportedSides:
+    """Within: what any operator's metrics claim of cutover_writable_sides, read twice a second."""
+
+    def __init__(self):
+        self.values = set()
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join(timeout=10)
+
+    def expect_never_two(self):
+        expect(self.values, "an operator's metrics said on how many sides the tenant is writable")
+        expect(2 not in self.values, "cutover_writable_sides never is 2")
+
+    def _watch(self):
+        addresses = []
+        while not self.stop.wait(0.5):
+            try:
+                addresses = addresses or _operators_addresses()
+                for address in addresses:
+                    self.values |= _reported_sides(address)
+            except (Failure, OSError, subprocess.TimeoutExpired):
+                addresses = []  # An operator has died, or the API server is away.
+
+
+def _operators_addresses():
+    return kubectl("--namespace", "cutover-system", "get", "pods", "--selector",
+                   "app.kubernetes.io/name=cutover", "--output",
+                   "jsonpath={.items[*].status.podIP}").split()
+
+
+def _reported_sides(address):
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=2) as answer:
+        return {int(value) for value in re.findall(
+            r"^cutover_writable_sides\{.*\} (\d+)", answer.read().decode(), re.MULTILINE)}
 
 
 @contextlib.contextmanager

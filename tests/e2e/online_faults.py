@@ -36,11 +36,12 @@ LONG_PAUSE = {"maxWritePauseSeconds": 1800}
 @contextlib.contextmanager
 def one_side_only(*servers):
     """Within: the tenant is never writable on two of them."""
-    with Sampler([Server(name) for name in servers], DATABASE, "shop") as sampler:
+    sides = [Server(name) for name in servers]
+    with Sampler(sides, DATABASE, "shop") as sampler, node.ReportedSides() as reported:
         yield sampler
         both = sampler.both_writable()
         expect(not both, f"at {both} the tenant could write on two servers")
-        expect(not node.two_sides_reported(), "cutover_writable_sides never is 2")
+        reported.expect_never_two()
 
 
 def stays_in(phases, seconds):
