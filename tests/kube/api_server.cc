@@ -63,9 +63,9 @@ Result<std::string> Output(const std::string& command) {
   return output;
 }
 
-Result<std::string> BinariesDirectory() {
+Result<std::string> BinariesDirectory(const std::string& programs = "--api-only") {
   if (const char* given = std::getenv("CUTOVER_TEST_BINARIES")) return std::string(given);
-  return Output(std::string(CUTOVER_SOURCE_DIRECTORY) + "/hack/cluster binaries --api-only");
+  return Output(std::string(CUTOVER_SOURCE_DIRECTORY) + "/hack/cluster binaries " + programs);
 }
 
 Status WriteFile(const std::string& path, const std::string& text) {
@@ -140,6 +140,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const std::string& dir
 }
 
 ControlPlane::~ControlPlane() {
+  garbage_collector_.reset();
   servers_.clear();
   etcd_.reset();
   std::error_code ignored;
@@ -227,6 +228,19 @@ Status ControlPlane::Compact() const {
   TRY_ASSIGN(Json range, ask("/v3/kv/range", Json::Object({{"key", "AA=="}})));
   Json present = range.At({"header", "revision"});
   TRY(ask("/v3/kv/compaction", Json::Object({{"revision", present}, {"physical", true}})));
+  return Ok();
+}
+
+Status ControlPlane::StartGarbageCollector() {
+  if (garbage_collector_) return Ok();
+  TRY_ASSIGN(std::string binaries, BinariesDirectory("kube-controller-manager"));
+  TRY_ASSIGN(std::string kubeconfig, Kubeconfig());
+  TRY_ASSIGN(Process process,
+             Process::Start({binaries + "/kube-controller-manager", "--kubeconfig=" + kubeconfig,
+                             "--controllers=garbage-collector-controller", "--leader-elect=false",
+                             "--secure-port=0", "--kube-api-qps=1000", "--kube-api-burst=1000"},
+                            directory_ + "/garbage-collector.log"));
+  garbage_collector_ = std::make_unique<Process>(std::move(process));
   return Ok();
 }
 

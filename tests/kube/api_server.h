@@ -33,10 +33,12 @@ class Process {
 };
 
 /// A real etcd and one or more real kube-apiservers over it, on free ports of the loopback, with
-/// throw-away certificates and data in a directory of its own. RBAC is on; no controllers run.
+/// throw-away certificates and data in a directory of its own. RBAC is on; no controllers run but
+/// the garbage collector, where it is asked for.
 /// Users: `admin` (system:masters), `nobody` (no role), and the bearer of kAdminToken or
 /// kRotatedToken.
-/// The programs are those of `hack/cluster binaries --api-only`, built on first use.
+/// The programs are those of `hack/cluster binaries --api-only`, built on first use; so is the
+/// kube-controller-manager.
 class ControlPlane {
  public:
   static constexpr char kAdminToken[] = "throw-away-admin-token";
@@ -53,6 +55,10 @@ class ControlPlane {
   /// Kills a server as a crash would, and starts it again on its port.
   void KillServer(int server) { servers_[server].process.reset(); }
   Status RestartServer(int server);
+
+  /// Starts the garbage collector of a kube-controller-manager, unless it runs already. It begins
+  /// once it has seen all objects, some seconds later.
+  Status StartGarbageCollector();
 
   int etcd_port() const { return etcd_port_; }
   /// Makes etcd forget all versions before the present one. API servers that run still know them
@@ -89,6 +95,7 @@ class ControlPlane {
   int etcd_port_ = 0;
   int etcd_peer_port_ = 0;
   std::unique_ptr<Process> etcd_;
+  std::unique_ptr<Process> garbage_collector_;
   std::vector<Server> servers_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/api/api_contract.h"
 
-#include <thread>
+#include <utility>
 
 #include "operator/kube/error.h"
 #include "operator/kube/finalizer.h"
@@ -14,6 +14,8 @@ using kube::kConfigMap;
 using kube::kDatabasePlacement;
 using kube::kDeployment;
 using kube::kSecret;
+
+constexpr char kIsWatched[] = R"({"metadata":{"labels":{"watched":"yes"}}})";
 
 Json Parsed(const char* text) {
   Result<Json> json = Json::Parse(text);
@@ -34,6 +36,23 @@ void Overlay(Json& object, const Json& rest) {
 
 std::ostream& operator<<(std::ostream& out, const ApiSubject& subject) {
   return out << subject.name;
+}
+
+Told Watched(kube::Client& client, const kube::WatchOptions& options) {
+  Told told;
+  told.ended = client.Watch({}, kConfigMap, options, [&told](kube::WatchEvent event) {
+    if (event.type == kube::WatchEventType::kBookmark) {
+      told.bookmarks.push_back(kube::ResourceVersionOf(event.object));
+      if (kube::EndsInitialEvents(event)) told.text += "|";
+      return;
+    }
+    const char* type = event.type == kube::WatchEventType::kAdded      ? "+"
+                       : event.type == kube::WatchEventType::kModified ? "~"
+                                                                       : "-";
+    told.text += type + kube::KeyOf(event.object).name;
+    told.objects.push_back(std::move(event.object));
+  });
+  return told;
 }
 
 Json ApiContract::Object(const kube::Resource& resource, const std::string& name,
@@ -80,6 +99,23 @@ Result<Json> ApiContract::Apply(const kube::Resource& resource, const std::strin
   options.subresource = subresource;
   options.force = true;
   return client_->Patch({}, Soon(), resource, {ns_, name}, Object(resource, name, rest), options);
+}
+
+std::string ApiContract::Now(const kube::Resource& resource) {
+  auto list = client_->List({}, Soon(), resource, {.ns = ns_});
+  EXPECT_TRUE(list);
+  return list ? list->resource_version : "";
+}
+
+Told ApiContract::WatchedFrom(const std::string& version, std::chrono::seconds timeout) {
+  kube::WatchOptions options;
+  options.ns = ns_;
+  options.label_selector = "watched=yes";
+  options.resource_version = version;
+  options.timeout = timeout;
+  Told told = Watched(*client_, options);
+  EXPECT_TRUE(told.ended) << told.ended.error().message;
+  return told;
 }
 
 // --- objects ------------------------------------------------------------------------------------
@@ -343,33 +379,115 @@ TEST_P(ApiContract, PagesAreOfOneState) {
 }
 
 TEST_P(ApiContract, AWatchTellsWhatHappenedSinceInOrder) {
-  kube::ListOptions all;
-  all.ns = ns_;
-  all.label_selector = "watched=yes";
-  auto list = client_->List({}, Soon(), kConfigMap, all);
-  ASSERT_TRUE(list);
-  Created(kConfigMap, "a", R"({"metadata":{"labels":{"watched":"yes"}}})");
+  const std::string before = Now(kConfigMap);
+  Created(kConfigMap, "a", kIsWatched);
   Created(kConfigMap, "unseen");
   ASSERT_TRUE(Merge(kConfigMap, "a", R"({"data":{"key":"1"}})"));
-  Created(kConfigMap, "b", R"({"metadata":{"labels":{"watched":"yes"}}})");
+  Created(kConfigMap, "b", kIsWatched);
   // Out of the selector is gone for who selects by it.
   ASSERT_TRUE(Merge(kConfigMap, "b", R"({"metadata":{"labels":{"watched":"no"}}})"));
   ASSERT_TRUE(client_->Delete({}, Soon(), kConfigMap, {ns_, "a"}));
+  EXPECT_EQ(WatchedFrom(before).text, "+a~a+b-b-a");
+}
+
+TEST_P(ApiContract, AnEventIsTheObjectAsItWasThen) {
+  const std::string before = Now(kConfigMap);
+  std::vector<std::string> written;
+  auto note = [&written](const Result<Json>& object) {
+    ASSERT_TRUE(object) << object.error().message;
+    written.push_back(kube::ResourceVersionOf(*object));
+  };
+  note(Created(kConfigMap, "a", kIsWatched));
+  note(Merge(kConfigMap, "a", R"({"data":{"key":"1"}})"));
+  note(Merge(kConfigMap, "a", R"({"data":{"key":"2"},"metadata":{"labels":{"watched":"no"}}})"));
+  note(Merge(kConfigMap, "a", R"({"data":{"key":"3"},"metadata":{"labels":{"watched":"yes"}}})"));
+  ASSERT_TRUE(client_->Delete({}, Soon(), kConfigMap, {ns_, "a"}));
+  Told told = WatchedFrom(before);
+  ASSERT_EQ(told.text, "+a~a-a+a-a");
+  std::string keys;
+  for (size_t i = 0; i < told.objects.size(); ++i) {
+    keys += told.objects[i]["data"]["key"].AsString("-");
+    if (i < written.size()) {
+      EXPECT_EQ(kube::ResourceVersionOf(told.objects[i]), written[i]);
+    }
+  }
+  // What leaves a selection is told as it was there, in the version in which it left; and what is
+  // deleted as it last was, in the version of its deletion.
+  EXPECT_EQ(keys, "-1133");
+  EXPECT_TRUE(kube::IsOlderVersion(written.back(), kube::ResourceVersionOf(told.objects.back())));
+}
+
+TEST_P(ApiContract, AWatchIsResumedFromAnyEventWithoutRepetition) {
+  const std::string before = Now(kConfigMap);
+  Created(kConfigMap, "a", kIsWatched);
+  ASSERT_TRUE(Merge(kConfigMap, "a", R"({"data":{"key":"1"}})"));
+  Created(kConfigMap, "b", kIsWatched);
+  ASSERT_TRUE(client_->Delete({}, Soon(), kConfigMap, {ns_, "a"}));
+  Told all = WatchedFrom(before);
+  ASSERT_EQ(all.text, "+a~a+b-a");
+  std::string rest = all.text;
+  for (const Json& last : all.objects) {
+    rest = rest.substr(2);
+    EXPECT_EQ(WatchedFrom(kube::ResourceVersionOf(last)).text, rest);
+  }
+}
+
+// Servers send one shortly before the end of a watch as a rule, not always.
+TEST_P(ApiContract, ABookmarkSaysHowFarAWatchHasToldAlsoOfWhatItDoesNotTell) {
+  const std::string before = Now(kConfigMap);
+  Created(kConfigMap, "a", kIsWatched);
+  const std::string unseen = kube::ResourceVersionOf(Created(kConfigMap, "unseen"));
+  std::string bookmark = before;
+  for (int attempt = 0; attempt < 10 && kube::IsOlderVersion(bookmark, unseen); ++attempt) {
+    Told told = WatchedFrom(before, std::chrono::seconds(4));
+    EXPECT_EQ(told.text, "+a");
+    if (!told.bookmarks.empty()) bookmark = told.bookmarks.back();
+  }
+  EXPECT_FALSE(kube::IsOlderVersion(bookmark, unseen)) << bookmark << " after " << unseen;
+  ASSERT_TRUE(Merge(kConfigMap, "a", R"({"data":{"key":"1"}})"));
+  EXPECT_EQ(WatchedFrom(bookmark).text, "~a");
+}
+
+TEST_P(ApiContract, AStreamedListIsTheStateUpToABookmarkThatSaysSo) {
+  Created(kConfigMap, "a", kIsWatched);
+  Created(kConfigMap, "unseen");
+  Created(kConfigMap, "gone", kIsWatched);
+  ASSERT_TRUE(client_->Delete({}, Soon(), kConfigMap, {ns_, "gone"}));
+  Created(kConfigMap, "b", kIsWatched);
+  const std::string last =
+      kube::ResourceVersionOf(*Merge(kConfigMap, "a", R"({"data":{"key":"1"}})"));
   kube::WatchOptions options;
   options.ns = ns_;
   options.label_selector = "watched=yes";
-  options.resource_version = list->resource_version;
-  options.timeout = std::chrono::seconds(1);
-  std::string seen;
-  Status ended = client_->Watch({}, kConfigMap, options, [&](kube::WatchEvent event) {
-    if (event.type == kube::WatchEventType::kBookmark) return;
-    const char* type = event.type == kube::WatchEventType::kAdded      ? "+"
-                       : event.type == kube::WatchEventType::kModified ? "~"
-                                                                       : "-";
-    seen += type + kube::KeyOf(event.object).name;
-  });
-  EXPECT_TRUE(ended) << ended.error().message;
-  EXPECT_EQ(seen, "+a~a+b-b-a");
+  options.initial_events = true;
+  options.timeout = std::chrono::seconds(2);
+  Told told = Watched(*client_, options);
+  EXPECT_TRUE(told.ended) << told.ended.error().message;
+  EXPECT_TRUE(told.text == "+a+b|" || told.text == "+b+a|") << told.text;
+  ASSERT_FALSE(told.bookmarks.empty());
+  EXPECT_FALSE(kube::IsOlderVersion(told.bookmarks[0], last));
+  Created(kConfigMap, "c", kIsWatched);
+  EXPECT_EQ(WatchedFrom(told.bookmarks[0]).text, "+c");
+}
+
+// Nobody ever sees the object without its last finalizer; and who removes it is answered, but not
+// with a version that a cache could wait for.
+TEST_P(ApiContract, WhoseLastFinalizerGoesIsToldOfAsGone) {
+  const std::string before = Now(kConfigMap);
+  Json created =
+      Created(kConfigMap, "a",
+              R"({"metadata":{"labels":{"watched":"yes"},"finalizers":["cutover.dev/undo"]}})");
+  ASSERT_TRUE(client_->Delete({}, Soon(), kConfigMap, {ns_, "a"}));
+  const std::string held = kube::ResourceVersionOf(Stored(kConfigMap, "a"));
+  auto removed = Merge(kConfigMap, "a", R"({"metadata":{"finalizers":null}})");
+  ASSERT_TRUE(removed) << removed.error().message;
+  EXPECT_TRUE((*removed)["metadata"]["finalizers"].Empty());
+  EXPECT_EQ(kube::ResourceVersionOf(*removed), held);
+  Told told = WatchedFrom(before);
+  ASSERT_EQ(told.text, "+a~a-a");
+  EXPECT_TRUE(kube::HasFinalizer(told.objects.back(), "cutover.dev/undo"));
+  EXPECT_TRUE(kube::IsDeleting(told.objects.back()));
+  EXPECT_TRUE(kube::IsOlderVersion(held, kube::ResourceVersionOf(told.objects.back())));
 }
 
 TEST_P(ApiContract, AVersionThatIsYetToComeIsTooLarge) {

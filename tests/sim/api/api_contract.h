@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "operator/kube/client.h"
 
@@ -20,9 +21,21 @@ struct ApiSubject {
 };
 std::ostream& operator<<(std::ostream& out, const ApiSubject& subject);
 
+/// What one watch has told, from its beginning to its end.
+struct Told {
+  /// Each event as a sign and the object's name: "+" came, "~" changed, "-" went. "|" is the end of
+  /// the initial events.
+  std::string text;
+  std::vector<Json> objects;           ///< Of each event but bookmarks.
+  std::vector<std::string> bookmarks;  ///< Their versions.
+  Status ended;
+};
+Told Watched(kube::Client& client, const kube::WatchOptions& options);
+
 /// What the operator's reconcilers rely on in an API server. The same cases run against the model
 /// (in sim_model_test) and against the real one (in sim_api_contract_kube_test): whatever the model
-/// gets wrong fails here, and not unseen in a simulation.
+/// gets wrong fails here, and not unseen in a simulation. What takes a control plane of one's own
+/// to be asked is in ClusterContract.
 class ApiContract : public ::testing::TestWithParam<ApiSubject> {
  protected:
   static Deadline Soon() { return Deadline::After(std::chrono::seconds(30)); }
@@ -36,6 +49,11 @@ class ApiContract : public ::testing::TestWithParam<ApiSubject> {
                      const std::string& subresource = "");
   Result<Json> Apply(const kube::Resource& resource, const std::string& name, const char* rest,
                      const std::string& manager, const std::string& subresource = "");
+  /// A list's version now.
+  std::string Now(const kube::Resource& resource);
+  /// A watch of the ConfigMaps that are labelled watched=yes, in the test's namespace.
+  Told WatchedFrom(const std::string& version, std::chrono::seconds timeout = OneSecond());
+  static std::chrono::seconds OneSecond() { return std::chrono::seconds(1); }
 
   std::shared_ptr<kube::Client> client_ = GetParam().connect();
   std::string ns_ = GetParam().make_namespace(*client_);

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "operator/kube/finalizer.h"
 #include "operator/kube/metadata.h"
 
 namespace cutover::sim {
@@ -310,10 +311,15 @@ Answer<VersionPointer> ApiModel::Store(Kind& kind, Entry& entry, Json next, cons
   if (CountsGenerations(kind.resource) && !SameSpec(was, next))
     next.MutableAt("metadata").Set("generation", was["metadata"]["generation"].AsInt() + 1);
   if (write.dry_run) return before;
-  bool gone = kube::IsDeleting(next) && next["metadata"]["finalizers"].Empty();
-  VersionPointer stored = Append(kind, entry, std::move(next), false);
-  if (gone) Append(kind, entry, stored->object, true);
-  return stored;
+  if (!kube::IsDeleting(next) || !next["metadata"]["finalizers"].Empty())
+    return Append(kind, entry, std::move(next), false);
+  // Whose last finalizer goes is deleted as it was, and answered for as it was sent.
+  Append(kind, entry, was, true);
+  auto answer = std::make_shared<Version>();
+  answer->number = before->number;
+  answer->text = next.Dump();
+  answer->object = std::move(next);
+  return VersionPointer(std::move(answer));
 }
 
 Answer<VersionPointer> ApiModel::Create(const kube::Resource& resource, const Json& object,
@@ -433,53 +439,82 @@ Answer<VersionPointer> ApiModel::Delete(const kube::Resource& resource, const ku
 
 // --- what a cluster's controllers do ------------------------------------------------------------
 
-bool ApiModel::IsAlive(const std::string& uid) const {
-  for (const Kind& kind : kinds_)
-    for (const auto& [key, entry] : kind.entries)
-      if (const Version* present = entry.Present(); present && kube::UidOf(present->object) == uid)
-        return true;
-  return false;
+std::vector<ApiModel::Chore> ApiModel::FindGarbage() const {
+  struct Known {
+    std::string_view kind;
+    kube::Key key;
+    bool goes_after_dependents = false;
+    bool has_dependents = false;
+    bool is_blocked = false;
+  };
+  std::map<std::string, Known> known;  // By uid.
+  ForEach([&known](const kube::Resource& resource, const Json& object) {
+    Known& one = known[kube::UidOf(object)];
+    one.kind = resource.kind;
+    one.key = kube::KeyOf(object);
+    one.goes_after_dependents = kube::IsDeleting(object) && kube::HasFinalizer(object, kForeground);
+    for (const Json& owner : object["metadata"]["ownerReferences"].Items()) {
+      Known& above = known[owner["uid"].AsString()];
+      above.has_dependents = true;
+      above.is_blocked |= owner["blockOwnerDeletion"].AsBool();
+    }
+  });
+  std::vector<Chore> chores;
+  ForEach([&](const kube::Resource& resource, const Json& object) {
+    const kube::Key key = kube::KeyOf(object);
+    const Known& self = known[kube::UidOf(object)];
+    if (self.goes_after_dependents && !self.is_blocked)
+      chores.push_back({Chore::kLetGo, resource, key, {}});
+    const Json& owners = object["metadata"]["ownerReferences"];
+    if (kube::IsDeleting(object) || owners.Empty()) return;
+    Json left = Json::Array();
+    bool is_waited_for = false;
+    for (const Json& owner : owners.Items()) {
+      const Known& above = known[owner["uid"].AsString()];
+      // Looked for by its name, where the dependent is: one of another namespace is not there.
+      const bool is_there = above.key.name == owner["name"].StringRef() &&
+                            above.kind == owner["kind"].StringRef() &&
+                            (above.key.ns.empty() || above.key.ns == key.ns);
+      is_waited_for |= is_there && above.goes_after_dependents;
+      if (is_there && !above.goes_after_dependents) left.Append(owner);
+    }
+    if (left.Empty())
+      chores.push_back(
+          {is_waited_for && self.has_dependents ? Chore::kDeleteInForeground : Chore::kDelete,
+           resource,
+           key,
+           {}});
+    else if (left.Size() < owners.Size())
+      chores.push_back({Chore::kDisown, resource, key, std::move(left)});
+  });
+  return chores;
+}
+
+void ApiModel::Do(const Chore& chore) {
+  if (chore.what == Chore::kDelete || chore.what == Chore::kDeleteInForeground) {
+    const bool foreground = chore.what == Chore::kDeleteInForeground;
+    static_cast<void>(Delete(chore.resource, chore.key, {.foreground = foreground}));
+    return;
+  }
+  Json object = (*Get(chore.resource, chore.key))->object;
+  Json& metadata = object.MutableAt("metadata");
+  if (chore.what == Chore::kDisown) {
+    metadata.Set("ownerReferences", chore.owners);
+  } else {
+    Json left = Json::Array();
+    for (const Json& finalizer : metadata["finalizers"].Items())
+      if (finalizer.StringRef() != kForeground) left.Append(finalizer);
+    metadata.Set("finalizers", std::move(left));
+  }
+  static_cast<void>(Update(chore.resource, object, {.manager = "garbage-collector"}));
 }
 
 bool ApiModel::CollectGarbage() {
   if (!may_be_garbage_) return false;
-  struct Found {
-    kube::Resource resource;
-    kube::Key key;
-    bool finished;  // Deleted in the foreground, and nothing below it is left.
-  };
-  std::vector<Found> found;
-  std::map<std::string, bool> has_dependents, in_foreground;
-  ForEach([&](const kube::Resource&, const Json& object) {
-    for (const Json& owner : object["metadata"]["ownerReferences"].Items())
-      has_dependents[owner["uid"].StringRef()] = true;
-    for (const Json& finalizer : object["metadata"]["finalizers"].Items())
-      if (finalizer.StringRef() == kForeground) in_foreground[kube::UidOf(object)] = true;
-  });
-  ForEach([&](const kube::Resource& resource, const Json& object) {
-    const kube::Key key = kube::KeyOf(object);
-    if (in_foreground.contains(kube::UidOf(object)) && !has_dependents[kube::UidOf(object)])
-      found.push_back({resource, key, true});
-    for (const Json& owner : object["metadata"]["ownerReferences"].Items()) {
-      const std::string& uid = owner["uid"].StringRef();
-      if (!kube::IsDeleting(object) && (in_foreground.contains(uid) || !IsAlive(uid)))
-        found.push_back({resource, key, false});
-    }
-  });
-  for (const Found& item : found) {
-    if (!item.finished) {
-      static_cast<void>(Delete(item.resource, item.key, {}));
-      continue;
-    }
-    Json object = (*Get(item.resource, item.key))->object;
-    Json left = Json::Array();
-    for (const Json& finalizer : object["metadata"]["finalizers"].Items())
-      if (finalizer.StringRef() != kForeground) left.Append(finalizer);
-    object.MutableAt("metadata").Set("finalizers", std::move(left));
-    static_cast<void>(Update(item.resource, object, {.manager = "garbage-collector"}));
-  }
-  if (found.empty()) may_be_garbage_ = false;
-  return !found.empty();
+  const std::vector<Chore> chores = FindGarbage();
+  for (const Chore& chore : chores) Do(chore);
+  if (chores.empty()) may_be_garbage_ = false;
+  return !chores.empty();
 }
 
 void ApiModel::Compact() {

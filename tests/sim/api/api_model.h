@@ -78,7 +78,6 @@ class ApiModel {
     std::string uid{};
     std::string resource_version{};
     bool foreground = false;
-    bool orphan = false;
   };
 
   /// As of `view`, a version that may lie in the past.
@@ -97,8 +96,10 @@ class ApiModel {
   Answer<VersionPointer> Delete(const kube::Resource& resource, const kube::Key& key,
                                 const Removal& removal);
 
-  /// One round of the garbage collector: deletes what a vanished owner owned and, below an owner
-  /// that is being deleted in the foreground, its dependents. Whether it changed anything.
+  /// One round of the garbage collector: deletes what only vanished owners owned and, below an
+  /// owner that is being deleted in the foreground, its dependents; takes vanished owners out of
+  /// what has others; and lets go of an owner whose deletion nothing blocks any more. Whether it
+  /// changed anything.
   bool CollectGarbage();
 
   /// Everything that happened after `after` up to `view`, oldest first: the version before (null
@@ -145,7 +146,16 @@ class ApiModel {
   /// Stores `next` as the successor of what the entry holds, unless nothing changed.
   Answer<VersionPointer> Store(Kind& kind, Entry& entry, Json next, const Write& write);
   VersionPointer Append(Kind& kind, Entry& entry, Json object, bool deleted);
-  bool IsAlive(const std::string& uid) const;
+  /// What a garbage collector has to do about one object.
+  struct Chore {
+    enum What { kDelete, kDeleteInForeground, kDisown, kLetGo };
+    What what;
+    kube::Resource resource;
+    kube::Key key;
+    Json owners;  ///< kDisown: those that are left.
+  };
+  std::vector<Chore> FindGarbage() const;
+  void Do(const Chore& chore);
 
   const Clock& clock_;
   std::deque<Kind> kinds_;  // References to kinds stay good.

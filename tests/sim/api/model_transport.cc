@@ -184,7 +184,7 @@ Response DeleteResponse(ApiModel& api, const Target& target, const std::string& 
     removal.uid = (*options)["preconditions"]["uid"].AsString();
     removal.resource_version = (*options)["preconditions"]["resourceVersion"].AsString();
     removal.foreground = (*options)["propagationPolicy"].StringRef() == "Foreground";
-    removal.orphan = (*options)["propagationPolicy"].StringRef() == "Orphan";
+    CHECK((*options)["propagationPolicy"].StringRef() != "Orphan");  // Nobody asks for it.
   }
   return ObjectResponse(api.Delete(*target.resource, target.key, removal));
 }
@@ -235,6 +235,14 @@ std::string Bookmark(const kube::Resource& resource, int64_t version, bool initi
   return EventLine("BOOKMARK", object.Dump());
 }
 
+// What leaves a selection is told as it was there, in the version in which it left.
+std::string AsItLeft(const ApiModel::Event& event) {
+  if (event.after->deleted) return event.after->text;
+  Json left = event.before->object;
+  left.MutableAt("metadata").Set("resourceVersion", std::to_string(event.after->number));
+  return left.Dump();
+}
+
 // The events of a watch up to `view`, as one text; a refusal as the ERROR event that it is.
 std::string WatchText(const ApiModel& api, const Target& target, int64_t view) {
   Selector selector(target.Query("labelSelector"), target.Query("fieldSelector"));
@@ -251,8 +259,10 @@ std::string WatchText(const ApiModel& api, const Target& target, int64_t view) {
     if (!target.key.ns.empty() && kube::KeyOf(event.after->object).ns != target.key.ns) continue;
     bool was = event.before && selector.Matches(event.before->object);
     bool is = !event.after->deleted && selector.Matches(event.after->object);
-    if (was || is)
-      text += EventLine(!is ? "DELETED" : was ? "MODIFIED" : "ADDED", event.after->text);
+    if (is)
+      text += EventLine(was ? "MODIFIED" : "ADDED", event.after->text);
+    else if (was)
+      text += EventLine("DELETED", AsItLeft(event));
   }
   // A server whose state lies before what the client has seen has nothing to tell yet.
   if (as_of >= Number(target.Query("resourceVersion")))
