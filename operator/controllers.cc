@@ -12,6 +12,7 @@
 #include "reconcilers/migration/orphans/late_pause.h"
 #include "reconcilers/migration/orphans/sweeper.h"
 #include "reconcilers/migration/reconciler.h"
+#include "reconcilers/migration/writable_sides.h"
 #include "reconcilers/placement/reconciler.h"
 #include "reconcilers/server/reconciler.h"
 #include "reconcilers/wiring/endpoints.h"
@@ -59,15 +60,6 @@ std::vector<ObjectMetrics::Stream> Streams(const migration::Observation& seen) {
   add("forward", seen.forward_publisher, seen.forward_subscriber);
   add("reverse", seen.reverse_publisher, seen.reverse_subscriber);
   return streams;
-}
-
-// Sides of the tenant that somebody else can write to; nothing unless both are known. The target is
-// closed from its creation on, the source open until the fence is proven.
-std::optional<int> WritableSides(const migration::Observation& seen) {
-  if (!seen.source.known() || !seen.target.known()) return std::nullopt;
-  const bool source = seen.source->exists && !seen.source->ProvenFenced();
-  const bool target = seen.target->exists && !seen.target->closed;
-  return (source ? 1 : 0) + (target ? 1 : 0);
 }
 
 // True when the difference between two versions is no more than what we write ourselves: our own
@@ -143,7 +135,7 @@ class Controllers::Impl {
     listeners.on_observation = [&objects = parts_.objects](const api::TenantMigration& migration,
                                                            const migration::Observation& seen) {
       const kube::Key key{migration.meta.namespace_name, migration.meta.name};
-      objects.ObserveWritableSides(key, WritableSides(seen));
+      objects.ObserveWritableSides(key, migration::WritableSides(seen));
       objects.ObserveStreams(key, Streams(seen));
     };
     return listeners;

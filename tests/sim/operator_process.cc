@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "reconcilers/migration/writable_sides.h"
+
 namespace cutover::sim {
 namespace {
 
@@ -57,7 +59,7 @@ OperatorProcess::OperatorProcess(ApiModel& api, const VirtualClock& clock, std::
       server_(manager_.client(), {}, clock),
       placement_({manager_.client(), resolver_, servers_, active_migrations_}, {}, clock),
       context_{manager_.client(), resolver_, clock, Config()},
-      migration_(context_, migrations_, events_),
+      migration_(context_, migrations_, events_, Listeners()),
       sweeper_(context_),
       late_pauses_(context_),
       next_tick_(clock.SteadyNow()) {
@@ -76,6 +78,19 @@ migration::OperatorConfig OperatorProcess::Config() const {
   config.mover_image = "mover";
   config.epoch = [this] { return elector_.IsLeader() ? elector_.epoch() : 0; };
   return config;
+}
+
+migration::MigrationListeners OperatorProcess::Listeners() {
+  migration::MigrationListeners listeners;
+  listeners.on_observation = [this](const api::TenantMigration& migration,
+                                    const migration::Observation& seen) {
+    const kube::Key key{migration.meta.namespace_name, migration.meta.name};
+    if (on_writable_sides) on_writable_sides(key, migration::WritableSides(seen));
+  };
+  listeners.on_gone = [this](const kube::Key& key) {
+    if (on_writable_sides) on_writable_sides(key, std::nullopt);
+  };
+  return listeners;
 }
 
 template <class T>

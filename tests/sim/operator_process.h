@@ -47,6 +47,10 @@ class OperatorProcess {
   /// leads: before that nothing that it is told has an effect.
   bool follows_as_standby = true;
 
+  /// Told of what the gauge cutover_writable_sides becomes with each look at a migration: as
+  /// operator/controllers.cc feeds it, and telemetry::ObjectMetrics keeps it until the next one.
+  std::function<void(const kube::Key&, std::optional<int> sides)> on_writable_sides;
+
  private:
   static constexpr int64_t kNothing = -1;
   struct Watch {
@@ -63,6 +67,7 @@ class OperatorProcess {
   void AddMigrationController();
   void AddSweeper();
   migration::OperatorConfig Config() const;
+  migration::MigrationListeners Listeners();
 
   const VirtualClock& clock_;
   const std::string identity_;

@@ -351,6 +351,35 @@ void Simulation::ApplyAndCheckNotRecreated(const ModelServer& server,
   }
 }
 
+// --- what is measured ---------------------------------------------------------------------------
+
+// Two are never said, whatever is true: an alert of the chart's wakes somebody for that.
+void Simulation::HearWritableSides(Replica& replica, const kube::Key& key,
+                                   std::optional<int> sides) {
+  if (misstated_sides_) sides = misstated_sides_;
+  if (sides && *sides > 1)
+    Fail("cutover_writable_sides of " + key.ToString() + " says " + std::to_string(*sides));
+  if (key.name == kMigration) replica.writable_sides = sides;
+}
+
+// What the leader's gauge says was true when it last looked, and it looks again before long. It
+// says nothing of what it cannot see.
+void Simulation::CheckGauge(int writable_sides) {
+  auto is_wrong = [&](const auto& replica) {
+    return replica->process && !replica->paused && replica->process->IsLeader() &&
+           replica->writable_sides.value_or(writable_sides) != writable_sides;
+  };
+  const auto wrong = std::find_if(replicas_.begin(), replicas_.end(), is_wrong);
+  if (wrong == replicas_.end() || clock_.SteadyNow() <= outage_felt_until_) {
+    gauge_is_wrong_since_.reset();
+    return;
+  }
+  if (!gauge_is_wrong_since_) gauge_is_wrong_since_ = clock_.SteadyNow();
+  if (clock_.SteadyNow() - *gauge_is_wrong_since_ > kRecordedWithin)
+    Fail("cutover_writable_sides goes on saying " + std::to_string(*(*wrong)->writable_sides) +
+         ", and it is " + std::to_string(writable_sides));
+}
+
 // --- every state --------------------------------------------------------------------------------
 
 void Simulation::CheckInvariants() {
@@ -383,6 +412,7 @@ void Simulation::CheckInvariants() {
   if (back && on_source) Fail("users write where the stream back is applied");
   CheckWayBack();
   CheckDisks();
+  CheckGauge((on_source ? 1 : 0) + (on_target ? 1 : 0));
   bool source_is_there = source_.state().Find(kTenant) != nullptr;
   const bool dropped = source_was_there_ && !source_is_there;
   if (dropped && phase_ != Phase::kCompleted)

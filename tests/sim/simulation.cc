@@ -127,11 +127,16 @@ Simulation::~Simulation() {
 void Simulation::Start(Replica& replica) {
   replica.paused = replica.doomed = false;
   replica.stale_reads = 0;
+  replica.writable_sides.reset();
   replica.process = std::make_unique<OperatorProcess>(
       api_, clock_, "operator-" + std::to_string(++processes_),
       [this, &replica](const kube::Request& request, const std::function<kube::Response()>& serve) {
         return OnApiCall(replica, request, serve);
       });
+  replica.process->on_writable_sides = [this, &replica](const kube::Key& key,
+                                                        std::optional<int> sides) {
+    HearWritableSides(replica, key, sides);
+  };
 }
 
 // Every way in which a process ends leads here: what it held in memory is gone, its sessions are

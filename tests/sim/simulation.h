@@ -134,6 +134,8 @@ class Simulation {
   void OverwritePhase(api::Phase phase);
   /// Makes an object that nobody should.
   void Plant(const kube::Resource& resource, const kube::Key& key);
+  /// What the gauge cutover_writable_sides says from now on, whatever an operator sees.
+  void Misstate(int writable_sides) { misstated_sides_ = writable_sides; }
   /// No operator does anything any more, so that nobody mends what is planted.
   void StopOperators();
   /// Makes an object, deletes it and makes it again, in the operator's name.
@@ -188,6 +190,7 @@ class Simulation {
     bool doomed = false;  // Dies at its next call: it has been told that it no longer leads.
     int stale_reads = 0;  // How many more reads show the past.
     int effects = 0;
+    std::optional<int> writable_sides;  // What its gauge says of the migration; nothing: no series.
   };
 
   // Scheduling.
@@ -225,6 +228,8 @@ class Simulation {
   void CheckWhatIsTold(const ApiModel::Event& event);
   void CheckWayBack();
   void CheckDisks();
+  void HearWritableSides(Replica& replica, const kube::Key& key, std::optional<int> sides);
+  void CheckGauge(int writable_sides);
   void CheckEnd();
   void CheckWhatIsSaid();
   void CheckNoWayBackIsPromised();
@@ -278,6 +283,8 @@ class Simulation {
   bool says_way_back_is_open_ = false;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
   std::map<std::string, SteadyTime> too_much_since_;  // Slots past the bound; by server and name.
+  std::optional<int> misstated_sides_;
+  std::optional<SteadyTime> gauge_is_wrong_since_;
   bool operator_writes_ = false, deposed_writes_ = false;
   RunResult result_;
 };
