@@ -7,8 +7,6 @@
 namespace cutover::pg {
 namespace {
 
-constexpr std::string_view kOrOffline = ", or choose strategy Offline";
-
 /// One thing that can be in the way: names of what is found, and the sentence around them.
 struct Check {
   std::string sql;  ///< One column, a name a row.
@@ -64,24 +62,23 @@ std::vector<Check> BlockingChecks(int major) {
   return {
       {from + "c.relkind = 'r' AND c.relpersistence = 'u'" + kOfTenant + kInOrder,
        "changes of unlogged tables are not replicated",
-       "make them logged (ALTER TABLE … SET LOGGED)" + std::string(kOrOffline)},
+       "make them logged (ALTER TABLE … SET LOGGED)"},
       {Incomparable(),
        "updated rows of tables without a key are found by comparing all columns, and these have "
        "types that cannot be compared",
-       "give each a primary key" + std::string(kOrOffline)},
+       "give each a primary key"},
       {from + streamed + " AND " + IdentityIsGenerated(major) + kInOrder,
        "rows of these tables are told apart by generated columns, which are not replicated, so "
        "that "
        "none could be updated or deleted",
        "give each a primary key of ordinary columns, and where it is FULL the REPLICA IDENTITY "
-       "DEFAULT" +
-           std::string(kOrOffline)},
+       "DEFAULT"},
       {"SELECT quote_ident(s.subname) FROM pg_subscription s JOIN pg_database d ON d.oid = "
        "s.subdbid"
        " WHERE d.datname = current_database() AND s.subenabled AND s.subname !~ '^cutover_'" +
            std::string(kInOrder),
        "subscriptions write into this database, and would go on doing so under the fence",
-       "disable them for the time of the move" + std::string(kOrOffline)},
+       "disable them for the time of the move, for which strategy Offline asks as well"},
       {"SELECT quote_ident(t.tgname) || ' on ' || quote_ident(n.nspname) || '.' ||"
        " quote_ident(c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
        " JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -89,14 +86,13 @@ std::vector<Check> BlockingChecks(int major) {
            std::string(kOfTenant) + kInOrder,
        "triggers that fire for replicated rows, too, would do on the target again what was "
        "replicated already",
-       "let them fire for users only (ALTER TABLE … ENABLE TRIGGER …)" + std::string(kOrOffline)},
+       "let them fire for users only (ALTER TABLE … ENABLE TRIGGER …)"},
       {from +
            "c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_roles r"
            " WHERE r.oid = c.relowner AND NOT r.rolsuper AND NOT r.rolbypassrls) AND " +
            streamed + kInOrder,
        "row security that also binds the owner keeps replicated rows out",
-       "lift it for the time of the move (ALTER TABLE … NO FORCE ROW LEVEL SECURITY)" +
-           std::string(kOrOffline)},
+       "lift it for the time of the move (ALTER TABLE … NO FORCE ROW LEVEL SECURITY)"},
       {from +
            "NOT (has_table_privilege(c.relowner, c.oid, 'SELECT')"
            " AND has_table_privilege(c.relowner, c.oid, 'INSERT')"
@@ -106,13 +102,13 @@ std::vector<Check> BlockingChecks(int major) {
            streamed + kInOrder,
        "replicated rows are written as the tables' owners, who have taken that right from "
        "themselves",
-       "GRANT ALL on them to their owners" + std::string(kOrOffline)},
+       "GRANT ALL on them to their owners"},
       // Where the stream back begins; nobody but a superuser has them by himself.
       {"SELECT f FROM unnest(ARRAY['pg_replication_origin_advance(text, pg_lsn)',"
        " 'pg_replication_origin_progress(text, boolean)']) f"
        " WHERE NOT has_function_privilege(f, 'EXECUTE') ORDER BY 1",
        "functions that the way back needs and the operator's role may not execute in this database",
-       "GRANT EXECUTE ON FUNCTION … to it, in this database" + std::string(kOrOffline)},
+       "GRANT EXECUTE ON FUNCTION … to it, in this database"},
   };
 }
 
@@ -179,8 +175,7 @@ Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadl
              connection.QueryOne(stop, deadline, "SELECT count(*) FROM pg_largeobject_metadata"));
   if (objects[0].Int(0) > 0)
     found.blocking.push_back("changes of large objects are not replicated, and there are " +
-                             objects[0].Text(0) + "; move them into a table's bytea column" +
-                             std::string(kOrOffline));
+                             objects[0].Text(0) + "; move them into a table's bytea column");
   TRY(Run(stop, deadline, connection, BlockingChecks(major), &found.blocking));
   TRY_ASSIGN(std::vector<std::string> keyless, TablesWithoutIdentity(stop, deadline, connection));
   const std::string count = " (" + std::to_string(keyless.size()) + "): ";
@@ -190,10 +185,9 @@ Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadl
         "move, which makes updates and deletes of many rows slow" +
         count + Some(keyless) + "; a primary key would avoid that");
   if (!keyless.empty() && !terms.may_set_full_identity)
-    found.blocking.push_back("updates and deletes cannot be replicated from tables without a key" +
-                             count + Some(keyless) +
-                             "; give each a primary key, set spec.copy.replicaIdentity to SetFull" +
-                             std::string(kOrOffline));
+    found.blocking.push_back(
+        "updates and deletes cannot be replicated from tables without a key" + count +
+        Some(keyless) + "; give each a primary key, or set spec.copy.replicaIdentity to SetFull");
   TRY(Run(stop, deadline, connection, WarningChecks(terms.long_transaction), &found.warnings));
   return found;
 }

@@ -63,13 +63,12 @@ class Probe {
     TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, publisher_));
     TRY(transaction.Query(stop, deadline, kTakeTurns));
     TRY(KeepOutOfLogs(stop, deadline, transaction));
-    TRY_ASSIGN(Rows database, transaction.QueryOne(stop, deadline, "SELECT current_database()"));
+    // As the stream's own: what would be refused of that one is refused here.
+    TRY(MakeStreamRole(stop, deadline, transaction, name_, password_,
+                       "Cutover tries a stream; goes by itself"));
     TRY(transaction.Exec(stop, deadline,
-                         "CREATE ROLE " + quoted_ + " LOGIN REPLICATION NOINHERIT PASSWORD " +
-                             QuoteLiteral(ScramVerifier(password_)) +
-                             "; GRANT CONNECT ON DATABASE " + QuoteIdentifier(database[0].Text(0)) +
-                             " TO " + quoted_ + "; CREATE SCHEMA " + quoted_ + "; CREATE TABLE " +
-                             quoted_ + ".probe (n integer); CREATE PUBLICATION " + quoted_ +
+                         "CREATE SCHEMA " + quoted_ + "; CREATE TABLE " + quoted_ +
+                             ".probe (n integer); CREATE PUBLICATION " + quoted_ +
                              " FOR TABLE ONLY " + quoted_ + ".probe WITH (publish = 'insert')"));
     return transaction.Commit(stop, deadline);
   }
@@ -149,7 +148,7 @@ class Probe {
   PublisherAddress address_;
   std::string name_;
   std::string quoted_;
-  std::string password_ = RandomHex(16);
+  std::string password_ = RandomHex(24);
 };
 
 constexpr const char* kFindProbes = R"(

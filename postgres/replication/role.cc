@@ -18,29 +18,31 @@ Result<std::string> CurrentDatabase(const std::stop_token& stop, Deadline deadli
 
 }  // namespace
 
+Status MakeStreamRole(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                      const std::string& name, const std::string& password,
+                      const std::string& comment) {
+  const std::string role = QuoteIdentifier(name);
+  TRY_ASSIGN(std::vector<std::string> existing, ExistingRoles(stop, deadline, transaction, {name}));
+  TRY(transaction.Exec(stop, deadline,
+                       (existing.empty() ? "CREATE ROLE " : "ALTER ROLE ") + role +
+                           " LOGIN REPLICATION NOINHERIT PASSWORD " +
+                           QuoteLiteral(ScramVerifier(password))));
+  TRY(transaction.Exec(
+      stop, deadline,
+      "ALTER ROLE " + role + " SET wal_sender_timeout = " + QuoteLiteral(kWalSenderTimeout)));
+  TRY(transaction.Exec(stop, deadline, "COMMENT ON ROLE " + role + " IS " + QuoteLiteral(comment)));
+  TRY_ASSIGN(std::string database, CurrentDatabase(stop, deadline, transaction));
+  return transaction.Exec(stop, deadline, "GRANT CONNECT ON DATABASE " + database + " TO " + role);
+}
+
 Status EnsureReplicationRole(std::stop_token stop, Deadline deadline, Connection& connection,
                              const Claim& claim, Direction direction, const std::string& password) {
-  const std::string name = StreamName(claim.migration_uid, direction);
-  const std::string role = QuoteIdentifier(name);
   return WithEpoch(
       stop, deadline, connection, claim, [&](Transaction& transaction, const Control&) -> Status {
         TRY(KeepOutOfLogs(stop, deadline, transaction));
-        TRY_ASSIGN(std::vector<std::string> existing,
-                   ExistingRoles(stop, deadline, transaction, {name}));
-        TRY(transaction.Exec(stop, deadline,
-                             (existing.empty() ? "CREATE ROLE " : "ALTER ROLE ") + role +
-                                 " LOGIN REPLICATION NOINHERIT PASSWORD " +
-                                 QuoteLiteral(ScramVerifier(password))));
-        TRY(transaction.Exec(
-            stop, deadline,
-            "ALTER ROLE " + role + " SET wal_sender_timeout = " + QuoteLiteral(kWalSenderTimeout)));
-        TRY(transaction.Exec(
-            stop, deadline,
-            "COMMENT ON ROLE " + role + " IS " +
-                QuoteLiteral("Replication of Cutover, migration " + claim.migration_uid)));
-        TRY_ASSIGN(std::string database, CurrentDatabase(stop, deadline, transaction));
-        return transaction.Exec(stop, deadline,
-                                "GRANT CONNECT ON DATABASE " + database + " TO " + role);
+        return MakeStreamRole(stop, deadline, transaction,
+                              StreamName(claim.migration_uid, direction), password,
+                              "Replication of Cutover, migration " + claim.migration_uid);
       });
 }
 

@@ -55,6 +55,13 @@ Result<std::vector<std::string>> ExistingRoles(const std::stop_token& stop, Dead
                                                Transaction& transaction,
                                                const std::vector<std::string>& roles);
 
+/// The role that a stream logs in by, in the publisher's database, as EnsureReplicationRole() and a
+/// probe make it: made, or given `password`, with all that may be refused to the operator's role.
+/// `transaction` is kept out of the logs by the caller (KeepOutOfLogs).
+Status MakeStreamRole(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+                      const std::string& name, const std::string& password,
+                      const std::string& comment);
+
 /// pg_create_logical_replication_slot(), as EnsureSlot() says.
 Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                 const std::string& name);

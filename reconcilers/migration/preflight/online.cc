@@ -134,9 +134,7 @@ Result<pg::OnlineObstacles> FindPoolerObstacles(std::stop_token stop, Deadline d
     if (server->known() && **server) servers.push_back(*server->value());
   TRY_ASSIGN(auto logins, server::PoolerLogins(stop, deadline, inputs.access, servers));
   if (logins.empty()) {
-    obstacles.blocking.push_back(
-        "neither server has spec.pooler: say where its PgBouncer is, or set "
-        "cutover.switch to Restart");
+    obstacles.blocking.push_back("neither server has spec.pooler: say where its PgBouncer is");
     return obstacles;
   }
   pg::Poolers poolers(std::move(logins));
@@ -157,6 +155,23 @@ Result<pg::OnlineObstacles> FindPoolerObstacles(std::stop_token stop, Deadline d
           ServiceHost(inputs.placement));
   }
   return obstacles;
+}
+
+// Whatever cannot be followed can be moved all the same. Of what Offline asks for as well, the
+// sentence says that itself.
+std::string OrOffline(std::string sentence) {
+  if (sentence.find("strategy Offline") != std::string::npos) return sentence;
+  return sentence + "; or choose strategy Offline";
+}
+
+// The same of what could not be read. Of a server that does not answer at all that is said already,
+// and Offline needs it as well.
+template <class T>
+bool HaveOrOffline(const PreflightFacts& facts, const Fact<T>& fact, Findings& findings) {
+  if (Have(fact, findings)) return true;
+  if (facts.source.known() && facts.target.known())
+    findings.back().message = OrOffline(std::move(findings.back().message));
+  return false;
 }
 
 void AddAll(const std::vector<std::string>& sentences, Severity severity, const char* reason,
@@ -237,8 +252,10 @@ Findings ServersReplicate(const PreflightFacts& facts) {
 
 Findings SourceCanBeFollowed(const PreflightFacts& facts) {
   Findings findings;
-  if (!facts.migration.spec.online() || !Have(facts.online.obstacles, findings)) return findings;
-  AddAll(facts.online.obstacles->blocking, Severity::kBlocking, "NotFollowable", findings);
+  if (!facts.migration.spec.online()) return findings;
+  if (!HaveOrOffline(facts, facts.online.obstacles, findings)) return findings;
+  for (const std::string& obstacle : facts.online.obstacles->blocking)
+    findings.push_back({Severity::kBlocking, "NotFollowable", OrOffline(obstacle)});
   AddAll(facts.online.obstacles->warnings, Severity::kWarning, "NotFollowed", findings);
   return findings;
 }
@@ -246,12 +263,8 @@ Findings SourceCanBeFollowed(const PreflightFacts& facts) {
 Findings BothPathsAreOpen(const PreflightFacts& facts) {
   Findings findings;
   if (!facts.migration.spec.online()) return findings;
-  // Of a server that does not answer at all that is said already, and Offline needs it as well.
-  const bool both_answer = facts.source.known() && facts.target.known();
-  for (const Fact<bool>* path : {&facts.online.forward_path, &facts.online.reverse_path}) {
-    if (Have(*path, findings) || !both_answer) continue;
-    findings.back().message += "; or choose strategy Offline";
-  }
+  for (const Fact<bool>* path : {&facts.online.forward_path, &facts.online.reverse_path})
+    HaveOrOffline(facts, *path, findings);
   return findings;
 }
 
@@ -259,7 +272,9 @@ Findings PoolersCanPause(const PreflightFacts& facts) {
   Findings findings;
   if (!facts.migration.spec.by_pooler() || !Have(facts.online.pooler_obstacles, findings))
     return findings;
-  AddAll(facts.online.pooler_obstacles->blocking, Severity::kBlocking, "PoolerObstacle", findings);
+  for (const std::string& obstacle : facts.online.pooler_obstacles->blocking)
+    findings.push_back({Severity::kBlocking, "PoolerObstacle",
+                        obstacle + "; or choose switch Restart, which needs no pooler"});
   AddAll(facts.online.pooler_obstacles->warnings, Severity::kWarning, "PoolerEntryLeftAlone",
          findings);
   return findings;

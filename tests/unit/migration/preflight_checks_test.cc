@@ -330,8 +330,36 @@ void GoOnline(PreflightFacts& facts) {
   facts.online.pooler_obstacles = pg::OnlineObstacles{};
 }
 
-std::vector<Case> CasesOfOnline() {
+std::vector<Case> CasesOfFollowing() {
   return {
+      {"followable", "NotFollowable", Severity::kBlocking, "3 large objects",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles = pg::OnlineObstacles{{"3 large objects"}, {}};
+       }},
+      {"followable", "NotFollowable", Severity::kBlocking,
+       "disable them, for which strategy Offline asks as well",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles =
+             pg::OnlineObstacles{{"disable them, for which strategy Offline asks as well"}, {}};
+       }},
+      {"followable", "MissingPrivilege", Severity::kBlocking, "permission denied",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles =
+             Error{Disposition::kRetry, "MissingPrivilege", "permission denied for function x"};
+       }},
+      {"followable", "NotFollowed", Severity::kWarning, "keep the content of the copy",
+       [](auto& f) {
+         GoOnline(f);
+         f.online.obstacles = pg::OnlineObstacles{{}, {"views keep the content of the copy"}};
+       }},
+  };
+}
+
+std::vector<Case> CasesOfOnline() {
+  std::vector<Case> all = {
       {"replication", "ReplicationNotReady", Severity::kBlocking, "or choose strategy Offline",
        [](auto& f) {
          GoOnline(f);
@@ -363,16 +391,6 @@ std::vector<Case> CasesOfOnline() {
          GoOnline(f);
          ChangeSource(f, [](SourceFacts& s) { s.server.slot_wal_bytes_max = 0; });
        }},
-      {"followable", "NotFollowable", Severity::kBlocking, "3 large objects",
-       [](auto& f) {
-         GoOnline(f);
-         f.online.obstacles = pg::OnlineObstacles{{"3 large objects"}, {}};
-       }},
-      {"followable", "NotFollowed", Severity::kWarning, "keep the content of the copy",
-       [](auto& f) {
-         GoOnline(f);
-         f.online.obstacles = pg::OnlineObstacles{{}, {"views keep the content of the copy"}};
-       }},
       {"stream-paths", "ConnectionFailed", Severity::kBlocking,
        "no pg_hba.conf entry; or choose strategy Offline",
        [](auto& f) {
@@ -391,6 +409,8 @@ std::vector<Case> CasesOfOnline() {
          f.online.pooler_obstacles = pg::OnlineObstacles{{}, {"taken for another tenant's"}};
        }},
   };
+  for (Case& following : CasesOfFollowing()) all.push_back(std::move(following));
+  return all;
 }
 
 std::vector<Case> CasesOfChecks() {
@@ -817,6 +837,38 @@ TEST(Preflight, EachObstacleIsFoundByItsOwnLineWithItsRemedy) {
     for (const PreflightCheck& check : PreflightChecks())
       EXPECT_EQ(!check.run(facts).empty(), check.name == c.check) << check.name;
   }
+}
+
+// The three lines that ask whether the servers, the database and the paths can be followed at all;
+// where they cannot, that is no reason not to move. Of the poolers there is another way.
+TEST(Preflight, WhateverKeepsAMoveFromBeingOnlineNamesTheOtherChoice) {
+  const std::set<std::string_view> of_online = {"replication", "followable", "stream-paths"};
+  std::set<std::string_view> tried;
+  for (const Case& c : CasesOfOnline()) {
+    if (c.severity == Severity::kWarning) continue;
+    PreflightFacts facts = Good();
+    c.change(facts);
+    for (const Finding& finding : CheckPreflight(facts)) {
+      const bool pooler = c.check == std::string_view("poolers");
+      ASSERT_TRUE(pooler || of_online.contains(c.check)) << c.check << " is new here";
+      EXPECT_THAT(finding.message, HasSubstr(pooler ? "choose switch Restart" : "strategy Offline"))
+          << finding.reason;
+    }
+    tried.insert(c.check);
+  }
+  for (const std::string_view line : of_online) EXPECT_TRUE(tried.contains(line)) << line;
+}
+
+// Offline asks a server that does not answer as well.
+TEST(Preflight, OfflineIsNotNamedForAServerThatDoesNotAnswer) {
+  PreflightFacts facts = Good();
+  GoOnline(facts);
+  const Error away{Disposition::kRetry, "ConnectionFailed", "no route to host"};
+  facts.target = away;
+  facts.online.obstacles = away;
+  facts.online.forward_path = facts.online.reverse_path = away;
+  for (const Finding& finding : CheckPreflight(facts))
+    EXPECT_THAT(finding.message, Not(HasSubstr("strategy Offline"))) << finding.reason;
 }
 
 TEST(Preflight, EveryLineOfTheTableCanFail) {
