@@ -349,12 +349,15 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
   const std::string reason = migration.ReadyReason();
   const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
   if (reason == "SourceGone" || shut_for == "SourceGone") return std::nullopt;
+  if (reason == "LedgerMissing") return std::nullopt;
   const std::string back = "goes back to " + SourceName(migration);
   const std::string plainly = Command(migration, "rollback");
   const std::string with_consent = plainly + " --accept-data-loss";
   const bool held = reason == "RollbackNeedsConsent", waits = reason == "AwaitingWayBack";
   const bool asked_for = held || reason == "HypercareCheckFailed";
   const bool online = migration.strategy == "Online";
+  if (reason == "TargetGone" && migration.phase == "Hypercare")
+    return Advice{with_consent, back + " without what has not arrived there", true};
   if (GoesBackWithoutLoss(migration))
     return Advice{plainly,
                   back + " without losing a write; users are " +

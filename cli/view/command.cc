@@ -284,7 +284,8 @@ bool AwaitsConsentWhileGoingBack(const MigrationView& migration) {
 }
 
 bool GoesBackWithoutLoss(const MigrationView& migration) {
-  return migration.conditions.IsTrue("RollbackReady") && !RollbackIsHeld(migration);
+  return migration.conditions.IsTrue("RollbackReady") && !RollbackIsHeld(migration) &&
+         migration.ReadyReason() != "TargetGone";
 }
 
 bool WindowIsOver(const MigrationView& migration, WallTime now) {

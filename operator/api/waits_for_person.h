@@ -18,7 +18,7 @@ struct WaitForPerson {
 ///
 /// What passes by itself is not here, however long it may take: the window of AwaitingWindow, a
 /// check that has not failed often enough (AwaitingChecks), a placement that is being adopted.
-inline constexpr std::array<WaitForPerson, 16> kWaitsForPerson{{
+inline constexpr std::array<WaitForPerson, 17> kWaitsForPerson{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -39,6 +39,9 @@ inline constexpr std::array<WaitForPerson, 16> kWaitsForPerson{{
     {"SourceGone",
      "somebody dropped the source database: save the copy, or take the rollback back, as the "
      "message says"},
+    {"TargetGone",
+     "the tenant's database is gone from the target: go back and accept to lose what was written "
+     "there, or restore it, as the message says"},
     {"LedgerMissing",
      "put back what the message names, which says what everything was before the move, or, where "
      "a rollback is refused, take that back"},

@@ -161,11 +161,17 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   Phase phase = migration.status.phase;
   if (phase == Phase::kAdmitting)
     return std::nullopt;  // Users are half in: asked again when all are.
-  if (phase == Phase::kHypercare && !migration.meta.deleting()) {
+  // What is deleted finishes instead, unless it waits for a target to finish on.
+  bool finishes = migration.meta.deleting();
+  if (finishes && phase == Phase::kHypercare) {
+    ASK(seen.target);
+    finishes = !HoldForTenantOnTarget(migration, seen);
+  }
+  if (phase == Phase::kHypercare && !finishes) {
     if (auto plan = RefuseWithoutSource(migration, seen)) return plan;
     if (auto plan = RefuseWithoutLedger(migration, seen)) return plan;
   }
-  if (phase == Phase::kHypercare && !migration.meta.deleting() && !migration.spec.online() &&
+  if (phase == Phase::kHypercare && !finishes && !migration.spec.online() &&
       !AcceptsLoss(migration))
     return AwaitingConsent(
         Plan::Wait(std::chrono::seconds(5),
@@ -173,8 +179,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                    "reverse stream; to go back and lose those writes, also set cutover.dev/"
                    "accept-data-loss to the same token; to stay, remove cutover.dev/rollback",
                    "RollbackNeedsConsent"));
-  // A migration that is deleted finishes instead.
-  const bool in_use = UsersWriteOnTarget(migration.status) && !migration.meta.deleting();
+  const bool in_use = UsersWriteOnTarget(migration.status) && !finishes;
   if (in_use && migration.spec.online() && !AcceptsLoss(migration)) {
     if (auto plan = HoldForWayBack(migration, seen,
                                    "also set cutover.dev/accept-data-loss to the same token; to "
@@ -184,7 +189,7 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)
     return Plan::RollBack("RollbackRequested", "a person asked to go back");
-  if (phase == Phase::kHypercare && !migration.meta.deleting())
+  if (phase == Phase::kHypercare && !finishes)
     return Plan::RollBack("RollbackRequested",
                           migration.spec.online()
                               ? "a person asked to go back, with what was written since"

@@ -326,7 +326,7 @@ void RecordWaitsOfDatabases(Recording& recording) {
         Held{Phase::kCatchingUp, "SchemaChanged", true},
         Held{Phase::kCatchingUp, "ApplyFails", true}, Held{Phase::kRollingBack, "NoWayBack", false},
         Held{Phase::kHypercare, "SmokeFailedNoWayBack", true},
-        Held{Phase::kUndoing, "SourceGone", false},
+        Held{Phase::kUndoing, "SourceGone", false}, Held{Phase::kHypercare, "TargetGone", true},
         Held{Phase::kRollingBack, "LedgerMissing", true},
         Held{Phase::kUndoing, "MoveWasOver", true}, Held{Phase::kUndoing, "EpochBehind", true}}) {
     Plan plan = Plan::Wait(std::chrono::seconds(5), "holding for a person", held.reason);

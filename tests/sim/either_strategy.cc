@@ -38,6 +38,57 @@ void LoseSourceWhileItIsDeleted(Simulation& run) {
   });
 }
 
+// The target is lost, and a person deletes the migration: what is left of the tenant is on the
+// source, so nothing there is retired or taken down. Later a person goes back to it.
+Itinerary DeletedWithTheTargetLost(const Json& hypercare) {
+  const auto lose_and_delete = [](Simulation& run) {
+    if (run.phase() != Phase::kHypercare) return;
+    run.LoseDatabase(run.target());
+    run.TakeAway(run.target(), seconds(30));
+    run.DeleteMigration();
+    run.Later(seconds(60), Say(api::kRollbackAnnotation));
+    run.Later(seconds(90), Say(api::kAcceptDataLossAnnotation));
+  };
+  return {.name = "DeletedWithTheTargetLostInHypercare",
+          .spec = hypercare,
+          .on_phase = {{Phase::kHypercare,
+                        [=](Simulation& run) { run.Later(seconds(5), lose_and_delete); }}},
+          .ends = {},
+          .loss_accepted = true,
+          .clients_see_errors = true};
+}
+
+// Nobody looks after it, and the time of hypercare runs out meanwhile.
+Itinerary TargetIsLostAndHypercareRunsOut(const Json& hypercare) {
+  const auto lose = [](Simulation& run) {
+    if (run.phase() != Phase::kHypercare) return;
+    run.LoseDatabase(run.target());
+    run.Later(seconds(120), Say(api::kRollbackAnnotation));
+    run.Later(seconds(120), Say(api::kAcceptDataLossAnnotation));
+  };
+  return {.name = "TargetIsLostAndHypercareRunsOut",
+          .spec = hypercare,
+          .on_phase = {{Phase::kHypercare, [=](Simulation& run) { run.Later(seconds(5), lose); }}},
+          .ends = {Phase::kRolledBack},
+          .loss_accepted = true,
+          .clients_see_errors = true};
+}
+
+// It comes back as it was, and the deleted migration is finished then.
+Itinerary DeletedWhileTheTargetIsAway(const Json& hypercare) {
+  return {.name = "DeletedInHypercareWhileTheTargetIsAway",
+          .spec = hypercare,
+          .on_phase = {{Phase::kHypercare,
+                        [](Simulation& run) {
+                          run.Later(seconds(5), [](Simulation& then) {
+                            then.TakeAway(then.target(), seconds(60));
+                            then.DeleteMigration();
+                          });
+                        }}},
+          .ends = {},
+          .clients_see_errors = true};
+}
+
 }  // namespace
 
 Command Say(const char* annotation, const char* token) {
@@ -136,6 +187,12 @@ void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
                  .on_phase = {{Phase::kRolledBack, LoseSourceWhileItIsDeleted}},
                  .ends = {},
                  .clients_see_errors = true});
+}
+
+void AddLostTargets(std::vector<Itinerary>& all, const Json& hypercare) {
+  all.push_back(DeletedWithTheTargetLost(hypercare));
+  all.push_back(TargetIsLostAndHypercareRunsOut(hypercare));
+  all.push_back(DeletedWhileTheTargetIsAway(hypercare));
 }
 
 }  // namespace cutover::sim

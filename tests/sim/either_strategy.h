@@ -25,6 +25,8 @@ void AddCommonFailures(std::vector<Itinerary>& all);
 /// Somebody has dropped the source database, for its disk, or its server was built anew.
 /// `hypercare` is a spec that has one.
 void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare);
+/// The target's database is lost while users work there, and nobody goes back at once.
+void AddLostTargets(std::vector<Itinerary>& all, const Json& hypercare);
 /// Whoever was to log in with the new one would be shut out, on the side to which the move goes.
 Itinerary PasswordIsChangedBeforeTheDoorsClose(Json manual);
 

@@ -329,6 +329,7 @@ const std::vector<Itinerary>& Itineraries() {
     AddWindows(all);
     const Json hypercare = Spec(R"({"hypercare":{"durationSeconds":20,"onFailedChecks":"Hold"}})");
     AddLostSources(all, hypercare);
+    AddLostTargets(all, hypercare);
     AddLostLedgers(all, hypercare);
     AddLostLease(all);
     AddDriftedWirings(all);

@@ -416,6 +416,7 @@ void AddFullDisks(std::vector<Itinerary>& all, api::SwitchMode mode) {
 // person goes back to what has arrived, numbers that were given out there included.
 Itinerary TargetIsLostInHypercare(api::SwitchMode mode) {
   const auto lose = [](Simulation& then) {
+    if (then.phase() != Phase::kHypercare) return;  // Over by then: no concern of a move's.
     then.LoseDatabase(then.target());
     then.TakeAway(then.target(), seconds(45));
     then.Annotate(api::kRollbackAnnotation, "t1");
@@ -578,6 +579,8 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddLostSources(all, OnlineSpec(mode));
   AddNewAddresses(all, mode);
   all.push_back(TargetIsLostInHypercare(mode));
+  AddLostTargets(
+      all, OnlineSpec(mode, R"({"hypercare":{"durationSeconds":60,"onFailedChecks":"Hold"}})"));
   if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
   for (Itinerary& itinerary : all) {
     itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;

@@ -114,6 +114,33 @@ TEST(SimulatedMigration, WhileClientsWaitInAPoolerOnlyTheJournalsPhaseIsRecorded
       std::vector<Phase>({Phase::kFencing, Phase::kSwitching, Phase::kOpening, Phase::kSmoke}));
 }
 
+// While users wait: for transactions to end before a pause, and for what was changed to be compared
+// under the fence, no longer than each has for itself, nor than the spec lets them wait.
+TEST(SimulatedMigration, UsersWaitForNothingLongerThanItsOwnBoundAndTheSpecs) {
+  using std::chrono::milliseconds;
+  struct Bounds {
+    int write_pause_seconds_max;
+    milliseconds pause, compare_min, compare_max;
+  };
+  // What follows the comparison has two seconds, and a round may take one longer than it is let.
+  for (const Bounds& bounds :
+       {Bounds{60, milliseconds(2'000), milliseconds(10'000), milliseconds(10'000)},
+        Bounds{5, milliseconds(2'000), milliseconds(2'000), milliseconds(4'000)},
+        Bounds{1, milliseconds(1'000), milliseconds(100), milliseconds(100)}}) {
+    SCOPED_TRACE(bounds.write_pause_seconds_max);
+    Itinerary itinerary = *FindItinerary("OnlinePoolerSuccess");
+    Json cutover = itinerary.spec["cutover"];
+    cutover.Set("maxWritePauseSeconds", bounds.write_pause_seconds_max);
+    itinerary.spec.Set("cutover", std::move(cutover));
+    sim::Simulation run({&itinerary, {}, 0});
+    const RunResult result = run.Run();
+    EXPECT_EQ(result.end, Phase::kCompleted);
+    EXPECT_EQ(run.surroundings().pooler().pause_bound, bounds.pause);
+    EXPECT_GE(run.target().compare_budget, bounds.compare_min);
+    EXPECT_LE(run.target().compare_budget, bounds.compare_max);
+  }
+}
+
 // What is judged of samples wherever they are recorded is judged of some.
 TEST(SimulatedMigration, LeavesSamplesOfItsStream) {
   EXPECT_GT(ReferenceOf(*FindItinerary("OnlineRestartSuccess")).samples, 1u);

@@ -9,6 +9,7 @@
 #include "operator/base/log.h"
 #include "postgres/server_probe.h"
 #include "reconcilers/migration/checks/check.h"
+#include "reconcilers/migration/cluster/bounds.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/server/pooler_entry.h"
@@ -17,9 +18,6 @@
 namespace cutover::migration {
 namespace {
 
-// Transactions get this long to end by themselves. One that does not resumes all poolers: no client
-// is shown an error, and the cutover is tried again later. All others wait for it meanwhile.
-constexpr std::chrono::seconds kPauseBound{2};
 // A rollback is not undone for that; users work on the target until the next try.
 constexpr char kTriedAgain[] =
     "; users work on, and it is tried again later; to end such transactions, ";
@@ -106,8 +104,7 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   if (call.migration.status.phase == api::Phase::kFencing) TRY(ReadStreamToItsEnd(call));
   const WallTime began = context_.clock.WallNow();
   pg::PauseBounds bounds;
-  const std::optional<int> bound = api::WritePauseSecondsMax(call.migration.spec);
-  bounds.wait = std::min(kPauseBound, std::chrono::seconds(bound.value_or(kPauseBound.count())));
+  bounds.wait = PauseBound(api::WritePauseSecondsMax(call.migration.spec));
   // Whoever accepts to lose writes does not wait for those that are not committed.
   const bool going_back = call.migration.status.phase == api::Phase::kRollingBack;
   if (going_back && LossAccepted(call.migration))

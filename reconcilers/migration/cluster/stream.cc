@@ -16,6 +16,7 @@
 #include "postgres/sequences.h"
 #include "postgres/snapshot.h"
 #include "postgres/structure.h"
+#include "reconcilers/migration/cluster/bounds.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/server/stream_address.h"
@@ -40,12 +41,6 @@ constexpr int kReadingsMax = 8;
 constexpr int64_t kFewRows = 5'000;
 // A tenant that makes temporary tables all day is compared this often.
 constexpr std::chrono::seconds kStructurePause{10};
-// Under closed doors; past it the rest of the changed rows is "not compared".
-constexpr std::chrono::seconds kCompareBudget{10};
-// A pause that is over before users are on the target has been for nothing: what is to be done
-// behind the comparison has this much of it, and the second that a round may take longer.
-constexpr std::chrono::milliseconds kRestOfPause{2'000};
-constexpr std::chrono::milliseconds kCompareMin{100};
 // For looking through the columns that sequences number, with users shut out.
 constexpr std::chrono::seconds kNumbersBudget{20};
 
@@ -482,8 +477,7 @@ Result<std::string> ClusterWorld::ProveStreamed(const Call& call) {
   if (!change->empty())
     return TerminalError("SchemaChanged", "the source is not as it was copied: " + *change);
   pg::CompareTerms terms;
-  terms.budget = std::min<std::chrono::milliseconds>(
-      kCompareBudget, std::max(deadline.Remaining() - kRestOfPause, kCompareMin));
+  terms.budget = CompareBudget(deadline.Remaining());
   TRY_ASSIGN(
       pg::ChangeComparison compared,
       pg::CompareChanged(stop, deadline, inside.source, inside.target,

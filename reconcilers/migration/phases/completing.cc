@@ -12,6 +12,8 @@ Plan PlanCompleting(const api::TenantMigration& migration, const Observation& se
     return Plan::Go(Guard::kCleanedUp);
   }
   if (auto plan = RemoveHelpers(seen)) return *plan;
+  // Before anything goes that the way back rests on.
+  if (auto plan = HoldForTarget(migration, seen)) return *plan;
   if (migration.spec.online()) {
     if (auto plan = RemoveStreams(seen)) return *plan;
   }

@@ -23,6 +23,23 @@ bool HasBeenIn(const api::TenantMigration& migration, api::Phase phase) {
                      [&](const api::Stage& stage) { return stage.name == Name(phase); });
 }
 
+std::string WhatMayBeDoneWithoutTarget(const api::TenantMigration& migration) {
+  const std::string restore = "restore the tenant's on server " + migration.spec.target_server_name;
+  if (migration.status.phase != api::Phase::kHypercare)
+    return restore + ", or finish by hand, as the runbook CutoverPersonNeeded says";
+  return "to go back to it, without what has not arrived there, " + ConsentByNewToken() + "; or " +
+         restore + ", with schema cutover";
+}
+
+// It would keep WAL for a target that follows no longer.
+std::optional<Plan> DropIdleSlotOnSource(const api::TenantMigration& migration,
+                                         const Observation& seen) {
+  if (!migration.spec.online()) return std::nullopt;
+  ASK(seen.forward_publisher);
+  if (!seen.forward_publisher.known() || !seen.forward_publisher->traces) return std::nullopt;
+  return Plan::Do(Intent::kDropForwardPublisher, "removing the source's publication and slot");
+}
+
 }  // namespace
 
 Plan HoldForLedger(const Observation& seen) {
@@ -52,6 +69,12 @@ std::string WhyTargetCannotBeClosed(const api::TenantMigration& migration,
          "schema cutover there from a backup";
 }
 
+std::string WhatIfTargetIsLost(const api::TenantMigration& migration) {
+  const std::string& server = migration.spec.target_server_name;
+  return "if server " + server + " is gone for good, delete DatabaseServer " + server +
+         " and create it anew with the endpoint of an empty PostgreSQL";
+}
+
 std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
                                       const Observation& seen) {
   if (!HasBeenIn(migration, api::Phase::kPreparing)) return std::nullopt;
@@ -77,6 +100,48 @@ std::optional<Plan> HoldCompletingForLedger(const Observation& seen) {
   const bool unfinished =
       HasRowOfOurs(*seen.source) && seen.source->state == ControlState::kJournaled;
   return unfinished ? std::optional<Plan>(HoldForLedger(seen)) : std::nullopt;
+}
+
+std::optional<Plan> HoldWithoutTarget(const api::TenantMigration& migration,
+                                      const Observation& seen) {
+  ASK(seen.target);
+  const bool is_gone = seen.target.known() ? !seen.target->exists : IsHalfDropped(seen.target);
+  if (!is_gone) return std::nullopt;
+  if (auto plan = DropIdleSlotOnSource(migration, seen)) return plan;
+  Plan hold = Plan::Wait(kLookAgain,
+                         "the tenant's database is no longer on server " +
+                             migration.spec.target_server_name +
+                             ", so the move is not finished, and the database on server " +
+                             migration.status.source_server_name +
+                             " stays as it is: " + WhatMayBeDoneWithoutTarget(migration),
+                         "TargetGone");
+  hold.trouble = true;
+  return hold;
+}
+
+std::optional<Plan> HoldForTarget(const api::TenantMigration& migration, const Observation& seen) {
+  if (auto plan = HoldWithoutTarget(migration, seen)) return plan;
+  if (seen.target.known() || IsNowhere(seen.target)) return std::nullopt;
+  if (auto plan = DropIdleSlotOnSource(migration, seen)) return plan;
+  Plan hold = Plan::Lacking(seen.target);
+  hold.message += "; the move is finished once server " + migration.spec.target_server_name +
+                  " is seen to have the tenant's database, and the one on server " +
+                  migration.status.source_server_name + " stays as it is until then; " +
+                  WhatIfTargetIsLost(migration);
+  return hold;
+}
+
+std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
+                                          const Observation& seen) {
+  if (auto plan = HoldForTarget(migration, seen)) return plan;
+  if (IsNowhere(seen.target) || HasRowOfOurs(*seen.target)) return std::nullopt;
+  Plan hold = Plan::Wait(kLookAgain,
+                         "the move is not finished: " + WhyTargetCannotBeClosed(migration, seen) +
+                             ", or, if it is the tenant's all the same, finish by hand, as the "
+                             "runbook CutoverPersonNeeded says",
+                         "LedgerMissing");
+  hold.trouble = true;
+  return hold;
 }
 
 std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,

@@ -156,6 +156,16 @@ std::optional<Plan> KeepSourceClosed(const Observation& seen) {
                   "closing the source database, which somebody has opened since the switch");
 }
 
+// RollbackReady is to say how it stands with that, whatever is waited for.
+Plan TellOfWayBack(const api::TenantMigration& migration, const Observation& seen, Plan hold) {
+  if (!migration.spec.online() || hold.look_at || hold.effect) return hold;
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  return hold;
+}
+
 Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   NEED(seen.checks);
   std::vector<CheckStatus> checks = CountRuns(migration, seen);
@@ -163,6 +173,7 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   auto over = EnteredAt(migration, seen) + std::chrono::seconds(migration.spec.hypercare_seconds);
   if (seen.now >= over) {
     if (auto plan = AwaitChecks(checks, seen)) return *plan;
+    if (auto plan = HoldForTenantOnTarget(migration, seen)) return *plan;
     return Plan::Go(Guard::kHypercareOver, "the time of hypercare is over" + DescribeViews(seen));
   }
   std::string failing = Failing(checks);
@@ -186,8 +197,13 @@ std::string AnswerToStay(const api::TenantMigration& migration) {
 /// back stays open, with samples of what it has carried compared. What was counted is in status, so
 /// that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
-  if (migration.meta.deleting()) return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   if (auto plan = KeepSourceClosed(seen)) return *plan;
+  if (auto plan = HoldWithoutTarget(migration, seen)) return TellOfWayBack(migration, seen, *plan);
+  if (migration.meta.deleting()) {
+    if (auto plan = HoldForTenantOnTarget(migration, seen))
+      return TellOfWayBack(migration, seen, *plan);
+    return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
+  }
   if (!migration.spec.online()) return Watch(migration, seen);
   if (auto plan = KeepWayBack(migration, seen)) return *plan;
   // The source is fenced: what was refreshed there too late for the doors is known, and final.
@@ -195,6 +211,8 @@ Plan PlanHypercare(const api::TenantMigration& migration, const Observation& see
   auto back = GoBackAfterSmoke(migration, seen);
   Plan plan = back ? *back : Watch(migration, seen);
   if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
+  // Without our row no heartbeat can be written; that it is missing is what there is to say.
+  if (plan.reason == "LedgerMissing") return plan;
   plan.effect = KeepWayBackOpen(seen);
   return plan;
 }

@@ -79,12 +79,26 @@ std::string WhyNothingCanBeRestored(const Observation& seen);
 /// Somebody has taken our control row from the target, so that its fence could not be closed; empty
 /// where it is there, or the target is not known, or gone.
 std::string WhyTargetCannotBeClosed(const api::TenantMigration& migration, const Observation& seen);
-/// That, in Undoing without a ledger; nothing where none was needed or its going was the last of
-/// the undo. The control rows tell, which go before it.
+/// How a person says that the target's server will never answer again, for a message.
+std::string WhatIfTargetIsLost(const api::TenantMigration& migration);
+/// HoldForLedger(), in Undoing without a ledger; nothing where none was needed or its going was the
+/// last of the undo. The control rows tell, which go before it.
 std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
                                       const Observation& seen);
 /// The same in Completing.
 std::optional<Plan> HoldCompletingForLedger(const Observation& seen);
+/// After the journal, once users were in: nothing where the target is seen to have the database
+/// that they work in. Where it has none, or that is not known, the way back stays as it is, which
+/// may be all that is left of the tenant; what is left of the stream to the target goes, whose slot
+/// would keep the source's WAL for nothing.
+std::optional<Plan> HoldForTarget(const api::TenantMigration& migration, const Observation& seen);
+/// The same where it is known to have none: to be said at once.
+std::optional<Plan> HoldWithoutTarget(const api::TenantMigration& migration,
+                                      const Observation& seen);
+/// The same as HoldForTarget(), and the database is known to be the one that was opened: needed
+/// before hypercare ends, since what follows closes the way back.
+std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
+                                          const Observation& seen);
 /// The source, which is known, was retired by this very migration, whose status is from before that
 /// (an etcd that was restored): the tenant's database is the target, and there is no way back.
 std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,

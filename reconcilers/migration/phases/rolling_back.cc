@@ -206,10 +206,8 @@ std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
 Plan AwaitTarget(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Lacking(seen.target);
   if (plan.look_at) return plan;
-  const std::string& server = migration.spec.target_server_name;
-  plan.message += "; the source stays shut while the target might be open; if server " + server +
-                  " is gone for good, delete DatabaseServer " + server +
-                  " and create it anew with the endpoint of an empty PostgreSQL";
+  plan.message +=
+      "; the source stays shut while the target might be open; " + WhatIfTargetIsLost(migration);
   if (migration.spec.online() && !LossAccepted(migration))
     plan.message += ", and, to go back without what has not arrived, " + ConsentByNewToken();
   return plan;

@@ -493,7 +493,8 @@ TEST(Probe, IsByARoleLikeTheStreamsOwn) {
   std::jthread probe([&] { probed = probing.Run(); });
   Connection looker = MustConnect(probing.publisher);
   std::string probes;
-  testing::WaitUntil([&] { return !(probes = RoleAs(looker, name)).empty(); }, "the probe makes its role");
+  testing::WaitUntil([&] { return !(probes = RoleAs(looker, name)).empty(); },
+                     "the probe makes its role");
   MustExec(writer, {"COMMIT"});
   probe.join();
   EXPECT_TRUE(probed) << probed.error().message;

@@ -17,11 +17,14 @@ constexpr char kAdvance[] =
     "SELECT pg_replication_slot_advance(slot_name, $2::pg_lsn) FROM pg_replication_slots"
     " WHERE slot_name = $1 AND confirmed_flush_lsn < $2::pg_lsn";
 
+sim::ModelServer* ServerOf(const Connection& connection) {
+  return sim::ModelNetwork::Find(connection.options().host, connection.options().port);
+}
+
 const sim::RowSet* RowsOf(const Connection& connection) {
-  const ConnectOptions& options = connection.options();
-  sim::ModelServer* server = sim::ModelNetwork::Find(options.host, options.port);
+  const sim::ModelServer* server = ServerOf(connection);
   const sim::DatabaseState* database =
-      server == nullptr ? nullptr : server->state().Find(options.database);
+      server == nullptr ? nullptr : server->state().Find(connection.options().database);
   return database == nullptr ? nullptr : &database->content.rows;
 }
 
@@ -47,11 +50,12 @@ Result<CollectedChanges> CollectChanges(std::stop_token stop, Deadline deadline,
 
 Result<ChangeComparison> CompareChanged(std::stop_token stop, Deadline deadline, Connection& source,
                                         Connection& target, const Claim& claim,
-                                        const ChangeWatch& watch, const CompareTerms&) {
+                                        const ChangeWatch& watch, const CompareTerms& terms) {
   TRY(CollectChanges(stop, deadline, source, target, claim, watch));
   const sim::RowSet *here = RowsOf(source), *there = RowsOf(target);
   if (here == nullptr || there == nullptr)
     return RetryError("ConnectionLost", "the connection was lost while rows were compared");
+  ServerOf(target)->compare_budget = terms.budget;
   ChangeComparison compared;
   compared.rows_compared = here->size();
   compared.differences = *here == *there ? 0 : 1;

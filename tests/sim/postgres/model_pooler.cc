@@ -167,6 +167,7 @@ Result<PauseReport> Poolers::Pause(std::stop_token, Deadline,
   TRY(RefuseNamesake(entries));
   for (const auto& console : consoles_) {
     TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
+    pooler->pause_bound = bounds.wait;
     if (pooler->transaction_stuck && bounds.end_transactions) {
       TRY(bounds.end_transactions());
       pooler->transaction_stuck = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -38,6 +39,8 @@ class ModelPooler {
   bool up = true;
   /// A client has a transaction open and does not end it.
   bool transaction_stuck = false;
+  /// For how long the last pause was to wait for such transactions.
+  std::chrono::milliseconds pause_bound{0};
 
  private:
   Backend* Server();

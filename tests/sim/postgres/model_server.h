@@ -222,6 +222,9 @@ class ModelServer {
   /// The session that has the lock; nothing when none does.
   std::optional<int> HolderOf(const std::string& lock) const;
 
+  /// For how long the last comparison with this target was to take.
+  std::chrono::milliseconds compare_budget{0};
+
   const ServerState& state() const { return state_; }
   /// For the world outside of the operator: users, the mover, people.
   void Edit(const Redo& change);

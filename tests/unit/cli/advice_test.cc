@@ -180,6 +180,9 @@ void AddHypercare(std::vector<Wait>& all) {
         wait.seen.source = migration::DatabaseFacts{};
       });
   }
+  for (bool online : {false, true})
+    add("target gone", "TargetGone", online,
+        [](Wait& wait) { wait.seen.target = migration::DatabaseFacts{}; });
   add("rollback", "RollbackNeedsConsent", false, [](Wait& wait) { AskToGoBack(wait.migration); });
   add("stream lost", "RollbackNeedsConsent", true, [](Wait& wait) {
     AskToGoBack(wait.migration);

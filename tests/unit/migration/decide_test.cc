@@ -699,6 +699,8 @@ TEST(Deletion, DoesNotWaitForHypercareToRunItsTime) {
   api::TenantMigration migration = MigrationIn(Phase::kHypercare);
   migration.spec.hypercare_seconds = 86400;
   Observation seen = At(1);
+  seen.source = Database(ControlState::kJournaled, true);
+  seen.target = Database(ControlState::kOpen, false);
   seen.checks = std::vector<CheckOutcome>();
   EXPECT_FALSE(Decide(migration, seen).plan.guard);
   migration.meta.deletion_timestamp = Noon();

@@ -19,6 +19,7 @@ local waits_for_a_person = {
   SchemaChanged = true,
   SourceGone = true,
   Suspended = true,
+  TargetGone = true,
 }
 
 local function is_current(condition, status)

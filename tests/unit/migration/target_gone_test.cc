@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The target is lost while, or after, users worked on it: nothing is finished on what is not seen
+// to be there, since the source may be all that is left of the tenant.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/status.h"
+#include "tests/unit/migration/builders.h"
+
+namespace cutover::migration {
+namespace {
+
+using api::Phase;
+using testing::Database;
+using ::testing::HasSubstr;
+using testing::MigrationIn;
+using testing::Noon;
+
+constexpr char kConsent[] = "set cutover.dev/rollback and cutover.dev/accept-data-loss";
+
+Error Away() { return {Disposition::kRetry, "ConnectionFailed", "no route to host"}; }
+Error HalfDropped() {
+  return {Disposition::kRetry, "HalfDropped", "a DROP DATABASE was cut short"};
+}
+
+/// What may be known of a target that nobody can work on.
+struct Loss {
+  const char* how;
+  Fact<DatabaseFacts> target;
+  const char* reason;
+  const char* words;
+};
+
+std::vector<Loss> Losses() {
+  return {{"dropped, or its server built anew", DatabaseFacts{}, "TargetGone", kConsent},
+          {"its drop was cut short", HalfDropped(), "TargetGone", kConsent},
+          {"its server does not answer", Away(), "ConnectionFailed",
+           "delete DatabaseServer pg-target and create it anew"}};
+}
+
+constexpr int kHypercareSeconds = 3600;
+
+api::TenantMigration In(Phase phase, api::Strategy strategy) {
+  api::TenantMigration migration = MigrationIn(phase);
+  migration.spec.strategy = strategy;
+  migration.spec.hypercare_seconds = kHypercareSeconds;
+  return migration;
+}
+
+/// Nothing can be read but a source as it was left, the ledger, and what is said of the target.
+Observation Seen(const Fact<DatabaseFacts>& target) {
+  Observation seen = testing::NothingReadableAt(kHypercareSeconds);
+  seen.ledger_recorded = true;
+  seen.source = Database(ControlState::kJournaled, true);
+  seen.target = target;
+  seen.maintenance_page = MaintenancePageFacts{};
+  seen.backup_job = seen.copy_job = seen.check_jobs = JobFacts{};
+  seen.checks = std::vector<CheckOutcome>();
+  seen.forward_publisher = PublisherFacts{};
+  SubscriberFacts source;
+  source.exists = source.enabled = true;
+  seen.reverse_subscriber = source;
+  return seen;
+}
+
+void ExpectHeld(const Decision& decision) {
+  EXPECT_FALSE(decision.plan.guard);
+  EXPECT_FALSE(decision.plan.effect);
+  EXPECT_FALSE(decision.plan.look_at);
+  EXPECT_TRUE(decision.plan.trouble);
+  EXPECT_GT(decision.plan.wait.count(), 0);
+}
+
+class TargetLost : public ::testing::TestWithParam<api::Strategy> {};
+
+INSTANTIATE_TEST_SUITE_P(Both, TargetLost,
+                         ::testing::Values(api::Strategy::kOffline, api::Strategy::kOnline),
+                         [](const auto& given) { return std::string(Name(given.param)); });
+
+TEST_P(TargetLost, AMoveThatIsDeletedIsNotFinishedOnIt) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+    migration.meta.deletion_timestamp = Noon();
+    const Decision held = Decide(migration, Seen(loss.target));
+    ExpectHeld(held);
+    EXPECT_EQ(held.plan.reason, loss.reason);
+    EXPECT_THAT(held.plan.message, HasSubstr(loss.words));
+  }
+}
+
+TEST_P(TargetLost, AMoveWhoseTimeOfHypercareIsOverIsNotFinishedOnIt) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    ExpectHeld(Decide(In(Phase::kHypercare, GetParam()), Seen(loss.target)));
+  }
+}
+
+// A server that is built anew has no database, and nobody may take what an application makes there
+// for the tenant's.
+TEST_P(TargetLost, ADatabaseOfItsNameAloneIsNotTheTenants) {
+  Observation seen = Seen(Database(ControlState::kNone, false));
+  seen.forward_subscriber = SubscriberFacts{};
+  seen.reverse_publisher = PublisherFacts{};
+  seen.structure = StructureFacts{};
+  seen.views = ViewFacts{};
+  seen.reverse_sample = SampleFacts{};
+  for (bool deleted : {false, true}) {
+    api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+    if (deleted) migration.meta.deletion_timestamp = Noon();
+    const Decision held = Decide(migration, seen);
+    ExpectHeld(held);
+    EXPECT_EQ(held.plan.reason, "LedgerMissing");
+    EXPECT_THAT(held.plan.message, HasSubstr("restore schema cutover there"));
+  }
+}
+
+TEST_P(TargetLost, IsSaidAsSoonAsItIsKnown) {
+  Observation seen = Seen(DatabaseFacts{});
+  seen.now = Noon() + std::chrono::seconds(1);
+  const Decision held = Decide(In(Phase::kHypercare, GetParam()), seen);
+  ExpectHeld(held);
+  EXPECT_EQ(held.plan.reason, "TargetGone");
+}
+
+TEST_P(TargetLost, OneThatIsDeletedGoesBackWhereAPersonAcceptsTheLoss) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+    migration.meta.deletion_timestamp = Noon();
+    migration.meta.annotations[api::kRollbackAnnotation] = "back";
+    const Decision unaccepted = Decide(migration, Seen(loss.target));
+    EXPECT_FALSE(unaccepted.plan.guard);
+    EXPECT_EQ(unaccepted.handled.rollback, "") << "it is asked again";
+    migration.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    const Decision accepted = Decide(migration, Seen(loss.target));
+    EXPECT_EQ(accepted.plan.guard, Guard::kRollBack);
+    EXPECT_EQ(accepted.handled.rollback, "back");
+  }
+}
+
+TEST_P(TargetLost, OneThatIsDeletedFinishesOnATargetThatIsThereWhateverIsAskedFor) {
+  api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+  migration.meta.deletion_timestamp = Noon();
+  migration.meta.annotations[api::kRollbackAnnotation] = "back";
+  migration.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  const Decision decision = Decide(migration, Seen(Database(ControlState::kOpen, false)));
+  EXPECT_EQ(decision.plan.guard, Guard::kHypercareOver);
+}
+
+// The way back is not to be taken away where it may be all that there is.
+TEST_P(TargetLost, CompletingTakesNothingFromTheSource) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    const Decision held = Decide(In(Phase::kCompleting, GetParam()), Seen(loss.target));
+    ExpectHeld(held);
+    EXPECT_EQ(held.plan.reason, loss.reason);
+    EXPECT_THAT(held.plan.message, ::testing::Not(HasSubstr(kConsent)))
+        << "nothing goes back from there";
+  }
+}
+
+// A target that follows no longer is no reason to fill the disk of a server that others share.
+TEST(TargetLostOnline, TheSlotThatItFollowedByGoes) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    api::TenantMigration migration = In(Phase::kHypercare, api::Strategy::kOnline);
+    migration.meta.deletion_timestamp = Noon();
+    Observation seen = Seen(loss.target);
+    PublisherFacts left;
+    left.traces = left.published = left.slot = true;
+    seen.forward_publisher = left;
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropForwardPublisher);
+  }
+}
+
+// A status that says otherwise would have people wait for a way back that is not there.
+TEST(TargetLostOnline, RollbackReadyDoesNotStayTrue) {
+  api::TenantMigration migration = In(Phase::kHypercare, api::Strategy::kOnline);
+  migration.status.conditions.Set(
+      {"RollbackReady", api::ConditionStatus::kTrue, "StreamFollows", "it follows", 3, {}}, Noon());
+  Observation seen = Seen(DatabaseFacts{});
+  seen.reverse_publisher = PublisherFacts{};
+  seen.reverse_sample = Fact<SampleFacts>(Subject::kReverseSample);
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kReverseSample);
+  seen.reverse_sample = Away();
+  const auto status = Advance(migration, seen, Decide(migration, seen));
+  EXPECT_FALSE(status.conditions.IsTrue("RollbackReady"));
+}
+
+}  // namespace
+}  // namespace cutover::migration
