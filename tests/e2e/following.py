@@ -48,9 +48,10 @@ def forget():
     kubectl("--namespace", NAMESPACE, "delete", "tm", MIGRATION, "--timeout", "120s")
 
 
-def to_hypercare(target, checks=(), **hypercare):
+def to_hypercare(target, checks=(), cutover=(), **hypercare):
     """Moves, until users work on `target` and may go back without losing a write."""
-    begin(target, hypercare={"durationSeconds": 600, **hypercare}, checks=list(checks))
+    begin(target, hypercare={"durationSeconds": 600, **hypercare}, checks=list(checks),
+          cutover=dict(cutover))
     wait_for({"Hypercare"})
     wait_until_counting(target)
     wait_until("the way back is open", 60, way_back_is_open)

@@ -30,6 +30,7 @@ CLOSED_DOORS = {"Fencing", "Finalizing", "Verifying", "Switching", "Opening", "S
 BEFORE_USERS_RETURN = {"Preflight", "BackingUp", "Preparing", "Copying", "CatchingUp",
                        "AwaitingCutover", "Fencing", "Finalizing", "Verifying", "Switching",
                        "Opening"}
+CUTOVER = {"FenceSource", "FinalizeTarget", "Journal", "OpenTarget"}
 LONG_PAUSE = {"maxWritePauseSeconds": 1800}
 
 
@@ -166,49 +167,78 @@ def a_conflict_on_the_target_holds_the_move_and_is_over_when_it_is_mended():
     moved(source, target)
 
 
+@contextlib.contextmanager
+def _watched(phases, wanted, struck, source, target):
+    """Within: the effects of those phases, those `wanted(effect)`, are each followed by
+    `struck(effect, name of the source, of the target, kill the operator)`. Yields who sees them."""
+    with one_side_only(source, target) as sampler, effects.Effects(
+            lambda effect, phase: phase in phases and wanted(effect),
+            lambda effect, _, kill: struck(effect, source, target, kill)) as watch:
+        yield watch
+    Server(source).wait_until_ready()
+    print(f"{time.strftime('%X')} from {source} to {target}: struck after "
+          f"{' '.join(watch.seen) or 'nothing'}; shut out for {sampler.closed_seconds():.1f} s",
+          flush=True)
+
+
 def _move_watched(wanted, struck):
-    """A move whose effects behind closed doors, those `wanted(effect)`, are each followed by
-    `struck(effect, name of the source, of the target, kill the operator)`. Returns them."""
+    """A move that is struck behind closed doors. Returns after which effects."""
     source = ensure()
     target = other(source)
-    with one_side_only(source, target) as sampler, effects.Effects(
-            lambda effect, phase: phase in CLOSED_DOORS and wanted(effect),
-            lambda effect, _, kill: struck(effect, source, target, kill)) as watch:
+    with _watched(CLOSED_DOORS, wanted, struck, source, target) as watch:
         begin(target, cutover=LONG_PAUSE)
         wait_for({"Completed"}, 600)
     expect(attempts() == 1, f"one attempt was enough, not {attempts()}")
-    Server(source).wait_until_ready()
     moved(source, target)
-    print(f"{time.strftime('%X')} on {target}: struck after {' '.join(watch.seen) or 'nothing'}; "
-          f"shut out for {sampler.closed_seconds():.1f} s", flush=True)
     return watch.seen
 
 
-def _struck_at_every_effect(strike):
-    """What an undisturbed move does behind closed doors, `strike(source, target, kill)` comes after
-    in the moves that follow, once each: what is done during a strike has its turn in the next."""
-    done = set(_move_watched(lambda effect: True, lambda *_: None))
-    expect({"FenceSource", "FinalizeTarget", "Journal", "OpenTarget"} <= done,
-           f"an undisturbed move does these among others: {sorted(done)}")
+def _rollback_watched(wanted, struck):
+    """A move, and the way back from it, which is struck."""
+    source = ensure()
+    target = other(source)
+    to_hypercare(target, cutover=LONG_PAUSE)
+    on_target = acknowledged()
+    with _watched({"RollingBack"}, wanted, struck, source, target) as watch:
+        command("rollback", "back")
+        wait_for({"RolledBack"}, 600)
+    came_back(source, target, on_target)
+    return watch.seen
+
+
+def _struck_at_every_effect(watched, effects_among_others, strike):
+    """What is done in a `watched` move that is not disturbed, `strike(source, target, kill)` comes
+    after in those that follow, once each: what is done during a strike has its turn in the next."""
+    done = set(watched(lambda effect: True, lambda *_: None))
+    expect(effects_among_others <= done,
+           f"undisturbed, it does these among others: {sorted(done)}")
     struck = set()
     for _ in range(6):
-        struck |= set(_move_watched(lambda effect: effect in done - struck,
-                                    lambda _, source, target, kill: strike(source, target, kill)))
+        struck |= set(watched(lambda effect: effect in done - struck,
+                              lambda _, source, target, kill: strike(source, target, kill)))
         if struck == done:
             return
     raise Failure(f"it was never struck after {sorted(done - struck)}")
 
 
 def the_operator_killed_at_every_effect_of_the_cutover_costs_no_write():
-    _struck_at_every_effect(lambda source, target, kill: kill())
+    _struck_at_every_effect(_move_watched, CUTOVER, lambda source, target, kill: kill())
 
 
 def the_source_killed_at_every_effect_of_the_cutover_costs_no_write():
-    _struck_at_every_effect(lambda source, target, kill: effects.kill_server(Server(source)))
+    _struck_at_every_effect(_move_watched, CUTOVER,
+                            lambda source, target, kill: effects.kill_server(Server(source)))
 
 
 def the_target_killed_at_every_effect_of_the_cutover_costs_no_write():
-    _struck_at_every_effect(lambda source, target, kill: effects.kill_server(Server(target)))
+    _struck_at_every_effect(_move_watched, CUTOVER,
+                            lambda source, target, kill: effects.kill_server(Server(target)))
+
+
+def the_operator_killed_at_every_effect_of_a_rollback_costs_no_write():
+    _struck_at_every_effect(_rollback_watched,
+                            {"FenceTarget", "DrainReverse", "ReopenSource", "RestoreWiring"},
+                            lambda source, target, kill: kill())
 
 
 def the_api_server_away_across_the_switch_costs_no_write():
