@@ -17,23 +17,30 @@ import node
 import remains
 import scenario
 import shop
+import tenant as odoo
 from cluster import apply, expect, get, kubectl, wait_until
+from following import other
 from server import ON_THIS_MACHINE, Sampler, Server, pods_restarted
 
+TENANTS = {"Generic": shop, "Odoo": odoo}
 SMALL = faults.SMALL
 SKIPPED = 77
 CLOSED_SECONDS_MAX = 100  # Longer than any fault of the table but the API server's minute.
 
 
-def make_whole():
+def forget_migrations(tenant):
+    kubectl("--namespace", tenant.NAMESPACE, "delete", "tm", "--all", "--timeout", "120s",
+            check=False)
+
+
+def make_whole(tenant):
     """What an earlier test has left when it failed goes. Pods that died are replaced, since the
     kubelet lets those that die often wait; then all of them are ready."""
     for name in shop.HOMES:
         Server(name).let_go()
-    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", "--all", "--timeout", "120s",
-            check=False)
-    shop.drop_leftovers()
-    for namespace in ("databases", "cutover-system"):
+    forget_migrations(tenant)
+    tenant.drop_leftovers()
+    for namespace in ("databases", "cutover-system", tenant.NAMESPACE):
         for pod in pods_restarted(namespace):
             kubectl("--namespace", namespace, "delete", "pod", pod, "--grace-period", "5")
     kubectl("--namespace", "cutover-system", "rollout", "status", "deployment/cutover",
@@ -71,48 +78,56 @@ def remove_small_server():
             "--ignore-not-found")
 
 
+def set_scene(tenant, source):
+    """Something to copy for a while, and the gate that smoke checks wait at."""
+    source.sql(tenant.DATABASE, f"set role {tenant.ROLE}; create schema if not exists app; "
+                                "create table if not exists app.gate (n int); truncate app.gate; "
+                                f"{shop.BALLAST}")
+
+
 def wait_for_end(case, history):
     if not case.end.startswith("Gone"):
         history.wait_for({case.end}, case.seconds)
         return
     wait_until("the migration is gone", case.seconds,
-               lambda: not get("tm", shop.MIGRATION, shop.NAMESPACE), 0.5)
+               lambda: not get("tm", history.tenant.MIGRATION, history.tenant.NAMESPACE), 0.5)
 
 
 def check(case, move, sampler, reported, home):
     """The invariants, once the move has ended."""
+    tenant = move.tenant
     if case.fault == fault_table.NAMESPACE:
-        wait_until("the namespace is gone", 120, lambda: not get("namespace", shop.NAMESPACE), 1)
+        wait_until("the namespace is gone", 120, lambda: not get("namespace", tenant.NAMESPACE), 1)
     wait_until(f"the tenant can write on {home} and nowhere else", CLOSED_SECONDS_MAX,
                lambda: sampler.writable_now() == [home], 0.2)
     if case.fault != fault_table.NAMESPACE:
-        shop.wait_until_counting(home)
+        tenant.wait_until_counting(home)
         # What the workload wrote by itself while it was tried on the target goes with the copy, as
         # the strategy Offline has it: no user was in.
-        if not (case.phase in ("Smoke", "RollingBack") and home == move.source.name):
-            move.acknowledged = shop.acknowledged() or move.acknowledged
+        if not (tenant.WRITES_WITHOUT_USERS and case.phase in ("Smoke", "RollingBack") and
+                home == move.source.name):
+            move.acknowledged = move.users() or move.acknowledged
     expect(move.acknowledged, "writes were acknowledged before the fault")
-    shop.expect_nothing_lost(home, move.acknowledged)
+    tenant.expect_nothing_lost(home, move.acknowledged)
     both = sampler.both_writable()
     expect(not both, f"at {both} the tenant could write on two servers")
     reported.expect_never_two()
 
 
 def strike(case):
-    source = shop.ensure()
-    shop.forget_acknowledged()
-    target = SMALL if case.fault == fault_table.FULL else next(
-        name for name in shop.HOMES[1:] if name != source)
-    Server(source).sql(shop.DATABASE, "set role shop; create table if not exists app.gate (n int); "
-                                      "truncate app.gate")
+    """Returns the name of the server that the tenant is on then."""
+    tenant = TENANTS[case.profile]
+    source = tenant.ensure()
+    target = SMALL if case.fault == fault_table.FULL else other(source)
+    sides = [Server(source), Server(target)]
+    set_scene(tenant, sides[0])
     home = target if case.end in ("Completed", "GoneMoved") else source
     if case.fault == fault_table.TENANT_SECRET:
         # One that an earlier move has left there is not this one's, and would keep its password.
-        Server(target).sql("postgres", "drop role if exists shop")
-    sides = [Server(source), Server(target)]
-    with (Sampler(sides, shop.DATABASE, "shop") as sampler, node.ReportedSides() as reported,
-          faults.History() as history):
-        move = faults.Move(source, target, history)
+        sides[1].sql("postgres", f"drop role if exists {tenant.ROLE}")
+    with (tenant.users() as users, Sampler(sides, tenant.DATABASE, tenant.ROLE) as sampler,
+          node.ReportedSides() as reported, faults.History(tenant) as history):
+        move = faults.Move(tenant, source, target, history, users)
         move.start(case)
         faults.bring_into(move, case.phase)
         struck_in, struck = history.phase(), time.time()
@@ -129,21 +144,26 @@ def strike(case):
         elif case.fault == fault_table.PLACEMENT:
             faults.place_again(move)
         check(case, move, sampler, reported, home)
-        closed = sampler.closed_seconds()
-        # None where the answers end before the tenant is let in, as in a namespace that goes.
-        again = sampler.writable_again(struck)
-        print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, closed for "
-              f"{closed:.1f} s, writable {again - struck if again else -1:.1f} s after the fault, "
+        print(f"{case.name}: struck in {struck_in}, ended {ended - struck:.1f} s later, "
               f"{len(move.acknowledged)} writes acknowledged")
         told(history, struck)
-        bound = CLOSED_SECONDS_MAX + (60 if case.fault == fault_table.API else 0)
-        expect(closed < bound, f"the tenant was shut out for {closed:.1f} s, more than {bound}")
-        within = case.writable_within_seconds
-        expect(not within or (again and again - struck < within),
-               f"the tenant could write {again - struck if again else -1:.1f} s after its leader's "
-               f"death, and shall within {within}")
+        expect_open_in_time(case, sampler, struck)
         expect_told(case, history, struck)
     return home
+
+
+def expect_open_in_time(case, sampler, struck):
+    closed = sampler.closed_seconds()
+    again = sampler.writable_again(struck)
+    # None where the answers end before the tenant is let in, as in a namespace that goes.
+    after = again - struck if again else None
+    said = f"{after:.1f} s" if again else "at no time that was seen"
+    print(f"closed for {closed:.1f} s, writable {said} after the fault")
+    bound = CLOSED_SECONDS_MAX + (60 if case.fault == fault_table.API else 0)
+    expect(closed < bound, f"the tenant was shut out for {closed:.1f} s, more than {bound}")
+    within = case.writable_within_seconds
+    expect(not within or (again and after < within),
+           f"the tenant could write {said} after the operators' death, and shall within {within} s")
 
 
 def told(history, since):
@@ -164,24 +184,26 @@ def expect_told(case, history, since):
 
 
 def run(case):
-    make_whole()
+    tenant = TENANTS[case.profile]
+    make_whole(tenant)
     if case.fault == fault_table.FULL:
         small_server()
     try:
         home = strike(case)
     finally:
-        faults.mend(case.fault)
-    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", "--all", "--timeout", "120s",
-            check=False)
+        faults.mend(case.fault, tenant)
+    forget_migrations(tenant)
     if (case.fault, case.phase) == (fault_table.MIGRATION, "Hypercare"):
         # Nobody is left who could say that its retention is over: it stays, closed.
         kept = [name for name in shop.HOMES if name != home and Server(name).has_database(
-            shop.DATABASE)]
+            tenant.DATABASE)]
         expect(len(kept) == 1, f"the source keeps its database: {kept}")
-        shop.drop_leftovers()
+        tenant.drop_leftovers()
     if case.fault == fault_table.FULL:
         remove_small_server()
-    remains.expect_none(shop.DATABASE, home)
+    remains.expect_none(tenant.DATABASE, home)
+    if tenant is not shop:  # Whose scene this is for good.
+        Server(home).sql(tenant.DATABASE, "drop schema app cascade")
 
 
 def main():

@@ -27,6 +27,7 @@ class Case(NamedTuple):
     end: str
     daily: bool = False  # Part of hack/test's default run.
     seconds: int = 240  # For the whole test.
+    profile: str = "Generic"  # Whose move it is: Generic, the program that counts; Odoo.
 
     @property
     def online(self):
@@ -35,10 +36,8 @@ class Case(NamedTuple):
     @property
     def writable_within_seconds(self):
         """Where doors are closed and nothing is left to be copied, the tenant writes again that
-        soon after the leader's death: a lease of 15 s, and what is left of the cutover (design.md,
-        section 3, "Killed anywhere")."""
-        behind_the_copy = {"Finalizing", "Verifying", "Switching", "Opening", "Undoing"}
-        return 25 if self.fault == LEADER and self.phase in behind_the_copy else None
+        soon after the operators' death, or None."""
+        return WRITABLE_WITHIN_SECONDS.get(self.fault) if self.phase in BEHIND_THE_COPY else None
 
     @property
     def says(self):
@@ -47,7 +46,8 @@ class Case(NamedTuple):
     @property
     def name(self):
         phase = "".join("_" + c.lower() if c.isupper() else c for c in self.phase).lstrip("_")
-        return f"{self.fault}_in_{phase}_{OUTCOMES[self.end]}"
+        under = "" if self.profile == "Generic" else f"under_{self.profile.lower()}_"
+        return f"{under}{self.fault}_in_{phase}_{OUTCOMES[self.end]}"
 
 
 LEADER = "the_leader_is_killed"
@@ -67,9 +67,22 @@ NAMESPACE = "the_namespace_is_deleted"
 ISOLATED = "the_leader_is_cut_off_from_the_api_server"
 VANISHED = "the_migration_vanishes_without_its_finalizer"
 
+BEHIND_THE_COPY = {"Finalizing", "Verifying", "Switching", "Opening", "Undoing"}
+
+# A lease of 15 s, the standby's turn to ask for it, and what is left of the cutover: 25 s
+# (design.md, section 3, "Killed anywhere"). With no standby the kubelet first starts one, for which
+# it is given 5 s; only then does that begin to watch the old lease, whose renew time it does not
+# believe.
+WRITABLE_WITHIN_SECONDS = {LEADER: 25, BOTH: 5 + 25}
+
 # What the status must have said (a regular expression) of those that a person has to know of or to
-# mend. Of the others the next leader goes on, and the sentence of the phase stands.
+# mend, or asked for. Where nobody could decide anything for a while, nothing could be said either:
+# the end says how long users were shut out. Of the others the next leader goes on, and the sentence
+# of the phase stands.
 SAYS = {
+    API: r"doors closed for ([6-9]|\d\d)\d{4} ms",
+    ISOLATED: r"doors closed for \d{5,} ms",
+    MIGRATION: "the TenantMigration was deleted|deleted: finishing",
     SOURCE: "connect|server closed|shut|starting up|in recovery",
     TARGET: "connect|server closed|shut|starting up|in recovery",
     MOVER: "1 pod of its Job failed and another takes over: exit code 137",
@@ -84,6 +97,7 @@ SAYS = {
 UNNOTICED = {(SOURCE, "Smoke"), (TARGET, "Fencing")}
 
 CASES = [
+    Case(LEADER, "Pending", "Completed"),
     Case(LEADER, "Preflight", "Completed"),
     Case(LEADER, "BackingUp", "Completed"),
     Case(LEADER, "Preparing", "Completed"),
@@ -137,6 +151,16 @@ CASES = [
     Case(VANISHED, "Switching", "Gone"),
     Case(VANISHED, "Smoke", "GoneMoved"),
 ]
+
+# Those that a real Odoo is moved through as well, while a user creates partners by its route. Of
+# scenarios.py are the death of the leader in Copying and in Switching, and those of the servers.
+UNDER_ODOO = {
+    (BOTH, "Switching"), (MOVER, "Copying"), (CUT, "Copying"), (FULL, "Copying"),
+    (TENANT_SECRET, "AwaitingCutover"), (PLACEMENT, "Copying"), (MIGRATION, "Smoke"),
+    (ISOLATED, "Switching"),
+}
+CASES += [case._replace(profile="Odoo", daily=False, seconds=420) for case in CASES
+          if (case.fault, case.phase) in UNDER_ODOO]
 
 
 def main():

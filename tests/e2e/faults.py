@@ -9,9 +9,9 @@ import threading
 import time
 
 import node
-import shop
 from cluster import apply, expect, get, kill_leader, kubectl, leader, wait_until
-from server import Server, admin_password, set_admin_password
+from server import Server, set_admin_password
+from shop import ENDS, HOMES, set_password
 
 GATE = {"name": "gate", "sql": {"query": "select count(*) from app.gate", "expected": "1"},
         "timeoutSeconds": 120, "when": ["Smoke"]}
@@ -19,8 +19,9 @@ IMPOSSIBLE = {"name": "impossible", "sql": {"query": "select 'a'", "expected": "
               "timeoutSeconds": 2, "when": ["Smoke"]}
 
 LAG_BYTES_MAX = 65536
+LOCK_BALLAST = "lock table app.ballast in access exclusive mode"
 CONTROL_ROW = "select 1 from cutover.control for update"
-SMALL = "pg-small"  # A server whose volume is too small for the shop.
+SMALL = "pg-small"  # A server whose volume is too small for the tenant.
 
 
 def small_database_server():
@@ -33,7 +34,8 @@ def small_database_server():
 class History:
     """Every phase and message of the migration, as a watch shows them."""
 
-    def __init__(self):
+    def __init__(self, tenant):
+        self.tenant = tenant
         self.seen = []  # (time, phase, message)
         self.news = threading.Condition()
         self.stop = threading.Event()
@@ -53,7 +55,8 @@ class History:
     def _follow(self):
         while not self.stop.is_set():
             self.watch = subprocess.Popen(
-                ["kubectl", "--namespace", shop.NAMESPACE, "get", "tm", shop.MIGRATION, "--watch",
+                ["kubectl", "--namespace", self.tenant.NAMESPACE, "get", "tm",
+                 self.tenant.MIGRATION, "--watch",
                  "--output", 'jsonpath={.status.phase}|{.status.message}{"\\n"}'],
                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             for line in self.watch.stdout:
@@ -78,7 +81,7 @@ class History:
                 for phase in phases:
                     if self.reached(phase):
                         return phase
-                ended = [(p, m) for _, p, m in self.seen if p in shop.ENDS]
+                ended = [(p, m) for _, p, m in self.seen if p in ENDS]
                 expect(not ended, f"it ended before {phases}: {ended[-1:]}")
                 left = deadline - time.monotonic()
                 expect(left > 0, f"not within {seconds} s: {phases}; the last: {self.seen[-1:]}")
@@ -86,13 +89,32 @@ class History:
 
 
 class Move:
-    """One move of the shop, held where it is to be struck."""
+    """One move of the tenant, held where it is to be struck. `users`, called, are what they were
+    acknowledged so far."""
 
-    def __init__(self, source, target, history):
+    def __init__(self, tenant, source, target, history, users):
+        self.tenant = tenant
         self.source, self.target, self.history = Server(source), Server(target), history
+        self.users = users
+        self.placement = get("dbp", tenant.PLACEMENT, tenant.NAMESPACE)
         self.approved = False
         self.gated = False
+        self.placed = True
         self.acknowledged = []
+
+    def hold(self, server, statement):
+        server.hold(self.tenant.DATABASE, statement)
+
+    def annotate(self, command, token):
+        kubectl("--namespace", self.tenant.NAMESPACE, "annotate", "tm", self.tenant.MIGRATION,
+                f"cutover.dev/{command}={token}")
+
+    def place(self, server):
+        """Makes the placement again that was deleted, on that server."""
+        apply({"apiVersion": self.placement["apiVersion"], "kind": self.placement["kind"],
+               "metadata": {"name": self.tenant.PLACEMENT, "namespace": self.tenant.NAMESPACE},
+               "spec": {**self.placement["spec"], "serverName": server.name}})
+        self.placed = True
 
     def start(self, case):
         spec = {"cutover": {"approval": "Manual"}}
@@ -104,28 +126,31 @@ class Move:
         elif case.phase in ("Hypercare", "Completing"):
             spec["hypercare"] = {"durationSeconds": 15}
         elif case.phase == "BackingUp":
-            spec["backup"] = {"mode": "Required", "claimName": "acknowledged"}
+            spec["backup"] = {"mode": "Required", "claimName": self.tenant.BACKUP_CLAIM}
         elif case.phase == "Preflight":
             # Preflight asks how large the tables are.
-            self.source.hold(shop.DATABASE, "lock table app.ballast in access exclusive mode")
+            self.hold(self.source, LOCK_BALLAST)
         elif case.phase == "Preparing":
             self.target.hold("postgres", "lock table pg_database in share mode")
+        elif case.phase == "Pending":
+            kubectl("--namespace", self.tenant.NAMESPACE, "delete", "dbp", self.tenant.PLACEMENT,
+                    "--timeout", "60s")
+            self.placed = False
         if case.online:
             spec["strategy"] = "Online"
             spec["copy"] = {"replicaIdentity": "SetFull"}  # The ballast has no key.
             spec["cutover"]["maxReplicationLagBytes"] = LAG_BYTES_MAX
-        apply(shop.migration(self.target.name, **spec))
+        apply(self.tenant.migration(self.target.name, **spec))
 
     def approve(self):
         if not self.approved:
             self.history.wait_for({"AwaitingCutover"}, 120)
-            self.acknowledged = shop.acknowledged()
-            kubectl("--namespace", shop.NAMESPACE, "annotate", "tm", shop.MIGRATION,
-                    "cutover.dev/approve=go")
+            self.acknowledged = self.users()
+            self.annotate("approve", "go")
             self.approved = True
 
     def hold_row(self, server):
-        server.hold(shop.DATABASE, CONTROL_ROW)
+        self.hold(server, CONTROL_ROW)
 
     def wait_until_blocked(self, server):
         wait_until(f"somebody waits for what is held on {server.name}", 30, lambda: server.answer(
@@ -138,7 +163,16 @@ class Move:
             server.let_go()
         # Elsewhere the verification would find the row, and rightly end the move.
         if self.gated:
-            self.target.answer(shop.DATABASE, "insert into app.gate values (1)")
+            self.target.answer(self.tenant.DATABASE, "insert into app.gate values (1)")
+        if not self.placed:
+            self.place(self.source)
+
+
+def _in_pending(move):
+    """There is no placement yet."""
+    wait_until("it waits for its placement", 60, lambda: any(
+        phase == "Pending" and "does not exist" in message
+        for _, phase, message in list(move.history.seen)))
 
 
 def _in_preflight(move):
@@ -148,7 +182,7 @@ def _in_preflight(move):
 
 def _in_backing_up(move):
     move.history.wait_for({"BackingUp"}, 60)
-    move.source.hold(shop.DATABASE, "lock table app.ballast in access exclusive mode")
+    move.hold(move.source, LOCK_BALLAST)
     move.wait_until_blocked(move.source)
 
 
@@ -160,8 +194,8 @@ def _in_preparing(move):
 def _in_catching_up(move):
     """The target takes no more, so that the move falls back from where it awaits its cutover."""
     move.history.wait_for({"AwaitingCutover"}, 120)
-    move.target.hold(shop.DATABASE, "lock table app.counted in share mode")
-    move.source.sql(shop.DATABASE,
+    move.hold(move.target, f"lock table {move.tenant.WRITTEN_TABLE} in share mode")
+    move.source.sql(move.tenant.DATABASE,
                     f"update app.ballast set text = text where n <= {LAG_BYTES_MAX // 512}")
     wait_until("the target lags", 60, lambda: move.history.phase() == "CatchingUp", 0.05)
 
@@ -176,9 +210,10 @@ def _in_fencing(move):
 def _in_copying(move):
     move.approve()
     move.history.wait_for({"Copying"}, 60)
+    database = move.tenant.DATABASE
     wait_until("rows are being copied", 60, lambda: move.target.answer(
         "postgres", "select count(*) from pg_stat_activity where query ilike 'copy%' and "
-                    f"state = 'active' and datname = '{shop.DATABASE}'") not in (None, "0"), 0.02)
+                    f"state = 'active' and datname = '{database}'") not in (None, "0"), 0.02)
 
 
 def _in_finalizing(move):
@@ -190,7 +225,7 @@ def _in_finalizing(move):
 
 def _in_verifying(move):
     _in_finalizing(move)
-    move.target.hold_next(shop.DATABASE, CONTROL_ROW)
+    move.target.hold_next(move.tenant.DATABASE, CONTROL_ROW)
     move.target.let_first_go()
     move.history.wait_for({"Verifying"}, 60)
     move.wait_until_blocked(move.target)
@@ -215,8 +250,7 @@ def _in_opening(move):
 def _in_undoing(move):
     _in_copying(move)
     move.hold_row(move.source)
-    kubectl("--namespace", shop.NAMESPACE, "annotate", "tm", shop.MIGRATION,
-            "cutover.dev/abort=stop")
+    move.annotate("abort", "stop")
     move.history.wait_for({"Undoing"}, 60)
     move.wait_until_blocked(move.source)
 
@@ -237,13 +271,13 @@ def _in_completing(move):
     move.wait_until_blocked(move.source)
 
 
-_HELD = {"Preflight": _in_preflight, "BackingUp": _in_backing_up, "Preparing": _in_preparing,
-         "CatchingUp": _in_catching_up, "Fencing": _in_fencing, "Copying": _in_copying,
-         "Finalizing": _in_finalizing, "Verifying": _in_verifying, "Switching": _in_switching,
-         "Opening": _in_opening, "Completing": _in_completing, "Undoing": _in_undoing,
-         "RollingBack": _in_rolling_back}
+_HELD = {"Pending": _in_pending, "Preflight": _in_preflight, "BackingUp": _in_backing_up,
+         "Preparing": _in_preparing, "CatchingUp": _in_catching_up, "Fencing": _in_fencing,
+         "Copying": _in_copying, "Finalizing": _in_finalizing, "Verifying": _in_verifying,
+         "Switching": _in_switching, "Opening": _in_opening, "Completing": _in_completing,
+         "Undoing": _in_undoing, "RollingBack": _in_rolling_back}
 _WAITS_THERE = {"AwaitingCutover", "Smoke", "Hypercare"}  # For approval, the gate, its time.
-_BEFORE_APPROVAL = {"Preflight", "BackingUp", "Preparing", "AwaitingCutover"}
+_BEFORE_APPROVAL = {"Pending", "Preflight", "BackingUp", "Preparing", "AwaitingCutover"}
 
 
 def stays_in(phase):
@@ -324,7 +358,7 @@ def the_target_volume_is_full(move):
     comes back only when it is replaced. The tenant does not wait for that."""
     wait_until("the tenant is back, with the target away", 150, lambda: move.source.sql(
         "postgres", "select datconnlimit from pg_database where datname = "
-                    f"'{shop.DATABASE}'") != "0", 1)
+                    f"'{move.tenant.DATABASE}'") != "0", 1)
     kubectl("--namespace", "databases", "delete", "pod", move.target.pod, "--grace-period", "1")
     kubectl("delete", "dbs", move.target.name)
     apply(small_database_server())
@@ -337,20 +371,24 @@ def _patch_secret(namespace, name, **values):
 
 
 def the_tenants_password_is_changed(move):
-    move.source.sql("postgres", "alter role shop password 'another-secret'")
-    _patch_secret(shop.NAMESPACE, "shop-db", password="another-secret")
+    move.source.sql("postgres", f"alter role {move.tenant.ROLE} password 'another-secret'")
+    _patch_secret(move.tenant.NAMESPACE, move.tenant.SECRET, password="another-secret")
 
 
 def the_admin_password_is_changed(_):
-    servers = [Server(name) for name in shop.HOMES]
-    for server in servers:
-        server.sql("postgres", "alter role postgres password 'another-admin-secret'")
-    set_admin_password("another-admin-secret")
-    _patch_secret("cutover-system", "pg-admin", password=admin_password())
+    _change_admin_password("another-admin-secret")
 
 
-def the_placement_is_deleted(_):
-    kubectl("--namespace", shop.NAMESPACE, "delete", "dbp", "shop", "--wait=false")
+def _change_admin_password(password):
+    for server in [Server(name) for name in HOMES]:
+        server.sql("postgres", f"alter role postgres password '{password}'")
+    set_admin_password(password)
+    _patch_secret("cutover-system", "pg-admin", password=password)
+
+
+def the_placement_is_deleted(move):
+    kubectl("--namespace", move.tenant.NAMESPACE, "delete", "dbp", move.tenant.PLACEMENT,
+            "--wait=false")
 
 
 def the_targets_database_server_is_deleted(move):
@@ -363,12 +401,13 @@ def the_targets_database_server_is_deleted(move):
            "metadata": {"name": move.target.name}, "spec": found["spec"]})
 
 
-def the_migration_is_deleted(_):
-    kubectl("--namespace", shop.NAMESPACE, "delete", "tm", shop.MIGRATION, "--wait=false")
+def the_migration_is_deleted(move):
+    kubectl("--namespace", move.tenant.NAMESPACE, "delete", "tm", move.tenant.MIGRATION,
+            "--wait=false")
 
 
-def the_namespace_is_deleted(_):
-    kubectl("delete", "namespace", shop.NAMESPACE, "--wait=false")
+def the_namespace_is_deleted(move):
+    kubectl("delete", "namespace", move.tenant.NAMESPACE, "--wait=false")
 
 
 def the_leader_is_cut_off_from_the_api_server(move):
@@ -390,11 +429,10 @@ def the_leader_is_cut_off_from_the_api_server(move):
             time.sleep(0.5)
 
 
-def the_migration_vanishes_without_its_finalizer(_):
-    where = ["--namespace", shop.NAMESPACE]
-    kubectl(*where, "patch", "tm", shop.MIGRATION, "--type", "merge", "--patch",
-            '{"metadata": {"finalizers": null}}')
-    kubectl(*where, "delete", "tm", shop.MIGRATION, "--wait=false")
+def the_migration_vanishes_without_its_finalizer(move):
+    kubectl("--namespace", move.tenant.NAMESPACE, "patch", "tm", move.tenant.MIGRATION, "--type",
+            "merge", "--patch", '{"metadata": {"finalizers": null}}')
+    the_migration_is_deleted(move)
 
 
 def orphans_found(server):
@@ -414,31 +452,28 @@ def decide_for_the_target(move):
     kubectl(*found.group(1).split())
     wait_until("nothing is left to a person", 90, lambda: not orphans_found(move.target), 1)
     kubectl("annotate", "dbs", move.target.name, "cutover.dev/resolve-orphan-")
-    expect(move.source.has_database(shop.DATABASE), "the source is kept")
-    move.source.sql("postgres", f"drop database {shop.DATABASE} with (force)")
+    expect(move.source.has_database(move.tenant.DATABASE), "the source is kept")
+    move.source.sql("postgres", f"drop database {move.tenant.DATABASE} with (force)")
 
 
 def place_again(move):
     """The placement goes once the move lets go of it. Without it nobody can tell where the tenant
     lives, so the source is kept, fenced; that is the person's to drop who deleted it."""
     wait_until("the placement is gone with the move", 60,
-               lambda: not get("dbp", "shop", shop.NAMESPACE), 0.5)
+               lambda: not get("dbp", move.tenant.PLACEMENT, move.tenant.NAMESPACE), 0.5)
+    database = move.tenant.DATABASE
     expect(move.source.sql("postgres", "select datconnlimit from pg_database where datname = "
-                                       f"'{shop.DATABASE}'") == "0", "the source is kept, fenced")
-    apply(shop.placement(move.target.name))
-    move.source.sql("postgres", f"drop database {shop.DATABASE} with (force)")
+                                       f"'{database}'") == "0", "the source is kept, fenced")
+    move.place(move.target)
+    move.source.sql("postgres", f"drop database {database} with (force)")
 
 
-def mend(fault):
+def mend(fault, tenant):
     """What stays different after a fault, so that the next test finds the world as it was."""
     if fault == "the_tenants_password_is_changed":
-        for name in shop.HOMES:
-            Server(name).sql("postgres", "do $$ begin if to_regrole('shop') is not null then "
-                                         "alter role shop password 'shop-secret'; end if; end $$")
-        _patch_secret(shop.NAMESPACE, "shop-db", password="shop-secret")
-        kubectl("--namespace", shop.NAMESPACE, "delete", "pods", "--selector", "app=counter")
+        for name in HOMES:
+            set_password(name, tenant.ROLE, tenant.PASSWORD)
+        _patch_secret(tenant.NAMESPACE, tenant.SECRET, password=tenant.PASSWORD)
+        kubectl("--namespace", tenant.NAMESPACE, "delete", "pods", "--selector", tenant.WORKLOAD)
     elif fault == "the_admin_password_is_changed":
-        for name in shop.HOMES:
-            Server(name).sql("postgres", "alter role postgres password 'demo-superuser'")
-        set_admin_password("demo-superuser")
-        _patch_secret("cutover-system", "pg-admin", password="demo-superuser")
+        _change_admin_password("demo-superuser")

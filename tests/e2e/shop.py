@@ -3,14 +3,28 @@
 
 It moves in seconds, so the faults are tried on it. What it writes it also remembers in a file of
 its own, once the server has acknowledged it.
+
+What fault_scenarios.py asks of a tenant is written here and, for Odoo, in tenant.py under the same
+names: where it lives (NAMESPACE to WRITES_WITHOUT_USERS), migration(), ensure(), drop_leftovers(),
+users(), wait_until_counting() and expect_nothing_lost().
 """
+
+import contextlib
 
 from cluster import Failure, apply, expect, get, kubectl, wait_until
 from server import Server
 
 NAMESPACE = "shop"
 DATABASE = "shop"
+ROLE = "shop"
+PASSWORD = "shop-secret"
+SECRET = "shop-db"
+PLACEMENT = "shop"
 MIGRATION = "shop-moves"
+BACKUP_CLAIM = "acknowledged"
+WORKLOAD = "app=counter"  # The label of its pods.
+WRITTEN_TABLE = "app.counted"
+WRITES_WITHOUT_USERS = True  # As soon as its pods run.
 HOMES = ("pg-shared", "pg-dedicated", "pg-dedicated-2")
 ENDS = {"Completed", "Failed", "Aborted", "RolledBack"}
 PROGRAM = """
@@ -25,7 +39,7 @@ while :; do
 done
 """
 # 40 MB, so that a copy takes long enough to be hit in the middle.
-BALLAST = ("create table app.ballast as select n, repeat(md5(n::text), 8) as text "
+BALLAST = ("create table if not exists app.ballast as select n, repeat(md5(n::text), 8) as text "
            "from generate_series(1, 140000) n")
 
 
@@ -113,6 +127,13 @@ def forget_acknowledged():
     wait_until("newly acknowledged numbers", 30, lambda: len(acknowledged()) > 2, 0.2)
 
 
+@contextlib.contextmanager
+def users():
+    """Within: somebody writes. Yields what tells which writes were acknowledged so far."""
+    forget_acknowledged()
+    yield acknowledged
+
+
 def counted(server):
     return {int(n) for n in Server(server).sql(DATABASE, "select n from app.counted").split()}
 
@@ -154,15 +175,20 @@ def _make_database(server):
                        f"{BALLAST}")
 
 
-def same_role_everywhere(server):
+def same_role_everywhere(server, role=ROLE):
     """The tenant's role as it is on `server`, also where earlier moves have left it: one that
     differs would rightly be in the way of a move there."""
     verifier = Server(server).sql("postgres", "select rolpassword from pg_authid where rolname = "
-                                              "'shop'")
+                                              f"'{role}'")
     for name in HOMES:
         if name != server:
-            Server(name).sql("postgres", "do $$ begin if to_regrole('shop') is not null then "
-                                         f"alter role shop password '{verifier}'; end if; end $$")
+            set_password(name, role, verifier)
+
+
+def set_password(server, role, password):
+    """Of the role, where that server has it."""
+    Server(server).sql("postgres", f"do $$ begin if to_regrole('{role}') is not null then "
+                                   f"alter role {role} password '{password}'; end if; end $$")
 
 
 def ensure():

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Odoo tenant of hack/lib/demo_world.sh: its users, and what must not change about it."""
+"""The Odoo tenant of hack/lib/demo_world.sh: its users, and what must not change about it. For
+fault_scenarios.py it offers what shop.py does."""
 
 import collections
+import contextlib
 import json
 import os
 import subprocess
@@ -10,10 +12,21 @@ import time
 import urllib.error
 import urllib.request
 
+import shop
 from cluster import Failure, apply, expect, get, kubectl, sql, wait_until  # noqa: F401
+from server import Server
 
 NAMESPACE = "acme"
 DATABASE = "acme"
+ROLE = "acme"
+PASSWORD = "acme-secret"
+SECRET = "odoo-db"
+PLACEMENT = "acme"
+MIGRATION = "acme-moves"
+BACKUP_CLAIM = "backups"
+WORKLOAD = "app=odoo"
+WRITTEN_TABLE = "res_partner"
+WRITES_WITHOUT_USERS = False
 HOST = "acme.example.test"
 
 
@@ -83,22 +96,67 @@ class RecordingWriter:
 
     def compare(self, server):
         """Which acknowledged partners are not on `server`, and which are there more than once."""
-        found = collections.Counter(sql(server, DATABASE, "select name from res_partner where name "
-                                                          f"like 'e2e-{self.run}-%'").split("\n"))
-        lost = [name for name in self.acknowledged if not found[name]]
-        return lost, [name for name, times in found.items() if times > 1]
+        return _compare(server, self.acknowledged)
 
     def check(self, server):
-        """Every acknowledged partner is on `server` exactly once."""
-        lost, doubled = self.compare(server)
-        expect(not lost, f"{len(lost)} acknowledged writes lost, the first: {lost[:3]}")
-        expect(not doubled, f"acknowledged writes are there twice: {doubled[:3]}")
+        expect_nothing_lost(server, self.acknowledged)
+
+
+def _compare(server, acknowledged):
+    found = collections.Counter(Server(server).sql(
+        DATABASE, "select name from res_partner where name like 'e2e-%'").split("\n"))
+    lost = [name for name in acknowledged if not found[name]]
+    return lost, [name for name in acknowledged if found[name] > 1]
+
+
+def expect_nothing_lost(server, acknowledged):
+    """Every acknowledged partner is on `server` exactly once."""
+    lost, doubled = _compare(server, acknowledged)
+    expect(not lost, f"{len(lost)} acknowledged writes lost, the first: {lost[:3]}")
+    expect(not doubled, f"acknowledged writes are there twice: {doubled[:3]}")
+
+
+@contextlib.contextmanager
+def users():
+    """Within: somebody writes. Yields what tells which writes were acknowledged so far."""
+    with RecordingWriter() as writer:
+        yield lambda: list(writer.acknowledged)
 
 
 def server_of_tenant():
-    placement = get("dbp", "acme", NAMESPACE)
-    expect(placement, "DatabasePlacement acme exists")
-    return placement["status"]["serverName"]
+    placed = get("dbp", PLACEMENT, NAMESPACE)
+    expect(placed, f"DatabasePlacement {PLACEMENT} exists")
+    return placed.get("status", {}).get("serverName", "")
+
+
+def ensure():
+    """The tenant works. Returns the name of the server that it is on."""
+    home = server_of_tenant()
+    expect_open_on(home)
+    shop.same_role_everywhere(home, ROLE)
+    return home
+
+
+def drop_leftovers():
+    """Databases of the tenant that an earlier test has left closed; only while no migration is
+    there whose way back they might be, and the tenant works elsewhere."""
+    expect(not get("tm", MIGRATION, NAMESPACE), "no migration is under way")
+    home = server_of_tenant()
+    expect(writable_servers() == [home], f"writable on {home} alone: {writable_servers()}")
+    for name in shop.HOMES:
+        if name != home:
+            Server(name).sql("postgres", f"drop database if exists {DATABASE} with (force)")
+
+
+def wait_until_counting(server, seconds=90):
+    """Users are let in, and what they write arrives at the server."""
+    wait_until("the login page answers 200", seconds, lambda: login_page() == 200)
+    wait_until(f"the placement says {server}", seconds, lambda: server_of_tenant() == server)
+    there = Server(server)
+    question = "select count(*) from res_partner where name like 'e2e-%'"
+    before = int(there.sql(DATABASE, question))
+    wait_until(f"writing goes on, on {server}", seconds,
+               lambda: int(there.answer(DATABASE, question) or before) > before, 0.2)
 
 
 def others(server):
@@ -122,11 +180,11 @@ def fingerprint(server):
 def writable_servers():
     """Servers on which the tenant's own role may write to its database."""
     writable = []
-    for server in ("pg-shared", "pg-dedicated", "pg-dedicated-2"):
-        allowed = sql(server, "postgres",
-                      "select count(*) from pg_database d join pg_roles r on r.rolname = 'acme' "
-                      f"where datname = '{DATABASE}' and datconnlimit <> 0 and "
-                      "has_database_privilege(r.oid, d.oid, 'CONNECT')")
+    for server in shop.HOMES:
+        allowed = Server(server).sql(
+            "postgres", "select count(*) from pg_database d join pg_roles r on "
+                        f"r.rolname = '{ROLE}' where datname = '{DATABASE}' and "
+                        "datconnlimit <> 0 and has_database_privilege(r.oid, d.oid, 'CONNECT')")
         if allowed == "1":
             writable.append(server)
     return writable
@@ -147,6 +205,10 @@ def new_migration(name, target, **spec):
     body.update(spec)
     return {"apiVersion": "cutover.dev/v1alpha1", "kind": "TenantMigration",
             "metadata": {"name": name, "namespace": NAMESPACE}, "spec": body}
+
+
+def migration(target, **spec):
+    return new_migration(MIGRATION, target, **spec)
 
 
 def status_of(name):
