@@ -132,6 +132,8 @@ std::string DescribeUsersGoingBack(const MigrationView& migration, WallTime now)
 
 // Whether they can work there is for the checks to say.
 std::string DescribeUsersOnTarget(const MigrationView& migration) {
+  if (migration.ReadyReason() == "TargetGone")
+    return "cannot work: their database is no longer on " + migration.target_server_name;
   const std::string failing = FailingChecks(migration);
   return "let in on " + migration.target_server_name +
          (failing.empty() ? "" : ", but perhaps they cannot work, since " + failing + " fails") +

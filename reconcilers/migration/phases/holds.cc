@@ -31,7 +31,19 @@ std::string WhatMayBeDoneWithoutTarget(const api::TenantMigration& migration) {
          restore + ", with schema cutover";
 }
 
-// It would keep WAL for a target that follows no longer.
+// As Completing left it, after it had seen the tenant on the target.
+bool MoveWasOver(const DatabaseFacts& source) {
+  return HasRowOfOurs(source) &&
+         (source.state == ControlState::kRetired || source.state == ControlState::kDropping);
+}
+
+std::string WhatIfTargetNeverAnswers(const api::TenantMigration& migration) {
+  if (migration.status.phase == api::Phase::kHypercare) return WhatIfTargetIsLost(migration);
+  return "if that server is gone for good, finish by hand, as the runbook CutoverPersonNeeded says";
+}
+
+}  // namespace
+
 std::optional<Plan> DropIdleSlotOnSource(const api::TenantMigration& migration,
                                          const Observation& seen) {
   if (!migration.spec.online()) return std::nullopt;
@@ -39,8 +51,6 @@ std::optional<Plan> DropIdleSlotOnSource(const api::TenantMigration& migration,
   if (!seen.forward_publisher.known() || !seen.forward_publisher->traces) return std::nullopt;
   return Plan::Do(Intent::kDropForwardPublisher, "removing the source's publication and slot");
 }
-
-}  // namespace
 
 Plan HoldForLedger(const Observation& seen) {
   Plan hold = Plan::Wait(
@@ -107,10 +117,14 @@ std::optional<Plan> HoldWithoutTarget(const api::TenantMigration& migration,
   ASK(seen.target);
   const bool is_gone = seen.target.known() ? !seen.target->exists : IsHalfDropped(seen.target);
   if (!is_gone) return std::nullopt;
+  ASK(seen.source);
+  if (SourceIsGone(seen)) return std::nullopt;  // Nothing is left that could be kept.
   if (auto plan = DropIdleSlotOnSource(migration, seen)) return plan;
+  const std::string half =
+      IsHalfDropped(seen.target) ? " (" + seen.target.error().message + ")" : "";
   Plan hold = Plan::Wait(kLookAgain,
                          "the tenant's database is no longer on server " +
-                             migration.spec.target_server_name +
+                             migration.spec.target_server_name + half +
                              ", so the move is not finished, and the database on server " +
                              migration.status.source_server_name +
                              " stays as it is: " + WhatMayBeDoneWithoutTarget(migration),
@@ -127,18 +141,22 @@ std::optional<Plan> HoldForTarget(const api::TenantMigration& migration, const O
   hold.message += "; the move is finished once server " + migration.spec.target_server_name +
                   " is seen to have the tenant's database, and the one on server " +
                   migration.status.source_server_name + " stays as it is until then; " +
-                  WhatIfTargetIsLost(migration);
+                  WhatIfTargetNeverAnswers(migration);
   return hold;
 }
 
 std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
                                           const Observation& seen) {
   if (auto plan = HoldForTarget(migration, seen)) return plan;
-  if (IsNowhere(seen.target) || HasRowOfOurs(*seen.target)) return std::nullopt;
+  if (!seen.target.known() || !seen.target->exists || HasRowOfOurs(*seen.target))
+    return std::nullopt;
+  ASK(seen.source);
+  if (seen.source.known() && MoveWasOver(*seen.source)) return std::nullopt;
   Plan hold = Plan::Wait(kLookAgain,
                          "the move is not finished: " + WhyTargetCannotBeClosed(migration, seen) +
                              ", or, if it is the tenant's all the same, finish by hand, as the "
-                             "runbook CutoverPersonNeeded says",
+                             "runbook CutoverPersonNeeded says; if it is another that was made "
+                             "there in its place, drop it",
                          "LedgerMissing");
   hold.trouble = true;
   return hold;
@@ -146,15 +164,13 @@ std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
 
 std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,
                                          const Observation& seen) {
-  const ControlState state = seen.source->state;
-  const bool was_over = HasRowOfOurs(*seen.source) &&
-                        (state == ControlState::kRetired || state == ControlState::kDropping);
-  if (!was_over) return std::nullopt;
+  if (!MoveWasOver(*seen.source)) return std::nullopt;
   const std::string& target = migration.spec.target_server_name;
   Plan hold = Plan::Wait(
       kLookAgain,
       "this move was over once: its source on server " + migration.status.source_server_name +
-          " is " + std::string(Name(state)) + ", so the tenant is on server " + target +
+          " is " + std::string(Name(seen.source->state)) + ", so the tenant is on server " +
+          target +
           ", and what the cluster says is older than the databases. Nothing is closed, opened or "
           "dropped: set DatabasePlacement " +
           migration.spec.placement_name + " and the wiring to server " + target +

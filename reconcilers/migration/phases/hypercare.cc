@@ -205,6 +205,9 @@ Plan PlanHypercare(const api::TenantMigration& migration, const Observation& see
     return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
   }
   if (!migration.spec.online()) return Watch(migration, seen);
+  if (!seen.target.known()) {
+    if (auto plan = DropIdleSlotOnSource(migration, seen)) return *plan;
+  }
   if (auto plan = KeepWayBack(migration, seen)) return *plan;
   // The source is fenced: what was refreshed there too late for the doors is known, and final.
   if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;

@@ -89,14 +89,18 @@ std::optional<Plan> HoldUndoForLedger(const api::TenantMigration& migration,
 std::optional<Plan> HoldCompletingForLedger(const Observation& seen);
 /// After the journal, once users were in: nothing where the target is seen to have the database
 /// that they work in. Where it has none, or that is not known, the way back stays as it is, which
-/// may be all that is left of the tenant; what is left of the stream to the target goes, whose slot
-/// would keep the source's WAL for nothing.
+/// may be all that is left of the tenant (nothing as well where that is gone, too); what is left of
+/// the stream to the target goes first.
 std::optional<Plan> HoldForTarget(const api::TenantMigration& migration, const Observation& seen);
-/// The same where it is known to have none: to be said at once.
+/// After the journal: what is left of the stream to the target goes from the source, where its slot
+/// would keep WAL for a target that follows no longer.
+std::optional<Plan> DropIdleSlotOnSource(const api::TenantMigration& migration,
+                                         const Observation& seen);
+/// HoldForTarget() where it is known to have none: to be said at once.
 std::optional<Plan> HoldWithoutTarget(const api::TenantMigration& migration,
                                       const Observation& seen);
-/// The same as HoldForTarget(), and the database is known to be the one that was opened: needed
-/// before hypercare ends, since what follows closes the way back.
+/// The same as HoldForTarget(), and the database is known to be the one that was opened, or the
+/// move was over once: needed before hypercare ends, since what follows closes the way back.
 std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
                                           const Observation& seen);
 /// The source, which is known, was retired by this very migration, whose status is from before that

@@ -244,6 +244,7 @@ std::string ConsentByNewToken() {
 
 std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const Observation& seen,
                                    const std::string& consent) {
+  ASK(seen.target);
   ASK(seen.structure);
   ASK(seen.reverse_sample);
   ASK(seen.reverse_publisher);
@@ -251,6 +252,9 @@ std::optional<Plan> HoldForWayBack(const api::TenantMigration& migration, const 
   if (MayGoBack(migration, seen)) return std::nullopt;
   Plan hold = WayBackNeedsPerson(seen) ? Refused(seen, consent) : Later(migration, seen, consent);
   hold.trouble = true;
+  hold.awaits_consent = true;
+  // What is tried in a database that is gone fails, and only that would be said.
+  if (seen.target.known() && !seen.target->exists) return hold;
   hold.effect = KeepWayBackOpen(seen);
   if (RowsDiffer(seen) && FollowsBack(seen)) hold.effect = Intent::kSettleSample;
   // What has not begun does not come by waiting.

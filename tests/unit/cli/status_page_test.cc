@@ -116,6 +116,14 @@ TEST(StatusPage, ListsEveryCheckWithItsCountItsTimeAndItsWords) {
   EXPECT_EQ(CompareWithGolden("status-checks.txt", RenderStatus(Seen(migration), Style{})), "");
 }
 
+TEST(StatusPage, DoesNotSayThatUsersAreInADatabaseThatIsGone) {
+  api::TenantMigration migration = Watched({});
+  GoOn(migration, "TargetGone", "the tenant's database is no longer on server pg-dedicated", true);
+  EXPECT_THAT(PageOf(migration),
+              AllOf(HasSubstr("cannot work: their database is no longer on pg-dedicated"),
+                    Not(HasSubstr("let in on"))));
+}
+
 TEST(StatusPage, SaysThatAFailedCheckHoldsTheMigrationOrTakesItBackAsTheSpecHasIt) {
   api::TenantMigration migration =
       Watched({CheckThat("login-page", CheckResult::kFailed, 16, "answered 502")});

@@ -94,8 +94,32 @@ TEST_P(TargetLost, AMoveThatIsDeletedIsNotFinishedOnIt) {
 TEST_P(TargetLost, AMoveWhoseTimeOfHypercareIsOverIsNotFinishedOnIt) {
   for (const Loss& loss : Losses()) {
     SCOPED_TRACE(loss.how);
-    ExpectHeld(Decide(In(Phase::kHypercare, GetParam()), Seen(loss.target)));
+    const Decision held = Decide(In(Phase::kHypercare, GetParam()), Seen(loss.target));
+    ExpectHeld(held);
+    EXPECT_EQ(held.plan.reason, loss.reason);
   }
+}
+
+// A tenant that was given up, with both its databases: nothing is left to be kept for anybody, and
+// a namespace shall not end never.
+TEST_P(TargetLost, WithTheSourceGoneAsWellAMoveThatIsDeletedEnds) {
+  Observation seen = Seen(DatabaseFacts{});
+  seen.source = DatabaseFacts{};
+  api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+  migration.meta.deletion_timestamp = Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver);
+  seen.source = seen.target = DatabaseFacts{};
+  EXPECT_NE(Decide(In(Phase::kCompleting, GetParam()), seen).plan.reason, "TargetGone");
+}
+
+// An etcd that was restored from before the end: Completing had seen the tenant on the target
+// before it retired the source and took our row from there.
+TEST_P(TargetLost, ATargetWithoutOurRowIsTheTenantsWhereTheSourceIsRetired) {
+  Observation seen = Seen(Database(ControlState::kNone, false));
+  seen.source = Database(ControlState::kRetired, true);
+  api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+  migration.meta.deletion_timestamp = Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver);
 }
 
 // A server that is built anew has no database, and nobody may take what an application makes there
@@ -114,6 +138,7 @@ TEST_P(TargetLost, ADatabaseOfItsNameAloneIsNotTheTenants) {
     ExpectHeld(held);
     EXPECT_EQ(held.plan.reason, "LedgerMissing");
     EXPECT_THAT(held.plan.message, HasSubstr("restore schema cutover there"));
+    EXPECT_THAT(held.plan.message, HasSubstr("made there in its place, drop it"));
   }
 }
 
@@ -159,6 +184,8 @@ TEST_P(TargetLost, CompletingTakesNothingFromTheSource) {
     EXPECT_EQ(held.plan.reason, loss.reason);
     EXPECT_THAT(held.plan.message, ::testing::Not(HasSubstr(kConsent)))
         << "nothing goes back from there";
+    EXPECT_THAT(held.plan.message, HasSubstr("by hand, as the runbook CutoverPersonNeeded says"));
+    EXPECT_THAT(held.plan.message, ::testing::Not(HasSubstr("create it anew")));
   }
 }
 
@@ -167,13 +194,29 @@ TEST(TargetLostOnline, TheSlotThatItFollowedByGoes) {
   for (const Loss& loss : Losses()) {
     SCOPED_TRACE(loss.how);
     api::TenantMigration migration = In(Phase::kHypercare, api::Strategy::kOnline);
-    migration.meta.deletion_timestamp = Noon();
     Observation seen = Seen(loss.target);
     PublisherFacts left;
     left.traces = left.published = left.slot = true;
     seen.forward_publisher = left;
+    seen.now = Noon() + std::chrono::seconds(1);
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropForwardPublisher);
+    migration.meta.deletion_timestamp = Noon();
     EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropForwardPublisher);
   }
+}
+
+// Whoever asks to go back without consent is answered, and no effect that must fail is tried.
+TEST(TargetLostOnline, NothingIsTriedInADatabaseThatIsGone) {
+  api::TenantMigration migration = In(Phase::kHypercare, api::Strategy::kOnline);
+  migration.meta.annotations[api::kRollbackAnnotation] = "back";
+  Observation seen = Seen(DatabaseFacts{});
+  seen.reverse_publisher = PublisherFacts{};
+  seen.reverse_sample = Away();
+  seen.structure = Away();
+  seen.forward_subscriber = Away();
+  const Decision held = Decide(migration, seen);
+  EXPECT_EQ(held.plan.reason, "RollbackNeedsConsent") << held.plan.message;
+  EXPECT_FALSE(held.plan.effect);
 }
 
 // A status that says otherwise would have people wait for a way back that is not there.
