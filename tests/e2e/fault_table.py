@@ -156,8 +156,8 @@ CASES = [
 # scenarios.py are the death of the leader in Copying and in Switching, and those of the servers.
 UNDER_ODOO = {
     (BOTH, "Switching"), (MOVER, "Copying"), (CUT, "Copying"), (FULL, "Copying"),
-    (TENANT_SECRET, "AwaitingCutover"), (PLACEMENT, "Copying"), (MIGRATION, "Smoke"),
-    (ISOLATED, "Switching"),
+    (TENANT_SECRET, "AwaitingCutover"), (ADMIN_SECRET, "Copying"), (PLACEMENT, "Copying"),
+    (MIGRATION, "Smoke"), (ISOLATED, "Switching"),
 }
 CASES += [case._replace(profile="Odoo", daily=False, seconds=420) for case in CASES
           if (case.fault, case.phase) in UNDER_ODOO]
