@@ -247,8 +247,10 @@ std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
     if (known.known())
       return Plan::Do(Intent::kTakePasswordBack,
                       "giving the tenant's role on the source the password that it has by now");
-    if (LossAccepted(migration) && known.error().reason != "TenantLoginRefused")
-      return std::nullopt;
+    const std::string& why = known.error().reason;
+    if (LossAccepted(migration) && why != "TenantLoginRefused") return std::nullopt;
+    // With their namespace the Secret goes and whoever logs in by it, and none can be made there.
+    if (migration.meta.deleting() && why == "PasswordSecretNotFound") return std::nullopt;
     Plan hold = Plan::Lacking(known);
     if (migration.spec.online()) hold.effect = Intent::kWatchReverseStream;
     return hold;

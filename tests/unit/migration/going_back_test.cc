@@ -160,6 +160,23 @@ TEST(RollingBack, StopsNoUsersWhomTheSourceWouldRefuse) {
   }
 }
 
+// What is left of a tenant whose namespace is being deleted: nothing is stopped, since nothing is
+// there, and the source is opened, whoever could be let in.
+TEST(RollingBack, DoesNotWaitForASecretThatNobodyCanMakeAnyMore) {
+  api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
+  Observation seen = At(1);
+  seen.source = Database(ControlState::kJournaled, true);
+  seen.target = Database(ControlState::kOpen, false);
+  seen.ledger_recorded = true;
+  seen.maintenance_page = MaintenancePageFacts{};
+  seen.routes = RouteFacts{};
+  seen.workloads = WorkloadFacts();
+  seen.tenant_known_back = Error{Disposition::kRetry, "PasswordSecretNotFound", "create it"};
+  EXPECT_EQ(Decide(migration, seen).plan.reason, "PasswordSecretNotFound");
+  migration.meta.deletion_timestamp = testing::Noon();
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFenceTarget);
+}
+
 // --- without the ledger, and over a move that was over -------------------------------------------
 
 void ExpectHeld(const api::TenantMigration& migration, const Observation& seen,
