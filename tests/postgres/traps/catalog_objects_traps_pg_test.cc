@@ -317,6 +317,9 @@ TEST(CatalogTraps, Trap16_WhoDoesAsTheReportSaysMissesNothingThatIsPublished) {
                   QuoteLiteral("host=" + at.host + " port=" + std::to_string(at.port) + " user=" +
                                at.user + " dbname=" + at.database + " password=" + at.password) +
                   " PUBLICATION p WITH (slot_name = " + QuoteLiteral(move.name()) + ")"});
+  // By the stream, and not with the first copy of the table, which knows no position.
+  while (move.OnSource("SELECT srrelid FROM pg_subscription_rel WHERE srsubstate = 'r'").empty()) {
+  }
   MustExec(publisher, {"INSERT INTO public.news VALUES (1)"});
   while (move.OnSource("SELECT id FROM public.news").empty()) {
   }
