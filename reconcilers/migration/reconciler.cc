@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcilers/migration/reconciler.h"
 
+#include <utility>
+
 #include "operator/base/check.h"
 #include "operator/base/log.h"
 #include "operator/kube/error.h"
@@ -83,6 +85,8 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
     }
     if (!migration) {
       if (listeners_.on_gone) listeners_.on_gone(key);
+      MutexLock lock(mutex_);
+      led_.erase(key);
       return kube::Step::Gone();
     }
     LogContext scope(
@@ -115,6 +119,7 @@ Result<kube::Step> MigrationReconciler::Reconcile(std::stop_token stop, Deadline
 void MigrationReconciler::Tell(const api::TenantMigration& before,
                                const api::TenantMigration& after) {
   if (listeners_.on_status) listeners_.on_status(after);
+  TellOfNewLeader(before, after);
   const auto& was = before.status;
   const auto& is = after.status;
   if (was.phase != is.phase) {
@@ -128,6 +133,22 @@ void MigrationReconciler::Tell(const api::TenantMigration& before,
                 given_up->message);
   for (const Answer& answer : AnswersOf(before, after))
     RecordEvent(after, false, "CommandHandled", answer.action, answer.note);
+}
+
+// A pause that a leader's death made longer is else unexplained: the status goes on where it was.
+void MigrationReconciler::TellOfNewLeader(const api::TenantMigration& before,
+                                          const api::TenantMigration& after) {
+  {
+    MutexLock lock(mutex_);
+    std::string& led = led_[{before.meta.namespace_name, before.meta.name}];
+    if (std::exchange(led, before.meta.uid) == before.meta.uid) return;
+  }
+  const bool begun = before.status.observed_generation != 0;
+  if (!begun || IsEnd(before.status.phase)) return;
+  const std::string phase(Name(before.status.phase));
+  RecordEvent(after, false, "LeaderChanged", phase,
+              "another operator leads now, and goes on from " + phase +
+                  "; the one before has ended, or was not heard of for as long as its lease lasts");
 }
 
 void MigrationReconciler::RecordEvent(const api::TenantMigration& migration, bool warning,

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
+#include <string>
 
 #include "operator/api/tenant_migration.h"
 #include "operator/base/deadline.h"
+#include "operator/base/mutex.h"
 #include "operator/base/result.h"
 #include "operator/kube/controller.h"
 #include "operator/kube/events.h"
@@ -25,8 +28,9 @@ struct MigrationListeners {
   std::function<void(const kube::Key&)> on_gone;
 };
 
-/// The TenantMigration controller's Reconcile. Keeps nothing between calls; safe to call from
-/// several threads for different keys.
+/// The TenantMigration controller's Reconcile. Decides nothing by what it keeps between calls: that
+/// is which migrations it has told its readers to lead. Safe to call from several threads for
+/// different keys.
 ///
 /// A migration that is over and asks for nothing (RestOf) is known from `known` alone, the store
 /// that its controller is For: of a fleet's migrations these are nearly all, and to read each when
@@ -45,6 +49,7 @@ class MigrationReconciler {
  private:
   std::optional<kube::Step> Rest(const kube::Key& key) const;
   void Tell(const api::TenantMigration& before, const api::TenantMigration& after);
+  void TellOfNewLeader(const api::TenantMigration& before, const api::TenantMigration& after);
   void RecordEvent(const api::TenantMigration& migration, bool warning, std::string reason,
                    std::string action, std::string note);
 
@@ -52,6 +57,8 @@ class MigrationReconciler {
   const kube::Store<api::TenantMigration>& known_;
   kube::EventRecorder& events_;
   const MigrationListeners listeners_;
+  Mutex mutex_;
+  std::map<kube::Key, std::string> led_ GUARDED_BY(mutex_);  ///< UIDs of those worked on here.
 };
 
 }  // namespace cutover::migration

@@ -65,7 +65,7 @@ NO_REASONS = set(
     RegistryUnavailable SignatureValidationFailed CreateContainerConfigError CreateContainerError
     RunContainerError PodScheduled Unschedulable Pending False ReplicaFailure"""
     # Actions and reasons of Events.
-    """ Abort Approve Retry Rollback CommandHandled PhaseChanged"""
+    """ Abort Approve Retry Rollback CommandHandled LeaderChanged PhaseChanged"""
     # Verdicts of the mover, and what the orphans' remedy gives to a migration that is gone.
     """ Equal Unproven"""
     # Settings of PostgreSQL.

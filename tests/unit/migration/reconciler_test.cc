@@ -6,6 +6,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/unit/kube/fake_client.h"
 #include "tests/unit/migration/builders.h"
@@ -130,6 +132,41 @@ TEST_F(ReconcilingAMigration, WhateverElseItIsTheApiServerIsAsked) {
     EXPECT_EQ(asked_["get"], 1) << what;
     EXPECT_TRUE(step->gone()) << what;
   }
+}
+
+TEST_F(ReconcilingAMigration, WhoTakesOverOneThatIsUnderWaySaysSoOnce) {
+  const auto notes = [this] {
+    while (events_.SendNext({}, Deadline::Never())) {
+    }
+    const auto page = client_.GetPage({}, Deadline::Never(), kube::kEvent, {}, {});
+    std::vector<std::string> found;
+    for (const Json& event : page->list.items)
+      if (event["reason"].AsString() == "LeaderChanged") found.push_back(event["note"].AsString());
+    return found;
+  };
+  const auto work_on = [this](const Json& object) {
+    const Result<kube::Step> step = Reconcile("move");
+    EXPECT_TRUE(step) << step.error().message;
+    // This server takes what is written to the status for all of it.
+    EXPECT_TRUE(client_.Update({}, Deadline::Never(), kube::kTenantMigration, object));
+  };
+  const auto create = [this](const Json& object) {
+    Json made = *client_.Create({}, Deadline::Never(), kube::kTenantMigration, object);
+    made.MutableAt("metadata").Remove("resourceVersion");
+    return made;
+  };
+  const Json copying = create(Over(Phase::kCopying, "move"));
+  work_on(copying);
+  ASSERT_EQ(notes().size(), 1U);
+  EXPECT_TRUE(notes().front().starts_with("another operator leads now, and goes on from Copying"));
+  work_on(copying);
+  EXPECT_EQ(notes().size(), 1U) << "it led already";
+
+  ASSERT_TRUE(client_.Delete({}, Deadline::Never(), kube::kTenantMigration, {"acme", "move"}));
+  Json fresh = Over(Phase::kPending, "move");
+  fresh.Set("status", Json::Object());
+  work_on(create(fresh));
+  EXPECT_EQ(notes().size(), 1U) << "nobody led it before";
 }
 
 TEST_F(ReconcilingAMigration, OneThatTheStoreDoesNotHaveOrCannotReadIsAskedFor) {
