@@ -151,6 +151,11 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
 Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                           const Claim& claim, Direction direction,
                           const PublisherAddress& publisher, const std::string& password);
+/// Whether that will be: the server dials the publisher by this very path, role and database, and
+/// keeps nothing of it. Errors as above.
+Status TrySubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                       std::string_view migration_uid, Direction direction,
+                       const PublisherAddress& publisher, const std::string& password);
 /// Forgets which address that is: to be called before the password is changed on the publisher's
 /// side, since whoever dies in between leaves a subscription with the old one.
 Status ForgetAddress(std::stop_token stop, Deadline deadline, Connection& connection,

@@ -4,6 +4,7 @@
 #include "operator/base/json.h"
 #include "operator/base/random.h"
 #include "postgres/event_triggers.h"
+#include "postgres/idle_transaction.h"
 #include "postgres/replication/apply_error.h"
 #include "postgres/replication/stream.h"
 #include "postgres/secrets.h"
@@ -83,13 +84,19 @@ Status CreateDisabled(const std::stop_token& stop, Deadline deadline, Transactio
   return Create(stop, deadline, transaction, name, QuoteLiteral(name), name, conninfo, direction);
 }
 
+/// One that is to be rolled back: it has dialled.
+Status Dial(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
+            const std::string& publication, const std::string& conninfo, Direction direction) {
+  return Create(stop, deadline, transaction, "cutover_dial_" + RandomHex(8), "NONE", publication,
+                conninfo, direction);
+}
+
 /// Gives the subscription that is there another address. Nothing dials then, so one is tried that
 /// is rolled back: making the subscription itself anew would lose how far it has come.
 Status Readdress(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
                  const std::string& name, const std::string& conninfo, Direction direction) {
   TRY(transaction.Exec(stop, deadline, "SAVEPOINT tried"));
-  TRY(Create(stop, deadline, transaction, "cutover_dial_" + RandomHex(8), "NONE", name, conninfo,
-             direction));
+  TRY(Dial(stop, deadline, transaction, name, conninfo, direction));
   TRY(transaction.Exec(stop, deadline, "ROLLBACK TO SAVEPOINT tried"));
   return transaction.Exec(
       stop, deadline,
@@ -174,6 +181,20 @@ Status EnsureSubscription(std::stop_token stop, Deadline deadline, Connection& c
         if (!done) return DialError(connection, publisher, std::move(done).error());
         return RecordAddress(stop, deadline, transaction, direction, publisher.Where());
       });
+}
+
+Status TrySubscription(std::stop_token stop, Deadline deadline, Connection& connection,
+                       std::string_view migration_uid, Direction direction,
+                       const PublisherAddress& publisher, const std::string& password) {
+  const std::string name = StreamName(migration_uid, direction);
+  TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, connection));
+  TRY(SilenceEventTriggers(stop, deadline, transaction));
+  TRY(KeepOutOfLogs(stop, deadline, transaction));
+  TRY(EndStatementsBefore(stop, deadline, transaction));
+  Status dialled = Dial(stop, deadline, transaction, name,
+                        SubscriberConnInfo(publisher, name, password), direction);
+  if (!dialled) return DialError(connection, publisher, std::move(dialled).error());
+  return Ok();  // Never committed.
 }
 
 Status ForgetAddress(std::stop_token stop, Deadline deadline, Connection& connection,

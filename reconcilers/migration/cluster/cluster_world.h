@@ -145,6 +145,12 @@ class ClusterWorld final : public World {
   Status PerformOnStream(const Call& call, Intent intent);
   Status PerformOnOneSide(const Call& call, Intent intent);
   Status PublishSource(const Call& call);
+  /// What a subscriber logs in with to the publisher's side.
+  struct StreamLogin {
+    pg::PublisherAddress publisher;
+    std::string password;
+  };
+  Result<StreamLogin> MakeStreamLogin(const Call& call, pg::Direction direction);
   Status Subscribe(const Call& call, pg::Direction direction);
   Status ReaddressWayBack(const Call& call);
   Status StartForwardStream(const Call& call);

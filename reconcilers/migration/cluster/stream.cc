@@ -254,43 +254,56 @@ Status ClusterWorld::PerformOnOneSide(const Call& call, Intent intent) {
 
 // Fingerprint and files before the publication: what is copied later can only be as old as that,
 // and a change in between is taken for one too many rather than missed.
+// The source is dialled as the stream will dial it: preflight has tried maintenance databases only,
+// and a rule of pg_hba.conf for the tenant's own would be met after hours of copying.
 Status ClusterWorld::PublishSource(const Call& call) {
   auto& [stop, deadline, migration] = call;
   pg::Claim claim = ClaimOn(call, pg::Side::kSource);
-  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
+  TRY_ASSIGN(const StreamLogin login, MakeStreamLogin(call, Direction::kForward));
+  TRY_ASSIGN(const Inside inside, BothSides(call));
+  TRY(pg::TrySubscription(stop, deadline, inside.target, migration.meta.uid, Direction::kForward,
+                          login.publisher, login.password));
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
-    TRY(pg::SetReplicaIdentities(stop, deadline, *inside, claim));
-  TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, *inside));
-  TRY_ASSIGN(pg::Structure files, pg::ReadTableFiles(stop, deadline, *inside));
-  TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, *inside));
+    TRY(pg::SetReplicaIdentities(stop, deadline, inside.source, claim));
+  TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, inside.source));
+  TRY_ASSIGN(pg::Structure files, pg::ReadTableFiles(stop, deadline, inside.source));
+  TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, inside.source));
   Status recorded = pg::WithEpoch(
-      stop, deadline, *inside, claim,
+      stop, deadline, inside.source, claim,
       [&](pg::Transaction& transaction, const pg::Control&) -> Status {
         TRY(pg::RecordOnce(stop, deadline, transaction, kFingerprintRecord, "", Json(fingerprint)));
         TRY(pg::RecordOnce(stop, deadline, transaction, kTableFilesRecord, "", ToJson(files)));
         return pg::RecordMatviews(stop, deadline, transaction, views);
       });
   TRY(recorded);
-  return pg::EnsurePublication(stop, deadline, *inside, claim, Direction::kForward,
+  return pg::EnsurePublication(stop, deadline, inside.source, claim, Direction::kForward,
                                migration.spec.copy_exclude_tables);
 }
 
-// The password lives in the role and in the subscription, and nowhere else; whoever comes again
-// makes a new one. A subscription that is there does not know it until the publisher has been
-// dialled by it: until then what it dials is not what it should, whatever the address.
+// Another password each time, which lives in the role and in the subscription and nowhere else.
+Result<ClusterWorld::StreamLogin> ClusterWorld::MakeStreamLogin(const Call& call,
+                                                                pg::Direction direction) {
+  const pg::Side side = pg::PublisherSide(direction);
+  TRY_ASSIGN(DatabaseSide * published, SideOf(call, side));
+  TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, side));
+  std::string password = RandomHex(24);
+  TRY(pg::EnsureReplicationRole(call.stop, call.deadline, *publisher, ClaimOn(call, side),
+                                direction, password));
+  TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, published->server_name()));
+  return StreamLogin{server::StreamAddress(server, published->database()), std::move(password)};
+}
+
+// Whoever comes again makes a new one. A subscription that is there does not know its password
+// until the publisher has been dialled by it: until then what it dials is not what it should,
+// whatever the address.
 Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
-  pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
-  TRY_ASSIGN(DatabaseSide * published, SideOf(call, from));
-  TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
+  const pg::Side to = pg::SubscriberSide(direction);
   TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
-  std::string password = RandomHex(24);
   TRY(pg::ForgetAddress(stop, deadline, *subscriber, ClaimOn(call, to), direction));
-  TRY(pg::EnsureReplicationRole(stop, deadline, *publisher, ClaimOn(call, from), direction,
-                                password));
-  TRY_ASSIGN(api::DatabaseServer server, ReadServer(call, published->server_name()));
+  TRY_ASSIGN(const StreamLogin login, MakeStreamLogin(call, direction));
   return pg::EnsureSubscription(stop, deadline, *subscriber, ClaimOn(call, to), direction,
-                                server::StreamAddress(server, published->database()), password);
+                                login.publisher, login.password);
 }
 
 Status ClusterWorld::StartForwardStream(const Call& call) {

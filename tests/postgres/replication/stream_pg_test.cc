@@ -384,5 +384,31 @@ TEST(Stream, APublisherThatCannotBeReachedIsNamedInItsServersWords) {
   EXPECT_TRUE(move.target.usable());
 }
 
+TEST(Stream, ItsPathRoleAndDatabaseAreTriedBeforeAnythingIsPublishedAndLeaveNothing) {
+  Streaming move;
+  const std::string uid = move.target_claim.migration_uid;
+  const auto try_with = [&](const std::string& password) {
+    return TrySubscription({}, Soon(), move.target, uid, kForward, move.Address(kForward),
+                           password);
+  };
+  ASSERT_TRUE(EnsureReplicationRole({}, Soon(), move.source, move.source_claim, kForward, "right"));
+  Status tried = try_with("right");
+  ASSERT_TRUE(tried) << tried.error().message;
+  Status refused = try_with("wrong");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "PublisherUnreachable");
+
+  // The maintenance database, which preflight tries, lets it in still.
+  MustExec(move.source,
+           {"REVOKE CONNECT ON DATABASE " + QuoteIdentifier(move.Address(kForward).database) +
+            " FROM " + StreamName(uid, kForward) + ", PUBLIC"});
+  Status shut = try_with("right");
+  ASSERT_FALSE(shut);
+  EXPECT_NE(shut.error().message.find("permission denied for database"), std::string::npos)
+      << shut.error().message;
+  EXPECT_FALSE(move.Subscribed(kForward).exists);
+  EXPECT_FALSE(move.Published(kForward).slot_exists);
+}
+
 }  // namespace
 }  // namespace cutover::pg
