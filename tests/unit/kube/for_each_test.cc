@@ -26,7 +26,7 @@ class ForEachTest : public ::testing::Test {
            R"("},"items":[{"metadata":{"name":")" + name + R"("}}]})";
   }
   Status Run() {
-    return ForEach({}, Deadline::After(std::chrono::seconds(5)), client_, kConfigMap, {.ns = "ns"},
+    return ForEach({}, Deadline::After(std::chrono::seconds(60)), client_, kConfigMap, {.ns = "ns"},
                    [this](const Json& object) {
                      names_.push_back(KeyOf(object).name);
                      asked_by_then_.push_back(transport_->requests.size());

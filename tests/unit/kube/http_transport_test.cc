@@ -31,7 +31,7 @@ class Http : public ::testing::Test {
   static Result<Response> Ask(Transport& transport) {
     Request request;
     request.target = "/";
-    return transport.Call({}, Deadline::After(std::chrono::seconds(5)), request);
+    return transport.Call({}, Deadline::After(std::chrono::seconds(60)), request);
   }
 
   std::unique_ptr<telemetry::HttpServer> server_;

@@ -8,7 +8,7 @@
 namespace cutover::migration {
 namespace {
 
-Deadline Soon() { return Deadline::After(std::chrono::seconds(5)); }
+Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
 TEST(HttpUrl, IsTakenApart) {
   struct {

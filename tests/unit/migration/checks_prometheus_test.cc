@@ -13,7 +13,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-Deadline Soon() { return Deadline::After(std::chrono::seconds(5)); }
+Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
 api::PrometheusCheck Between(std::optional<double> min, std::optional<double> max) {
   return {"http://prometheus.monitoring.svc:9090", "up", min, max};

@@ -35,7 +35,7 @@ class OdooPages : public ::testing::Test {
     Json baseline = Json::Object({{"attachments", std::move(attachments)}});
     for (const BuiltinCheck& check : ProfileOf(api::ProfileType::kOdoo).Checks(baseline))
       if (check.name == name)
-        return check.run({}, Deadline::After(std::chrono::seconds(5)), context_);
+        return check.run({}, Deadline::After(std::chrono::seconds(60)), context_);
     return TerminalError("NoSuchCheck", name);
   }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <future>
 #include <stop_token>
+#include <thread>
 
 namespace cutover::mover {
 namespace {
@@ -14,11 +15,20 @@ namespace {
 /// Time that moves only when it is told to.
 class ManualClock : public Clock {
  public:
-  SteadyTime SteadyNow() const override { return SteadyTime(std::chrono::milliseconds(now_)); }
+  SteadyTime SteadyNow() const override {
+    ++asked_;
+    return SteadyTime(std::chrono::milliseconds(now_));
+  }
   WallTime WallNow() const override { return WallTime(); }
   void Advance(int milliseconds) { now_ += milliseconds; }
+  /// Returns once it was asked for the time that often from now on.
+  void WaitUntilAsked(int times) const {
+    for (const int enough = asked_ + times; asked_ < enough;)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 
  private:
+  mutable std::atomic<int> asked_ = 0;
   std::atomic<int64_t> now_ = 1000;
 };
 
@@ -29,9 +39,10 @@ TEST(Throttle, WithoutARateNobodyWaits) {
 }
 
 /// Takes `bytes` in a thread of its own; returns when that one waits.
-std::future<bool> TakeAndWait(Throttle& throttle, int64_t bytes) {
+std::future<bool> TakeAndWait(Throttle& throttle, const ManualClock& clock, int64_t bytes) {
   auto reader =
       std::async(std::launch::async, [&throttle, bytes] { return throttle.Take({}, bytes); });
+  clock.WaitUntilAsked(3);  // When it came, when it began to wait, and while it waits.
   EXPECT_EQ(reader.wait_for(std::chrono::milliseconds(200)), std::future_status::timeout);
   return reader;
 }
@@ -40,8 +51,9 @@ TEST(Throttle, AReaderPaysForWhatItReadBeforeItMayGoOn) {
   ManualClock clock;
   Throttle throttle(clock);
   throttle.SetRate(1000);
-  auto reader = TakeAndWait(throttle, 2000);
+  auto reader = TakeAndWait(throttle, clock, 2000);
   clock.Advance(1999);
+  clock.WaitUntilAsked(2);  // Once may have been before.
   EXPECT_EQ(reader.wait_for(std::chrono::milliseconds(400)), std::future_status::timeout)
       << "2000 bytes at 1000 a second take two seconds";
   clock.Advance(2);
@@ -55,7 +67,7 @@ TEST(Throttle, NoMoreThanASecondIsSavedUp) {
   throttle.SetRate(1000);
   clock.Advance(60'000);
   EXPECT_TRUE(throttle.Take({}, 1000));
-  auto reader = TakeAndWait(throttle, 500);
+  auto reader = TakeAndWait(throttle, clock, 500);
   clock.Advance(500);
   EXPECT_TRUE(reader.get());
 }

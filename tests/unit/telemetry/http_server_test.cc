@@ -5,12 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
 
+#include "tests/least_time.h"
 #include "tests/unit/telemetry/raw_http_client.h"
 
 namespace cutover::telemetry {
@@ -19,6 +19,9 @@ namespace {
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::Not;
+
+// For what has to come, on a machine that may stand still for seconds meanwhile.
+constexpr milliseconds kSoon{30'000};
 
 HttpServerOptions TestOptions() {
   HttpServerOptions options;
@@ -36,12 +39,6 @@ std::unique_ptr<HttpServer> StartServer(HttpServerOptions options = TestOptions(
   auto server = HttpServer::Start(std::move(options));
   EXPECT_TRUE(server) << server.error().message;
   return std::move(*server);
-}
-
-milliseconds TimeOf(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
 TEST(HttpServer, AnswersARouteWithItsHeadersAndBody) {
@@ -101,21 +98,25 @@ TEST(HttpServer, ClosesWhenTheClientAsksForIt) {
   RawHttpClient client(server->port());
   client.Send("GET /ok HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(BodyOf(client.ReadAnswer()), "fine");
-  EXPECT_TRUE(client.ReadUntilClosed(milliseconds(2000)));
+  EXPECT_TRUE(client.ReadUntilClosed(kSoon));
 }
 
 TEST(HttpServer, ClosesAConnectionWhoseHeaderDripsInTooSlowly) {
   auto options = TestOptions();
   options.request_timeout = milliseconds(300);
   auto server = StartServer(std::move(options));
-  RawHttpClient client(server->port());
-  client.Send("GET /ok HTTP/1.1\r\n");
-  // Each byte comes well within the timeout; together they do not.
-  const milliseconds open_for = TimeOf([&client] {
-    for (int i = 0; i < 40 && !client.ReadUntilClosed(milliseconds(50)); ++i) client.Send("a");
+  bool closed = false;
+  const milliseconds open_for = TimeOf([&] {
+    RawHttpClient client(server->port());
+    client.Send("GET /ok HTTP/1.1\r\n");
+    // Each byte comes well within the timeout; together they do not.
+    for (int i = 0; i < 600 && !closed; ++i) {
+      client.Send("a");
+      closed = client.ReadUntilClosed(milliseconds(50));
+    }
   });
-  EXPECT_GE(open_for, milliseconds(200));
-  EXPECT_LT(open_for, milliseconds(1500));
+  EXPECT_TRUE(closed);
+  EXPECT_GE(open_for, milliseconds(300));
 }
 
 TEST(HttpServer, RefusesAHeaderOverTheLimit) {
@@ -160,18 +161,17 @@ TEST(HttpServer, TurnsAThrowingHandlerIntoA500ThatTellsNothing) {
 }
 
 TEST(HttpServer, LetsAProbeThroughThreeHundredIdleConnections) {
-  auto server = StartServer();
+  auto options = TestOptions();
+  options.request_timeout = std::chrono::minutes(2);  // None goes because its time is over.
+  auto server = StartServer(std::move(options));
   std::vector<RawHttpClient> idle;
   for (int i = 0; i < 300; ++i) {
     idle.emplace_back(server->port());
     ASSERT_TRUE(idle.back().connected());
   }
-  std::string answer;
-  const milliseconds took = TimeOf([&] { answer = Get(server->port(), "/ok"); });
-  EXPECT_EQ(StatusOf(answer), 200);
-  EXPECT_LT(took, milliseconds(1000));
+  EXPECT_EQ(StatusOf(Get(server->port(), "/ok")), 200);
   // Those that waited longest had to go; the youngest are still there.
-  EXPECT_TRUE(idle.front().ReadUntilClosed(milliseconds(2000)));
+  EXPECT_TRUE(idle.front().ReadUntilClosed(kSoon));
   idle.back().Send("GET /ok HTTP/1.1\r\nHost: test\r\n\r\n");
   EXPECT_EQ(StatusOf(idle.back().ReadAnswer()), 200);
 }
@@ -187,20 +187,25 @@ TEST(HttpServer, SkipsABodyBeforeTheFallbackAnswers) {
   client.Send("POST /web/session HTTP/1.1\r\nHost: test\r\nContent-Length: " +
               std::to_string(body.size()) + "\r\n\r\n" + body);
   std::string answer;
-  EXPECT_TRUE(client.ReadUntilClosed(milliseconds(2000), &answer));
+  EXPECT_TRUE(client.ReadUntilClosed(kSoon, &answer));
   EXPECT_EQ(StatusOf(answer), 503);
   EXPECT_EQ(BodyOf(answer), "POST");
 }
 
 TEST(HttpServer, StopsAtOnceDespiteOpenConnections) {
-  auto server = StartServer();
-  const uint16_t port = server->port();
-  RawHttpClient idle(port), half(port);
-  half.Send("GET /ok HT");
-  ASSERT_EQ(StatusOf(Get(port, "/ok")), 200);
-  EXPECT_LT(TimeOf([&server] { server.reset(); }), milliseconds(1000));
-  EXPECT_TRUE(idle.ReadUntilClosed(milliseconds(1000)));
-  EXPECT_FALSE(RawHttpClient(port).connected());
+  constexpr milliseconds kAtOnce{1000};
+  const auto stop = [] {
+    auto server = StartServer();
+    const uint16_t port = server->port();
+    RawHttpClient idle(port), half(port);
+    half.Send("GET /ok HT");
+    EXPECT_EQ(StatusOf(Get(port, "/ok")), 200);
+    const milliseconds took = TimeOf([&server] { server.reset(); });
+    EXPECT_TRUE(idle.ReadUntilClosed(kSoon));
+    EXPECT_FALSE(RawHttpClient(port).connected());
+    return took;
+  };
+  EXPECT_LT(LeastTime(kAtOnce, stop), kAtOnce);
 }
 
 TEST(HttpServer, ReportsAnAddressThatIsTaken) {

@@ -22,14 +22,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-std::unique_ptr<HttpServer> StartServer(std::shared_ptr<kube::TlsSource> tls) {
+std::unique_ptr<HttpServer> StartServer(std::shared_ptr<kube::TlsSource> tls,
+                                        milliseconds request_timeout = seconds(60)) {
   HttpServerOptions options;
   options.host = "127.0.0.1";
   options.routes["/ok"] = [](const HttpRequest&) {
     return HttpResponse{200, "text/plain", {}, std::string(100'000, 'x')};
   };
   options.tls = std::move(tls);
-  options.request_timeout = milliseconds(500);
+  options.request_timeout = request_timeout;
   auto server = HttpServer::Start(std::move(options));
   EXPECT_TRUE(server) << server.error().message;
   return std::move(*server);
@@ -43,7 +44,7 @@ Result<kube::Response> GetTrusting(const HttpServer& server, const std::string& 
   TRY_ASSIGN(const auto transport, kube::MakeHttpTransport(options));
   kube::Request request;
   request.target = "/ok";
-  return transport->Call({}, Deadline::After(seconds(5)), request);
+  return transport->Call({}, Deadline::After(seconds(30)), request);
 }
 
 kube::TlsIdentity SelfSigned() {
@@ -86,9 +87,9 @@ TEST(HttpsServer, SaysNothingInPlainText) {
 }
 
 TEST(HttpsServer, ClosesAConnectionThatDoesNotShakeHands) {
-  auto server = StartServer(*ServingCertificate(""));
+  auto server = StartServer(*ServingCertificate(""), milliseconds(500));
   RawHttpClient silent(server->port());
-  EXPECT_TRUE(silent.ReadUntilClosed(milliseconds(3000)));
+  EXPECT_TRUE(silent.ReadUntilClosed(seconds(30)));
 }
 
 TEST(HttpsServer, ShowsANewCertificateWithoutARestart) {

@@ -70,7 +70,7 @@ bool RawHttpClient::Send(std::string_view bytes) {
 }
 
 std::string RawHttpClient::ReadAnswer(bool has_body) {
-  const auto until = SteadyClock::now() + std::chrono::seconds(5);
+  const auto until = SteadyClock::now() + std::chrono::seconds(30);
   std::string text;
   bool closed = false;
   while (!IsComplete(text, has_body) && ReadSome(socket_, until, text, closed)) {

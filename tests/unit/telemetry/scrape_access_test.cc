@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 
-Deadline Soon() { return Deadline::After(seconds(5)); }
+Deadline Soon() { return Deadline::After(seconds(60)); }
 
 // An API server that answers reviews in the order in which a test gives the answers.
 class ReviewClient final : public kube::Client {
