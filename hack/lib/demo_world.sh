@@ -11,7 +11,7 @@ demo_databases() {
   kubectl apply --filename "$DEMO_SAMPLES/demo/databases.yaml" >/dev/null
   local server
   for server in pg-shared pg-dedicated pg-dedicated-2; do
-    kubectl --namespace databases rollout status --timeout 3m "statefulset/$server" >/dev/null
+    kubectl --namespace databases rollout status --timeout 10m "statefulset/$server" >/dev/null
   done
 }
 
@@ -31,9 +31,9 @@ demo_tenant() {
   fi
   sed "s/base,contacts,crm/${DEMO_MODULES:-base,contacts,crm}/" "$DEMO_SAMPLES/demo/tenant.yaml" |
     kubectl apply --filename - >/dev/null
-  kubectl --namespace acme wait --for condition=complete --timeout 8m job/odoo-init >/dev/null
+  kubectl --namespace acme wait --for condition=complete --timeout 20m job/odoo-init >/dev/null
   kubectl --namespace acme scale deployment/odoo --replicas 1 >/dev/null
-  kubectl --namespace acme rollout status --timeout 3m deployment/odoo >/dev/null
+  kubectl --namespace acme rollout status --timeout 10m deployment/odoo >/dev/null
 }
 
 # demo_login_page: the HTTP status of the tenant's login page, as a user gets it.
@@ -55,8 +55,8 @@ demo_wait_for_login_page() {
 # demo_placed: the servers and the placement under the operator's care, ready.
 demo_placed() {
   kubectl apply --filename "$DEMO_SAMPLES/servers.yaml" --filename "$DEMO_SAMPLES/placement.yaml" >/dev/null
-  kubectl wait --for condition=Ready --timeout 2m dbs/pg-shared dbs/pg-dedicated dbs/pg-dedicated-2 >/dev/null
-  kubectl --namespace acme wait --for condition=Ready --timeout 2m dbp/acme >/dev/null
+  kubectl wait --for condition=Ready --timeout 5m dbs/pg-shared dbs/pg-dedicated dbs/pg-dedicated-2 >/dev/null
+  kubectl --namespace acme wait --for condition=Ready --timeout 5m dbp/acme >/dev/null
 }
 
 # demo_remove: everything of the demo, from a cluster that may be the user's own. Migrations first,

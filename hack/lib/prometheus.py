@@ -65,7 +65,7 @@ class Prometheus:
         self.wait_until_ready()
 
     def wait_until_ready(self):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while True:
             try:
                 urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=5).read()
@@ -81,7 +81,7 @@ class Prometheus:
             {"query": expression, "start": start, "end": end, "step": step})
         try:
             answer = urllib.request.urlopen(
-                f"http://{self.address}/api/v1/query_range?{arguments}", timeout=30).read()
+                f"http://{self.address}/api/v1/query_range?{arguments}", timeout=120).read()
         except urllib.error.HTTPError as error:
             raise QueryFailed(json.loads(error.read())["error"]) from error
         return json.loads(answer)["data"]["result"]

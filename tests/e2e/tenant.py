@@ -4,6 +4,7 @@ fault_scenarios.py it offers what shop.py does."""
 
 import collections
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -90,8 +91,8 @@ class RecordingWriter:
                               "create", [{"name": name}])
                 if created:
                     self.acknowledged.append(name)
-            except (OSError, ValueError):
-                self.refused += 1
+            except (OSError, ValueError, http.client.HTTPException):
+                self.refused += 1  # The last is an answer that breaks off.
             time.sleep(0.05)
 
     def compare(self, server):

@@ -96,7 +96,7 @@ start_containerd() {
   local left
   mkdir -p "$CLUSTER_STORE"
   start_process containerd /usr/bin/containerd --config "$CLUSTER_RUN/containerd/config.toml"
-  wait_until 30 "containerd answering" cluster_containerd_answers
+  wait_until 120 "containerd answering" cluster_containerd_answers
   left=$(cluster_ctr containers list --quiet)
   [ -n "$left" ] || return 0
   say "removing $(wc -w <<<"$left") containers that an earlier cluster left in the image store"
@@ -104,7 +104,7 @@ start_containerd() {
   cluster_ctr containers delete $left >/dev/null 2>&1 || true
   stop_process containerd TERM
   start_process containerd /usr/bin/containerd --config "$CLUSTER_RUN/containerd/config.toml"
-  wait_until 30 "containerd answering" cluster_containerd_answers
+  wait_until 120 "containerd answering" cluster_containerd_answers
 }
 
 cluster_containerd_answers() { cluster_ctr version >/dev/null 2>&1; }
@@ -131,7 +131,7 @@ start_control_plane() {
     --kubelet-preferred-address-types InternalIP --allow-privileged=true \
     --endpoint-reconciler-type=master-count
   wait_for_port kube-apiserver "$CLUSTER_ADDRESS" 6443
-  wait_until 60 "the API server becoming ready" cluster_api_answers
+  wait_until 240 "the API server becoming ready" cluster_api_answers
   # The default limits make the first ServiceAccount wait for 5 s.
   start_process kube-controller-manager "$bin/kube-controller-manager" \
     --kubeconfig "$CLUSTER_KUBECONFIG" --bind-address 127.0.0.1 \
@@ -150,9 +150,9 @@ start_node() {
     --node-ip "$CLUSTER_ADDRESS" --root-dir "$CLUSTER_RUN/kubelet"
   start_process kube-proxy "$bin/kube-proxy" --config "$CLUSTER_RUN/proxy.yaml"
   start_process coredns "$bin/coredns" -conf "$CLUSTER_RUN/Corefile"
-  wait_until 60 "the node becoming ready" cluster_node_is_ready
+  wait_until 240 "the node becoming ready" cluster_node_is_ready
   # Pods are refused before their ServiceAccount exists.
-  wait_until 60 "the default ServiceAccount appearing" default_service_account_exists
+  wait_until 240 "the default ServiceAccount appearing" default_service_account_exists
 }
 
 default_service_account_exists() {
@@ -191,7 +191,7 @@ cluster_enable_gateway_api() {
   [ ! -e "$CLUSTER_RUN/gateway-api" ] || return 0
   directory=$(gateway_crds_directory)
   cluster_kubectl apply --server-side --filename "$directory" >/dev/null
-  wait_until 30 "the Gateway API being served" cluster_serves_gateway_api
+  wait_until 120 "the Gateway API being served" cluster_serves_gateway_api
   cluster_kubectl apply --filename - >/dev/null <<'EOF'
 apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass

@@ -54,11 +54,11 @@ CHART = '<figure class="chart">'
 
 
 def chromium(directory, *arguments):
-    """Standard output and error of a run that is over within a minute."""
+    """Standard output and error of a run that ends within minutes."""
     return subprocess.run(
         ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--enable-logging=stderr", f"--user-data-dir={directory}/profile", *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 
 
