@@ -250,6 +250,7 @@ class Clone {
 
   Result<Report> Verify(std::stop_token stop) {
     facts_.structure = std::move(survey_.structure);
+    facts_.roles = std::move(survey_.source_roles);
     facts_.migration_uid = options_.migration_uid;
     facts_.attempt = options_.attempt;
     VerifyOptions verify;

@@ -34,6 +34,7 @@ Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey,
                    TablesByObject& objects) {
   TRY(ReadProperties(stop, source, survey));
   TRY_ASSIGN(survey.roles, pg::ReadReferencedRoles(stop, Deadline::Never(), source));
+  survey.source_roles = survey.roles;
   TRY_ASSIGN(objects, ReadTablesByObject(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.extensions, ReadExtensions(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.late_checks, ReadLateChecks(stop, Deadline::Never(), source));

@@ -24,7 +24,8 @@ namespace cutover::mover {
 struct Survey {
   pg::DatabaseProperties properties;
   bool has_public_schema = true;
-  pg::RoleSet roles;
+  pg::RoleSet roles;              ///< That come along, under the names that they will have.
+  pg::RoleSet source_roles;       ///< All, under their own names.
   std::vector<TablePlan> tables;  ///< In the order of their copy.
   std::vector<Extension> extensions;
   std::vector<LateCheck> late_checks;

@@ -351,21 +351,6 @@ Result<std::vector<std::string>> MarkedRoles(const std::stop_token& stop, Deadli
   return names;
 }
 
-/// Whether the member has all of it, be it in several grants.
-bool IsGiven(const Membership& wanted, const RoleSet& target) {
-  if (wanted.group == wanted.member) return true;  // Two roles that become one.
-  bool given = false, admin = false, inherit = false, set = false;
-  for (const Membership& there : target.memberships) {
-    if (there.group != wanted.group || there.member != wanted.member) continue;
-    given = true;
-    admin |= there.admin_option;
-    inherit |= there.inherit_option;
-    set |= there.set_option;
-  }
-  return given && admin >= wanted.admin_option && inherit >= wanted.inherit_option &&
-         set >= wanted.set_option;
-}
-
 /// Whoever grants a membership must have been given the right to, by one that comes before. Where
 /// the right came in another way (from a group of groups), the grant is ours.
 std::vector<Membership> InOrderOfGrants(std::vector<Membership> memberships) {
@@ -400,6 +385,20 @@ std::vector<Membership> InOrderOfGrants(std::vector<Membership> memberships) {
 }
 
 }  // namespace
+
+bool IsGiven(const Membership& wanted, const RoleSet& target) {
+  if (wanted.group == wanted.member) return true;  // Two roles that become one.
+  bool given = false, admin = false, inherit = false, set = false;
+  for (const Membership& there : target.memberships) {
+    if (there.group != wanted.group || there.member != wanted.member) continue;
+    given = true;
+    admin |= there.admin_option;
+    inherit |= there.inherit_option;
+    set |= there.set_option;
+  }
+  return given && admin >= wanted.admin_option && inherit >= wanted.inherit_option &&
+         set >= wanted.set_option;
+}
 
 std::string MembershipObject(const Membership& membership) {
   return "membership of " + membership.member + " in " + membership.group;

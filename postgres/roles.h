@@ -120,6 +120,9 @@ enum class MembershipVerdict {
 std::vector<MembershipVerdict> JudgeMemberships(const RoleSet& source, const RoleSet& target,
                                                 std::string_view migration_uid);
 
+/// Pure: whether the member has all of it on `target`, be it in several grants.
+bool IsGiven(const Membership& wanted, const RoleSet& target);
+
 /// Whether a tenant's roles may bring what reaches beyond his database: not onto a server that
 /// others share.
 enum class Powers { kBring, kWithhold };

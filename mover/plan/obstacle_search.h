@@ -15,7 +15,6 @@
 namespace cutover::mover {
 
 /// How obstacles of these kinds are named.
-std::string RoleObject(const std::string& role);
 std::string ExtensionObject(const std::string& extension);
 std::string LabelsObject(const std::string& provider);
 std::string DatabaseSettingObject(const pg::StoredSetting& setting);

@@ -89,6 +89,9 @@ void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles);
 void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& properties);
 void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& extensions);
 
+/// How --accept, obstacles and differences name a role.
+std::string RoleObject(const std::string& role);
+
 /// Pure: whether a difference in `object`, as Mismatch::table names it, is what was accepted.
 bool IsAccepted(const std::string& object, const std::vector<std::string>& accept);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mover/verify/catalog.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "mover/plan/obstacles.h"
 #include "mover/process/parallel.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
@@ -179,33 +181,53 @@ Status CompareProperties(std::stop_token stop, Side& source, Side& target,
   return Ok();
 }
 
-/// What a role has, and another of that name on the target has not: memberships and settings, as
-/// far as the roles are on both sides. That the target's may do more is not the move's concern.
+Result<pg::RoleSet> ReadTheirs(std::stop_token stop, Side& target, const pg::RoleSet& ours) {
+  std::vector<std::string> names;
+  for (const pg::Role& role : ours.roles) names.push_back(role.name);
+  for (const pg::Membership& membership : ours.memberships) names.push_back(membership.group);
+  return pg::ReadRoles(stop, Deadline::Never(), target.connection(), names);
+}
+
+const pg::Role* Named(const pg::RoleSet& set, const std::string& name) {
+  auto found = std::find_if(set.roles.begin(), set.roles.end(),
+                            [&name](const pg::Role& role) { return role.name == name; });
+  return found == set.roles.end() ? nullptr : &*found;
+}
+
+/// Each role must be there, with the memberships and settings that it has on the source, whatever
+/// else it is. That the target's may do more is not the move's concern. A superuser is never
+/// copied.
 Status CompareRoles(std::stop_token stop, Side& source, Side& target, const RoleNames& role_names,
-                    Report& report) {
-  TRY_ASSIGN(const pg::RoleSet ours,
-             pg::ReadReferencedRoles(stop, Deadline::Never(), source.connection()));
+                    const pg::RoleSet* known, Report& report) {
+  pg::RoleSet ours;
+  if (known != nullptr) {
+    ours = *known;
+  } else {
+    TRY_ASSIGN(ours, pg::ReadReferencedRoles(stop, Deadline::Never(), source.connection()));
+  }
   pg::RoleSet renamed = ours;
   RenameRoles(role_names, renamed);
-  std::vector<std::string> names;
-  for (const pg::Role& role : renamed.roles) names.push_back(role.name);
-  TRY_ASSIGN(const pg::RoleSet theirs,
-             pg::ReadRoles(stop, Deadline::Never(), target.connection(), names));
-  const auto verdicts = pg::JudgeMemberships(renamed, theirs, "");
-  for (size_t at = 0; at < verdicts.size(); ++at) {
-    if (verdicts[at] == pg::MembershipVerdict::kLeft)
-      report.Add(
-          {pg::MembershipObject(ours.memberships[at]), "role", "given", "not, or not in full"});
-  }
+  TRY_ASSIGN(const pg::RoleSet theirs, ReadTheirs(stop, target, renamed));
   for (size_t at = 0; at < renamed.roles.size(); ++at) {
     const pg::Role& role = renamed.roles[at];
-    for (const pg::Role& there : theirs.roles) {
-      if (there.name != role.name || role.superuser) continue;
-      for (pg::StoredSetting setting : pg::MissingSettings(role, there)) {
-        setting.role = ours.roles[at].name;
-        report.Add({pg::SettingObject(setting), "role", "set", "not, or to another value"});
-      }
+    if (role.superuser) continue;
+    const pg::Role* there = Named(theirs, role.name);
+    if (there == nullptr) {
+      report.Add({RoleObject(ours.roles[at].name), "role", "there", "absent"});
+      continue;
     }
+    for (pg::StoredSetting setting : pg::MissingSettings(role, *there)) {
+      setting.role = ours.roles[at].name;
+      report.Add({pg::SettingObject(setting), "role", "set", "not, or to another value"});
+    }
+  }
+  for (size_t at = 0; at < renamed.memberships.size(); ++at) {
+    const pg::Membership& wanted = renamed.memberships[at];
+    const pg::Role* member = Named(renamed, wanted.member);
+    if (member != nullptr && !member->superuser && Named(theirs, wanted.member) != nullptr &&
+        !pg::IsGiven(wanted, theirs))
+      report.Add(
+          {pg::MembershipObject(ours.memberships[at]), "role", "given", "not, or not in full"});
   }
   return Ok();
 }
@@ -311,7 +333,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
     TRY(CompareExtensions(both, source, target, found));
     TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));
     TRY(CompareColumnOrders(both, source, target, found));
-    TRY(CompareRoles(both, source, target, role_names, found));
+    TRY(CompareRoles(both, source, target, role_names, terms.known_roles, found));
     return CompareMatviews(both, source, target, found);
   };
   TRY(RunBoth(stop, dump, read));

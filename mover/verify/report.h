@@ -38,7 +38,8 @@ struct Place {
 struct Mismatch {
   std::string table;   ///< The table, or whichever object it is: "sequence public.orders_id_seq".
   std::string kind;    ///< "rows", "rowCount", "missing", "unexpected", "columns", "sequence",
-                       ///< "largeObject", "extension", "structure", "grants", "owner", "database"
+                       ///< "largeObject", "extension", "role", "structure", "grants", "owner",
+                       ///< "database"
   std::string source;  ///< What the source has, in words.
   std::string target;
   std::vector<Place> places = {};  ///< Where in the table, as far as it was narrowed down.

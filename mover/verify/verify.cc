@@ -253,6 +253,7 @@ class Comparison {
     if (known_) {
       terms.known_large_objects = &known_->large_objects;
       terms.known_structure = &known_->structure;
+      terms.known_roles = &known_->roles;
     }
     return CompareCatalogs(stop, programs_, source_, target_, terms, report);
   }

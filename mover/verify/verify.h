@@ -19,6 +19,7 @@
 #include "mover/verify/report.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
+#include "postgres/roles.h"
 
 namespace cutover::mover {
 
@@ -27,6 +28,7 @@ struct SourceFacts {
   std::map<std::string, RowsSeen> rows;  ///< By TablePlan::Qualified().
   LargeObjects large_objects;
   SchemaDump structure;
+  pg::RoleSet roles;  ///< Under their own names.
   /// The copy's ledger on the target: by what was copied it is said where a table differs.
   std::string migration_uid;
   int attempt = 1;

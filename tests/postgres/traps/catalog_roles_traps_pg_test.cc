@@ -424,6 +424,53 @@ TEST(CatalogTraps, Trap05_ALostMembershipOrSettingOfARoleIsFound) {
   EXPECT_TRUE(MustVerify(verify).equal());
 }
 
+TEST(CatalogTraps, Trap05_ALostMembershipIsFoundWhateverElseBecameOfTheRole) {
+  Move move;
+  const std::string role = move.Role("", "a"), group = move.Role("", "b");
+  const std::string boss = move.Role("", "c"), gone = move.Role("", "d");
+  const std::string q_role = QuoteIdentifier(role), q_group = QuoteIdentifier(group);
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + q_role,
+              "GRANT " + q_group + ", pg_monitor TO " + q_role,
+              "GRANT " + q_role + " TO " + QuoteIdentifier(boss) + " WITH ADMIN OPTION",
+              "GRANT " + q_role + " TO " + QuoteIdentifier(gone)});
+  const std::string monitor = "membership of " + role + " in pg_monitor";
+  move.options.accept = {monitor};
+  move.MustArrive();
+  VerifyOptions verify;
+  verify.source = move.Source();
+  verify.target = move.Copy();
+  verify.accept = {monitor};
+  EXPECT_TRUE(MustVerify(verify).equal());
+  move.PlantOnTarget({"ALTER ROLE " + q_role + " LOGIN CREATEDB",
+                      "REVOKE " + q_group + " FROM " + q_role,
+                      "REVOKE ADMIN OPTION FOR " + q_role + " FROM " + QuoteIdentifier(boss),
+                      "DROP ROLE " + QuoteIdentifier(gone)});
+  const Report report = MustVerify(verify);
+  ASSERT_EQ(report.mismatch_count, 3) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "membership of " + role + " in " + group);
+  EXPECT_EQ(report.mismatches[1].table, "membership of " + boss + " in " + role);
+  EXPECT_EQ(report.mismatches[2].table, "role " + gone);
+  verify.accept.clear();
+  EXPECT_EQ(MustVerify(verify).mismatch_count, 4) << "and what was accepted before";
+}
+
+TEST(CatalogTraps, Trap05_ACloneItselfFindsAMembershipThatGotLost) {
+  Move move;
+  const std::string role = move.Role(), group = move.Role(), late = move.Role();
+  const std::string grant = "GRANT " + QuoteIdentifier(late) + " TO " + QuoteIdentifier(role);
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(role),
+              "GRANT " + QuoteIdentifier(group) + " TO " + QuoteIdentifier(role)});
+  move.options.on_copied = [&] {
+    // What the source's roles were given since is none of what was copied.
+    move.Plant({grant});
+    move.PlantOnTarget({"ALTER ROLE " + QuoteIdentifier(role) + " CREATEDB",
+                        "REVOKE " + QuoteIdentifier(group) + " FROM " + QuoteIdentifier(role)});
+  };
+  const Report report = MustClone(move.options);
+  ASSERT_EQ(report.mismatch_count, 1) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "membership of " + role + " in " + group);
+}
+
 TEST(CatalogTraps, Trap06_DefaultPrivilegesComeAndDoNotTouchWhatIsRestored) {
   Move move;
   const std::string owner = move.Role(), reader = move.Role();
