@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "postgres/database.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -12,21 +14,30 @@ using pg::Connection;
 using pg::QuoteIdentifier;
 using pg::QuoteLiteral;
 
+constexpr char kFunctions[] = R"(
+SELECT p.oid::regprocedure::text,
+       CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END,
+       ARRAY['PARALLEL ' || CASE p.proparallel WHEN 's' THEN 'SAFE' WHEN 'r' THEN 'RESTRICTED'
+                                               ELSE 'UNSAFE' END,
+             CASE WHEN p.prosecdef THEN 'SECURITY DEFINER' ELSE 'SECURITY INVOKER' END,
+             CASE WHEN p.proisstrict THEN 'STRICT' ELSE 'CALLED ON NULL INPUT' END,
+             CASE WHEN p.proleakproof THEN 'LEAKPROOF' ELSE 'NOT LEAKPROOF' END,
+             'COST ' || p.procost, CASE WHEN p.proretset THEN 'ROWS ' || p.prorows ELSE '' END],
+       coalesce(p.proconfig, '{}')
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
+     AND d.deptype = 'e'
+JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+WHERE e.extname = $1 AND p.prokind = 'f' ORDER BY 1)";
+
 Result<std::vector<ExtensionFunction>> ReadFunctions(std::stop_token stop, Deadline deadline,
                                                      Connection& connection,
                                                      const std::string& extension) {
   // regprocedure's text would leave pg_catalog's functions unqualified; both sides do it alike.
-  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline,
-                                             "SELECT p.oid::regprocedure::text, p.provolatile"
-                                             " FROM pg_catalog.pg_proc p"
-                                             " JOIN pg_catalog.pg_depend d ON d.classid ="
-                                             " 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid"
-                                             " AND d.deptype = 'e'"
-                                             " JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid"
-                                             " WHERE e.extname = $1 AND p.prokind = 'f' ORDER BY 1",
-                                             {extension}));
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, kFunctions, {extension}));
   std::vector<ExtensionFunction> functions;
-  for (const pg::Row row : rows) functions.push_back({row.Text(0), row.Text(1)});
+  for (const pg::Row row : rows)
+    functions.push_back({row.Text(0), row.Text(1), row.TextArray(2), row.TextArray(3)});
   return functions;
 }
 
@@ -110,25 +121,31 @@ Status AlignComment(std::stop_token stop, Deadline deadline, Connection& target,
   return Ok();
 }
 
-std::string_view VolatilityWord(const std::string& letter) {
-  return letter == "i" ? "IMMUTABLE" : letter == "s" ? "STABLE" : "VOLATILE";
-}
-
+/// `extension` is the source's, `version` the target's.
 Status AlignFunctions(std::stop_token stop, Deadline deadline, Connection& target,
-                      const Extension& extension) {
+                      const Extension& extension, const std::string& version) {
   TRY_ASSIGN(auto there, ReadFunctions(stop, deadline, target, extension.name));
-  std::map<std::string, std::string> volatility;
-  for (const ExtensionFunction& function : there)
-    volatility[function.signature] = function.volatility;
+  std::map<std::string, const ExtensionFunction*> by_signature;
+  for (const ExtensionFunction& function : there) by_signature[function.signature] = &function;
   for (const ExtensionFunction& function : extension.functions) {
-    auto found = volatility.find(function.signature);
+    auto found = by_signature.find(function.signature);
     // A function that only one of two versions has is the versions' business.
-    if (found == volatility.end() || found->second == function.volatility) continue;
-    TRY(target.Exec(stop, deadline,
-                    "ALTER FUNCTION " + function.signature + " " +
-                        std::string(VolatilityWord(function.volatility))));
+    if (found == by_signature.end()) continue;
+    const std::string alteration =
+        Alteration(function, *found->second, extension.version == version);
+    if (!alteration.empty())
+      TRY(target.Exec(stop, deadline, "ALTER FUNCTION " + function.signature + alteration));
   }
   return Ok();
+}
+
+Result<std::string> ReadVersion(std::stop_token stop, Deadline deadline, Connection& target,
+                                const std::string& extension) {
+  TRY_ASSIGN(pg::Rows rows,
+             target.QueryOne(stop, deadline,
+                             "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = $1",
+                             {extension}));
+  return rows[0].Text(0);
 }
 
 /// An extension has no ALTER … OWNER, so another owner can only be told.
@@ -167,6 +184,22 @@ Status SwitchKeys(std::stop_token stop, Deadline deadline, Connection& target, b
 }
 
 }  // namespace
+
+std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction& there,
+                       bool same_version) {
+  std::string sql;
+  if (wanted.volatility != there.volatility) sql += " " + wanted.volatility;
+  for (size_t at = 0; same_version && at < wanted.marks.size(); ++at)
+    if (wanted.marks[at] != there.marks.at(at)) sql += " " + wanted.marks[at];
+  if (wanted.settings == there.settings || (!same_version && !there.settings.empty())) return sql;
+  if (!there.settings.empty()) sql += " RESET ALL";
+  for (const std::string& setting : wanted.settings) {
+    const size_t end = setting.find('=');
+    const std::string name = setting.substr(0, end);
+    sql += " SET " + name + " = " + pg::SettingLiteral(name, setting.substr(end + 1));
+  }
+  return sql;
+}
 
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
                                               Connection& connection) {
@@ -207,7 +240,8 @@ Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadlin
   for (const Extension& extension : wanted) {
     if (!there.contains(extension.name)) TRY(Create(stop, deadline, target, extension, warnings));
     TRY(AlignComment(stop, deadline, target, extension, warnings));
-    TRY(AlignFunctions(stop, deadline, target, extension));
+    TRY_ASSIGN(const std::string version, ReadVersion(stop, deadline, target, extension.name));
+    TRY(AlignFunctions(stop, deadline, target, extension, version));
   }
   TRY(SwitchKeys(stop, deadline, target, false));
   TRY_ASSIGN(std::vector<Extension> after, ReadExtensions(stop, deadline, target));

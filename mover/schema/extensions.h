@@ -12,13 +12,23 @@
 namespace cutover::mover {
 
 /// A function of an extension and how it is marked. Odoo tells people to mark unaccent(text) as
-/// IMMUTABLE for an index; no dump carries that, since the function is the extension's.
+/// IMMUTABLE for an index, and an index over earthdistance needs a search_path of its own; no dump
+/// carries that, since the function is the extension's.
 struct ExtensionFunction {
-  std::string signature;   ///< Qualified and quoted, with argument types.
-  std::string volatility;  ///< "i", "s" or "v"
+  std::string signature;              ///< Qualified and quoted, with argument types.
+  std::string volatility;             ///< As ALTER FUNCTION says it.
+  std::vector<std::string> marks;     ///< In the same way, one of each kind in a fixed order.
+  std::vector<std::string> settings;  ///< SET clauses: "name=value".
 
   auto operator<=>(const ExtensionFunction&) const = default;
 };
+
+/// Pure: what ALTER FUNCTION has to say to make `there`, of the same signature, like `wanted`;
+/// empty where they are alike. What an extension of another version marks otherwise is that
+/// version's business, except what people are told to alter: volatility, and settings where the
+/// other has none.
+std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction& there,
+                       bool same_version);
 
 struct Extension {
   std::string name;

@@ -100,6 +100,21 @@ Status CompareLargeObjects(std::stop_token stop, Side& source, Side& target,
   return Ok();
 }
 
+/// A function that only one of two versions has is the versions' business.
+void CompareFunctions(const Extension& ours, const Extension& theirs, Report& report) {
+  std::map<std::string, const ExtensionFunction*> by_signature;
+  for (const ExtensionFunction& function : theirs.functions)
+    by_signature[function.signature] = &function;
+  const bool same_version = ours.version == theirs.version;
+  for (const ExtensionFunction& function : ours.functions) {
+    auto found = by_signature.find(function.signature);
+    if (found == by_signature.end()) continue;
+    const std::string lacks = Alteration(function, *found->second, same_version);
+    if (!lacks.empty())
+      report.Add({"function " + function.signature, "extension", "marked" + lacks, "otherwise"});
+  }
+}
+
 Status CompareExtensions(std::stop_token stop, Side& source, Side& target, Report& report) {
   TRY_ASSIGN(auto ours, ReadExtensions(stop, Deadline::Never(), source.connection()));
   TRY_ASSIGN(auto theirs, ReadExtensions(stop, Deadline::Never(), target.connection()));
@@ -110,18 +125,11 @@ Status CompareExtensions(std::stop_token stop, Side& source, Side& target, Repor
     return names;
   };
   CompareWords("extension ", "extension", by_name(ours), by_name(theirs), report);
-  Words volatility;
-  for (const Extension& extension : theirs) {
-    for (const ExtensionFunction& function : extension.functions)
-      volatility[function.signature] = function.volatility;
-  }
   for (const Extension& extension : ours) {
-    for (const ExtensionFunction& function : extension.functions) {
-      auto found = volatility.find(function.signature);
-      if (found != volatility.end() && found->second != function.volatility)
-        report.Add({"function " + function.signature, "extension",
-                    "volatility " + function.volatility, "volatility " + found->second});
-    }
+    auto there = std::find_if(theirs.begin(), theirs.end(), [&](const Extension& candidate) {
+      return candidate.name == extension.name;
+    });
+    if (there != theirs.end()) CompareFunctions(extension, *there, report);
   }
   return Ok();
 }

@@ -80,7 +80,8 @@ std::vector<std::string> WhatIsCompared(VerificationLevel level) {
       {"every byte of every row", "large objects: number, owner, grants, comment and every byte",
        "structure as pg_dump writes it: columns, defaults, indexes, constraints, triggers, views, "
        "functions, policies, comments, owners, grants, default privileges, sequences' definitions",
-       "extensions, their schemas, and the volatility of their functions",
+       "extensions, their schemas, and how their functions are marked",
+       "roles that the database needs: that they are there, with their memberships and settings",
        "the database's encoding, locale, comment and settings, and its owner, grants and "
        "connection "
        "limit unless it is closed on purpose",

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/postgres/mover/tenant.h"
 #include "tests/postgres/traps/move.h"
 
 namespace cutover::mover::testing {
@@ -88,6 +89,37 @@ void WriteExtension(pg::Connection& server, const std::string& directory) {
   };
   write("trap_config.control", control);
   write("trap_config--1.sql", script);
+}
+
+TEST(CatalogTraps, Trap09_HowAnExtensionsFunctionsWereAlteredComesAlongAndIsCompared) {
+  Move move;
+  move.Plant({"CREATE EXTENSION hstore", "CREATE EXTENSION unaccent",
+              "ALTER FUNCTION tconvert(text, text) SET search_path TO public, pg_temp"
+              " SET work_mem TO '5MB' PARALLEL RESTRICTED SECURITY DEFINER",
+              "ALTER FUNCTION each(hstore) ROWS 7 COST 77 CALLED ON NULL INPUT VOLATILE",
+              "ALTER FUNCTION unaccent(text) SET search_path TO public LEAKPROOF"});
+  move.MustArrive();
+  const std::string marks =
+      "SELECT concat_ws(' ', p.oid::regprocedure, provolatile, proparallel, prosecdef, proisstrict,"
+      " proleakproof, procost, prorows, proconfig) FROM pg_proc p JOIN pg_depend d ON d.objid ="
+      " p.oid AND d.deptype = 'e' AND d.classid = 'pg_proc'::regclass WHERE pronamespace ="
+      " 'public'::regnamespace ORDER BY 1";
+  move.ExpectSame(marks);
+  EXPECT_THAT(move.OnTarget(marks),
+              Contains("public.tconvert(text,text) i r t f f 1 0 {\"search_path=public, "
+                       "pg_temp\",work_mem=5MB}"));
+  {
+    pg::Connection copy = MustConnect(move.Copy());
+    MustExec(copy, {"ALTER FUNCTION public.tconvert(text, text) RESET work_mem",
+                    "ALTER FUNCTION public.each(public.hstore) ROWS 1000"});
+  }
+  VerifyOptions verify;
+  verify.source = move.Source();
+  verify.target = move.Copy();
+  const Report report = MustVerify(verify);
+  ASSERT_EQ(report.mismatch_count, 2) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "function public.each(public.hstore)");
+  EXPECT_EQ(report.mismatches[1].table, "function public.tconvert(text,text)");
 }
 
 TEST(CatalogTraps, Trap10_ConfigurationRowsComeInOrderOfTheirKeysAndWithoutTheExtensionsOwn) {
