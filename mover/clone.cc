@@ -17,6 +17,7 @@
 #include "mover/process/source_guard.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
+#include "mover/schema/inherited_defaults.h"
 #include "mover/schema/late_checks.h"
 #include "mover/schema/leftovers.h"
 #include "mover/schema/lent_privileges.h"
@@ -101,6 +102,7 @@ class Clone {
     std::list<RestoreItem> moulded;
     others = MouldTables(others, survey_.column_orders, moulded);
     TRY(RestoreWaves(stop, connect_, kSchemaLanes, PlanWaves(others)));
+    TRY(DropInheritedDefaults(stop, Deadline::Never(), target, survey_.bare_columns));
     return RemoveLateChecks(stop, Deadline::Never(), target, survey_.late_checks);
   }
 

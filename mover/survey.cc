@@ -38,6 +38,7 @@ Status ReadCatalog(std::stop_token stop, pg::Connection& source, Survey& survey,
   TRY_ASSIGN(objects, ReadTablesByObject(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.extensions, ReadExtensions(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.late_checks, ReadLateChecks(stop, Deadline::Never(), source));
+  TRY_ASSIGN(survey.bare_columns, ReadBareColumns(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.column_orders, ReadColumnOrders(stop, Deadline::Never(), source));
   TRY_ASSIGN(survey.matviews, ReadPopulatedMatviews(stop, Deadline::Never(), source));
   return Ok();

@@ -12,6 +12,7 @@
 #include "mover/process/side.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
+#include "mover/schema/inherited_defaults.h"
 #include "mover/schema/late_checks.h"
 #include "mover/schema/schema_dump.h"
 #include "operator/base/result.h"
@@ -29,6 +30,7 @@ struct Survey {
   std::vector<TablePlan> tables;  ///< In the order of their copy.
   std::vector<Extension> extensions;
   std::vector<LateCheck> late_checks;
+  std::vector<BareColumns> bare_columns;
   std::vector<ColumnOrder> column_orders;
   std::vector<std::string> matviews;  ///< Those that are filled, in an order to fill them.
   SchemaDump structure;

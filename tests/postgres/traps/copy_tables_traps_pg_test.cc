@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "mover/copy/table_copy.h"
 #include "mover/plan/chunks.h"
 #include "mover/process/side.h"
+#include "tests/postgres/mover/tenant.h"
 #include "tests/postgres/traps/copying.h"
 #include "tests/postgres/traps/move.h"
 
@@ -236,6 +238,56 @@ TEST(CopyTraps, Trap33_RowsOfChildrenAndPartitionsArriveExactlyOnce) {
   move.ExpectSame(
       "SELECT concat_ws(' ', inhrelid::regclass, inhparent::regclass, inhseqno) FROM pg_inherits"
       " ORDER BY 1");
+}
+
+/// Defaults that a table has in spite of those it inherits from, at any depth.
+const std::vector<std::string>& DefaultsAgainstParents() {
+  static const std::vector<std::string> statements = {
+      "CREATE TABLE top (a int DEFAULT 1, b int DEFAULT 1, c int, d int DEFAULT 1)",
+      "CREATE TABLE middle () INHERITS (top)",
+      "CREATE TABLE side (a int DEFAULT 1, d int)",
+      "CREATE TABLE bottom () INHERITS (middle)",
+      "ALTER TABLE ONLY bottom ALTER a SET DEFAULT 3, ALTER b DROP DEFAULT, ALTER c SET DEFAULT 3",
+      "ALTER TABLE ONLY middle ALTER d DROP DEFAULT",
+      "CREATE TABLE nephew () INHERITS (middle, side)",
+      "ALTER TABLE ONLY middle ALTER a DROP DEFAULT",
+      "CREATE TABLE part (id int, a int DEFAULT 1, b int DEFAULT 1, c int) PARTITION BY LIST (id)",
+      "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1) PARTITION BY LIST (a)",
+      "CREATE TABLE part_1_3 PARTITION OF part_1 DEFAULT",
+      "ALTER TABLE ONLY part_1_3 ALTER a SET DEFAULT 3, ALTER b DROP DEFAULT, ALTER c SET DEFAULT "
+      "3",
+      "CREATE TABLE part_2 (c int, b int DEFAULT 2, a int, id int)",
+      "ALTER TABLE part ATTACH PARTITION part_2 FOR VALUES IN (2)"};
+  return statements;
+}
+
+TEST(CopyTraps, Trap33_DefaultsOfGrandchildrenAreTheirOwnAndAreCompared) {
+  Move move;
+  move.Plant(DefaultsAgainstParents());
+  move.MustArrive();
+  const std::string defaults =
+      "SELECT concat_ws(' ', a.attrelid::regclass, a.attname, pg_get_expr(d.adbin, d.adrelid))"
+      " FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+      " WHERE a.attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+      " AND a.attnum > 0 ORDER BY 1";
+  move.ExpectSame(defaults);
+  EXPECT_THAT(
+      move.OnTarget(defaults),
+      AllOf(Contains("public.bottom a 3"), Contains("public.bottom b"), Contains("public.nephew d"),
+            Contains("public.part_1_3 a 3"), Contains("public.part_1_3 b")));
+  {
+    pg::Connection copy = MustConnect(move.Copy());
+    MustExec(copy, {"ALTER TABLE ONLY public.bottom ALTER b SET DEFAULT 1, ALTER c DROP DEFAULT",
+                    "ALTER TABLE ONLY public.part_1_3 ALTER a SET DEFAULT 1"});
+  }
+  VerifyOptions verify;
+  verify.source = move.Source();
+  verify.target = move.Copy();
+  const Report report = MustVerify(verify);
+  std::set<std::string> tables;
+  for (const Mismatch& mismatch : report.mismatches) tables.insert(mismatch.table);
+  EXPECT_EQ(tables.size(), 3u) << Describe(report);
+  EXPECT_THAT(Describe(report), AllOf(HasSubstr("bottom"), HasSubstr("part_1_3")));
 }
 
 TEST(CopyTraps, Trap34_UnloggedTablesComeWithTheirRowsAndStayUnlogged) {
