@@ -13,7 +13,8 @@ constexpr size_t kTablesPerLock = 200;
 // one of them does. VACUUM and ANALYZE change catalog rows in place, which leaves xmin alone.
 //
 // A materialized view that is refreshed gets other rows in another place, and so do its indexes:
-// users may do that at any time, and no row of it is copied.
+// users may do that at any time, and no row of it is copied. Nor is a publication of our own part
+// of the tenant.
 constexpr char kMarks[] = R"(
 WITH part (relation, mark) AS (
   SELECT attrelid, xmin::text::int8 FROM pg_catalog.pg_attribute WHERE attnum > 0
@@ -22,6 +23,7 @@ WITH part (relation, mark) AS (
   UNION ALL SELECT tgrelid, xmin::text::int8 FROM pg_catalog.pg_trigger
   UNION ALL SELECT polrelid, xmin::text::int8 FROM pg_catalog.pg_policy
   UNION ALL SELECT adrelid, xmin::text::int8 FROM pg_catalog.pg_attrdef
+  UNION ALL SELECT seqrelid, xmin::text::int8 FROM pg_catalog.pg_sequence
   UNION ALL SELECT ev_class, xmin::text::int8 FROM pg_catalog.pg_rewrite),
 own (relation, parts, marks) AS (SELECT relation, count(*), sum(mark) FROM part GROUP BY relation)
 SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
@@ -53,7 +55,38 @@ WHERE t.typtype IN ('e', 'd', 'r')
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'cutover')
 UNION ALL
 SELECT 'schema ' || nspname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_namespace
-WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'cutover'))";
+WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'cutover')
+UNION ALL
+SELECT 'statistics object ' || n.nspname || '.' || s.stxname, concat_ws(' ', s.oid, s.xmin)
+FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+UNION ALL
+SELECT concat('default privileges of role ', pg_catalog.pg_get_userbyid(d.defaclrole),
+         ' in schema ' || n.nspname, ' on ', CASE d.defaclobjtype WHEN 'r' THEN 'tables'
+           WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
+           WHEN 'n' THEN 'schemas' ELSE 'large objects' END),
+       concat_ws(' ', d.oid, d.xmin)
+FROM pg_catalog.pg_default_acl d LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace
+UNION ALL
+SELECT 'extension ' || extname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_extension
+UNION ALL
+SELECT 'cast from ' || pg_catalog.format_type(castsource, NULL) || ' to '
+         || pg_catalog.format_type(casttarget, NULL), concat_ws(' ', oid, xmin)
+FROM pg_catalog.pg_cast WHERE oid >= 16384
+UNION ALL
+SELECT 'event trigger ' || evtname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_event_trigger
+UNION ALL
+SELECT 'publication ' || p.pubname,
+       concat_ws(' ', p.oid, p.xmin,
+         (SELECT concat(count(*), ' ', sum(r.xmin::text::int8)) FROM pg_catalog.pg_publication_rel r
+           WHERE r.prpubid = p.oid)%SCHEMAS%)
+FROM pg_catalog.pg_publication p WHERE p.pubname !~ '^cutover_'
+UNION ALL
+SELECT 'foreign server ' || srvname, concat_ws(' ', oid, xmin) FROM pg_catalog.pg_foreign_server)";
+
+constexpr int kMajorOfPublishedSchemas = 15;
+constexpr char kPublishedSchemas[] = R"(,
+         (SELECT concat(count(*), ' ', sum(s.xmin::text::int8))
+           FROM pg_catalog.pg_publication_namespace s WHERE s.pnpubid = p.oid))";
 
 }  // namespace
 
@@ -70,7 +103,11 @@ Status LockTables(std::stop_token stop, pg::Connection& holder,
 }
 
 Result<StructureMarks> ReadStructureMarks(std::stop_token stop, pg::Connection& connection) {
-  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, Deadline::Never(), kMarks));
+  std::string sql = kMarks;
+  constexpr std::string_view kPlace = "%SCHEMAS%";
+  const bool has_schemas = connection.major_version() >= kMajorOfPublishedSchemas;
+  sql.replace(sql.find(kPlace), kPlace.size(), has_schemas ? kPublishedSchemas : "");
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, Deadline::Never(), sql));
   StructureMarks marks;
   for (const pg::Row row : rows) marks.emplace(row.Text(0), row.Text(1));
   return marks;

@@ -163,6 +163,41 @@ TEST(CopyTraps, Trap24_WhatChangedDuringTheCopyWithoutALockIsNamed) {
   }
 }
 
+TEST(CopyTraps, Trap24_WhatBelongsToNoTableIsNamedWhenItChangedDuringTheCopy) {
+  const std::string me = Servers().source.user;
+  const std::map<std::string, std::string> changes = {
+      {"ALTER SEQUENCE counter INCREMENT 7", "sequence public.counter"},
+      {"ALTER STATISTICS both_of SET STATISTICS 7", "statistics object public.both_of"},
+      {"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT UPDATE ON TABLES TO PUBLIC",
+       "default privileges of role " + me + " in schema public on tables"},
+      {"DROP EXTENSION hstore", "extension hstore"},
+      {"DROP CAST (mood AS int)", "cast from public.mood to integer"},
+      {"ALTER EVENT TRIGGER tell DISABLE", "event trigger tell"},
+      {"ALTER PUBLICATION told ADD TABLE other", "publication told"},
+      {"ALTER SERVER far OPTIONS (ADD host 'elsewhere')", "foreign server far"}};
+  for (const auto& [change, object] : changes) {
+    const std::string& ddl = change;
+    Move move;
+    move.Plant(
+        {"CREATE TABLE t (a int, b int)", "CREATE TABLE other (a int)", "CREATE SEQUENCE counter",
+         "CREATE STATISTICS both_of ON a, b FROM t", "CREATE EXTENSION hstore",
+         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC",
+         "CREATE TYPE mood AS ENUM ('a')",
+         "CREATE FUNCTION as_int(mood) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+         "CREATE CAST (mood AS int) WITH FUNCTION as_int", "CREATE PUBLICATION told FOR TABLE t",
+         "CREATE FUNCTION ev() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+         "CREATE EVENT TRIGGER tell ON ddl_command_end EXECUTE FUNCTION ev()",
+         "CREATE EXTENSION postgres_fdw", "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw"});
+    move.options.authorize = [&](std::stop_token, pg::Connection&) -> Status {
+      move.Plant({ddl});
+      return Ok();
+    };
+    const Error error = move.MustFail();
+    EXPECT_EQ(error.reason, "SourceChanged") << ddl;
+    EXPECT_THAT(error.message, AllOf(HasSubstr(object), HasSubstr("run it again"))) << ddl;
+  }
+}
+
 TEST(CopyTraps, Trap24_ATableThatCameDuringTheCopyIsReported) {
   Move move;
   move.Plant({"CREATE TABLE t (a int)"});
