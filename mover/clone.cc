@@ -15,6 +15,7 @@
 #include "mover/plan/restore_waves.h"
 #include "mover/process/side.h"
 #include "mover/process/source_guard.h"
+#include "mover/process/wal_volume.h"
 #include "mover/schema/column_orders.h"
 #include "mover/schema/extensions.h"
 #include "mover/schema/inherited_defaults.h"
@@ -51,6 +52,7 @@ class Clone {
     TRY_ASSIGN(survey_, SurveySource(stop, programs_, options_, *source_));
     Warn(survey_.notes);
     TRY(target_.Prepare(stop, survey_.properties));
+    TRY(BeginWal(stop));
     TRY_ASSIGN(bool goes_on, FindPlan(stop));
     if (!goes_on) TRY(target_.Empty(stop));
     target_.StartReporting();
@@ -65,6 +67,7 @@ class Clone {
     LetGo();
     TRY(Finish(stop));
     TRY_ASSIGN(Report report, Verify(stop));
+    TRY(CountWal(stop, report));
     if (options_.followed && !report.equal()) TRY(CheckStructureKept(stop));
     if (report.equal() && options_.confirm) TRY(options_.confirm(stop));
     if (report.equal() && !options_.keep_traces)
@@ -74,6 +77,18 @@ class Clone {
   }
 
  private:
+  Status BeginWal(std::stop_token stop) {
+    TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
+    TRY_ASSIGN(wal_begin_, ReadWalPosition(stop, Deadline::Never(), target));
+    return Ok();
+  }
+
+  Status CountWal(std::stop_token stop, Report& report) {
+    TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
+    TRY_ASSIGN(report.target_wal_bytes, WalBytesSince(stop, Deadline::Never(), target, wal_begin_));
+    return Ok();
+  }
+
   /// Whether an earlier worker under the same snapshot has left a plan to go on with.
   Result<bool> FindPlan(std::stop_token stop) {
     TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
@@ -280,6 +295,7 @@ class Clone {
   const Connector connect_ = [this](std::stop_token stop) { return target_.Connect(stop); };
   std::optional<Side> source_;
   Survey survey_;
+  WalPosition wal_begin_;  ///< Of the target's server, before this run wrote into the database.
   std::vector<Chunk> plan_;
   SourceFacts facts_;
   StructureMarks structure_marks_;  ///< Of the source, when its last row was read.

@@ -100,24 +100,26 @@ Json EncodeReport(const Report& report) {
   for (const Mismatch& mismatch : report.mismatches) mismatches.Append(Encode(mismatch));
   Json seconds = Json::Object();
   for (const auto& [stage, value] : report.seconds_by_stage) seconds.Set(stage, value);
-  return Json::Object({{"verdict", report.equal() ? "Equal" : "Different"},
-                       {"level", Name(report.level)},
-                       {"tables", report.tables},
-                       {"rows", report.rows},
-                       {"bytes", report.bytes},
-                       {"tablesProvenBefore", report.tables_proven_before},
-                       {"mismatchCount", report.mismatch_count},
-                       {"mismatches", std::move(mismatches)},
-                       {"warnings", Json::ArrayOf(report.warnings)},
-                       {"secondsByStage", std::move(seconds)},
-                       {"versions", Json::Object({{"source", report.source.server_version},
-                                                  {"target", report.target.server_version}})},
-                       {"startedAt", FormatTime(report.started_at)},
-                       {"finishedAt", FormatTime(report.finished_at)},
-                       {"source", Encode(report.source)},
-                       {"target", Encode(report.target)},
-                       {"compared", Json::ArrayOf(WhatIsCompared(report.level))},
-                       {"method", Encode(report.method, report.level)}});
+  Json json = Json::Object({{"verdict", report.equal() ? "Equal" : "Different"},
+                            {"level", Name(report.level)},
+                            {"tables", report.tables},
+                            {"rows", report.rows},
+                            {"bytes", report.bytes},
+                            {"tablesProvenBefore", report.tables_proven_before},
+                            {"mismatchCount", report.mismatch_count},
+                            {"mismatches", std::move(mismatches)},
+                            {"warnings", Json::ArrayOf(report.warnings)},
+                            {"secondsByStage", std::move(seconds)},
+                            {"versions", Json::Object({{"source", report.source.server_version},
+                                                       {"target", report.target.server_version}})},
+                            {"startedAt", FormatTime(report.started_at)},
+                            {"finishedAt", FormatTime(report.finished_at)},
+                            {"source", Encode(report.source)},
+                            {"target", Encode(report.target)},
+                            {"compared", Json::ArrayOf(WhatIsCompared(report.level))},
+                            {"method", Encode(report.method, report.level)}});
+  if (report.target_wal_bytes) json.Set("targetWalBytes", *report.target_wal_bytes);
+  return json;
 }
 
 }  // namespace cutover::mover

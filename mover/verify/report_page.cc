@@ -129,6 +129,10 @@ std::string ReportPage(const Report& report) {
                           report.method.dump_version);
   page += Field("Size", Grouped(report.tables) + " tables, " + Grouped(report.rows) + " rows" +
                             (report.bytes > 0 ? ", " + Grouped(report.bytes) + " bytes" : ""));
+  if (report.target_wal_bytes)
+    page += Field("WAL", Grouped(*report.target_wal_bytes) +
+                             " bytes, written by the target's server while the copy was made and "
+                             "proven, by the copy and whoever else worked there");
   page += Differences(report);
   page += Heading("What was compared");
   for (const std::string& part : WhatIsCompared(report.level)) page += Item(part);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "mover/contract/job_spec.h"
+#include "mover/process/wal_volume.h"
 #include "mover/target_database.h"
 #include "tests/postgres/mover/tenant.h"
 
@@ -46,6 +47,42 @@ TEST_P(Clone, ADatabaseFullOfTrapsArrivesAndIsProvenEqual) {
   Report again = MustVerify(tenant.VerifyAll());
   EXPECT_TRUE(again.equal()) << Describe(again);
   EXPECT_EQ(again.rows, report.rows);
+}
+
+int64_t WalWritten(const pg::ConnectOptions& server) {
+  pg::Connection admin = MustConnect(server);
+  return std::stoll(
+      MustRead(admin, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')").front());
+}
+
+TEST_P(Clone, SaysHowMuchWalItMadeOnTheTarget) {
+  TrapTenant tenant(target());
+  constexpr int64_t kBytes = 8 << 20;
+  {
+    pg::Connection source = MustConnect(tenant.Source());
+    MustExec(source, {"CREATE TABLE public.logged AS SELECT repeat(md5(i::text), 32) AS body"
+                      " FROM generate_series(1, 8192) i"});
+  }
+  const int64_t before = WalWritten(target());
+  const Report report = MustClone(tenant.CloneAll());
+  ASSERT_TRUE(report.target_wal_bytes);
+  EXPECT_GE(*report.target_wal_bytes, kBytes);
+  EXPECT_LE(*report.target_wal_bytes, WalWritten(target()) - before);
+  EXPECT_FALSE(MustVerify(tenant.VerifyAll()).target_wal_bytes);
+}
+
+TEST(WalVolume, IsUnknownToWhoMayNotAskAndNoErrorEither) {
+  const pg::testing::TestRole role(Servers().target);
+  const pg::testing::TestDatabase database(Servers().target, Servers().target.user);
+  pg::Connection session = MustConnect(database.Options());
+  const WalPosition begin =
+      ReadWalPosition({}, pg::testing::Soon(), session).value_or(std::nullopt);
+  EXPECT_TRUE(begin);
+  MustExec(session, {"REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC",
+                     "SET ROLE " + pg::QuoteIdentifier(role.name())});
+  const auto bytes = WalBytesSince({}, pg::testing::Soon(), session, begin);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  EXPECT_FALSE(*bytes);
 }
 
 TEST_P(Clone, WhatNoDigestShowsIsThereToo) {

@@ -47,6 +47,15 @@ TEST(Report, ThePageSaysWhatHowWhenAndByWhichVersions) {
   EXPECT_THAT(page, Not(HasSubstr("Differences")));
 }
 
+TEST(Report, SaysHowMuchWalACopyMadeWhereThatIsKnown) {
+  Report report = Equal();
+  EXPECT_FALSE(EncodeReport(report).Contains("targetWalBytes"));
+  EXPECT_THAT(ReportPage(report), Not(HasSubstr("WAL")));
+  report.target_wal_bytes = 7654321;
+  EXPECT_EQ(EncodeReport(report)["targetWalBytes"].AsInt(), 7654321);
+  EXPECT_THAT(ReportPage(report), HasSubstr("WAL           7,654,321 bytes"));
+}
+
 TEST(Report, ThePageNamesTableChunkRangeRowsAndColumns) {
   const std::string page = ReportPage(Different());
   for (const char* part : {"DIFFERENT. 1 difference,", "  - public.ledger (rowCount)",
