@@ -6,6 +6,7 @@ exactly one, its status said what happened, and nothing is left behind. Needs th
 hack/cluster on this machine, prepared by hack/test.
 """
 
+import contextlib
 import json
 import re
 import sys
@@ -126,8 +127,11 @@ def strike(case):
         # One that an earlier move has left there is not this one's, and would keep its password.
         sides[1].sql("postgres", f"drop role if exists {tenant.ROLE}")
     with (tenant.users() as users, Sampler(sides, tenant.DATABASE, tenant.ROLE) as sampler,
-          node.ReportedSides() as reported, faults.History(tenant) as history):
+          node.ReportedSides() as reported, faults.History(tenant) as history,
+          contextlib.ExitStack() as until_then):
         move = faults.Move(tenant, source, target, history, users)
+        if case.fault == fault_table.ISOLATED:
+            move.log_logins(until_then)
         move.start(case)
         faults.bring_into(move, case.phase)
         struck_in, struck = history.phase(), time.time()
@@ -175,8 +179,22 @@ def told(history, since):
             last = (phase, message)
 
 
+def new_leaders(tenant, since):
+    """What the migration's events have told of them since then."""
+    events = json.loads(kubectl("--namespace", tenant.NAMESPACE, "get", "events.events.k8s.io",
+                                "--output", "json"))["items"]
+    return [event["note"] for event in events
+            if event["reason"] == "LeaderChanged" and event["regarding"]["name"] == tenant.MIGRATION
+            and event["metadata"]["creationTimestamp"] >= time.strftime(
+                "%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))]
+
+
 def expect_told(case, history, since):
-    """A fault that a person has to know of, or could mend, is named in the status at some time."""
+    """A fault that a person has to know of, or could mend, is named in the status at some time;
+    another leader in an event, since that goes on where the first one was."""
+    if case.fault in fault_table.NEW_LEADER:
+        wait_until("an event says that another operator leads", 30,
+                   lambda: new_leaders(history.tenant, since), 1)
     # A message of several lines is several entries, and what begins one passes for its phase.
     said = [f"{phase} {message}" for moment, phase, message in history.seen if moment >= since]
     expect(not case.says or re.search(case.says, "\n".join(said), re.IGNORECASE),

@@ -75,10 +75,12 @@ BEHIND_THE_COPY = {"Finalizing", "Verifying", "Switching", "Opening", "Undoing"}
 # believe.
 WRITABLE_WITHIN_SECONDS = {LEADER: 25, BOTH: 5 + 25}
 
+# Those after which another operator leads, and the migration's events must say so.
+NEW_LEADER = {LEADER, BOTH, API, ISOLATED}
+
 # What the status must have said (a regular expression) of those that a person has to know of or to
 # mend, or asked for. Where nobody could decide anything for a while, nothing could be said either:
-# the end says how long users were shut out. Of the others the next leader goes on, and the sentence
-# of the phase stands.
+# the end says how long users were shut out.
 SAYS = {
     API: r"doors closed for ([6-9]|\d\d)\d{4} ms",
     ISOLATED: r"doors closed for \d{5,} ms",
@@ -144,6 +146,7 @@ CASES = [
     Case(MIGRATION, "Smoke", "Gone"),
     Case(MIGRATION, "Hypercare", "GoneMoved"),
     Case(NAMESPACE, "Copying", "Gone"),
+    Case(NAMESPACE, "Opening", "Gone"),
     Case(ISOLATED, "Copying", "Completed"),
     Case(ISOLATED, "Switching", "Completed", daily=True),
     Case(VANISHED, "AwaitingCutover", "Gone"),
@@ -155,8 +158,9 @@ CASES = [
 # Those that a real Odoo is moved through as well, while a user creates partners by its route. Of
 # scenarios.py are the death of the leader in Copying and in Switching, and those of the servers.
 UNDER_ODOO = {
-    (BOTH, "Switching"), (MOVER, "Copying"), (CUT, "Copying"), (FULL, "Copying"),
-    (TENANT_SECRET, "AwaitingCutover"), (ADMIN_SECRET, "Copying"), (PLACEMENT, "Copying"),
+    (LEADER, "Opening"), (LEADER, "RollingBack"), (BOTH, "Switching"), (API, "Switching"),
+    (MOVER, "Copying"), (CUT, "Copying"), (FULL, "Copying"), (TENANT_SECRET, "AwaitingCutover"),
+    (ADMIN_SECRET, "Copying"), (PLACEMENT, "Copying"), (DATABASE_SERVER, "Opening"),
     (MIGRATION, "Smoke"), (ISOLATED, "Switching"),
 }
 CASES += [case._replace(profile="Odoo", daily=False, seconds=420) for case in CASES

@@ -101,9 +101,15 @@ class Move:
         self.gated = False
         self.placed = True
         self.acknowledged = []
+        self.logins = []  # Of each server: how often an address has logged in (log_logins()).
 
     def hold(self, server, statement):
         server.hold(self.tenant.DATABASE, statement)
+
+    def log_logins(self, until):
+        """From now on, and `until` that stack is left."""
+        self.logins = [until.enter_context(server.logins_logged())
+                       for server in (self.source, self.target)]
 
     def annotate(self, command, token):
         kubectl("--namespace", self.tenant.NAMESPACE, "annotate", "tm", self.tenant.MIGRATION,
@@ -303,8 +309,9 @@ def the_leader_is_killed(_):
 
 
 def both_operators_are_killed(_):
-    for pod in node.operators():
-        node.kill_in_pod("cutover-system", pod, "cutover-operato")
+    struck = [node.kill_in_pod("cutover-system", pod, "cutover-operato")
+              for pod in node.operators()]
+    expect(len(struck) == 2 and all(struck), f"two operators ran: {struck}")
 
 
 def the_api_server_is_away_for_60_s(move):
@@ -409,24 +416,39 @@ def the_migration_is_deleted(move):
 def the_namespace_is_deleted(move):
     kubectl("delete", "namespace", move.tenant.NAMESPACE, "--wait=false")
 
+    def reached():
+        migration = get("tm", move.tenant.MIGRATION, move.tenant.NAMESPACE)
+        return not migration or "deletionTimestamp" in migration["metadata"]
+
+    # Seconds later, and it is to be struck in this phase.
+    wait_until("the namespace's deletion has come to the migration", 60, reached, 0.2)
+
 
 def the_leader_is_cut_off_from_the_api_server(move):
+    """Neither server may hear of it again: not of what it asks, nor of another login."""
     name, _ = leader()
     address = get("pod", name, "cutover-system")["status"]["podIP"]
+    expect(any(count(address) for count in move.logins), "its logins are seen")
     api = get("service", "kubernetes", "default")["spec"]["clusterIP"]
     with contextlib.ExitStack() as cut:
         for where in (api, "10.88.0.1"):
             cut.enter_context(node.packets_dropped("cutover-system", name, "cutover-operato",
                                                    "OUTPUT", "-p", "tcp", "-d", where))
         time.sleep(12)  # It must have given up after 10 s without a renewal.
+        before = [count(address) for count in move.logins]
         until = time.monotonic() + 18
+        answers = set()
         move.release()
         while time.monotonic() < until:
             for server in (move.source, move.target):
                 sessions = server.answer("postgres", "select count(*) from pg_stat_activity where "
                                                      f"client_addr = '{address}'")
                 expect(sessions in (None, "0"), f"the deposed leader still uses {server.name}")
+                answers.add((server.name, sessions))
             time.sleep(0.5)
+        expect(len(answers - {(name, None) for name in HOMES}) == 2, f"both answered: {answers}")
+        expect([count(address) for count in move.logins] == before,
+               "the deposed leader logged in to a server")
 
 
 def the_migration_vanishes_without_its_finalizer(move):

@@ -73,6 +73,11 @@ def moved(source, target):
     """The tenant works on `target`, with everything that was acknowledged."""
     wait_until_counting(target)
     expect_nothing_lost(target, acknowledged())
+    settled(source, target)
+
+
+def settled(source, target):
+    """The migration has ended, and nothing of it is left."""
     wait_until("the source is dropped", 60, lambda: not Server(source).has_database(DATABASE))
     remains.expect_none(DATABASE, target)
     forget()

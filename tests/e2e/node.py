@@ -5,6 +5,7 @@ Works on the cluster of hack/cluster alone; NodeOutOfReach says so elsewhere.
 """
 
 import contextlib
+import http.client
 import os
 import pathlib
 import re
@@ -83,10 +84,13 @@ class ReportedSides:
         while not self.stop.wait(0.5):
             try:
                 addresses = addresses or _operators_addresses()
-                for address in addresses:
+            except (Failure, subprocess.TimeoutExpired):
+                continue  # The API server is away.
+            for address in list(addresses):
+                try:
                     self.values |= _reported_sides(address)
-            except (Failure, OSError, subprocess.TimeoutExpired):
-                addresses = []  # An operator has died, or the API server is away.
+                except (OSError, http.client.HTTPException):
+                    addresses = []  # That operator has died; what the others say is read still.
 
 
 def _operators_addresses():
@@ -96,7 +100,7 @@ def _operators_addresses():
 
 
 def _reported_sides(address):
-    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=2) as answer:
+    with urllib.request.urlopen(f"http://{address}:8080/metrics", timeout=1) as answer:
         return {int(value) for value in re.findall(
             r"^cutover_writable_sides\{.*\} (\d+)", answer.read().decode(), re.MULTILINE)}
 

@@ -19,8 +19,8 @@ import scenario
 import shop
 import till
 from cluster import Failure, expect, get, kubectl, wait_until
-from following import (begin, came_back, command, condition, moved, other, stayed, to_hypercare,
-                       wait_for, way_back_is_open)
+from following import (begin, came_back, command, condition, moved, other, settled, stayed,
+                       to_hypercare, wait_for, way_back_is_open)
 from server import ON_THIS_MACHINE, Sampler, Server
 from shop import (DATABASE, NAMESPACE, acknowledged, ensure, expect_nothing_lost,
                   wait_until_counting)
@@ -30,7 +30,7 @@ CLOSED_DOORS = {"Fencing", "Finalizing", "Verifying", "Switching", "Opening", "S
 BEFORE_USERS_RETURN = {"Preflight", "BackingUp", "Preparing", "Copying", "CatchingUp",
                        "AwaitingCutover", "Fencing", "Finalizing", "Verifying", "Switching",
                        "Opening"}
-CUTOVER = {"FenceSource", "FinalizeTarget", "Journal", "OpenTarget"}
+CUTOVER = {"FenceSource", "FinalizeTarget", "Journal", "OpenTarget"}  # Whatever the switch.
 LONG_PAUSE = {"maxWritePauseSeconds": 1800}
 
 
@@ -168,12 +168,13 @@ def a_conflict_on_the_target_holds_the_move_and_is_over_when_it_is_mended():
 
 
 @contextlib.contextmanager
-def _watched(phases, wanted, struck, source, target):
+def _watched(phases, wanted, struck, source, target, in_slow_motion=False):
     """Within: the effects of those phases, those `wanted(effect)`, are each followed by
     `struck(effect, name of the source, of the target, kill the operator)`. Yields who sees them."""
     with one_side_only(source, target) as sampler, effects.Effects(
             lambda effect, phase: phase in phases and wanted(effect),
-            lambda effect, _, kill: struck(effect, source, target, kill)) as watch:
+            lambda effect, _, kill: struck(effect, source, target, kill),
+            in_slow_motion) as watch:
         yield watch
     Server(source).wait_until_ready()
     print(f"{time.strftime('%X')} from {source} to {target}: struck after "
@@ -190,6 +191,20 @@ def _move_watched(wanted, struck):
         wait_for({"Completed"}, 600)
     expect(attempts() == 1, f"one attempt was enough, not {attempts()}")
     moved(source, target)
+    return watch.seen
+
+
+def _pooled_move_watched(wanted, struck):
+    """The same by pooler. Whose clients lose nothing is for the caller to say."""
+    source = ensure()
+    target = other(source)
+    begin(target, cutover={"switch": "Pooler", "approval": "Manual", **LONG_PAUSE})
+    wait_for({"AwaitingCutover"})
+    with _watched(CLOSED_DOORS, wanted, struck, source, target, in_slow_motion=True) as watch:
+        command("approve", "go")
+        wait_for({"Completed"}, 600)
+    expect(attempts() == 1, f"one attempt was enough, not {attempts()}")
+    settled(source, target)
     return watch.seen
 
 
@@ -235,10 +250,30 @@ def the_target_killed_at_every_effect_of_the_cutover_costs_no_write():
                             lambda source, target, kill: effects.kill_server(Server(target)))
 
 
+def the_operator_killed_at_every_effect_of_a_pooler_switch_costs_no_write():
+    with pooler.in_front(), pooler.PooledClient() as client:
+        _struck_at_every_effect(_pooled_move_watched,
+                                CUTOVER | {"PausePoolers", "ResumePoolers"},
+                                lambda source, target, kill: kill())
+        client.wait_for_more()
+        numbers = client.numbers()
+        print(f"{len(numbers)} statements acknowledged, none failed; longest stall "
+              f"{client.longest_stall_milliseconds()} ms")
+    expect_nothing_lost(ensure(), numbers)
+
+
 def the_operator_killed_at_every_effect_of_a_rollback_costs_no_write():
     _struck_at_every_effect(_rollback_watched,
                             {"FenceTarget", "DrainReverse", "ReopenSource", "RestoreWiring"},
                             lambda source, target, kill: kill())
+
+
+def the_servers_killed_at_every_effect_of_a_rollback_cost_no_write():
+    for victim in ("source", "target"):
+        _struck_at_every_effect(
+            _rollback_watched, {"FenceTarget", "DrainReverse", "ReopenSource", "RestoreWiring"},
+            lambda source, target, kill, victim=victim: effects.kill_server(
+                Server({"source": source, "target": target}[victim])))
 
 
 def the_api_server_away_across_the_switch_costs_no_write():
@@ -371,8 +406,9 @@ def two_moves_from_one_server_at_once_lose_no_write():
         print(f"the other tenant: {len(writer.acknowledged)} writes acknowledged, {writer.refused} "
               "refused, none lost")
         expect(till.status()["cutover"]["fencedAt"], "its doors were closed for that")
-        apart = {s["stages"][3]["startedAt"] for s in (shop.status(), till.status())}
-        print(f"the copies began at {sorted(apart)}")
+        began, ended = zip(*[(s["stages"][0]["startedAt"], s["stages"][-1]["completedAt"])
+                             for s in (shop.status(), till.status())])
+        expect(max(began) < min(ended), f"both went on at once: {began}, {ended}")
     moved(source, target)
 
 

@@ -19,6 +19,7 @@ auth_type = scram-sha-256
 auth_file = /etc/pgbouncer/userlist.txt
 admin_users = pooladmin
 pool_mode = transaction
+query_wait_timeout = 0
 ignore_startup_parameters = extra_float_digits
 unix_socket_dir =
 """

@@ -196,8 +196,9 @@ def _killed(phase, victim):
 
 
 def servers_and_movers_killed_under_odoo_cost_no_write():
-    for phase, victim in (("Copying", "mover"), ("Fencing", "source"), ("Copying", "source"),
-                          ("Copying", "target"), ("Smoke", "source"), ("Smoke", "target")):
+    for phase, victim in (("Copying", "mover"), ("Fencing", "source"), ("Fencing", "target"),
+                          ("Copying", "source"), ("Copying", "target"), ("Smoke", "source"),
+                          ("Smoke", "target")):
         _killed(phase, victim)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A PostgreSQL server of the demo world, spoken to directly: that works without the API server."""
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -98,6 +99,25 @@ class Server:
     def _let_go(self, holders):
         self.answer("postgres", "select pg_terminate_backend(pid) from pg_stat_activity "
                                 f"where application_name {holders}")
+
+    @contextlib.contextmanager
+    def logins_logged(self):
+        """Within: the server logs each connection. Yields how often an address has come so far."""
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+        def log_connections(setting):
+            self.sql("postgres", f"alter system set log_connections = {setting}")
+            self.sql("postgres", "select pg_reload_conf()")
+
+        def count(address):
+            log = kubectl("--namespace", "databases", "logs", self.pod, "--since-time", since)
+            return log.count(f"connection received: host={address} ")
+
+        log_connections("on")
+        try:
+            yield count
+        finally:
+            log_connections("default")
 
     def wait_until_ready(self):
         def ready():
