@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import yaml
@@ -30,7 +31,7 @@ OTHERS = {"docs/gitops.md": "tests/gitops/drift, as Argo CD reads it",
 
 def call(*arguments, stdin=None):
     done = subprocess.run(["kubectl", *arguments], input=stdin, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     return done.returncode == 0, done.stdout
 
 
@@ -93,12 +94,18 @@ class Fragments(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory()
         cls.addClassCleanup(scratch.cleanup)
         os.environ["KUBECACHEDIR"] = scratch.name
-        for arguments in (
-                ["apply", "--server-side", "--force-conflicts", "--filename", REPOSITORY / "crds"],
-                ["wait", "--for=condition=Established", "--timeout=30s",
-                 "crd/databaseplacements.cutover.dev", "crd/tenantmigrations.cutover.dev"],
-                ["create", "namespace", NAMESPACE]):  # fmt: skip
+        crds = ("crd/databaseplacements.cutover.dev", "crd/tenantmigrations.cutover.dev")
+        for arguments, tries in (
+                (["apply", "--server-side", "--force-conflicts", "--filename",
+                  REPOSITORY / "crds"], 1),
+                # `kubectl wait` fails on a CRD that has no conditions yet.
+                (["wait", "--for=condition=Established", "--timeout=30s", *crds], 100),
+                (["create", "namespace", NAMESPACE], 1)):  # fmt: skip
             good, said = call(*arguments)
+            while not good and tries > 1:
+                time.sleep(0.2)
+                tries -= 1
+                good, said = call(*arguments)
             assert good, said
         cls.addClassCleanup(call, "delete", "namespace", NAMESPACE, "--wait=false")
 

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <random>
 #include <thread>
 
 #include "operator/base/check.h"
@@ -35,19 +36,23 @@ tl::unexpected<Error> Failed(const std::string& message) {
   return TerminalError("TestSetup", message);
 }
 
-// A port that was free a moment ago. Nothing holds it until the server takes it; on the loopback of
-// a test machine that is good enough, and there is no other way to tell etcd its port.
+// A port that was free a moment ago, of those that the kernel gives to nobody who does not ask for
+// one. Nothing holds it until the server takes it, and while it is restarted; on the loopback of a
+// test machine that is good enough, and there is no other way to tell etcd its port.
 Result<int> FreePort() {
-  int handle = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  bool found = bind(handle, generic, size) == 0 && getsockname(handle, generic, &size) == 0;
-  close(handle);
-  if (!found) return Failed("no free port on the loopback");
-  return ntohs(address.sin_port);
+  std::random_device choose;
+  for (int tries = 0; tries < 100; ++tries) {
+    int handle = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int port = 20'000 + static_cast<int>(choose() % 10'000);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    bool found = bind(handle, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    close(handle);
+    if (found) return port;
+  }
+  return Failed("no free port on the loopback");
 }
 
 // The standard output of a shell command that succeeds, without its last newline.

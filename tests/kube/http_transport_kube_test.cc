@@ -12,11 +12,13 @@
 #include <atomic>
 #include <functional>
 #include <list>
+#include <optional>
 #include <thread>
 
 #include "operator/base/clock.h"
 #include "operator/base/mutex.h"
 #include "operator/kube/error.h"
+#include "tests/least_time.h"
 
 namespace cutover::kube {
 namespace {
@@ -153,7 +155,7 @@ Request Post(const std::string& body) {
   return request;
 }
 
-Deadline Soon() { return Deadline::After(seconds(10)); }
+Deadline Soon() { return Deadline::After(seconds(60)); }
 
 void WaitForHangUp(Peer& peer) {
   char byte;
@@ -169,34 +171,54 @@ class DyingServer : public ScriptedServer {
       : ScriptedServer([this](Peer& peer, int connection) {
           for (int number = 0; !peer.ReadRequest().empty(); ++number) {
             ++requests;
-            if (connection == 0 && number == 1) return;
+            if (connection == 0 && number == 1) {
+              has_died = true;
+              return;
+            }
             peer.WriteAnswer(200, "done");
           }
         }) {}
 
-  // The answer to `second` when it is sent over the connection that a first request has left in the
-  // library's pool.
-  Result<Response> CallOverPooledConnection(const Request& second) {
-    auto transport = TransportTo(url());
-    EXPECT_TRUE(transport->Call({}, Soon(), Get()));
-    std::this_thread::sleep_for(milliseconds(200));  // It gets there some time after the answer.
-    return transport->Call({}, Soon(), second);
-  }
+  std::atomic<bool> has_died{false};
 };
 
+// What a second call came to when it was sent over the connection that a first one has left in the
+// library's pool.
+struct Second {
+  std::optional<Response> answer;
+  std::optional<Error> error;
+  int requests = 0;  // That have arrived, the first one included.
+};
+std::optional<Second> CallOverPooledConnection(const Request& second) {
+  // A connection gets into the pool some time after the answer; a call before that has one of its
+  // own, and shows nothing.
+  for (milliseconds pause{200}; pause < seconds(10); pause *= 2) {
+    DyingServer server;
+    auto transport = TransportTo(server.url());
+    EXPECT_TRUE(transport->Call({}, Soon(), Get()));
+    std::this_thread::sleep_for(pause);
+    Result<Response> result = transport->Call({}, Soon(), second);
+    if (!server.has_died) continue;
+    if (result) return Second{std::move(*result), {}, server.requests};
+    return Second{{}, std::move(result).error(), server.requests};
+  }
+  return std::nullopt;
+}
+
 TEST(HttpTransport, AReadIsRepeatedWhenAPooledConnectionDies) {
-  DyingServer server;
-  EXPECT_TRUE(server.CallOverPooledConnection(Get()));
-  EXPECT_EQ(server.requests, 3) << "what the library does unless it is kept from it";
+  const std::optional<Second> second = CallOverPooledConnection(Get());
+  ASSERT_TRUE(second) << "no connection was used again";
+  EXPECT_TRUE(second->answer);
+  EXPECT_EQ(second->requests, 3) << "what the library does unless it is kept from it";
 }
 
 TEST(HttpTransport, NoWriteIsExecutedTwiceWhenAPooledConnectionDies) {
   for (const char* body : {"{}", ""}) {
-    DyingServer server;
-    Result<Response> second = server.CallOverPooledConnection(Post(body));
-    ASSERT_FALSE(second);
-    EXPECT_EQ(second.error().disposition, Disposition::kInDoubt);
-    EXPECT_EQ(server.requests, 2) << "the body was '" << body << "'";
+    const std::optional<Second> second = CallOverPooledConnection(Post(body));
+    ASSERT_TRUE(second) << "no connection was used again";
+    ASSERT_TRUE(second->error);
+    EXPECT_EQ(second->error->disposition, Disposition::kInDoubt);
+    EXPECT_EQ(second->requests, 2) << "the body was '" << body << "'";
   }
 }
 
@@ -261,7 +283,7 @@ TEST(HttpTransport, TheDeadlineEndsACallThatNobodyAnswers) {
   SteadyTime started = RealClock().SteadyNow();
   Result<Response> read = transport->Call({}, Deadline::After(milliseconds(300)), Get());
   Result<Response> write = transport->Call({}, Deadline::After(milliseconds(300)), Post("{}"));
-  EXPECT_LT(RealClock().SteadyNow() - started, seconds(3));
+  EXPECT_LT(RealClock().SteadyNow() - started, seconds(60)) << "the library's own is 120 s";
   ASSERT_FALSE(read);
   EXPECT_TRUE(IsTimeout(read.error()));
   EXPECT_EQ(read.error().disposition, Disposition::kRetry);
@@ -272,16 +294,19 @@ TEST(HttpTransport, TheDeadlineEndsACallThatNobodyAnswers) {
 TEST(HttpTransport, AStopEndsACallAtOnce) {
   ScriptedServer server([](Peer& peer, int) { WaitForHangUp(peer); });
   auto transport = TransportTo(server.url());
-  std::stop_source stop;
-  std::jthread stopper([&] {
-    std::this_thread::sleep_for(milliseconds(100));
-    stop.request_stop();
-  });
-  SteadyTime started = RealClock().SteadyNow();
-  Result<Response> response = transport->Call(stop.get_token(), Deadline::Never(), Get());
-  EXPECT_LT(RealClock().SteadyNow() - started, seconds(2));
-  ASSERT_FALSE(response);
-  EXPECT_TRUE(IsCancelled(response.error()));
+  const auto stopped = [&] {
+    std::stop_source stop;
+    std::jthread stopper([&] {
+      std::this_thread::sleep_for(milliseconds(100));
+      stop.request_stop();
+    });
+    return TimeOf([&] {
+      Result<Response> response = transport->Call(stop.get_token(), Deadline::Never(), Get());
+      ASSERT_FALSE(response);
+      EXPECT_TRUE(IsCancelled(response.error()));
+    });
+  };
+  EXPECT_LT(LeastTime(seconds(2), stopped), seconds(2));
 }
 
 TEST(HttpTransport, AnAnswerBeyondTheBoundIsAnErrorNotMemory) {
@@ -307,7 +332,7 @@ TEST(HttpTransport, AStreamHandsOverEachPieceWhenItComes) {
   });
   std::string received;
   StreamEnd end =
-      TransportTo(server.url())->Stream({}, seconds(10), Get(), [&](std::string_view bytes) {
+      TransportTo(server.url())->Stream({}, seconds(60), Get(), [&](std::string_view bytes) {
         received += bytes;
         first_seen = true;
       });
@@ -320,7 +345,7 @@ TEST(HttpTransport, ARefusedStreamSaysWhyAndHandsOverNothing) {
   ScriptedServer server([](Peer& peer, int) {
     if (!peer.ReadRequest().empty()) peer.WriteAnswer(410, "{\"reason\":\"Expired\"}");
   });
-  StreamEnd end = TransportTo(server.url())->Stream({}, seconds(10), Get(), [](std::string_view) {
+  StreamEnd end = TransportTo(server.url())->Stream({}, seconds(60), Get(), [](std::string_view) {
     ADD_FAILURE() << "an error's body is no event";
   });
   EXPECT_EQ(end.status, 410);
@@ -335,7 +360,7 @@ TEST(HttpTransport, AStreamThatBreaksKeepsWhatCameAndSaysSo) {
   });
   std::string received;
   StreamEnd end =
-      TransportTo(server.url())->Stream({}, seconds(10), Get(), [&](std::string_view bytes) {
+      TransportTo(server.url())->Stream({}, seconds(60), Get(), [&](std::string_view bytes) {
         received += bytes;
       });
   EXPECT_EQ(received, "one\n");
@@ -352,7 +377,7 @@ TEST(HttpTransport, ASilentStreamEndsAfterItsIdleTimeout) {
   SteadyTime started = RealClock().SteadyNow();
   StreamEnd end =
       TransportTo(server.url())->Stream({}, milliseconds(500), Get(), [](std::string_view) {});
-  EXPECT_LT(RealClock().SteadyNow() - started, seconds(5));
+  EXPECT_LT(RealClock().SteadyNow() - started, seconds(60)) << "of a watch it is minutes";
   ASSERT_TRUE(end.error);
   EXPECT_TRUE(IsTimeout(*end.error)) << end.error->message;
 }
@@ -371,7 +396,7 @@ TEST(HttpTransport, AStopEndsAStreamAndNothingComesAfterIt) {
     std::stop_source stop;
     std::atomic<bool> returned{false}, late{false};
     std::atomic<int> pieces{0};
-    StreamEnd end = transport->Stream(stop.get_token(), seconds(10), Get(), [&](std::string_view) {
+    StreamEnd end = transport->Stream(stop.get_token(), seconds(60), Get(), [&](std::string_view) {
       if (returned) late = true;
       if (++pieces == 20) stop.request_stop();
     });

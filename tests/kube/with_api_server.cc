@@ -72,9 +72,10 @@ int Stop(const std::string& directory) {
   std::ifstream(directory + "/guardian.pid") >> pid;
   if (pid > 0 && IsGuardian(pid)) {
     kill(pid, SIGTERM);
-    for (int i = 0; i < 100 && IsGuardian(pid); ++i) std::this_thread::sleep_for(milliseconds(50));
+    for (int i = 0; i < 1200 && IsGuardian(pid); ++i) std::this_thread::sleep_for(milliseconds(50));
   }
-  fs::remove_all(directory);
+  std::error_code ignored;  // The guardian may be removing it as well.
+  fs::remove_all(directory, ignored);
   return 0;
 }
 

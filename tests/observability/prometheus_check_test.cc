@@ -57,7 +57,7 @@ class RealPrometheus : public ::testing::Test {
   }
 
   void WaitUntilReady() {
-    for (int tries = 0; tries < 300; ++tries) {
+    for (int tries = 0; tries < 900; ++tries) {
       if (Ask("vector(1)", 1, 1).verdict == Verdict::kPassed) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
@@ -66,7 +66,7 @@ class RealPrometheus : public ::testing::Test {
 
   PrometheusVerdict Ask(const std::string& query, std::optional<double> min,
                         std::optional<double> max) {
-    auto said = RunPrometheusCheck({}, Deadline::After(std::chrono::seconds(5)), context_,
+    auto said = RunPrometheusCheck({}, Deadline::After(std::chrono::seconds(60)), context_,
                                    {url_, query, min, max});
     EXPECT_TRUE(said) << said.error().message;
     return said ? *said : PrometheusVerdict();

@@ -61,14 +61,16 @@ class RealScraper : public ::testing::Test {
     return (*HttpServer::Start(std::move(options)))->port();
   }
 
-  // What each job found: 1 or 0; waits until all have looked.
-  std::map<std::string, std::string> Up(const std::string& prometheus, size_t jobs) const {
+  // What each job found: 1 or 0; waits until all have found what they should, as a scrape also
+  // fails when it takes too long.
+  std::map<std::string, std::string> Up(const std::string& prometheus,
+                                        const std::map<std::string, std::string>& expected) const {
     auto transport = kube::MakeHttpTransport({.url = prometheus});
     kube::Request request;
     request.target = "/api/v1/query?query=up";
     std::map<std::string, std::string> found;
-    for (const Deadline deadline = Deadline::After(seconds(30));
-         found.size() < jobs && !deadline.Expired();
+    for (const Deadline deadline = Deadline::After(seconds(60));
+         found != expected && !deadline.Expired();
          std::this_thread::sleep_for(std::chrono::milliseconds(100))) {
       auto response = (*transport)->Call({}, deadline, request);
       auto answer = Json::Parse(response ? response->body : "{}");
@@ -105,12 +107,10 @@ TEST_F(RealScraper, GetsInWithItsTokenAndNotWithoutItNorByPlainHttp) {
        "--storage.tsdb.path=" + directory_ + "/data", "--web.listen-address=" + address},
       directory_ + "/log");
   ASSERT_TRUE(prometheus) << prometheus.error().message;
-  EXPECT_EQ(Up("http://" + address, 6), (std::map<std::string, std::string>{{"trusts", "1"},
-                                                                            {"verifies", "1"},
-                                                                            {"other-token", "0"},
-                                                                            {"no-token", "0"},
-                                                                            {"plain", "0"},
-                                                                            {"distrusts", "0"}}));
+  const std::map<std::string, std::string> expected = {{"trusts", "1"},      {"verifies", "1"},
+                                                       {"other-token", "0"}, {"no-token", "0"},
+                                                       {"plain", "0"},       {"distrusts", "0"}};
+  EXPECT_EQ(Up("http://" + address, expected), expected);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <set>
@@ -17,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "operator/base/check.h"
+#include "operator/base/random.h"
 #include "operator/kube/http_transport.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/manager.h"
@@ -288,7 +291,7 @@ class Permissions : public ::testing::Test {
   // A request of ours that the authorizer refuses now, of those that need this right; waits for one
   // (or for none) as long as the authorizer may take to follow a role.
   bool WaitUntil(const Right& right, bool refused) {
-    const Deadline deadline = Deadline::After(std::chrono::seconds(5));
+    const Deadline deadline = Deadline::After(std::chrono::seconds(60));
     do {
       bool seen = false;
       for (const AskedRight& asked : asked_)
@@ -310,11 +313,20 @@ class Permissions : public ::testing::Test {
     ASSERT_TRUE(WaitUntil(right, /*refused=*/false)) << right.ToString();
   }
 
-  std::unique_ptr<kube::ApiClient> admin_ = testing::MakeClient();
+  static std::unique_ptr<testing::ControlPlane> OwnPlane() {
+    auto started = testing::ControlPlane::Start(std::filesystem::temp_directory_path() /
+                                                ("cutover-rights-" + RandomHex(6)));
+    CHECK(started.has_value());
+    return std::move(*started);
+  }
+  // Of its own: servers have no namespace, and their controller takes care of all that there are.
+  std::unique_ptr<testing::ControlPlane> plane_ = OwnPlane();
+  const std::string kubeconfig_ = *plane_->Kubeconfig();
+  std::unique_ptr<kube::ApiClient> admin_ = testing::MakeClient(kubeconfig_);
   const std::string home_ = testing::MakeNamespace(*admin_, "rbac-home");
   const std::string tenant_ = testing::MakeNamespace(*admin_, "rbac-tenant");
   const std::string servers_ = testing::MakeNamespace(*admin_, "rbac-servers");
-  ChartAccount account_{*admin_, testing::SharedKubeconfig(), home_,
+  ChartAccount account_{*admin_, kubeconfig_, home_,
                         "--set watchNamespaces={" + tenant_ + "} --set serverNamespaces={" +
                             servers_ + "} --set metrics.authorization.enabled=true"};
   std::set<AskedRight> asked_;

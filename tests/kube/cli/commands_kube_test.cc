@@ -40,7 +40,7 @@ void Undo(Json& object) {
 TEST_F(Commands, AbortWaitsForTheOperatorsAnswerAndReportsIt) {
   Store(Typical(Phase::kCopying), "move");
   const std::jthread op = AnswerOnce("move", api::kAbortAnnotation, Undo);
-  const Ran ran = Run({"abort", "move", "--yes", "--timeout", "20s"});
+  const Ran ran = Run({"abort", "move", "--yes", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Undoing"));
   EXPECT_THAT(Token("move", api::kAbortAnnotation), HasSubstr(" by admin "));
@@ -60,7 +60,7 @@ TEST_F(Commands, ARetryWaitsForTheNewAttempt) {
   Store(Typical(Phase::kFailed), "move");
   const std::jthread op =
       AnswerOnce("move", api::kRetryAnnotation, TakesUp("retry", api::kRetryAnnotation, "Pending"));
-  const Ran ran = Run({"retry", "move", "--timeout", "20s"});
+  const Ran ran = Run({"retry", "move", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Pending"));
 }
@@ -69,7 +69,7 @@ TEST_F(Commands, ARollbackWaitsUntilTheMigrationGoesBack) {
   Store(Typical(Phase::kSmoke), "move");
   const std::jthread op = AnswerOnce("move", api::kRollbackAnnotation,
                                      TakesUp("rollback", api::kRollbackAnnotation, "RollingBack"));
-  const Ran ran = Run({"rollback", "move", "--yes", "--timeout", "20s"});
+  const Ran ran = Run({"rollback", "move", "--yes", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("the operator took it up: RollingBack"));
 }
@@ -82,7 +82,7 @@ TEST_F(Commands, AnApprovalThatIsAwaitedWaitsForTheDoorsToClose) {
     object.MutableAt("status").Set("cutover",
                                    Json::Object({{"fencedAt", "2026-11-21T03:04:05.000000Z"}}));
   });
-  const Ran ran = Run({"approve", "move", "--yes", "--timeout", "20s"});
+  const Ran ran = Run({"approve", "move", "--yes", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("the operator took it up: Fencing"));
 }
@@ -100,7 +100,7 @@ TEST_F(Commands, AResumeWaitsUntilTheOperatorHasSeenIt) {
       object.MutableAt("status").Set("observedGeneration", object.At({"metadata", "generation"}));
     });
   });
-  const Ran ran = Run({"resume", "move", "--timeout", "20s"});
+  const Ran ran = Run({"resume", "move", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_THAT(ran.out, HasSubstr("goes on: "));
 }
@@ -144,7 +144,7 @@ TEST_F(Commands, AnAnswerWithoutAnEffectIsNoSuccess) {
                                     object.At({"metadata", "annotations", api::kAbortAnnotation}));
     status.Set("phase", "Opening");
   });
-  const Ran ran = Run({"abort", "move", "--yes", "--timeout", "20s"});
+  const Ran ran = Run({"abort", "move", "--yes", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 3);
   EXPECT_THAT(ran.error, HasSubstr("had nothing to abort: Opening"));
 }
@@ -240,7 +240,7 @@ TEST_F(Commands, SuspendWaitsUntilTheOperatorHasSeenIt) {
         object.MutableAt("status").Set("observedGeneration", object.At({"metadata", "generation"}));
       });
     });
-    const Ran ran = Run({"suspend", name, "--timeout", "20s"});
+    const Ran ran = Run({"suspend", name, "--timeout", "60s"});
     EXPECT_EQ(ran.exit_code, 0) << ran.error;
     EXPECT_THAT(ran.out, HasSubstr(says));
   }

@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
+Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
 std::string TakeFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

@@ -67,7 +67,7 @@ TEST_F(StatusCommand, WatchingEndsWithTheMigrationAndSaysEachChangeOnce) {
       object.Set("status", ObjectOf(Typical(Phase::kCompleted))["status"]);
     });
   });
-  const Ran ran = Run({"status", "move", "-w", "--timeout", "20s"});
+  const Ran ran = Run({"status", "move", "-w", "--timeout", "60s"});
   EXPECT_EQ(ran.exit_code, 0) << ran.error;
   EXPECT_EQ(ran.out.find("Z Completing\n"), ran.out.rfind("Z Completing\n"));
   EXPECT_THAT(ran.out, HasSubstr("It is over, and went well."));

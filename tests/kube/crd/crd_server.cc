@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kPatience{30};
+constexpr seconds kPatience{60};
 
 bool IsServed(kube::Client& client, const Json& crd) {
   const Json& names = crd["spec"]["names"];

@@ -29,7 +29,7 @@ namespace {
 using std::chrono::seconds;
 using testing::ControlPlane;
 
-Deadline Soon() { return Deadline::After(seconds(30)); }
+Deadline Soon() { return Deadline::After(seconds(60)); }
 
 bool WaitFor(const std::function<bool()>& holds) {
   for (const Deadline deadline = Soon(); !deadline.Expired();) {
@@ -144,7 +144,7 @@ EOF)");
     CHECK(transport.has_value());
     kube::Request request;
     request.target = path;
-    auto response = (*transport)->Call({}, Deadline::After(seconds(1)), request);
+    auto response = (*transport)->Call({}, Soon(), request);
     return response ? response->status : 0;
   }
   std::string SelfTest(const testing::ChartAccount& account) {

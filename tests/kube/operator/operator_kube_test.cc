@@ -28,7 +28,7 @@ using testing::ControlPlane;
 
 class OperatorProgram : public ::testing::Test {
  protected:
-  static Deadline Soon() { return Deadline::After(std::chrono::seconds(30)); }
+  static Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
   void SetUp() override {
     auto plane = ControlPlane::Start(directory_);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
+#include "operator/base/check.h"
 #include "operator/base/random.h"
 #include "operator/kube/metadata.h"
 #include "reconcilers/server/reconciler.h"
@@ -15,7 +17,13 @@ namespace {
 // The controller as the operator runs it, against a real API server; PostgreSQL is a function.
 class ServerController : public ::testing::Test {
  protected:
-  static Deadline Soon() { return Deadline::After(std::chrono::seconds(30)); }
+  static Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
+  static std::unique_ptr<testing::ControlPlane> OwnPlane() {
+    auto started = testing::ControlPlane::Start(std::filesystem::temp_directory_path() /
+                                                ("cutover-servers-" + RandomHex(6)));
+    CHECK(started.has_value());
+    return std::move(*started);
+  }
 
   void SetUp() override {
     testing::InstallCrds(*client_);
@@ -72,7 +80,9 @@ class ServerController : public ::testing::Test {
     return facts;
   }
 
-  std::unique_ptr<kube::ApiClient> client_ = testing::MakeClient();
+  // Of its own: servers have no namespace, and this controller takes care of all that there are.
+  std::unique_ptr<testing::ControlPlane> plane_ = OwnPlane();
+  std::unique_ptr<kube::ApiClient> client_ = testing::MakeClient(*plane_->Kubeconfig());
   std::string ns_ = testing::MakeNamespace(*client_, "servers");
   std::string name_ = "pg-" + RandomHex(4);
   std::atomic<int> probes_ = 0;

@@ -31,6 +31,10 @@ struct Told {
   Status ended;
 };
 Told Watched(kube::Client& client, const kube::WatchOptions& options);
+/// The same, by longer and longer watches for as long as one has ended before it had told all that
+/// is expected: it ends by a server's clock, which goes on while a machine stands still.
+Told WatchedUntilTold(kube::Client& client, kube::WatchOptions options,
+                      const std::string& expected);
 
 /// What the operator's reconcilers rely on in an API server. The same cases run against the model
 /// (in sim_model_test) and against the real one (in sim_api_contract_kube_test): whatever the model
@@ -52,7 +56,8 @@ class ApiContract : public ::testing::TestWithParam<ApiSubject> {
   /// A list's version now.
   std::string Now(const kube::Resource& resource);
   /// A watch of the ConfigMaps that are labelled watched=yes, in the test's namespace.
-  Told WatchedFrom(const std::string& version, std::chrono::seconds timeout = OneSecond());
+  Told WatchedFrom(const std::string& version, const std::string& expected,
+                   std::chrono::seconds timeout = OneSecond());
   static std::chrono::seconds OneSecond() { return std::chrono::seconds(1); }
 
   std::shared_ptr<kube::Client> client_ = GetParam().connect();

@@ -125,7 +125,7 @@ TEST_P(ClusterContract, AWatchFromBeforeACompactionIsGoneAndOneFromAListAfterItG
   EXPECT_EQ(refused.ended.error().reason, kube::reason::kExpired);
   const std::string after = Now(cluster_->client());
   Change("b", R"({"data":{"key":"1"}})");
-  Told told = Watched(cluster_->client(), From(after));
+  Told told = WatchedUntilTold(cluster_->client(), From(after), "~b");
   EXPECT_TRUE(told.ended) << told.ended.error().message;
   EXPECT_EQ(told.text, "~b");
 }
@@ -178,7 +178,7 @@ TEST_P(ClusterContract, AReplicaThatIsBehindShowsWhatOnceWasAndNothingCanRestOnI
   EXPECT_EQ(Watched(cluster_->replica(), From(page->list.resource_version)).text, "");
   cluster_->LetReplicaGoOn();
   ASSERT_TRUE(cluster_->replica().List({}, Soon(), kConfigMap, {.ns = ns_}));
-  Told told = Watched(cluster_->replica(), From(page->list.resource_version));
+  Told told = WatchedUntilTold(cluster_->replica(), From(page->list.resource_version), "+b~a");
   EXPECT_TRUE(told.ended) << told.ended.error().message;
   EXPECT_EQ(told.text, "+b~a");
 }
@@ -197,7 +197,7 @@ TEST_P(ClusterContract, AWatchFromAVersionThatTheReplicaHasYetToReachTellsOnlyWh
     EXPECT_TRUE(kube::IsOlderVersion(bookmark, seen_elsewhere)) << "it has not come so far";
   cluster_->LetReplicaGoOn();
   ASSERT_TRUE(cluster_->replica().List({}, Soon(), kConfigMap, {.ns = ns_}));
-  told = Watched(cluster_->replica(), From(seen_elsewhere));
+  told = WatchedUntilTold(cluster_->replica(), From(seen_elsewhere), "+c");
   EXPECT_TRUE(told.ended) << told.ended.error().message;
   EXPECT_EQ(told.text, "+c");
 }
