@@ -79,6 +79,15 @@ tl::unexpected<Error> PreparedTransactionsError(const FenceState& state) {
                            "; run COMMIT PREPARED or ROLLBACK PREPARED for each, connected to it");
 }
 
+tl::unexpected<Error> SessionsRemain(const FenceState& state) {
+  return RetryError("SessionsRemain",
+                    "sessions on database " + QuoteIdentifier(state.database) +
+                        " have not ended: " + Describe(state.foreign_sessions) +
+                        (state.admin_is_superuser
+                             ? ""
+                             : "; of superusers, only a superuser can end them: close them"));
+}
+
 std::vector<std::string> Ours(std::string_view admin, const FenceOptions& options) {
   std::vector<std::string> roles = options.allowed_roles;
   roles.emplace_back(admin);
@@ -185,18 +194,21 @@ Status RecordAndClose(std::stop_token stop, Deadline deadline, Connection& conne
 
 Status TerminateSessions(std::stop_token stop, Deadline deadline, Connection& connection,
                          const FenceOptions& options) {
+  std::optional<FenceState> before;
+  // Time that is up in the middle of a look says nothing; who was there in the one before does.
+  const auto failed = [&before](Error error) -> Status {
+    if (before && error.reason == "DeadlineExceeded") return SessionsRemain(*before);
+    return tl::make_unexpected(std::move(error));
+  };
   while (true) {
-    TRY_ASSIGN(FenceState state, ObserveFence(stop, deadline, connection, options));
-    if (state.foreign_sessions.empty() && state.arriving_sessions == 0) return Ok();
-    if (deadline.Remaining() < 2 * kLookAgain)
-      return RetryError("SessionsRemain",
-                        "sessions on database " + QuoteIdentifier(state.database) +
-                            " have not ended: " + Describe(state.foreign_sessions) +
-                            (state.admin_is_superuser
-                                 ? ""
-                                 : "; of superusers, only a superuser can end them: close them"));
-    TRY(connection.Query(stop, deadline, kTerminate + ForeignSessions("$1"),
-                         {Ours(state.admin, options)}));
+    Result<FenceState> state = ObserveFence(stop, deadline, connection, options);
+    if (!state) return failed(std::move(state).error());
+    if (state->foreign_sessions.empty() && state->arriving_sessions == 0) return Ok();
+    if (deadline.Remaining() < 2 * kLookAgain) return SessionsRemain(*state);
+    before = std::move(*state);
+    auto ended = connection.Query(stop, deadline, kTerminate + ForeignSessions("$1"),
+                                  {Ours(before->admin, options)});
+    if (!ended) return failed(std::move(ended).error());
     std::this_thread::sleep_for(kLookAgain);
   }
 }

@@ -279,8 +279,9 @@ Status Poolers::AwaitAnswer(const std::stop_token& stop, Deadline deadline, Cons
                             (answer ? "server " + *answer + " answers, but it should be "
                                     : "nobody answers, but it should be server ") +
                             proof.system_identifier);
-    // The next question must not be asked over the same connection.
-    TRY(console.Reconnect(stop, deadline, {entry}));
+    // The next question must not be asked over the same connection. With a patience of its own, so
+    // that at the deadline it is said what was found.
+    TRY(console.Reconnect(stop, Deadline::After(kLastPatience), {entry}));
     std::this_thread::sleep_for(kBetweenQuestions);
   }
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <thread>
 
+#include "tests/postgres/own_server.h"
 #include "tests/postgres/servers.h"
 
 namespace cutover::pg {
@@ -16,6 +17,7 @@ using namespace std::chrono_literals;
 using testing::MustConnect;
 using testing::MustExec;
 using testing::MustRead;
+using testing::OwnServer;
 using testing::Servers;
 using testing::Soon;
 using testing::TestDatabase;
@@ -133,7 +135,7 @@ TEST_P(Fencing, APreparedTransactionThatIsCommittedInAMomentOnlyDelaysIt) {
   MustExec(tenant, {"CREATE SCHEMA s", "CREATE TABLE s.t (a int)", "BEGIN",
                     "INSERT INTO s.t VALUES (1)", "PREPARE TRANSACTION " + QuoteLiteral(gid)});
   std::jthread coordinator([&] {
-    std::this_thread::sleep_for(300ms);
+    std::this_thread::sleep_for(100ms);
     MustExec(tenant, {"COMMIT PREPARED " + QuoteLiteral(gid)});
   });
   Status fenced = FenceNow();
@@ -176,8 +178,38 @@ TEST_P(Fencing, BySomebodyPlainEndsWhomItMayAndNamesWhomOnlyASuperuserCan) {
     EXPECT_FALSE(tenant.Exec({}, Soon(), "SELECT 1")) << "the tenant's has ended all the same";
     EXPECT_TRUE(superuser.Exec({}, Soon(), "SELECT 1"));
   }
+  if (!closing.usable()) closing = MustConnect(plain.Options(other.name()));
   const Status fenced = Fence({}, Soon(), closing, claim);
   EXPECT_TRUE(fenced) << fenced.error().message;
+}
+
+// On a server of its own: nobody is let in while its pg_database is locked.
+TEST(FencingInTime, TimeThatIsUpInTheMiddleOfALookStillNamesWhoIsThere) {
+  const OwnServer server(17);
+  const TestRole owner{server.Options()}, plain{server.Options()};
+  const TestDatabase database{server.Options(), owner.name()};
+  Connection admin = MustConnect(server.Options());
+  MustExec(admin, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
+                   "GRANT " + owner.quoted() + " TO " + plain.quoted(),
+                   "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
+  Connection closing = MustConnect(plain.Options(database.name()));
+  const Claim claim{"uid-1", 1, Side::kSource};
+  ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
+  Connection superuser = MustConnect(database.Options());
+  Connection tenant = MustConnect(owner.Options(database.name()));
+  std::jthread blocker([&, pid = tenant.backend_pid()] {
+    // Once a look has been, and has had the tenant's session ended, none comes to an end.
+    const std::string session =
+        "SELECT pid FROM pg_stat_activity WHERE pid = " + std::to_string(pid);
+    while (!MustRead(admin, session).empty()) std::this_thread::sleep_for(5ms);
+    MustExec(superuser, {"BEGIN", "LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE"});
+  });
+  const Status fenced = Fence({}, Deadline::After(6s), closing, claim);
+  blocker.join();
+  MustExec(superuser, {"ROLLBACK"});
+  ASSERT_FALSE(fenced);
+  EXPECT_EQ(fenced.error().reason, "SessionsRemain") << fenced.error().message;
+  EXPECT_NE(fenced.error().message.find("only a superuser can end them"), std::string::npos);
 }
 
 TEST_P(Fencing, RestoresEveryShapeOfAccessExactly) {
