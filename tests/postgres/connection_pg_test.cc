@@ -188,20 +188,27 @@ TEST(Connection, SettingsOfDatabaseAndRoleDoNotReachOurSessions) {
                 "{NULL} 0 t t origin 0"});
 }
 
+// Whether the session of the source ends what it does, which the server may take a moment for.
+bool NoLongerActive(int pid) {
+  Connection other = MustConnect(Servers().source);
+  for (const Deadline deadline = Soon(); !deadline.Expired(); std::this_thread::sleep_for(20ms))
+    if (MustRead(other, "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND pid = $1",
+                 {pid})
+            .empty())
+      return true;
+  return false;
+}
+
 TEST(Connection, DeadlineCancelsTheStatementAtTheServer) {
   Connection connection = MustConnect(Servers().source);
   const int pid = connection.backend_pid();
   const auto start = std::chrono::steady_clock::now();
-  auto slept = connection.Query({}, Deadline::After(200ms), "SELECT pg_sleep(60)");
+  auto slept = connection.Query({}, Deadline::After(1s), "SELECT pg_sleep(600)");
   ASSERT_FALSE(slept);
   EXPECT_EQ(slept.error().reason, "DeadlineExceeded");
-  EXPECT_LT(Since(start), 5s);
+  EXPECT_LT(Since(start), 60s);
   EXPECT_FALSE(connection.usable());
-  Connection other = MustConnect(Servers().source);
-  EXPECT_EQ(
-      MustRead(other, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid = $1",
-               {pid}),
-      std::vector<std::string>{"0"});
+  EXPECT_TRUE(NoLongerActive(pid));
 }
 
 TEST(Connection, StopRequestEndsAWaitAtOnce) {
@@ -212,10 +219,10 @@ TEST(Connection, StopRequestEndsAWaitAtOnce) {
     source.request_stop();
   });
   const auto start = std::chrono::steady_clock::now();
-  auto slept = connection.Query(source.get_token(), Soon(), "SELECT pg_sleep(60)");
+  auto slept = connection.Query(source.get_token(), Deadline::After(600s), "SELECT pg_sleep(600)");
   ASSERT_FALSE(slept);
   EXPECT_EQ(slept.error().reason, "Stopped");
-  EXPECT_LT(Since(start), 5s);
+  EXPECT_LT(Since(start), 60s);
 }
 
 std::vector<std::string> FirstColumns(const std::vector<Rows>& each) {
@@ -273,16 +280,13 @@ TEST(QueryEach, MoreThanAnyBufferHoldsBlocksNeitherSide) {
 
 TEST(QueryEach, DeadlineCancelsTheStatementAtTheServer) {
   Connection connection = MustConnect(Servers().source);
-  Connection other = MustConnect(Servers().source);
-  const std::string pid = std::to_string(connection.backend_pid());
-  auto each = connection.QueryEach({}, Deadline::After(200ms),
-                                   {{"SELECT 1", {}}, {"SELECT pg_sleep(60)", {}}});
+  const int pid = connection.backend_pid();
+  auto each = connection.QueryEach({}, Deadline::After(1s),
+                                   {{"SELECT 1", {}}, {"SELECT pg_sleep(600)", {}}});
   ASSERT_FALSE(each);
   EXPECT_EQ(each.error().reason, "DeadlineExceeded");
   EXPECT_FALSE(connection.usable());
-  EXPECT_EQ(MustRead(other, "SELECT count(*) FROM pg_stat_activity WHERE pid = " + pid +
-                                " AND state = 'active'"),
-            std::vector<std::string>{"0"});
+  EXPECT_TRUE(NoLongerActive(pid));
 }
 
 TEST(QueryEach, ASessionThatIsEndedBelowItIsRetried) {

@@ -180,7 +180,7 @@ TEST_F(TwoSides, ADropThatFrozeInItsMiddleDoesNothingOnceAnotherLeaderDrops) {
     return DropDatabase({}, Soon(), Servers().target, database_.name(), claim);
   };
   auto wait_for = [&elsewhere](const std::string& condition) {
-    for (int look = 0; look < 500; ++look) {
+    for (const Deadline deadline = Soon(); !deadline.Expired();) {
       if (MustRead(elsewhere, "SELECT (" + condition + ")::text").front() == "true") return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -478,7 +478,7 @@ TEST_F(TwoSides, SequencesBehindTheirRowsAreFoundAndNoneIsToGoBack) {
             "CREATE TABLE public.empty (a serial)",
             "INSERT INTO public.t VALUES (41, 42, 43, -44, 45, 46, 32767, 'N47')",
             "SELECT setval('public.t_a_seq', 40)", "SELECT setval('public.t_ahead_seq', 100)"});
-  auto ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(5));
+  auto ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(30));
   ASSERT_TRUE(ahead) << ahead.error().message;
   EXPECT_EQ(ahead->positions, (std::vector<SequencePosition>{{"public", "by_default", 43, true},
                                                              {"public", "down", -44, true},
@@ -487,11 +487,11 @@ TEST_F(TwoSides, SequencesBehindTheirRowsAreFoundAndNoneIsToGoBack) {
       << "of one whose last number is a row's already, nothing would be left";
   EXPECT_TRUE(ahead->unread.empty());
   MustExec(source_, {"SELECT setval('public.t_a_seq', 41, false)"});
-  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(5));
+  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(30));
   ASSERT_TRUE(ahead) << ahead.error().message;
   EXPECT_EQ(ahead->positions.size(), 4u) << "41 would come again";
   MustExec(source_, {"SELECT setval('public.t_a_seq', 41, true)"});
-  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(5));
+  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(30));
   ASSERT_TRUE(ahead) << ahead.error().message;
   EXPECT_EQ(ahead->positions.size(), 3u);
 }
@@ -504,13 +504,13 @@ TEST_F(TwoSides, AColumnThatTakesTooLongLeavesTheOthersTheirNumbers) {
   MustExec(user, {"BEGIN", "LOCK TABLE public.v"});
   const std::vector<SequencePosition> others{{"public", "t_a_seq", 7, true},
                                              {"public", "u_a_seq", 8, true}};
-  auto ahead = FindRowsAhead({}, Soon(), source_, std::chrono::milliseconds(500));
+  auto ahead = FindRowsAhead({}, Soon(), source_, std::chrono::milliseconds(3000));
   ASSERT_TRUE(ahead) << ahead.error().message;
   EXPECT_EQ(ahead->positions, others);
   EXPECT_EQ(ahead->unread, std::vector<std::string>{R"("public"."v"."a")"});
   EXPECT_EQ(MustRead(source_, "SHOW statement_timeout"), std::vector<std::string>{"0"});
   MustExec(user, {"COMMIT"});
-  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(5));
+  ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(30));
   ASSERT_TRUE(ahead) << ahead.error().message;
   EXPECT_EQ(ahead->positions.size(), 3u);
 }

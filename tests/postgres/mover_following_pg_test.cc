@@ -30,7 +30,7 @@ using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
 constexpr seconds kMove{60};
-constexpr int kSlowly = 4;  ///< MiB a second: some three seconds for the rows.
+constexpr int kSlowly = 2;  ///< MiB a second: some six seconds for the rows.
 
 Program Start(FollowedMove& followed, int mebibytes_per_second = 0) {
   return Program(CUTOVER_MOVER_BINARY, followed.JobArguments(followed.Spec(mebibytes_per_second)),

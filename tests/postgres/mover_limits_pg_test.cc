@@ -43,12 +43,8 @@ std::string BrakeIsOn() {
          " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 }
 
-/// Signals of one kind merge when they come faster than they are taken.
 void SendSeveral(const Program& program, int signal) {
-  for (int i = 0; i < kSteps; ++i) {
-    program.Send(signal);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  for (int i = 0; i < kSteps; ++i) program.SendAndAwait(signal);
 }
 
 TEST(Throttle, AQueryThatSaysSoHoldsTheCopyFromItsBeginningAndLetsGo) {
@@ -74,7 +70,7 @@ TEST(Throttle, ACloneThatIsHeldCanBeInterrupted) {
   clone.Send(SIGTERM);
   const Program::Ended ended = clone.Wait(kMove);
   EXPECT_EQ(ended.exit_code, kExitInterrupted) << ended.errors;
-  EXPECT_LT(ended.seconds, 10);
+  EXPECT_LT(ended.seconds, 25) << "Kubernetes waits 30 s before it kills";
   move.ExpectNothingLeft();
   move.ExpectClosed();
 }
@@ -92,7 +88,7 @@ TEST(Throttle, SignalsSlowTheCloneDownAndSpeedItUp) {
   std::this_thread::sleep_for(kWhile);
   EXPECT_TRUE(move.Committed().empty()) << "the least table takes 25 s at this rate";
   SendSeveral(clone, SIGUSR2);
-  const Program::Ended ended = clone.Wait(seconds(15));
+  const Program::Ended ended = clone.Wait(kMove);
   EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
 }
 
@@ -100,13 +96,17 @@ TEST(Throttle, ARunningJobFollowsTheRateOfItsSpec) {
   const SlowMove move;
   JobSpec spec = move.PrepareJob();
   spec.max_rate_mebibytes_per_second = 1;
+  const auto began = std::chrono::steady_clock::now();
   Program job(CUTOVER_MOVER_BINARY, {"job", "--spec", move.WriteSpec(spec)}, move.Environment());
   move.AwaitCommitted(1);
   std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-  EXPECT_LT(move.Committed().size(), 5u) << "at this rate all tables take 12 s";
+  const size_t committed = move.Committed().size();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  // Of each table 1.6 MiB are read, and what a second brings may have been saved up.
+  EXPECT_LT(static_cast<double>(committed), (took.count() + 1) / 1.5 + 1);
   spec.max_rate_mebibytes_per_second = 0;
   move.WriteSpec(spec);
-  const Program::Ended ended = job.Wait(seconds(8));
+  const Program::Ended ended = job.Wait(kMove);
   EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
   EXPECT_THAT(ended.errors, HasSubstr("the throttle was changed"));
 }
@@ -121,7 +121,7 @@ TEST(Throttle, ARunningJobFollowsTheQueryOfItsSpec) {
   EXPECT_TRUE(move.Committed().empty());
   spec.throttle_query = "SELECT 0";
   move.WriteSpec(spec);
-  const Program::Ended ended = job.Wait(seconds(15));
+  const Program::Ended ended = job.Wait(kMove);
   EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
 }
 

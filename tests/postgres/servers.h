@@ -32,7 +32,7 @@ struct TestServers {
 const TestServers& Servers();
 
 /// Enough for any one statement of a test, and far below ctest's timeout.
-inline Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
+inline Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
 /// A name that no other case uses: `prefix`, process and counter.
 std::string UniqueName(std::string_view prefix);

@@ -120,7 +120,7 @@ TEST_F(SlotSnapshotTest, AForeignTransactionIsNamedWhenTheTimeIsUpAndNothingIsLe
   as_reporter.application_name = "nightly-report";
   Connection foreign = MustConnect(as_reporter);
   MustExec(foreign, {"BEGIN", "CREATE TEMPORARY TABLE held (i int)"});
-  auto late = Create(Deadline::After(seconds(1)));
+  auto late = Create(Deadline::After(seconds(3)));
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().reason, "SlotWaits") << late.error().message;
   EXPECT_EQ(late.error().disposition, Disposition::kRetry);

@@ -24,7 +24,7 @@ using std::chrono::seconds;
 /// the newest way to create a slot.
 constexpr int kSourceMajor = 14;
 constexpr milliseconds kLook{20};
-constexpr seconds kPatience{30};
+constexpr seconds kPatience{60};
 
 // % is a number that grows.
 constexpr const char* kWrites[] = {

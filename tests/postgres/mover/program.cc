@@ -11,12 +11,14 @@
 
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "operator/base/check.h"
+#include "operator/base/deadline.h"
 
 namespace cutover::mover::testing {
 namespace {
@@ -31,17 +33,21 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
-/// The parent of a process, or 0 when it is gone.
-pid_t ParentOf(pid_t pid) {
+/// A field of a process's status, or "" when it is gone.
+std::string StatusField(pid_t pid, const std::string& name) {
   std::ifstream file("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("PPid:")) continue;
-    std::istringstream rest(line.substr(5));
-    pid_t parent = 0;
-    rest >> parent;
-    return parent;
-  }
-  return 0;
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with(name + ":\t")) return line.substr(name.size() + 2);
+  return "";
+}
+
+/// The parent of a process, or 0 when it is gone.
+pid_t ParentOf(pid_t pid) { return std::atoi(StatusField(pid, "PPid").c_str()); }
+
+/// Whether a signal was sent to the process that none of its threads has taken.
+bool IsPending(pid_t pid, int signal) {
+  const uint64_t pending = std::strtoull(StatusField(pid, "ShdPnd").c_str(), nullptr, 16);
+  return ((pending >> (signal - 1)) & 1) != 0;
 }
 
 }  // namespace
@@ -81,6 +87,15 @@ Program::~Program() {
 void Program::Send(int signal) const {
   CHECK(pid_ > 0);
   CHECK(kill(pid_, signal) == 0);
+}
+
+void Program::SendAndAwait(int signal) const {
+  Send(signal);
+  const Deadline deadline = Deadline::After(std::chrono::seconds(60));
+  while (IsPending(pid_, signal)) {
+    ASSERT_FALSE(deadline.Expired()) << "nobody takes signal " << signal;
+    std::this_thread::sleep_for(kLook);
+  }
 }
 
 std::vector<pid_t> Program::Children() const {

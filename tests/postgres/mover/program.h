@@ -39,6 +39,8 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void Send(int signal) const;
+  /// Sends it, and returns once it was taken: signals of one kind merge as long as one waits.
+  void SendAndAwait(int signal) const;
   /// Of the process: of a supervisor, its worker.
   std::vector<pid_t> Children() const;
   /// For messages, while it runs.

@@ -26,9 +26,9 @@ using pg::testing::Servers;
 using pg::testing::Soon;
 
 constexpr auto kLook = std::chrono::milliseconds(50);
-constexpr auto kStartPatience = std::chrono::seconds(30);
+constexpr auto kStartPatience = std::chrono::seconds(60);
 /// A backend notices a client that died when it next reads from it or writes to it.
-constexpr auto kEndPatience = std::chrono::seconds(10);
+constexpr auto kEndPatience = std::chrono::seconds(60);
 
 bool Eventually(std::chrono::seconds patience, const std::function<bool()>& holds) {
   const Deadline deadline = Deadline::After(patience);

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include "operator/base/check.h"
@@ -34,14 +35,19 @@ sockaddr_in Loopback(int port) {
   return address;
 }
 
+/// Of those that the kernel gives to nobody who does not ask for one: it is taken some time later,
+/// and again after each restart.
 int FreePort() {
-  const int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  CHECK(bind(handle, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  CHECK(getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  close(handle);
-  return ntohs(address.sin_port);
+  std::random_device choose;
+  while (true) {
+    const int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int port = 20'000 + static_cast<int>(choose() % 10'000);
+    const sockaddr_in address = Loopback(port);
+    const bool free =
+        bind(handle, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    close(handle);
+    if (free) return port;
+  }
 }
 
 bool Answers(int port) {

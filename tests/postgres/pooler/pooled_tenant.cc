@@ -105,6 +105,16 @@ int PooledTenant::Sessions(const ConnectOptions& server) const {
                        .front());
 }
 
+int PooledTenant::SessionsThatStay(const ConnectOptions& server) const {
+  const Deadline deadline = Soon();
+  int sessions = Sessions(server);
+  while (sessions > 0 && !deadline.Expired()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    sessions = Sessions(server);
+  }
+  return sessions;
+}
+
 Writer::Writer(const PooledTenant& tenant, const OwnPooler& pooler, int number) : number_(number) {
   const PoolerLogin login = pooler.As(tenant.name(), tenant.password());
   thread_ = std::jthread([this, login, database = tenant.name()](const std::stop_token& stop) {

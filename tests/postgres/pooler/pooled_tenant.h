@@ -49,6 +49,8 @@ class PooledTenant {
   const ConnectOptions& target() const { return target_; }
   PoolerProof Proof(const ConnectOptions& server) const;
   int Sessions(const ConnectOptions& server) const;
+  /// Sessions that are left there once those that are being closed have ended.
+  int SessionsThatStay(const ConnectOptions& server) const;
 
  private:
   std::string name_;

@@ -66,17 +66,17 @@ TEST_F(Switching, ThereAndBackClientsSeeLatencyAndNoError) {
     const Result<bool> proven = poolers_.ProveBefore({}, Soon(), entries_, proof);
     ASSERT_TRUE(proven) << proven.error().message;
     EXPECT_TRUE(*proven) << "each pooler has an entry to ask through";
-    EXPECT_EQ(tenant_.Sessions(to), 0) << "the tenant's own entry is still paused";
+    EXPECT_EQ(tenant_.SessionsThatStay(to), 0) << "the tenant's own entry is still paused";
     const Status resumed = poolers_.ResumeOnto({}, Soon(), entries_, proof, admin);
     ASSERT_TRUE(resumed) << resumed.error().message;
     AwaitProgress(all);
-    EXPECT_EQ(tenant_.Sessions(from), 0);
+    EXPECT_EQ(tenant_.SessionsThatStay(from), 0);
     EXPECT_GT(tenant_.Sessions(to), 0);
   }
   for (const auto& writer : writers) writer->Stop();
   for (const auto& writer : writers) {
     EXPECT_THAT(writer->errors(), IsEmpty());
-    EXPECT_LT(writer->longest(), milliseconds(5000));
+    EXPECT_LT(writer->longest(), milliseconds(14'000)) << "no server_login_retry of 15 s";
     ExpectAllWritten(tenant_.source(), *writer);
   }
   EXPECT_EQ(LoginRetryOf(first_), "15");
@@ -107,13 +107,13 @@ TEST_F(Switching, Trap77_NoStatementThatWasPreparedOnTheSourceOutlivesTheSwitch)
   EXPECT_EQ(ask(prepared), "0") << "the client's own session has lived on";
   ask(prepare);
   EXPECT_EQ(ask("EXECUTE total"), "2");
-  EXPECT_EQ(tenant_.Sessions(tenant_.source()), 0);
+  EXPECT_EQ(tenant_.SessionsThatStay(tenant_.source()), 0);
 }
 
 TEST_F(Switching, BeforeResumingItIsSeenThatAPoolerStillLeadsElsewhere) {
   ASSERT_TRUE(poolers_.Pause({}, Soon(), entries_, {}));
   const PoolerProof target = tenant_.Proof(tenant_.target());
-  const Result<bool> proven = poolers_.ProveBefore({}, InMilliseconds(300), entries_, target);
+  const Result<bool> proven = poolers_.ProveBefore({}, InMilliseconds(3000), entries_, target);
   ASSERT_FALSE(proven);
   EXPECT_EQ(proven.error().reason, "PoolerLeadsElsewhere");
   EXPECT_EQ(proven.error().disposition, Disposition::kRetry);
@@ -181,7 +181,7 @@ TEST_F(Switching, ResumingTooEarlyCostsAMomentAndNoWrite) {
   const Status resumed = resuming.get();
   ASSERT_TRUE(resumed) << resumed.error().message;
   AwaitProgress({&writer});
-  EXPECT_LT(std::chrono::steady_clock::now() - moved, std::chrono::seconds(5));
+  EXPECT_LT(std::chrono::steady_clock::now() - moved, std::chrono::seconds(14));
   writer.Stop();
   ExpectAllWritten(tenant_.target(), writer);
   EXPECT_EQ(LoginRetryOf(first_), "15");
@@ -193,7 +193,7 @@ TEST_F(Switching, AConnectionThatLeadsElsewhereIsFound) {
   // The fault: the way leads to the source, and the source is asked, but it is not the server
   // whose sessions count.
   Connection other = MustConnect(tenant_.target());
-  const Status resumed = poolers_.ResumeOnto({}, InMilliseconds(500), entries_,
+  const Status resumed = poolers_.ResumeOnto({}, InMilliseconds(3000), entries_,
                                              tenant_.Proof(tenant_.source()), other);
   ASSERT_FALSE(resumed);
   EXPECT_EQ(resumed.error().reason, "PoolerLeadsElsewhere");
@@ -204,7 +204,7 @@ TEST_F(Switching, AConnectionThatLeadsElsewhereIsFound) {
 TEST_F(Switching, ThePoolersWayIsAskedAndNotBelieved) {
   ASSERT_TRUE(poolers_.Pause({}, Soon(), entries_, {}));
   Connection target = MustConnect(tenant_.target());
-  const Status resumed = poolers_.ResumeOnto({}, InMilliseconds(500), entries_,
+  const Status resumed = poolers_.ResumeOnto({}, InMilliseconds(3000), entries_,
                                              tenant_.Proof(tenant_.target()), target);
   ASSERT_FALSE(resumed);
   EXPECT_EQ(resumed.error().reason, "PoolerLeadsElsewhere");
@@ -233,7 +233,7 @@ TEST_F(Switching, APoolerKilledWhilePausedWritesNowhereItShouldNotAndGoesOnOnThe
   const Status resumed = poolers_.ResumeOnto({}, Soon(), entries_, proof, admin);
   ASSERT_TRUE(resumed) << resumed.error().message;
   AwaitProgress({&writer});
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5))
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(14))
       << "no server_login_retry of 15 s";
   writer.Stop();
   EXPECT_FALSE(writer.errors().empty()) << "the kill itself cannot be hidden from clients";

@@ -14,6 +14,7 @@ namespace cutover::pg {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AwaitCountsOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -73,13 +74,7 @@ class MatviewsTest : public ::testing::TestWithParam<int> {
 
   /// What was written before is counted a moment later; a view seems to be refreshed once more
   /// then.
-  void AwaitCounts() {
-    if (GetParam() >= 15) return MustExec(source_, {"SELECT pg_stat_force_next_flush()"});
-    for (const Deadline counted = Deadline::After(1500ms); !counted.Expired();) {
-      MustExec(source_, {"SELECT 1"});
-      std::this_thread::sleep_for(100ms);
-    }
-  }
+  void AwaitCounts() { AwaitCountsOf(source_); }
   void NoteAll() {
     for (const Matview& view : Since().stale) Note(view);
   }
@@ -102,11 +97,10 @@ TEST_P(MatviewsTest, NoneIsStaleBeforeItIsRefreshed) {
 TEST_P(MatviewsTest, EveryWayToRefreshIsSeenAndThoseThatAreReadComeFirst) {
   MustExec(source_, {"REFRESH MATERIALIZED VIEW public.b", "REFRESH MATERIALIZED VIEW public.z"});
   EXPECT_THAT(NamesOf(Since().stale), ElementsAre(R"("public"."z")", R"("public"."b")"));
+  AwaitCounts();
   NoteAll();
   EXPECT_THAT(Since().stale, IsEmpty());
   EXPECT_EQ(Since().refreshed, 2);
-  AwaitCounts();
-  NoteAll();
   EXPECT_TRUE(Since().refreshed_at);
   // In its file as before.
   MustExec(source_, {"INSERT INTO public.t VALUES (2, 'two')",
@@ -135,9 +129,9 @@ TEST_P(MatviewsTest, OneThatIsNotFilledIsLeftAlone) {
 TEST_P(MatviewsTest, ARefreshBringsWhatIsThereAndOneThatTakesTooLongChangesNothing) {
   MustExec(source_, {"INSERT INTO public.t VALUES (2, 'two')",
                      "CREATE MATERIALIZED VIEW public.slow AS SELECT count(*) AS n, pg_sleep("
-                     "CASE WHEN count(*) > 2 THEN 10 ELSE 0 END) IS NULL AS slept FROM public.t"});
-  Must(RefreshMatview({}, Soon(), source_, R"("public"."z")", 10s), "refresh");
-  Must(RefreshMatview({}, Soon(), source_, R"("public"."Odd ""one")", 10s), "refresh");
+                     "CASE WHEN count(*) > 2 THEN 60 ELSE 0 END) IS NULL AS slept FROM public.t"});
+  Must(RefreshMatview({}, Soon(), source_, R"("public"."z")", 60s), "refresh");
+  Must(RefreshMatview({}, Soon(), source_, R"("public"."Odd ""one")", 60s), "refresh");
   EXPECT_EQ(MustRead(source_, "SELECT n FROM public.z")[0], "2");
   EXPECT_EQ(MustRead(source_, "SELECT count(*) FROM public.\"Odd \"\"one\"")[0], "2");
   MustExec(source_, {"INSERT INTO public.t VALUES (3, 'three')"});
@@ -151,21 +145,23 @@ TEST_P(MatviewsTest, ARefreshBringsWhatIsThereAndOneThatTakesTooLongChangesNothi
 TEST_P(MatviewsTest, WhoReadsAViewGoesOnWhileItIsRefreshedIfAnIndexAllowsForIt) {
   MustExec(source_,
            {"CREATE MATERIALIZED VIEW public.slow AS SELECT id FROM public.t WHERE"
-            " pg_sleep(CASE WHEN id > 1 THEN 2 ELSE 0 END) IS NOT NULL",
+            " CASE WHEN id > 1 THEN pg_advisory_xact_lock(4711) IS NOT NULL ELSE true END",
             "CREATE UNIQUE INDEX ON public.slow (id)", "INSERT INTO public.t VALUES (2, 'two')"});
   Connection worker = MustConnect(database_.Options());
+  MustExec(source_, {"SELECT pg_advisory_lock(4711)"});  // Until it has read.
   std::thread refreshing(
-      [&] { Must(RefreshMatview({}, Soon(), worker, R"("public"."slow")", 10s), "refresh"); });
+      [&] { Must(RefreshMatview({}, Soon(), worker, R"("public"."slow")", 60s), "refresh"); });
   WaitUntil(
       [this] {
         return MustRead(source_,
                         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
-                        " 'REFRESH MATERIALIZED VIEW CONC%slow%' AND wait_event = 'PgSleep'"
+                        " 'REFRESH MATERIALIZED VIEW CONC%slow%' AND wait_event = 'advisory'"
                         " AND datname = current_database()")[0] == "1";
       },
       "the refresh runs");
-  MustExec(source_, {"SET statement_timeout = '500ms'"});
+  MustExec(source_, {"SET statement_timeout = '30s'"});
   EXPECT_EQ(MustRead(source_, "SELECT count(*) FROM public.slow")[0], "1");
+  MustExec(source_, {"SELECT pg_advisory_unlock(4711)"});
   refreshing.join();
   EXPECT_EQ(MustRead(source_, "SELECT count(*) FROM public.slow")[0], "2");
 }
@@ -181,7 +177,7 @@ TEST(Matviews, ARefreshOfTheTargetIsNoRogueWriteAndStopsNoStream) {
                          "REFRESH MATERIALIZED VIEW public.z"});
   move.Settle(kForward);
   for (const char* name : {R"("public"."z")", R"("public"."Odd ""one")"})
-    Must(RefreshMatview({}, Soon(), move.target, name, 10s), name);
+    Must(RefreshMatview({}, Soon(), move.target, name, 60s), name);
   EXPECT_EQ(MustRead(move.target, "SELECT n FROM public.z")[0], "2");
   EXPECT_EQ(MustRead(move.target, "SELECT count(*) FROM public.\"Odd \"\"one\"")[0], "2");
   auto found = FindRogueWrites({}, Soon(), move.target, move.target_claim);

@@ -35,6 +35,22 @@ void WaitUntil(const std::function<bool()>& is_so, const char* what) {
   }
 }
 
+void AwaitCountsOf(Connection& session) {
+  if (session.major_version() >= 15)
+    return MustExec(session, {"SELECT pg_stat_force_next_flush()"});
+  // A session's counts are told in order, so that the last one stands for all.
+  const std::string table = UniqueName("counted");
+  MustExec(session, {"CREATE TEMPORARY TABLE " + table + " (a int)",
+                     "INSERT INTO " + table + " VALUES (1)"});
+  WaitUntil(
+      [&] {
+        return MustRead(session, "SELECT pg_stat_get_tuples_inserted('" + table + "'::regclass)")
+                   .front() == "1";
+      },
+      "what was written is counted");
+  MustExec(session, {"DROP TABLE " + table});
+}
+
 Streaming::Streaming(const Servers& servers)
     : source_owner(servers.source),
       target_owner(servers.target),

@@ -75,6 +75,10 @@ class Streaming {
 /// Aborts the test with the words of an error.
 void Must(const Status& status, const char* what);
 /// Looks again until it is so; aborts the test after a minute.
+/// Until the server shows in its counts of rows what this session has written so far. It counts in
+/// steps of half a second, and before 15 by way of another process.
+void AwaitCountsOf(Connection& session);
+
 void WaitUntil(const std::function<bool()>& is_so, const char* what);
 
 }  // namespace cutover::pg::testing

@@ -438,7 +438,7 @@ struct Probing {
   Status Run(Direction direction = kForward) {
     Connection from = MustConnect(publisher);
     Connection to = MustConnect(subscriber);
-    return ProbeStream({}, Deadline::After(15s), from, to,
+    return ProbeStream({}, Deadline::After(60s), from, to,
                        {publisher.host, publisher.port, "elsewhere", "prefer"}, uid, direction);
   }
   void ExpectNothingLeft() const {

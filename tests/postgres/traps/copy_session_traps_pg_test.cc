@@ -212,17 +212,18 @@ std::vector<std::string> ImpatientSettings(int major) {
       "statement_timeout TO 1", "lock_timeout TO 1", "idle_in_transaction_session_timeout TO 1",
       "default_transaction_read_only TO on", "default_transaction_deferrable TO on"};
   // Not shorter, as it can only be changed once a session has begun.
-  if (major >= 14) settings.emplace_back("idle_session_timeout TO 300");
-  if (major >= 17) settings.emplace_back("transaction_timeout TO 300");
+  if (major >= 14) settings.emplace_back("idle_session_timeout TO 3000");
+  if (major >= 17) settings.emplace_back("transaction_timeout TO 3000");
   return settings;
 }
 
 /// Takes longer than any of these limits.
 void PlantSlowIndex(Move& move) {
   move.Plant({"CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)",
-              "CREATE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
-              " 'BEGIN PERFORM pg_catalog.pg_sleep(1); RETURN $1; END'",
-              "CREATE INDEX built_slowly ON t (dawdle(a))"});
+              "CREATE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+              "CREATE INDEX built_slowly ON t (dawdle(a))",
+              "CREATE OR REPLACE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+              " 'BEGIN PERFORM pg_catalog.pg_sleep(4); RETURN $1; END'"});
 }
 
 TEST(CopyTraps, Trap29_NoTimeLimitOrReadOnlyDefaultOfTheDatabaseStopsTheMove) {

@@ -82,9 +82,10 @@ TEST(CopyTraps, Trap23_NothingHoldsBackVacuumOnceTheLastRowIsRead) {
       " AND query LIKE '%INDEX built_slowly%'";
   Move move;
   move.Plant({"CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)",
-              "CREATE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
-              " 'BEGIN PERFORM pg_catalog.pg_sleep(2); RETURN $1; END'",
-              "CREATE INDEX built_slowly ON t (dawdle(a))"});
+              "CREATE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'",
+              "CREATE INDEX built_slowly ON t (dawdle(a))",
+              "CREATE OR REPLACE FUNCTION dawdle(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+              " 'BEGIN PERFORM pg_catalog.pg_sleep(6); RETURN $1; END'"});
   std::vector<std::string> holders;
   move.options.on_copied = [&] {
     pg::Connection server = MustConnect(Servers().source);

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "postgres/server_probe.h"
@@ -13,12 +14,19 @@ namespace {
 using Outcome = PoolerPlace::Outcome;
 using std::chrono::milliseconds;
 
-Deadline Shortly() { return Deadline::After(milliseconds(300)); }
+Deadline Shortly() { return Deadline::After(milliseconds(3000)); }
 
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const PoolerSubject& subject) {
   return out << subject.name;
+}
+
+int PoolerContract::SessionsThatStayOn(const pg::ConnectOptions& server) {
+  const Deadline deadline = Soon();
+  while (place_->SessionsOn(server) > 0 && !deadline.Expired())
+    std::this_thread::sleep_for(milliseconds(20));
+  return place_->SessionsOn(server);
 }
 
 pg::PoolerEntry PoolerContract::Entry() {
@@ -31,7 +39,7 @@ pg::PoolerEntry PoolerContract::Entry() {
 
 Result<pg::PauseReport> PoolerContract::Pause(std::function<Status()> end_transactions) {
   pg::PauseBounds bounds;
-  bounds.wait = milliseconds(300);
+  bounds.wait = milliseconds(3000);
   bounds.end_transactions = std::move(end_transactions);
   return poolers_.Pause({}, Soon(), entries_, bounds);
 }
@@ -62,14 +70,14 @@ TEST_P(PoolerContract, SaysWhereItsEntryLeadsAndWhetherItIsPaused) {
 }
 
 TEST_P(PoolerContract, WhilePausedClientsWaitAndNobodyHasASessionOnTheServer) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   ASSERT_EQ(place_->SessionsOn(place_->SourceAdmin()), 1);
   ASSERT_TRUE(Pause());
-  EXPECT_EQ(place_->SessionsOn(place_->SourceAdmin()), 0);
-  EXPECT_EQ(place_->Write(), Outcome::kWaits);
+  EXPECT_EQ(SessionsThatStayOn(place_->SourceAdmin()), 0);
+  EXPECT_EQ(WriteAndSeeIfItWaits(), Outcome::kWaits);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 1);
   ASSERT_TRUE(poolers_.Resume({}, Soon(), entries_));
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 2);
 }
 
@@ -80,26 +88,26 @@ TEST_P(PoolerContract, PausingWhatIsPausedAndResumingWhatIsNotIsNoError) {
   EXPECT_TRUE(Entry().paused);
   EXPECT_TRUE(poolers_.Resume({}, Soon(), entries_));
   EXPECT_TRUE(poolers_.Resume({}, Soon(), entries_));
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
 }
 
 TEST_P(PoolerContract, ItsConnectionStaysWhereItIsUntilAPauseAndThenGoesWhereTheHostLeads) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   place_->LeadToTarget();
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 2);
   EXPECT_EQ(place_->RowsOn(place_->TargetAdmin()), 0);
   ASSERT_TRUE(Pause());
   ASSERT_TRUE(poolers_.Resume({}, Soon(), entries_));
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 2);
   EXPECT_EQ(place_->RowsOn(place_->TargetAdmin()), 1);
 }
 
 TEST_P(PoolerContract, WhoWaitedGoesOnWhereTheHostLeadsByThen) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   ASSERT_TRUE(Pause());
-  EXPECT_EQ(place_->Write(), Outcome::kWaits);
+  EXPECT_EQ(WriteAndSeeIfItWaits(), Outcome::kWaits);
   place_->FenceSource();
   place_->LeadToTarget();
   pg::Connection target = Connect(place_->TargetAdmin());
@@ -109,15 +117,15 @@ TEST_P(PoolerContract, WhoWaitedGoesOnWhereTheHostLeadsByThen) {
   EXPECT_TRUE(onto) << onto.error().message;
   EXPECT_EQ(resumed, 1);
   EXPECT_FALSE(Entry().paused);
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 1);
   EXPECT_EQ(place_->RowsOn(place_->TargetAdmin()), 1);
 }
 
 TEST_P(PoolerContract, WhoIsLetThroughToAFencedServerIsNotServed) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   place_->FenceSource();
-  EXPECT_NE(place_->Write(), Outcome::kDone);
+  EXPECT_NE(WriteAndSeeIfItWaits(), Outcome::kDone);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 1);
 }
 
@@ -128,7 +136,7 @@ TEST_P(PoolerContract, APauseThatATransactionIsInTheWayOfLeavesNobodyWaiting) {
   EXPECT_EQ(paused.error().reason, "TransactionsOpen");
   EXPECT_EQ(paused.error().disposition, Disposition::kRetry);
   EXPECT_FALSE(Entry().paused);
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
 }
 
 TEST_P(PoolerContract, ATransactionThatIsEndedIsNotInTheWay) {
@@ -142,11 +150,11 @@ TEST_P(PoolerContract, ATransactionThatIsEndedIsNotInTheWay) {
   EXPECT_TRUE(paused) << paused.error().message;
   EXPECT_EQ(ended, 1);
   EXPECT_TRUE(Entry().paused);
-  EXPECT_EQ(place_->SessionsOn(place_->SourceAdmin()), 0);
+  EXPECT_EQ(SessionsThatStayOn(place_->SourceAdmin()), 0);
 }
 
 TEST_P(PoolerContract, WhileItIsAwayEveryCallSaysSoAndNobodyIsServed) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   place_->Kill();
   const auto observed = poolers_.Observe({}, Shortly());
   const auto paused = Pause();
@@ -158,16 +166,16 @@ TEST_P(PoolerContract, WhileItIsAwayEveryCallSaysSoAndNobodyIsServed) {
     EXPECT_EQ(error->reason, "PoolerUnreachable");
     EXPECT_EQ(error->disposition, Disposition::kRetry);
   }
-  EXPECT_EQ(place_->Write(), Outcome::kError);
+  EXPECT_EQ(Write(), Outcome::kError);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 1);
 }
 
 TEST_P(PoolerContract, WhoWaitsWhenItDiesSeesAnError) {
-  ASSERT_EQ(place_->Write(), Outcome::kDone);
+  ASSERT_EQ(Write(), Outcome::kDone);
   ASSERT_TRUE(Pause());
-  ASSERT_EQ(place_->Write(), Outcome::kWaits);
+  ASSERT_EQ(WriteAndSeeIfItWaits(), Outcome::kWaits);
   place_->Kill();
-  EXPECT_EQ(place_->Write(), Outcome::kError);
+  EXPECT_EQ(Write(), Outcome::kError);
   EXPECT_EQ(place_->RowsOn(place_->SourceAdmin()), 1);
 }
 
@@ -176,7 +184,7 @@ TEST_P(PoolerContract, ARestartForgetsThePause) {
   place_->Kill();
   place_->Restart();
   EXPECT_FALSE(Entry().paused);
-  EXPECT_EQ(place_->Write(), Outcome::kDone);
+  EXPECT_EQ(Write(), Outcome::kDone);
 }
 
 TEST_P(PoolerContract, BeforeItIsResumedItIsSeenWhichServerItLeadsTo) {
@@ -196,7 +204,7 @@ TEST_P(PoolerContract, BeforeItIsResumedItIsSeenWhichServerItLeadsTo) {
   ASSERT_TRUE(at_target) << at_target.error().message;
   EXPECT_TRUE(*at_target);
   EXPECT_TRUE(Entry().paused);
-  EXPECT_EQ(place_->SessionsOn(place_->TargetAdmin()), 0);
+  EXPECT_EQ(SessionsThatStayOn(place_->TargetAdmin()), 0);
 }
 
 TEST_P(PoolerContract, ResumedOntoAServerThatItDoesNotLeadToItIsResumedAndThatIsSaid) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -33,8 +34,9 @@ class PoolerPlace {
   virtual std::string owner() const = 0;
   virtual std::string password() const = 0;
 
-  /// The client writes a row, unless an earlier one waits: then it is that one's outcome.
-  virtual Outcome Write() = 0;
+  /// The client writes a row, unless an earlier one waits: then it is that one's outcome. It waits
+  /// once it has waited for `patience`.
+  virtual Outcome Write(std::chrono::milliseconds patience) = 0;
   /// The rows that are there.
   virtual int RowsOn(const pg::ConnectOptions& server) = 0;
   /// The tenant's sessions there, all of them the pooler's.
@@ -62,8 +64,16 @@ std::ostream& operator<<(std::ostream& out, const PoolerSubject& subject);
 /// against a PgBouncer before real servers (in sim_pooler_contract_pg_test).
 class PoolerContract : public ::testing::TestWithParam<PoolerSubject> {
  protected:
-  static Deadline Soon() { return Deadline::After(std::chrono::seconds(20)); }
+  static Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
 
+  /// What becomes of a write that somebody serves, or refuses.
+  PoolerPlace::Outcome Write() { return place_->Write(std::chrono::seconds(60)); }
+  /// Of one that nobody serves, perhaps.
+  PoolerPlace::Outcome WriteAndSeeIfItWaits() {
+    return place_->Write(std::chrono::milliseconds(700));
+  }
+  /// Sessions of the tenant that are left there once those that are being closed have ended.
+  int SessionsThatStayOn(const pg::ConnectOptions& server);
   pg::PoolerEntry Entry();
   /// Transactions are waited for but shortly.
   Result<pg::PauseReport> Pause(std::function<Status()> end_transactions = {});

@@ -32,7 +32,7 @@ class ModelPlace final : public PoolerPlace {
   std::string owner() const override { return "owner"; }
   std::string password() const override { return "own"; }
 
-  Outcome Write() override {
+  Outcome Write(std::chrono::milliseconds) override {
     auto outcome = pooler_.Transact([this](ServerState& state) {
       ASSERT_TRUE(WriteRow(*state.Edit(kTenant), ++rows_, RealClock().WallNow()));
     });

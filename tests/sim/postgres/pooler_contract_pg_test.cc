@@ -23,7 +23,7 @@ class RealPlace final : public PoolerPlace {
   std::string owner() const override { return tenant_.name(); }
   std::string password() const override { return tenant_.password(); }
 
-  Outcome Write() override {
+  Outcome Write(std::chrono::milliseconds patience) override {
     if (!client_) {
       auto opened = Open();
       if (!opened) return Outcome::kError;
@@ -31,8 +31,8 @@ class RealPlace final : public PoolerPlace {
       waits_ = false;
     }
     if (!waits_ && !client_->Send("INSERT INTO public.written VALUES (1, 1)")) return Gone();
-    const Deadline patience = Deadline::After(std::chrono::milliseconds(700));
-    while (!patience.Expired()) {
+    const Deadline deadline = Deadline::After(patience);
+    while (!deadline.Expired()) {
       auto answered = client_->Answered();
       if (!answered) return Gone();
       waits_ = !answered->has_value();
