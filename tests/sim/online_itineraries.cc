@@ -104,6 +104,21 @@ Itinerary PasswordIsChangedInHypercareAndItGoesBack() {
           .ends = {Phase::kRolledBack}};
 }
 
+// The password came with another Secret, and the one that the move knows is gone: users work on
+// until it is there again, although somebody deletes the move meanwhile.
+Itinerary PasswordSecretIsGoneWhenItGoesBackAndItIsDeleted(api::SwitchMode mode) {
+  return {.name = "PasswordSecretIsGoneWhenItGoesBackAndItIsDeleted",
+          .spec = OnlineSpecWithCutover(mode, "maxWritePauseSeconds", 600),
+          .on_phase = {{Phase::kHypercare,
+                        [](Simulation& run) {
+                          run.surroundings().ChangePassword(run.target());
+                          run.LosePasswordSecret(seconds(120));
+                          run.Annotate(api::kRollbackAnnotation, "t1");
+                        }},
+                       {Phase::kRollingBack, Delete()}},
+          .ends = {}};
+}
+
 // Suspension holds what a person should not be surprised by; a slot is lost all the same.
 Itinerary SuspendedAndSlotLost() {
   return {.name = "SuspendedAndSlotLost",
@@ -566,6 +581,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
     all.push_back(
         PasswordIsChangedBeforeTheDoorsClose(OnlineSpecWithCutover(mode, "approval", "Manual")));
     all.push_back(PasswordIsChangedInHypercareAndItGoesBack());
+    all.push_back(PasswordSecretIsGoneWhenItGoesBackAndItIsDeleted(mode));
     AddDeadNodes(all);
     all.push_back(PodNeverGoesBeforeARollback());
   }

@@ -375,14 +375,22 @@ void Simulation::RaiseLease() {
 }
 
 void Simulation::LoseLedger(std::chrono::seconds lasts) {
-  const kube::Key key{kOperatorSpace, "cutover-ledger-" + uid_};
+  LoseSecret({kOperatorSpace, "cutover-ledger-" + uid_}, lasts);
+}
+
+void Simulation::LosePasswordSecret(std::chrono::seconds lasts) {
+  LoseSecret({kSpace, "acme-db"}, lasts);
+}
+
+void Simulation::LoseSecret(const kube::Key& key, std::chrono::seconds lasts) {
   const auto found = api_.Get(kube::kSecret, key);
   CHECK(found.has_value());
   const Json& was = (*found)->object;
   Json secret = kube::NewObject(kube::kSecret, key);
-  secret.MutableAt("metadata").Set("labels", was.At({"metadata", "labels"}));
-  secret.Set("immutable", true);
-  secret.Set("data", was["data"]);
+  const Json& labels = was.At({"metadata", "labels"});
+  if (!labels.IsNull()) secret.MutableAt("metadata").Set("labels", labels);
+  for (const char* field : {"immutable", "data"})
+    if (was.Contains(field)) secret.Set(field, was[field]);
   CHECK(api_.Delete(kube::kSecret, key, {}));
   Later(lasts, [secret](Simulation& then) {
     static_cast<void>(then.api_.Create(kube::kSecret, secret, {.manager = "kubectl"}));

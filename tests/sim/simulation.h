@@ -122,6 +122,8 @@ class Simulation {
   void RaiseLease();
   /// The ledger's Secret is deleted, and made again as it was after that time.
   void LoseLedger(std::chrono::seconds lasts);
+  /// The same of the Secret with the tenant's password; workloads have read it already.
+  void LosePasswordSecret(std::chrono::seconds lasts);
   /// Without its finalizer, as somebody in a hurry does: nobody but the sweeper undoes it.
   void VanishMigration();
   /// A person's word for what the sweeper has reported of the target.
@@ -192,6 +194,8 @@ class Simulation {
     int effects = 0;
     std::optional<int> writable_sides;  // What its gauge says of the migration; nothing: no series.
   };
+
+  void LoseSecret(const kube::Key& key, std::chrono::seconds lasts);
 
   // Scheduling.
   void Start(Replica& replica);

@@ -78,7 +78,7 @@ class ClusterWorld final : public World {
   Result<std::string> RivalOf(const Call& call);
   Result<std::optional<Ledger>> ReadLedger(const Call& call);
   Result<Ledger> NeedLedger(const Call& call);
-  bool NamespaceIsGoing(const Call& call);
+  bool GoesWithItsNamespace(const Call& call);
   Result<PlacementFacts> ObservePlacement(const Call& call);
   Result<WorkloadFacts> ObserveWorkloads(const Call& call);
   Result<RouteFacts> ObserveRoutes(const Call& call);
@@ -100,6 +100,7 @@ class ClusterWorld final : public World {
   Result<std::string> ObserveSchemaChange(const Call& call);
   Result<bool> ObserveRehearsal(const Call& call);
   Result<bool> ObserveTenantLogin(const Call& call, pg::Side side);
+  Result<bool> ObserveTenantLoginBack(const Call& call);
   Result<bool> PasswordChangedSince(const Call& call, const std::string& role, pg::Side side);
   Result<std::string> SchemaChangeSinceMark(const Call& call);
   Result<PoolerFacts> ObservePoolers(const Call& call);

@@ -81,7 +81,7 @@ void ClusterWorld::LookAt(std::stop_token stop, Deadline deadline,
       seen.tenant_known = ObserveTenantLogin(call, pg::Side::kTarget);
       break;
     case Subject::kTenantLoginBack:
-      seen.tenant_known_back = ObserveTenantLogin(call, pg::Side::kSource);
+      seen.tenant_known_back = ObserveTenantLoginBack(call);
       break;
     case Subject::kForwardPublisher:
     case Subject::kForwardSubscriber:
@@ -137,7 +137,7 @@ void ClusterWorld::LookAtStream(const Call& call, Subject subject, Observation& 
 void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation& seen) {
   auto& [stop, deadline, migration] = call;
   // What a namespace takes with it is nobody's to restore, and nothing new may be made there.
-  auto going = [&] { return migration.meta.deleting() && NamespaceIsGoing(call); };
+  auto going = [&] { return GoesWithItsNamespace(call); };
   switch (subject) {
     case Subject::kPlacement:
       seen.placement = ObservePlacement(call);
@@ -185,7 +185,8 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
 }
 
 // False when it cannot be told: then everything is restored as if it were to stay.
-bool ClusterWorld::NamespaceIsGoing(const Call& call) {
+bool ClusterWorld::GoesWithItsNamespace(const Call& call) {
+  if (!call.migration.meta.deleting()) return false;
   auto found = context_.client.Get(call.stop, call.deadline, kube::kNamespace,
                                    {"", call.migration.meta.namespace_name});
   return found && (!*found || kube::IsDeleting(**found));
@@ -382,6 +383,15 @@ Result<bool> ClusterWorld::ObserveTenantLogin(const Call& call, pg::Side side) {
                         closed->server_name() + ", or, if its password was changed since the " +
                         (back ? "switch" : "copy began") + ", give it the one in key " + ref.key +
                         " of Secret " + ref.name + " there, too");
+}
+
+// With its namespace the tenant's Secret goes and whoever logs in by it, and none can be made
+// there: nobody is shut out. In one that lives users work on, and their Secret may only have
+// another name.
+Result<bool> ClusterWorld::ObserveTenantLoginBack(const Call& call) {
+  Result<bool> known = ObserveTenantLogin(call, pg::Side::kSource);
+  if (known || known.error().reason != "PasswordSecretNotFound") return known;
+  return GoesWithItsNamespace(call) ? Result<bool>(true) : known;
 }
 
 Result<std::optional<CopyProgress>> ClusterWorld::ObserveProgress(const Call& call) {

@@ -249,8 +249,6 @@ std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
                       "giving the tenant's role on the source the password that it has by now");
     const std::string& why = known.error().reason;
     if (LossAccepted(migration) && why != "TenantLoginRefused") return std::nullopt;
-    // With their namespace the Secret goes and whoever logs in by it, and none can be made there.
-    if (migration.meta.deleting() && why == "PasswordSecretNotFound") return std::nullopt;
     Plan hold = Plan::Lacking(known);
     if (migration.spec.online()) hold.effect = Intent::kWatchReverseStream;
     return hold;

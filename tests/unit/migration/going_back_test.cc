@@ -160,9 +160,9 @@ TEST(RollingBack, StopsNoUsersWhomTheSourceWouldRefuse) {
   }
 }
 
-// What is left of a tenant whose namespace is being deleted: nothing is stopped, since nothing is
-// there, and the source is opened, whoever could be let in.
-TEST(RollingBack, DoesNotWaitForASecretThatNobodyCanMakeAnyMore) {
+// Users work on in a namespace that lives: deleted or not, the move closes no door on them before
+// it is known that they find a way in on the other side.
+TEST(RollingBack, WaitsWithItsDoorsOpenForTheTenantsSecretThoughItIsDeleted) {
   api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
   Observation seen = At(1);
   seen.source = Database(ControlState::kJournaled, true);
@@ -172,8 +172,13 @@ TEST(RollingBack, DoesNotWaitForASecretThatNobodyCanMakeAnyMore) {
   seen.routes = RouteFacts{};
   seen.workloads = WorkloadFacts();
   seen.tenant_known_back = Error{Disposition::kRetry, "PasswordSecretNotFound", "create it"};
-  EXPECT_EQ(Decide(migration, seen).plan.reason, "PasswordSecretNotFound");
-  migration.meta.deletion_timestamp = testing::Noon();
+  for (const bool deleted : {false, true}) {
+    if (deleted) migration.meta.deletion_timestamp = testing::Noon();
+    const Plan held = Decide(migration, seen).plan;
+    EXPECT_EQ(held.reason, "PasswordSecretNotFound") << deleted;
+    EXPECT_FALSE(held.effect || held.guard) << deleted;
+  }
+  seen.tenant_known_back = true;  // Or goes with its namespace, like the Secret.
   EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFenceTarget);
 }
 
