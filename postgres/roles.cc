@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "postgres/idle_transaction.h"
+#include "postgres/replication.h"
 #include "postgres/secrets.h"
 
 namespace cutover::pg {
@@ -672,6 +673,8 @@ Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline
                                                   std::string_view migration_uid) {
   TRY_ASSIGN(std::vector<std::string> names,
              MarkedRoles(stop, deadline, connection, migration_uid));
+  // A database that went by another hand has left those that streams read it by.
+  for (std::string& name : StreamNames(migration_uid)) names.push_back(std::move(name));
   // One that granted a membership can only go after the role that it granted.
   std::vector<std::string> left;
   for (bool again = true; again; names = std::exchange(left, {})) {

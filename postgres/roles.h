@@ -194,7 +194,8 @@ Status ReturnRoles(std::stop_token stop, Deadline deadline, Connection& connecti
 Result<bool> HasCreatedRoles(std::stop_token stop, Deadline deadline, Connection& connection,
                              std::string_view migration_uid);
 
-/// Undo: drops the roles that this migration created, after its target database is dropped.
+/// Undo: drops the roles that this migration created, those of its streams included, after its
+/// target database is dropped.
 /// Returns those that could not be, because something on the server depends on them by now.
 Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
                                                   Connection& connection,

@@ -74,6 +74,23 @@ Itinerary TargetIsLostAndHypercareRunsOut(const Json& hypercare) {
           .clients_see_errors = true};
 }
 
+// A drop by hand that its server does not live to end leaves what nobody can enter, and a person
+// goes back.
+Itinerary TargetIsHalfDroppedAndRollbackAccepted(const Json& hypercare) {
+  const auto lose = [](Simulation& run) {
+    if (run.phase() != Phase::kHypercare) return;
+    run.HalfDropDatabase(run.target());
+    run.Later(seconds(60), Say(api::kRollbackAnnotation));
+    run.Later(seconds(60), Say(api::kAcceptDataLossAnnotation));
+  };
+  return {.name = "TargetIsHalfDroppedAndRollbackAccepted",
+          .spec = hypercare,
+          .on_phase = {{Phase::kHypercare, [=](Simulation& run) { run.Later(seconds(5), lose); }}},
+          .ends = {Phase::kRolledBack},
+          .loss_accepted = true,
+          .clients_see_errors = true};
+}
+
 // It comes back as it was, and the deleted migration is finished then.
 Itinerary DeletedWhileTheTargetIsAway(const Json& hypercare) {
   return {.name = "DeletedInHypercareWhileTheTargetIsAway",
@@ -192,6 +209,7 @@ void AddLostSources(std::vector<Itinerary>& all, const Json& hypercare) {
 void AddLostTargets(std::vector<Itinerary>& all, const Json& hypercare) {
   all.push_back(DeletedWithTheTargetLost(hypercare));
   all.push_back(TargetIsLostAndHypercareRunsOut(hypercare));
+  all.push_back(TargetIsHalfDroppedAndRollbackAccepted(hypercare));
   all.push_back(DeletedWhileTheTargetIsAway(hypercare));
 }
 

@@ -49,6 +49,13 @@ std::vector<std::pair<kube::Resource, Json>> ManifestsOf(const ApiModel& api) {
   return manifests;
 }
 
+void EndSessions(ModelServer& server) {
+  std::vector<int> sessions;
+  for (const auto& [pid, backend] : server.backends())
+    if (backend.database == kTenant) sessions.push_back(pid);
+  for (int pid : sessions) server.End(pid);
+}
+
 bool IsRefused(const Fault* fault) {
   return fault != nullptr && fault->kind == FaultKind::kRefused;
 }
@@ -544,10 +551,7 @@ DatabaseState Simulation::LoseDatabase(ModelServer& server) {
   const DatabaseState* found = server.state().Find(kTenant);
   CHECK(found != nullptr);
   DatabaseState lost = *found;
-  std::vector<int> sessions;
-  for (const auto& [pid, backend] : server.backends())
-    if (backend.database == kTenant) sessions.push_back(pid);
-  for (int pid : sessions) server.End(pid);
+  EndSessions(server);
   server.Edit([](ServerState& state) {
     state.databases.erase(kTenant);
     std::erase_if(state.slots, [](const auto& slot) { return slot.second.database == kTenant; });
@@ -556,6 +560,16 @@ DatabaseState Simulation::LoseDatabase(ModelServer& server) {
   if (&server == &source_) source_was_there_ = false;  // It is known who it was.
   if (&server == &target_) target_was_lost_ = true;
   return lost;
+}
+
+void Simulation::HalfDropDatabase(ModelServer& server) {
+  EndSessions(server);
+  server.Edit([](ServerState& state) {
+    DatabaseState* database = state.Edit(kTenant);
+    CHECK(database != nullptr);
+    database->access.connection_limit = kHalfDropped;
+  });
+  if (&server == &target_) target_was_lost_ = true;
 }
 
 void Simulation::Later(seconds after, std::function<void(Simulation&)> command) {

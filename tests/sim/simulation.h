@@ -175,6 +175,9 @@ class Simulation {
   void TakeAway(ModelServer& server, std::chrono::seconds lasts);
   /// The tenant's database is dropped by hand, with all that streams have there; what it held.
   DatabaseState LoseDatabase(ModelServer& server);
+  /// Its server dies in that drop: nobody can enter what is left, and its slots and roles are
+  /// there.
+  void HalfDropDatabase(ModelServer& server);
   void Later(std::chrono::seconds after, std::function<void(Simulation&)> command);
   /// The same of what the end does not wait for.
   void Unforeseen(std::chrono::seconds after, std::function<void(Simulation&)> command);

@@ -206,8 +206,9 @@ std::optional<Plan> WaitWithDoorsOpen(const api::TenantMigration& migration,
 Plan AwaitTarget(const api::TenantMigration& migration, const Observation& seen) {
   Plan plan = Plan::Lacking(seen.target);
   if (plan.look_at) return plan;
-  plan.message +=
-      "; the source stays shut while the target might be open; " + WhatIfTargetIsLost(migration);
+  if (!IsHalfDropped(seen.target))
+    plan.message +=
+        "; the source stays shut while the target might be open; " + WhatIfTargetIsLost(migration);
   if (migration.spec.online() && !LossAccepted(migration))
     plan.message += ", and, to go back without what has not arrived, " + ConsentByNewToken();
   return plan;
@@ -284,6 +285,13 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
   return std::nullopt;
 }
 
+// Nobody can enter a database whose DROP was cut short, nor is anything to be had of it any more:
+// it is no reason to wait, once nobody counts on what users may have written there.
+bool MayEndDropOfTarget(const api::TenantMigration& migration, const Observation& seen) {
+  const bool were_in = migration.status.cutover.opened_at.has_value() || migration.spec.by_pooler();
+  return IsHalfDropped(seen.target) && (!were_in || LossAccepted(migration));
+}
+
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = StayForWantOfControl(migration, seen)) return plan;
@@ -299,6 +307,8 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
       return Plan::Do(Intent::kEnsureMaintenancePage, "starting the maintenance page");
   }
   if (auto plan = CloseDoors(migration, seen)) return plan;
+  if (MayEndDropOfTarget(migration, seen))
+    return Plan::Do(Intent::kDropTarget, "ending the drop of the target database");
   if (!seen.target.known()) return AwaitTarget(migration, seen);
   if (seen.target->exists &&
       (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))

@@ -57,6 +57,12 @@ Outcome DropDatabase(const Statement& statement) {
   });
 }
 
+Outcome HalfDropped(const Statement& statement) {
+  const DatabaseState* there = statement.seen().Find(statement.Text(0));
+  if (there == nullptr || there->access.connection_limit != kHalfDropped) return Table();
+  return Table{{"1"}};
+}
+
 Outcome RenameDatabase(const Statement& statement, const std::string& from, const std::string& to) {
   if (statement.seen().Find(from) == nullptr)
     return Fail("3D000", "database \"" + from + "\" does not exist");
@@ -243,7 +249,7 @@ const std::vector<Known>& DefinitionStatements() {
   static const std::vector<Known> statements = {
       {"CREATE DATABASE ", CreateDatabase},
       {"DROP DATABASE IF EXISTS ", DropDatabase},
-      {"datconnlimit = -2", Nothing},  // No server dies within a statement.
+      {"datconnlimit = -2", HalfDropped},
       {"ALTER DATABASE ", AlterDatabase},
       {"REVOKE ALL ON DATABASE ", RevokeOnDatabase},
       {" ON DATABASE ", GrantOnDatabase},

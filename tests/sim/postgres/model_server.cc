@@ -104,6 +104,7 @@ bool ServerState::MayConnect(const std::string& role, const std::string& databas
   const DatabaseState* found = Find(database);
   auto known = roles.find(role);
   if (found == nullptr || known == roles.end() || !known->second.login) return false;
+  if (found->access.connection_limit == kHalfDropped) return false;
   if (known->second.superuser) return true;
   return std::any_of(found->access.acl.begin(), found->access.acl.end(), [&](const auto& item) {
     return item.privilege == "CONNECT" && (item.grantee.empty() || ActsAs(role, item.grantee));
@@ -135,6 +136,9 @@ tl::expected<Backend*, pg::ServerError> ModelServer::Connect(const std::string& 
   const DatabaseState* wanted = state_.Find(database);
   if (wanted == nullptr)
     return tl::make_unexpected(Refuse("3D000", "database \"" + database + "\" does not exist"));
+  if (wanted->access.connection_limit == kHalfDropped)
+    return tl::make_unexpected(
+        Refuse("55000", "cannot connect to invalid database \"" + database + "\""));
   if (!state_.MayConnect(user, database))
     return tl::make_unexpected(
         Refuse("42501", "permission denied for database \"" + database + "\""));

@@ -85,6 +85,9 @@ struct Subscription {
   int64_t apply_errors = 0;  ///< Past 0 it is stuck at the change behind `progress`.
 };
 
+/// The connection limit of a database whose DROP was cut short.
+inline constexpr int kHalfDropped = -2;
+
 struct DatabaseState {
   pg::DatabaseAccess access{};
   std::string comment{};

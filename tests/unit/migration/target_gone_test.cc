@@ -189,6 +189,40 @@ TEST_P(TargetLost, CompletingTakesNothingFromTheSource) {
   }
 }
 
+// Behind closed doors: what is not there, or is open to nobody for ever, keeps the source from
+// nobody.
+TEST_P(TargetLost, GoingBackGoesOnWhereNobodyCanBeOnTheTarget) {
+  for (const Loss& loss : Losses()) {
+    SCOPED_TRACE(loss.how);
+    api::TenantMigration migration = In(Phase::kRollingBack, GetParam());
+    migration.status.cutover.opened_at = migration.status.rollback.fenced_at = Noon();
+    migration.status.rollback.token = "back";
+    Observation seen = Seen(loss.target);
+    seen.routes = RouteFacts{true, false, ""};
+    seen.workloads = WorkloadFacts{};
+    const bool half = !loss.target.known() && loss.target.error().reason == "HalfDropped";
+    const Plan unaccepted = Decide(migration, seen).plan;
+    EXPECT_NE(unaccepted.effect, Intent::kDropTarget);
+    migration.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    const Decision accepted = Decide(migration, seen);
+    if (loss.target.known())
+      EXPECT_EQ(accepted.plan.effect, Intent::kReopenSource);
+    else if (half)
+      EXPECT_EQ(accepted.plan.effect, Intent::kDropTarget) << accepted.plan.message;
+    else
+      ExpectHeld(accepted);
+  }
+}
+
+// Nobody has written there, so nobody is asked.
+TEST_P(TargetLost, BeforeUsersWereInWhatIsLeftOfADropIsDropped) {
+  api::TenantMigration migration = In(Phase::kRollingBack, GetParam());
+  Observation seen = Seen(HalfDropped());
+  seen.routes = RouteFacts{true, false, ""};
+  seen.workloads = WorkloadFacts{};
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kDropTarget);
+}
+
 // A target that follows no longer is no reason to fill the disk of a server that others share.
 TEST(TargetLostOnline, TheSlotThatItFollowedByGoes) {
   for (const Loss& loss : Losses()) {
