@@ -151,7 +151,9 @@ std::optional<Plan> HoldForTenantOnTarget(const api::TenantMigration& migration,
   if (!seen.target.known() || !seen.target->exists || HasRowOfOurs(*seen.target))
     return std::nullopt;
   ASK(seen.source);
-  if (seen.source.known() && MoveWasOver(*seen.source)) return std::nullopt;
+  // Retired, and dropped since as somebody had ordered, or by hand: there is nothing else to keep.
+  if (seen.source.known() && (!seen.source->exists || MoveWasOver(*seen.source)))
+    return std::nullopt;
   Plan hold = Plan::Wait(kLookAgain,
                          "the move is not finished: " + WhyTargetCannotBeClosed(migration, seen) +
                              ", or, if it is the tenant's all the same, finish by hand, as the "

@@ -122,6 +122,23 @@ TEST_P(TargetLost, ATargetWithoutOurRowIsTheTenantsWhereTheSourceIsRetired) {
   EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver);
 }
 
+// The same once the source's retention was over: what is on the target is all that there is, and is
+// neither held for ever nor to be dropped by anybody.
+TEST_P(TargetLost, ATargetWithoutOurRowIsTheTenantsWhereTheSourceIsGone) {
+  Observation seen = Seen(Database(ControlState::kNone, false));
+  seen.source = DatabaseFacts{};
+  for (const bool deleted : {false, true}) {
+    api::TenantMigration migration = In(Phase::kHypercare, GetParam());
+    if (deleted) migration.meta.deletion_timestamp = Noon();
+    seen.structure = StructureFacts{};
+    seen.views = ViewFacts{};
+    seen.reverse_sample = SampleFacts{};
+    seen.reverse_publisher = PublisherFacts{};
+    seen.reverse_subscriber = seen.forward_subscriber = SubscriberFacts{};
+    EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kHypercareOver) << deleted;
+  }
+}
+
 // A server that is built anew has no database, and nobody may take what an application makes there
 // for the tenant's.
 TEST_P(TargetLost, ADatabaseOfItsNameAloneIsNotTheTenants) {
