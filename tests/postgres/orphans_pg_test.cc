@@ -115,6 +115,17 @@ class SweepingOrphans : public ::testing::Test {
   }
   size_t CountMoverObjects() { return ListMoverObjects({}, Soon(), client_, "")->size(); }
 
+  void Journal() {
+    ASSERT_TRUE(pg::CompareAndSetState({}, Soon(), inside_, claim_, pg::ControlState::kFenced,
+                                       pg::ControlState::kJournaled));
+  }
+  bool IsThere(const pg::ConnectOptions& server) {
+    pg::Connection connection = MustConnect(server);
+    return !pg::testing::MustRead(connection, "SELECT 1 FROM pg_database WHERE datname = $1",
+                                  {database_.name()})
+                .empty();
+  }
+
   Status SweepOnce() {
     auto step = sweeper_.Sweep({}, Soon());
     if (!step) return tl::make_unexpected(step.error());
@@ -187,6 +198,27 @@ TEST_F(SweepingOrphans, AJournaledSourceStaysFencedWhenTheTargetIsNotThere) {
   EXPECT_TRUE(IsFenced());
   EXPECT_NE(sweeper_.FindingsOn("pg-source").find("cannot be told"), std::string::npos);
   EXPECT_EQ(ListLedgers({}, Soon(), client_, kHome)->size(), 1u);
+}
+
+// The runbook's ways out of TargetGone.
+TEST_F(SweepingOrphans, TheLedgerGoesOnceAPersonHasDroppedTheSourceAsWell) {
+  WriteLedger();
+  Journal();
+  inside_ = MustConnect(Servers().source);
+  pg::testing::MustExec(inside_, {"DROP DATABASE " + database_.quoted() + " WITH (FORCE)"});
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
+  EXPECT_FALSE(IsReported()) << sweeper_.FindingsOn("pg-source");
+}
+
+TEST_F(SweepingOrphans, TheLedgerGoesOnceAPersonHasTakenTheSourceForTheTenants) {
+  WriteLedger();
+  Journal();
+  pg::testing::MustExec(inside_, {"DROP SCHEMA cutover CASCADE"});
+  ASSERT_TRUE(SweepOnce());
+  EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
+  EXPECT_FALSE(IsReported()) << sweeper_.FindingsOn("pg-source");
+  EXPECT_TRUE(IsThere(Servers().source));
 }
 
 TEST_F(SweepingOrphans, ALeaderThatWasDeposedTouchesNothing) {

@@ -55,6 +55,8 @@ Phase PhaseFor(Remedy remedy) {
 
 Advice Advise(const Fact<DatabaseFacts>& source, const Fact<DatabaseFacts>& target, bool consent) {
   if (!source.known()) return {Remedy::kWait, source.error().message};
+  if (!source->exists && target.known() && !target->exists)
+    return {Remedy::kDropCopy, "both databases are gone, so nothing but the ledger is left"};
   if (!source->exists)
     return {Remedy::kReport,
             "the source database is gone, so the copy may be the only one: nothing is touched"};

@@ -68,6 +68,13 @@ TEST(Orphans, NothingIsTouchedWhenTheSourceIsGone) {
       EXPECT_EQ(RemedyFor(DatabaseFacts{}, Closed(state), consent), Remedy::kReport);
 }
 
+// A person who has given the tenant up has dropped what there was: its passwords stay no longer in
+// a ledger that nobody reads.
+TEST(Orphans, WithBothDatabasesGoneTheRestGoes) {
+  EXPECT_EQ(RemedyFor(DatabaseFacts{}, DatabaseFacts{}), Remedy::kDropCopy);
+  EXPECT_EQ(RemedyFor(DatabaseFacts{}, kUnknown), Remedy::kReport) << "it may be there";
+}
+
 // The same of a migration that is there: its undo ends at what may be the only copy.
 TEST(Undoing, KeepsTheCopyWhenSomebodyHasDroppedTheSource) {
   for (auto [state, dropped] : {std::pair{ControlState::kPreparing, true},
