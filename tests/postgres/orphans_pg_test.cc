@@ -87,7 +87,7 @@ class SweepingOrphans : public ::testing::Test {
                                 {"attempt", 1},
                                 {"sourceServerName", "pg-source"},
                                 {"targetServerName", "pg-target"}}),
-                  placement, Json::Array(), Json::Array(), Json::Array()};
+                  placement, Json::Array(), Json::Array(), wiring_};
     api::TenantMigration migration;
     migration.meta.uid = claim_.migration_uid;
     ASSERT_TRUE(WriteLedgerOnce({}, Soon(), client_, kHome, migration, ledger));
@@ -119,6 +119,17 @@ class SweepingOrphans : public ::testing::Test {
     ASSERT_TRUE(pg::CompareAndSetState({}, Soon(), inside_, claim_, pg::ControlState::kFenced,
                                        pg::ControlState::kJournaled));
   }
+  void MakeVerifiedCopy() {
+    auto properties = pg::FindDatabase({}, Soon(), inside_, database_.name());
+    ASSERT_TRUE(properties && *properties);
+    const pg::Claim claim{claim_.migration_uid, 1, pg::Side::kTarget};
+    Status made = pg::CreateTargetDatabase({}, Soon(), Servers().target, **properties, claim);
+    ASSERT_TRUE(made) << made.error().message;
+    pg::Connection target = MustConnect(Servers().target.WithDatabase(database_.name()));
+    for (auto [from, to] : {std::pair(pg::ControlState::kPreparing, pg::ControlState::kCopied),
+                            std::pair(pg::ControlState::kCopied, pg::ControlState::kVerified)})
+      ASSERT_TRUE(pg::CompareAndSetState({}, Soon(), target, claim, from, to));
+  }
   bool IsThere(const pg::ConnectOptions& server) {
     pg::Connection connection = MustConnect(server);
     return !pg::testing::MustRead(connection, "SELECT 1 FROM pg_database WHERE datname = $1",
@@ -142,6 +153,8 @@ class SweepingOrphans : public ::testing::Test {
   pg::Connection inside_ = MustConnect(database_.Options());
   pg::Claim claim_{UniqueName("uid"), 1, pg::Side::kSource};
   pg::DatabaseAccess before_;
+  pg::testing::DropAtEnd no_copy_left_{Servers().target, database_.name()};
+  Json wiring_ = Json::Array();
 
   kube::FakeClient client_;
   NobodyResolves resolver_;
@@ -219,6 +232,20 @@ TEST_F(SweepingOrphans, TheLedgerGoesOnceAPersonHasTakenTheSourceForTheTenants) 
   EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
   EXPECT_FALSE(IsReported()) << sweeper_.FindingsOn("pg-source");
   EXPECT_TRUE(IsThere(Servers().source));
+}
+
+// A namespace was deleted after the journal, and somebody took the finalizers away.
+TEST_F(SweepingOrphans, WhatANamespaceHasTakenWithItIsNotRestored) {
+  wiring_ = *Json::Parse(R"({"secret":[{"kind":"Secret","name":"tenant-conn"}]})");
+  WriteLedger();
+  MakeVerifiedCopy();
+  Journal();
+  for (int sweep = 0; sweep < 3; ++sweep) ASSERT_TRUE(SweepOnce());
+  EXPECT_EQ(*pg::ReadAccess({}, Soon(), inside_, database_.name()), before_);
+  EXPECT_FALSE(*pg::ReadControl({}, Soon(), inside_));
+  EXPECT_FALSE(IsThere(Servers().target));
+  EXPECT_TRUE(ListLedgers({}, Soon(), client_, kHome)->empty());
+  EXPECT_FALSE(IsReported()) << sweeper_.FindingsOn("pg-source");
 }
 
 TEST_F(SweepingOrphans, ALeaderThatWasDeposedTouchesNothing) {

@@ -34,7 +34,8 @@ Error EpochBehind(const Error& deposed, const std::string& namespace_name) {
 
 }  // namespace
 
-ClusterWorld::ClusterWorld(const ClusterContext& context) : context_(context) {}
+ClusterWorld::ClusterWorld(const ClusterContext& context, bool vanished)
+    : context_(context), vanished_(vanished) {}
 ClusterWorld::~ClusterWorld() = default;
 
 Status ClusterWorld::Perform(std::stop_token stop, Deadline deadline,

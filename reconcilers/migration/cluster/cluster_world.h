@@ -47,7 +47,8 @@ struct ClusterContext {
 /// Errors of effects are those of kube::Client and of postgres/.
 class ClusterWorld final : public World {
  public:
-  explicit ClusterWorld(const ClusterContext& context);
+  /// `vanished`: the migration has no object any more, so nothing says whether that was deleted.
+  explicit ClusterWorld(const ClusterContext& context, bool vanished = false);
   ~ClusterWorld() override;
 
   Observation Observe(std::stop_token stop, Deadline deadline,
@@ -208,6 +209,7 @@ class ClusterWorld final : public World {
   wiring::Access WiringAccess() const;
 
   const ClusterContext& context_;
+  const bool vanished_;
   std::optional<Ledger> ledger_;  ///< Read once: ours alone, but for OutdateRequests() immutable.
   /// As they were first read in this round, which its connections rest on as well.
   std::map<std::string, api::DatabaseServer> servers_;

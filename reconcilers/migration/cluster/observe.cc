@@ -186,7 +186,7 @@ void ClusterWorld::LookAtCluster(const Call& call, Subject subject, Observation&
 
 // False when it cannot be told: then everything is restored as if it were to stay.
 bool ClusterWorld::GoesWithItsNamespace(const Call& call) {
-  if (!call.migration.meta.deleting()) return false;
+  if (!vanished_ && !call.migration.meta.deleting()) return false;
   auto found = context_.client.Get(call.stop, call.deadline, kube::kNamespace,
                                    {"", call.migration.meta.namespace_name});
   return found && (!*found || kube::IsDeleting(**found));

@@ -328,7 +328,7 @@ bool Sweeper::Settle(std::stop_token stop, Deadline deadline, const FoundLedger&
 // Goes on as the migration itself would have; true when that is done.
 bool Sweeper::Pursue(std::stop_token stop, Deadline deadline, Remedy remedy,
                      api::TenantMigration ghost, Look& look, std::string& last_words) {
-  ClusterWorld real(context_);
+  ClusterWorld real(context_, /*vanished=*/true);
   GhostWorld world(real);
   for (int round = 0; round < kRoundsMax && !stop.stop_requested(); ++round) {
     auto step = RunOnce(world, stop, deadline, ghost, ghost.status);

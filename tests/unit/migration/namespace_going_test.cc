@@ -40,11 +40,16 @@ class NamespaceGoing : public ::testing::Test {
     ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kNamespace, {"", "acme"},
                               Json::Object({{"metadata", metadata}})));
   }
-  Observation Look(Subject subject) {
-    ClusterWorld world(context_);
+  Observation Look(Subject subject, bool vanished = false) {
+    ClusterWorld world(context_, vanished);
     Observation seen = world.Observe({}, Deadline::Never(), migration_);
     world.LookAt({}, Deadline::Never(), migration_, subject, seen);
     return seen;
+  }
+  bool IsWiringRestored(bool vanished) {
+    const Fact<bool> restored = Look(Subject::kWiringRestored, vanished).wiring_restored;
+    EXPECT_TRUE(restored.known());
+    return restored.known() && *restored;
   }
   /// Empty: he is known.
   std::string WhyTenantIsNotKnownBack() {
@@ -73,6 +78,15 @@ TEST_F(NamespaceGoing, NobodyIsLeftToBeRefusedOnceTheNamespaceGoes) {
   EXPECT_EQ(WhyTenantIsNotKnownBack(), "");
   ASSERT_TRUE(client_.Delete({}, Deadline::Never(), kube::kNamespace, {"", "acme"}));
   EXPECT_EQ(WhyTenantIsNotKnownBack(), "");
+}
+
+// Nobody says of it that it was deleted; its wiring is looked for where it may be.
+TEST_F(NamespaceGoing, AMigrationThatVanishedGoesWithItsNamespaceAsWell) {
+  const bool vanished = true;
+  EXPECT_FALSE(IsWiringRestored(vanished));
+  DeleteNamespace();
+  EXPECT_FALSE(IsWiringRestored(!vanished));
+  EXPECT_TRUE(IsWiringRestored(vanished));
 }
 
 TEST_F(NamespaceGoing, WhetherItGoesIsNotGuessed) {
