@@ -99,7 +99,7 @@ Status DropPublication(std::stop_token stop, Deadline deadline, Connection& conn
 
 /// Creates the slot unless it is there. Waits for transactions that write anywhere on the server
 /// (trap 71), so it is made while users work; kRetry "SlotWaits" at the deadline, naming who is in
-/// the way, with nothing left behind.
+/// the way, with nothing left behind. The epoch is checked by the statement that makes it.
 Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                   const Claim& claim, Direction direction);
 /// Writes into the log which transactions run, so that a slot of this server that is read and moved
@@ -274,5 +274,21 @@ Result<std::vector<ProbeTrace>> FindProbes(std::stop_token stop, Deadline deadli
 /// Removes all that is called `name` from there. Nothing to remove is no error.
 Status RemoveProbe(std::stop_token stop, Deadline deadline, Connection& connection,
                    const std::string& name);
+
+/// A slot of a stream, or of the watch beside one, whichever migration's.
+struct StreamSlot {
+  std::string name;
+  std::string database;
+  std::string position;  ///< From where it keeps the log: another one of its name has another.
+
+  bool IsOf(std::string_view migration_uid) const;
+};
+/// Those of this server, in all its databases.
+Result<std::vector<StreamSlot>> FindStreamSlots(std::stop_token stop, Deadline deadline,
+                                                Connection& connection);
+/// Drops that very slot, whoever reads it, and none that was made or moved on under its name since.
+/// From any database of the server. One that is not there is no error.
+Status RemoveStreamSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                        const StreamSlot& slot);
 
 }  // namespace cutover::pg

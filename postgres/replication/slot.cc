@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <thread>
 
+#include "postgres/changes.h"
 #include "postgres/idle_transaction.h"
 #include "postgres/replication/stream.h"
+#include "postgres/stream_names.h"
 
 namespace cutover::pg {
 namespace {
@@ -31,6 +33,17 @@ constexpr const char* kFromSlot = R"(
                       ELSE pg_current_wal_lsn() END AS now) p
          LEFT JOIN pg_replication_slots s ON s.slot_name = $1)";
 
+constexpr const char* kFindStreamSlots = R"(
+  SELECT slot_name, database, coalesce(restart_lsn::text, '')
+    FROM pg_replication_slots WHERE slot_name ~ $1 AND slot_type = 'logical' ORDER BY slot_name)";
+constexpr const char* kEndReader =
+    "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+    " WHERE active_pid IS NOT NULL";
+constexpr const char* kDropFoundSlot =
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE true";
+constexpr const char* kThatVerySlot =
+    " AND slot_name = $1 AND coalesce(restart_lsn::text, '') = $2";
+
 /// Whether the slot is there, and ours; terminal when another one has taken its name.
 Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                       const std::string& name) {
@@ -48,11 +61,15 @@ Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection
 }
 
 Status CreateNow(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                 const std::string& name) {
+                 const std::string& name, std::optional<int64_t> under_epoch) {
+  const Statement create = UnderEpoch(
+      "SELECT pg_create_logical_replication_slot($1, 'pgoutput') WHERE true", name, under_epoch);
   TRY_ASSIGN(Transaction transaction, BeginEndedIfSilent(stop, deadline, connection));
   TRY(EndStatementsBefore(stop, deadline, transaction));
-  TRY(transaction.Query(stop, deadline, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
-                        {name}));
+  TRY_ASSIGN(Rows made, transaction.Query(stop, deadline, create.sql, create.params));
+  if (made.empty())
+    return TerminalError("Deposed", "a newer leader has taken over before the replication slot " +
+                                        name + " was made");
   return transaction.Commit(stop, deadline);
 }
 
@@ -73,8 +90,8 @@ tl::unexpected<Error> SlotWaits(const std::stop_token& stop, Deadline deadline,
 }  // namespace
 
 Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                const std::string& name) {
-  Status made = CreateNow(stop, deadline, connection, name);
+                const std::string& name, std::optional<int64_t> under_epoch) {
+  Status made = CreateNow(stop, deadline, connection, name, under_epoch);
   if (!made && WasEndedInTime(made.error())) return SlotWaits(stop, deadline, connection);
   return made;
 }
@@ -107,7 +124,9 @@ Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connectio
   TRY_ASSIGN(bool exists, FindSlot(stop, deadline, connection, name));
   if (exists) return Ok();
   if (direction == Direction::kReverse) TRY(ForgetRogueWrites(stop, deadline, connection, claim));
-  return MakeSlot(stop, deadline, connection, name);
+  // A leader that froze here must not make it when everything has been removed: it would keep the
+  // log for ever.
+  return MakeSlot(stop, deadline, connection, name, claim.epoch);
 }
 
 Status NoteRunningTransactions(std::stop_token stop, Deadline deadline, Connection& connection) {
@@ -173,6 +192,32 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
   facts.clock_seconds = row.Double(8);
   facts.identities_changed = row.Bool(9);
   return facts;
+}
+
+bool StreamSlot::IsOf(std::string_view migration_uid) const {
+  for (const std::string& stream : StreamNames(migration_uid)) {
+    if (name == stream || name == WatchSlotName(stream)) return true;
+  }
+  return false;
+}
+
+Result<std::vector<StreamSlot>> FindStreamSlots(std::stop_token stop, Deadline deadline,
+                                                Connection& connection) {
+  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, kFindStreamSlots, {kStreamNamePattern}));
+  std::vector<StreamSlot> slots;
+  for (Row row : rows) slots.push_back({row.Text(0), row.Text(1), row.Text(2)});
+  return slots;
+}
+
+Status RemoveStreamSlot(std::stop_token stop, Deadline deadline, Connection& connection,
+                        const StreamSlot& slot) {
+  const Params params = {slot.name, slot.position};
+  TRY(connection.Query(stop, deadline, std::string(kEndReader) + kThatVerySlot, params));
+  auto dropped =
+      connection.Query(stop, deadline, std::string(kDropFoundSlot) + kThatVerySlot, params);
+  // 42704: somebody else has dropped it in between.
+  if (dropped || connection.last_sqlstate() == "42704") return Ok();
+  return tl::unexpected(std::move(dropped).error());
 }
 
 }  // namespace cutover::pg

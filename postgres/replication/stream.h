@@ -62,9 +62,10 @@ Status MakeStreamRole(const std::stop_token& stop, Deadline deadline, Transactio
                       const std::string& name, const std::string& password,
                       const std::string& comment);
 
-/// pg_create_logical_replication_slot(), as EnsureSlot() says.
+/// pg_create_logical_replication_slot(), as EnsureSlot() says; terminal "Deposed" when the control
+/// row is not of `under_epoch`.
 Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
-                const std::string& name);
+                const std::string& name, std::optional<int64_t> under_epoch = {});
 /// Ends the slot's WAL sender and drops it, if it is there and the control row is not another
 /// epoch's than `under_epoch`.
 Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,

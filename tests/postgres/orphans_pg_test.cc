@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "operator/base/clock.h"
 #include "operator/kube/resource.h"
+#include "postgres/changes.h"
 #include "postgres/control.h"
 #include "postgres/database.h"
 #include "postgres/fence.h"
@@ -391,6 +394,77 @@ TEST_F(SweepingStrays, AHalfMadeDatabaseOfAnUnknownMigrationGoesOnceItsMakerHadT
   clock_.Advance(std::chrono::minutes(3));
   SweepOnce();
   EXPECT_FALSE(is_there());
+}
+
+/// With a tenant's database whose slots belong to migration "uid", as their names say.
+class SweepingSlots : public SweepingStrays {
+ protected:
+  void SetUp() override {
+    SweepingStrays::SetUp();
+    pg::testing::MustExec(connection_, {"CREATE DATABASE tenant"});
+    inside_ = MustConnect(server_.Options().WithDatabase("tenant"));
+  }
+  void MakeSlot(const std::string& name) {
+    pg::testing::MustExec(
+        *inside_, {"SELECT pg_create_logical_replication_slot('" + name + "', 'pgoutput')"});
+  }
+  size_t CountSlots() { return pg::FindStreamSlots({}, Soon(), connection_)->size(); }
+  void SetPhase(api::Phase phase) {
+    Json object = Named("cutover.dev/v1alpha1", "TenantMigration", "tenant", "move");
+    auto before = client_.Get({}, Soon(), kube::kTenantMigration, {"tenant", "move"});
+    if (!before || !*before) Create(client_, kube::kTenantMigration, object);
+    object.MutableAt("metadata").Set("uid", claim_.migration_uid);
+    object.MutableAt("status").Set("phase", Name(phase));
+    ASSERT_TRUE(client_.Update({}, Soon(), kube::kTenantMigration, object));
+  }
+
+  const pg::Claim claim_{"uid", 1, pg::Side::kSource};
+  const std::string stream_ = pg::StreamName("uid", pg::Direction::kForward);
+  std::optional<pg::Connection> inside_;
+};
+
+TEST_F(SweepingSlots, OfAMigrationGoOnceItHasEndedAndNotBefore) {
+  ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), *inside_, claim_));
+  MakeSlot(stream_);
+  MakeSlot(pg::WatchSlotName(stream_));
+  MakeSlot("somebody_elses");
+  SetPhase(api::Phase::kCopying);
+  SweepOnce();
+  clock_.Advance(std::chrono::minutes(3));
+  SweepOnce();
+  EXPECT_EQ(CountSlots(), 2u) << "it is under way";
+  SetPhase(api::Phase::kCompleted);
+  SweepOnce();
+  EXPECT_EQ(CountSlots(), 0u) << "the source's row stays as long as the source does";
+  EXPECT_EQ(pg::testing::MustRead(connection_, "SELECT slot_name FROM pg_replication_slots"),
+            std::vector<std::string>{"somebody_elses"});
+}
+
+TEST_F(SweepingSlots, OfAnUnknownMigrationGoOnceNoControlRowSpeaksOfIt) {
+  ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), *inside_, claim_));
+  MakeSlot(stream_);
+  auto sweep_twice = [&] {
+    SweepOnce();
+    clock_.Advance(std::chrono::minutes(3));
+    SweepOnce();
+  };
+  sweep_twice();
+  EXPECT_EQ(CountSlots(), 1u) << "it may be another cluster's, and at work";
+  ASSERT_TRUE(pg::DropControl({}, Soon(), *inside_, claim_));
+  SweepOnce();
+  EXPECT_EQ(CountSlots(), 1u) << "whoever is at it may be about to remove it";
+  sweep_twice();
+  EXPECT_EQ(CountSlots(), 0u);
+}
+
+TEST_F(SweepingSlots, ThatBeginElsewhereThanTheOneThatWasFoundStay) {
+  MakeSlot(stream_);
+  const pg::StreamSlot found = pg::FindStreamSlots({}, Soon(), connection_)->front();
+  EXPECT_EQ(found.database, "tenant");
+  pg::testing::MustExec(connection_, {"SELECT pg_drop_replication_slot('" + stream_ + "')"});
+  MakeSlot(stream_);
+  ASSERT_TRUE(pg::RemoveStreamSlot({}, Soon(), connection_, found));
+  EXPECT_EQ(CountSlots(), 1u) << "the next attempt's";
 }
 
 }  // namespace

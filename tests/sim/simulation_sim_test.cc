@@ -14,6 +14,8 @@
 
 #include "operator/base/check.h"
 #include "operator/base/log.h"
+#include "operator/kube/metadata.h"
+#include "postgres/replication.h"
 #include "tests/sim/itineraries.h"
 #include "tests/sim/postgres/stream.h"
 #include "tests/sim/run_plans.h"
@@ -234,6 +236,64 @@ TEST(SimulatedMigration, TheNextCopysSlotIsNotDroppedByWhatAFrozenLeaderSendsLat
     const RunResult result =
         RunWithLate("OnlinePoolerStructureChangedIsCopiedAgain", words, kAsFarAsItComes);
     EXPECT_THAT(result.failures, testing::IsEmpty()) << words;
+  }
+}
+
+// A mover on a node that was lost asks for its slot when the node is back and all has been removed:
+// nobody would read it, and the server's disk is others', too.
+TEST(SimulatedMigration, ASlotThatComesWhenItsMigrationIsOverOrGoneDoesNotStay) {
+  struct Case {
+    const char* itinerary;
+    Phase phase;
+    std::optional<Phase> end;
+  };
+  for (const Case& one :
+       {Case{"OnlineRestartSuccess", Phase::kCompleted, Phase::kCompleted},
+        Case{"OnlineRestartAbortInCopying", Phase::kAborted, Phase::kAborted},
+        Case{"OnlineRestartRollbackInHypercare", Phase::kRolledBack, Phase::kRolledBack},
+        Case{"OnlineRestartDeleteInCopying", Phase::kUndoing, std::nullopt}}) {
+    Itinerary itinerary = *FindItinerary(one.itinerary);
+    itinerary.settles = std::chrono::minutes(8);  // Longer than from one sweep to the next.
+    itinerary.on_phase[one.phase] = [](sim::Simulation& run) {
+      const std::string name = pg::StreamName(
+          kube::UidOf(run.Stored(kube::kTenantMigration, kMigration)), pg::Direction::kForward);
+      run.Later(std::chrono::seconds(40),
+                [=](sim::Simulation& then) { MakeSlot(then.source(), kTenant, name); });
+    };
+    const RunResult result = sim::Simulation({&itinerary, {}, 0}).Run();
+    EXPECT_THAT(result.failures, testing::IsEmpty()) << one.itinerary;
+    EXPECT_EQ(result.end, one.end) << one.itinerary;
+    EXPECT_THAT(result.trace,
+                testing::Contains(testing::AllOf(testing::HasSubstr("pg_drop_replication_slot"),
+                                                 testing::HasSubstr(" on the source"))))
+        << one.itinerary;
+  }
+}
+
+// The same while it is undone: also when the control row is gone, by which all else is dropped.
+TEST(SimulatedMigration, ASlotThatComesWhileAMoveIsUndoneDoesNotHoldItUp) {
+  for (const char* name : {"OnlineRestartAbortInCatchingUp", "OnlineRestartRollbackInHypercare"}) {
+    Itinerary itinerary = *FindItinerary(name);
+    const std::vector<std::string> trace = ReferenceOf(itinerary).trace;
+    itinerary.settles = std::chrono::minutes(8);
+    int tried = 0;
+    for (size_t at = 0; at < trace.size(); ++at) {
+      if (trace[at].find(" Undoing ") == trace[at].npos &&
+          trace[at].find(" RollingBack ") == trace[at].npos)
+        continue;
+      sim::Simulation run({&itinerary, {}, 0});
+      run.choose_fault = [&](int number, bool stale) -> std::optional<Fault> {
+        if (stale || number != static_cast<int>(at)) return std::nullopt;
+        const std::string slot = pg::StreamName(
+            kube::UidOf(run.Stored(kube::kTenantMigration, kMigration)), pg::Direction::kForward);
+        if (run.source().state().slots.contains(slot)) return std::nullopt;
+        MakeSlot(run.source(), kTenant, slot);
+        ++tried;
+        return std::nullopt;
+      };
+      EXPECT_THAT(run.Run().failures, testing::IsEmpty()) << trace[at];
+    }
+    EXPECT_GT(tried, 2) << name;
   }
 }
 

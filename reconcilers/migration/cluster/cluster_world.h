@@ -172,6 +172,7 @@ class ClusterWorld final : public World {
   Status RefreshViews(const Call& call);
   Result<Status> RefreshView(const Call& call, const std::string& name,
                              std::chrono::milliseconds bound);
+  Status DropLateSlots(const Call& call, pg::Connection& inside, Error not_claimed);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);

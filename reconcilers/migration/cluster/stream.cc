@@ -464,12 +464,27 @@ Status ClusterWorld::LookAtRows(const Call& call, Intent intent) {
   return Ok();
 }
 
+// By a mover whose node was lost and is back, when the control row had gone with all the rest.
+Status ClusterWorld::DropLateSlots(const Call& call, pg::Connection& inside, Error not_claimed) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(auto slots, pg::FindStreamSlots(stop, deadline, inside));
+  std::erase_if(slots, [&](const pg::StreamSlot& slot) {
+    return !slot.IsOf(migration.meta.uid) || slot.database != inside.options().database;
+  });
+  if (slots.empty()) return tl::make_unexpected(std::move(not_claimed));
+  for (const pg::StreamSlot& slot : slots) TRY(pg::RemoveStreamSlot(stop, deadline, inside, slot));
+  return Ok();
+}
+
 Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
   pg::Side where = pg::PublisherSide(direction);
   pg::Claim claim = ClaimOn(call, where);
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, where));
-  TRY(pg::DropSlot(stop, deadline, *inside, claim, direction));
+  Status dropped = pg::DropSlot(stop, deadline, *inside, claim, direction);
+  if (!dropped && dropped.error().reason == "NotClaimed")
+    return DropLateSlots(call, *inside, std::move(dropped).error());
+  TRY(dropped);
   if (direction == Direction::kForward)
     TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot, claim.epoch));
   TRY(pg::DropPublication(stop, deadline, *inside, claim, direction));

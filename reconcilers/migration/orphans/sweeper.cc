@@ -89,6 +89,21 @@ void Append(std::string& sentences, const std::string& sentence) {
   sentences += (sentences.empty() ? "" : "; ") + sentence;
 }
 
+// What is known of the migration that a slot was made for.
+enum class Owner { kUnderWay, kEnded, kUnknown };
+
+// Whether a migration, be it another cluster's, has use for the slot: a row is there before any
+// slot is made, and has not come to where all of them are gone. What cannot be read may say so.
+bool IsClaimed(const std::stop_token& stop, Deadline deadline, const pg::ConnectOptions& admin,
+               const pg::StreamSlot& slot) {
+  auto inside = pg::Connection::Open(stop, deadline, admin.WithDatabase(slot.database));
+  if (!inside) return true;
+  auto control = pg::ReadControl(stop, deadline, *inside);
+  if (!control) return true;
+  return *control && slot.IsOf((*control)->migration_uid) &&
+         (*control)->state != pg::ControlState::kRetired;
+}
+
 }  // namespace
 
 /// What a sweep has seen, and what it makes of it.
@@ -109,11 +124,19 @@ struct Sweeper::Look {
     pg::ProbeTrace trace;
   };
 
+  /// Of a stream, or of the watch beside one.
+  struct Slot {
+    std::string server_name;
+    pg::ConnectOptions admin;
+    pg::StreamSlot slot;
+  };
+
   std::vector<FoundLedger> ledgers;
   std::vector<LabelledObject> movers;  ///< Jobs and their orders.
   std::vector<LabelledObject> pages;
   std::vector<Stranger> strangers;
   std::vector<Probe> probes;
+  std::vector<Slot> slots;
   std::set<std::string> living;
   std::set<std::string> ended;        ///< Of the living: what they had is removed already.
   std::set<std::string> rolled_back;  ///< Of those: they keep a copy, and the ledger that says so.
@@ -125,6 +148,15 @@ struct Sweeper::Look {
   bool Consents(const std::string& server_name, const std::string& uid) const {
     auto found = consents.find(server_name);
     return found != consents.end() && found->second == uid;
+  }
+
+  Owner OwnerOf(const pg::StreamSlot& slot) const {
+    for (const std::string& uid : living)
+      if (slot.IsOf(uid)) return ended.contains(uid) ? Owner::kEnded : Owner::kUnderWay;
+    // Settle() removes it with the rest, or a person has to decide first.
+    for (const FoundLedger& found : ledgers)
+      if (slot.IsOf(found.migration_uid)) return Owner::kUnderWay;
+    return Owner::kUnknown;
   }
 };
 
@@ -198,6 +230,9 @@ void Sweeper::FindStrangers(std::stop_token stop, Deadline deadline,
   if (auto traces = pg::FindProbes(stop, deadline, *beside))
     for (pg::ProbeTrace& trace : *traces)
       look.probes.push_back({server.meta.name, *admin, std::move(trace)});
+  if (auto slots = pg::FindStreamSlots(stop, deadline, *beside))
+    for (pg::StreamSlot& slot : *slots)
+      look.slots.push_back({server.meta.name, *admin, std::move(slot)});
   auto rows = beside->Query(stop, deadline,
                             "SELECT datname, coalesce(substring(datname"
                             " FROM '^cutover_new_(.*)$'), '') FROM pg_catalog.pg_database"
@@ -287,6 +322,36 @@ bool Sweeper::DropHalfMade(std::stop_token stop, Deadline deadline, const Look& 
     if (!dropped) LogError("cannot drop a database that is half made", dropped.error());
   }
   half_made_ = std::move(seen);
+  return !young;
+}
+
+// One that was made when its migration was over, or gone, has no reader, and keeps more of the
+// server's log every day. True unless there are some that may yet turn out to be nobody's.
+bool Sweeper::DropLateSlots(std::stop_token stop, Deadline deadline, const Look& look) {
+  const SteadyTime now = context_.clock.SteadyNow();
+  std::map<std::string, SteadyTime> seen;
+  bool young = false;
+  for (const auto& [server_name, admin, slot] : look.slots) {
+    const Owner owner = look.OwnerOf(slot);
+    const Deadline bound = deadline.OrAfter(kServerBound);
+    if (owner == Owner::kUnderWay) continue;
+    if (owner == Owner::kUnknown && IsClaimed(stop, bound, admin, slot)) continue;
+    const std::string what = server_name + " " + slot.name + " " + slot.position;
+    auto before = late_slots_.find(what);
+    const SteadyTime since = before == late_slots_.end() ? now : before->second;
+    seen[what] = since;
+    if (owner == Owner::kUnknown && now - since < kNobodysAfter) {
+      young = true;
+      continue;
+    }
+    LogWarn("dropping a replication slot that came when its migration was over",
+            {{"server", server_name}, {"database", slot.database}, {"slot", slot.name}});
+    auto beside = pg::Connection::Open(stop, bound, admin);
+    Status dropped = beside ? pg::RemoveStreamSlot(stop, bound, *beside, slot)
+                            : Status(tl::make_unexpected(beside.error()));
+    if (!dropped) LogError("cannot drop a replication slot that came late", dropped.error());
+  }
+  late_slots_ = std::move(seen);
   return !young;
 }
 
@@ -392,6 +457,7 @@ Result<kube::Step> Sweeper::Sweep(std::stop_token stop, Deadline deadline) {
   TRY(DeleteLeftovers(stop, deadline, look));
   bool nothing_young = DropHalfMade(stop, deadline, look);
   nothing_young &= RemoveOldProbes(stop, deadline, look);
+  nothing_young &= DropLateSlots(stop, deadline, look);
   bool settled = true;
   for (const FoundLedger& found : look.ledgers) {
     // Without these names it was written by an older version; a living migration needs neither.

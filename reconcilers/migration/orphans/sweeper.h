@@ -28,12 +28,15 @@ inline constexpr char kResolveOrphanAnnotation[] = "cutover.dev/resolve-orphan";
 /// there is gone and not new. Jobs and orders of the missing go, and those of a migration that has
 /// come to its end, with its maintenance page, ledger and a target database only half made:
 /// neither Kubernetes objects nor CREATE DATABASE know epochs, so a request of a deposed leader may
-/// still arrive when nobody expects it any more. What a probe of replication has made goes once it
+/// still arrive when nobody expects it any more. So may a replication slot, which a mover asks for
+/// that sat on a node that was lost: it goes where its migration has ended, or where no control row
+/// in its database speaks of one. What a probe of replication has made goes once it
 /// is older than any probe can be, whoever's it was. A ledger of the missing tells the rest:
 /// Advise() decides, and the phases of a living migration do it.
 ///
 /// *Guarantees*: nothing is done to a database without our own ledger of that migration, or a
-/// person's word: another cluster may move tenants on the same servers. Every effect checks the
+/// person's word: another cluster may move tenants on the same servers. (A slot is only made where
+/// a control row is, so one without is not that other cluster's either.) Every effect checks the
 /// epoch, as always. A database that may hold the only verified copy is never dropped. Where only
 /// some namespaces are watched, a migration of another is not missing: nothing is known of it.
 ///
@@ -60,15 +63,16 @@ class Sweeper {
   Status DeleteLeftovers(std::stop_token stop, Deadline deadline, const Look& look);
   bool RemoveOldProbes(std::stop_token stop, Deadline deadline, const Look& look);
   bool DropHalfMade(std::stop_token stop, Deadline deadline, const Look& look);
+  bool DropLateSlots(std::stop_token stop, Deadline deadline, const Look& look);
   bool Settle(std::stop_token stop, Deadline deadline, const FoundLedger& found, Look& look);
   bool Pursue(std::stop_token stop, Deadline deadline, Remedy remedy, api::TenantMigration ghost,
               Look& look, std::string& last_words);
   void ReportStrangers(std::stop_token stop, Deadline deadline, Look& look);
 
   const ClusterContext& context_;
-  /// By what it is: when a thing of a probe's, or a database half made, was first seen, by the
-  /// thread that sweeps. Forgotten with the process, and so seen a little later.
-  std::map<std::string, SteadyTime> probes_, half_made_;
+  /// By what it is: when a thing of a probe's, a database half made, or a slot of nobody's was
+  /// first seen, by the thread that sweeps. Forgotten with the process, and so seen a little later.
+  std::map<std::string, SteadyTime> probes_, half_made_, late_slots_;
   mutable Mutex mutex_;
   std::map<std::string, std::string> findings_ GUARDED_BY(mutex_);  // By server.
 };

@@ -325,6 +325,20 @@ TEST(Stream, ASlotIsLeftAloneByAStatementOfAnEarlierEpoch) {
   EXPECT_FALSE(move.Published(kForward).slot_exists);
 }
 
+// The successor comes between the leader's last look at its epoch and the slot, and has removed
+// everything when the leader wakes.
+TEST(Stream, ASlotIsNotMadeByALeaderThatWasDeposedOnItsWayToIt) {
+  Streaming move;
+  MustExec(move.target, {"CREATE FUNCTION public.take_over() RETURNS trigger LANGUAGE plpgsql AS"
+                         " 'BEGIN UPDATE cutover.control SET epoch = 2; RETURN NULL; END'",
+                         "CREATE TRIGGER successor BEFORE DELETE ON cutover.ledger"
+                         " FOR EACH STATEMENT EXECUTE FUNCTION public.take_over()"});
+  const Status made = EnsureSlot({}, Soon(), move.target, move.target_claim, kReverse);
+  EXPECT_FALSE(move.Published(kReverse).slot_exists);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().reason, "Deposed");
+}
+
 TEST(Stream, LeavesTheAccessOfTheDatabaseAsItWasBeforeTheMove) {
   TestRole tenant(Servers().source);
   Streaming move;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "postgres/control.h"
+#include "postgres/stream_names.h"
 #include "tests/sim/postgres/statement.h"
 #include "tests/sim/postgres/stream.h"
 
@@ -83,8 +84,16 @@ Outcome SlotToDrop(const Statement& statement) {
   return Table{{{}, "f", Flag(slot->database == statement.backend.database)}};
 }
 
+// Of kUnderEpoch: whether the control row is of the epoch that the statement was sent under.
+bool IsUnderEpoch(const Statement& statement) {
+  if (statement.sql.find(pg::kUnderEpoch) == statement.sql.npos) return true;
+  const auto& control = statement.here().control;
+  return control && std::to_string(control->epoch) == statement.Text(1);
+}
+
 Outcome CreateSlot(const Statement& statement) {
   const std::string name = statement.Text(0);
+  if (!IsUnderEpoch(statement)) return Table();
   if (FindSlot(statement, name) != nullptr)
     return Fail("42710", "replication slot \"" + name + "\" already exists");
   statement.server.ChangeAtOnce(
@@ -96,19 +105,26 @@ Outcome CreateSlot(const Statement& statement) {
   return Table{{name}};
 }
 
-// Of kUnderEpoch: whether the control row is of the epoch that the statement was sent under.
-bool IsUnderEpoch(const Statement& statement) {
-  if (statement.sql.find(pg::kUnderEpoch) == statement.sql.npos) return true;
-  const auto& control = statement.here().control;
-  return control && std::to_string(control->epoch) == statement.Text(1);
-}
-
 Outcome DropSlot(const Statement& statement) {
   const std::string name = statement.Text(0);
   if (FindSlot(statement, name) == nullptr || !IsUnderEpoch(statement)) return Table();
   statement.server.ChangeAtOnce(statement.backend,
                                 [name](ServerState& state) { state.slots.erase(name); });
   return Table{{""}};
+}
+
+Outcome DropThatVerySlot(const Statement& statement) {
+  const Slot* slot = FindSlot(statement, statement.Text(0));
+  if (slot == nullptr || Position(slot->position) != statement.Text(1)) return Table();
+  return DropSlot(statement);
+}
+
+// slot_name, database, restart_lsn
+Outcome FindStreamSlots(const Statement& statement) {
+  Table table;
+  for (const auto& [name, slot] : statement.seen().slots)
+    if (pg::IsOfStream(name)) table.push_back({name, slot.database, Position(slot.position)});
+  return table;
 }
 
 Outcome Lost(const std::string& name) {
@@ -475,6 +491,8 @@ std::vector<Known> OfStreams() {
       {"SELECT active_pid, confirmed_flush_lsn IS NULL", SlotToDrop},
       {"pg_create_logical_replication_slot($1", CreateSlot},
       {"SELECT pg_terminate_backend(active_pid)", Nothing},
+      {"SELECT slot_name, database, coalesce(restart_lsn", FindStreamSlots},
+      {"coalesce(restart_lsn::text, '') = $2", DropThatVerySlot},
       {"pg_drop_replication_slot(", DropSlot},
       {"SELECT (pg_replication_slot_advance(", AdvanceSlotToEnd},
       {"SELECT pg_replication_slot_advance(slot_name,", AdvanceSlot},
