@@ -73,12 +73,6 @@ std::vector<Check> BlockingChecks(int major) {
        "none could be updated or deleted",
        "give each a primary key of ordinary columns, and where it is FULL the REPLICA IDENTITY "
        "DEFAULT"},
-      {"SELECT quote_ident(s.subname) FROM pg_subscription s JOIN pg_database d ON d.oid = "
-       "s.subdbid"
-       " WHERE d.datname = current_database() AND s.subenabled AND s.subname !~ '^cutover_'" +
-           std::string(kInOrder),
-       "subscriptions write into this database, and would go on doing so under the fence",
-       "disable them for the time of the move, for which strategy Offline asks as well"},
       {"SELECT quote_ident(t.tgname) || ' on ' || quote_ident(n.nspname) || '.' ||"
        " quote_ident(c.relname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
        " JOIN pg_namespace n ON n.oid = c.relnamespace"

@@ -3,6 +3,7 @@
 
 #include "postgres/connection.h"
 #include "postgres/roles.h"
+#include "postgres/stream_names.h"
 #include "reconcilers/migration/preflight/findings.h"
 
 namespace cutover::migration {
@@ -80,16 +81,16 @@ void AddAdminMembers(const std::vector<AdminMember>& members, const std::string&
 
 /// The worker of an enabled subscription is started again within seconds of being ended, and as its
 /// owner, whom the fence need not keep out: either no fence is proven, or rows are written to the
-/// source after they were copied. Online asks for the same in postgres/replication/obstacles.cc.
+/// source after they were copied, or after the stream's end.
 void AddSubscriptionsThatWrite(const PreflightFacts& facts, Findings& findings) {
   std::vector<std::string> names, statements;
   for (const pg::Subscription& subscription : facts.source->database.subscriptions) {
-    if (!subscription.enabled) continue;
+    if (!subscription.enabled || pg::IsOfStream(subscription.name)) continue;
     names.push_back(subscription.name);
     statements.push_back("ALTER SUBSCRIPTION " + pg::QuoteIdentifier(subscription.name) +
                          " DISABLE");
   }
-  if (facts.migration.spec.online() || names.empty()) return;
+  if (names.empty()) return;
   findings.push_back(
       {Severity::kBlocking, "SubscriptionsWrite",
        "subscriptions write into " + DatabaseOf(facts) +

@@ -157,11 +157,10 @@ Result<pg::OnlineObstacles> FindPoolerObstacles(std::stop_token stop, Deadline d
   return obstacles;
 }
 
-// Whatever cannot be followed can be moved all the same. Of what Offline asks for as well, the
-// sentence says that itself.
+// Whatever cannot be followed can be moved all the same. What Offline asks for as well is no matter
+// of these checks.
 std::string OrOffline(std::string sentence) {
-  if (sentence.find("strategy Offline") != std::string::npos) return sentence;
-  return sentence + "; or choose strategy Offline";
+  return std::move(sentence) + "; or choose strategy Offline";
 }
 
 // The same of what could not be read. Of a server that does not answer at all that is said already,

@@ -378,7 +378,8 @@ TEST_F(ObstacleTraps, FunctionsThatTheAdminMayNotExecuteBlockUntilTheyAreGranted
   MustExec(connection_, {"RESET ROLE"});
 }
 
-TEST_F(ObstacleTraps, SubscriptionsBlockAndTheirLikeWarn) {
+// A subscription that is enabled is in the way of either strategy, and is asked for elsewhere.
+TEST_F(ObstacleTraps, SubscriptionsAndTheirLikeWarn) {
   const std::string name = UniqueName("tenants_own");
   MustExec(connection_, {"CREATE SUBSCRIPTION " + name +
                              " CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p "
@@ -389,12 +390,8 @@ TEST_F(ObstacleTraps, SubscriptionsBlockAndTheirLikeWarn) {
   EXPECT_THAT(Find().warnings,
               ::testing::UnorderedElementsAre(HasSubstr("public.mv"),
                                               HasSubstr("tenants_publication"), HasSubstr(name)));
-  MustExec(connection_, {"ALTER SUBSCRIPTION " + name + " SET (slot_name = 'x')",
-                         "ALTER SUBSCRIPTION " + name + " ENABLE"});
-  EXPECT_THAT(Find().blocking, ElementsAre(HasSubstr(name)));
   MustExec(connection_,
-           {"ALTER SUBSCRIPTION " + name + " DISABLE",
-            "ALTER SUBSCRIPTION " + name + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + name});
+           {"ALTER SUBSCRIPTION " + name + " SET (slot_name = NONE)", "DROP SUBSCRIPTION " + name});
 }
 
 // Others' transactions that write count as well: this looks for its own.

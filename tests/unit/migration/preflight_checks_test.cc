@@ -337,13 +337,6 @@ std::vector<Case> CasesOfFollowing() {
          GoOnline(f);
          f.online.obstacles = pg::OnlineObstacles{{"3 large objects"}, {}};
        }},
-      {"followable", "NotFollowable", Severity::kBlocking,
-       "disable them, for which strategy Offline asks as well",
-       [](auto& f) {
-         GoOnline(f);
-         f.online.obstacles =
-             pg::OnlineObstacles{{"disable them, for which strategy Offline asks as well"}, {}};
-       }},
       {"followable", "MissingPrivilege", Severity::kBlocking, "permission denied",
        [](auto& f) {
          GoOnline(f);
@@ -493,6 +486,14 @@ std::vector<Case> CasesOfTheFence() {
        [](auto& f) {
          ChangeSource(f, [](SourceFacts& s) {
            s.database.subscriptions = {{"feed", true}, {"news", true}};
+         });
+       }},
+      // The stream's own is none of the tenant's.
+      {"fence", "SubscriptionsWrite", Severity::kBlocking, "under the fence (feed): connect",
+       [](auto& f) {
+         GoOnline(f);
+         ChangeSource(f, [](SourceFacts& s) {
+           s.database.subscriptions = {{"cutover_reverse_uid", true}, {"feed", true}};
          });
        }},
   };
