@@ -9,6 +9,7 @@
 
 #include "postgres/replication/apply_error.h"
 #include "postgres/sequences.h"
+#include "tests/least_time.h"
 #include "tests/postgres/own_server.h"
 #include "tests/postgres/replication/streaming.h"
 
@@ -142,17 +143,21 @@ TEST(StreamTraps, Trap53_ATableThatSomebodyHoldsIsTriedAgainLaterAndNotWaitedFor
   MustExec(user, {"BEGIN", "INSERT INTO public.keyless VALUES (1)"});
   // Whoever comes while we wait for the table stands behind us.
   Connection reader = MustConnect(move.source_database.Options());
-  std::chrono::steady_clock::duration longest{0};
-  std::jthread readers([&](std::stop_token stop) {
-    while (!stop.stop_requested()) {
-      const auto began = std::chrono::steady_clock::now();
-      MustRead(reader, "SELECT count(*) FROM public.keyless");
-      longest = std::max(longest, std::chrono::steady_clock::now() - began);
-    }
-  });
-  Status set = SetReplicaIdentities({}, Soon(), move.source, move.source_claim);
-  readers.request_stop();
-  readers.join();
+  Status set;
+  const auto longest_wait = [&] {
+    std::chrono::milliseconds longest{0};
+    std::jthread readers([&](std::stop_token stop) {
+      while (!stop.stop_requested()) {
+        const auto read = [&] { MustRead(reader, "SELECT count(*) FROM public.keyless"); };
+        longest = std::max(longest, TimeOf(read));
+      }
+    });
+    set = SetReplicaIdentities({}, Soon(), move.source, move.source_claim);
+    readers.request_stop();
+    readers.join();
+    return longest;
+  };
+  const std::chrono::milliseconds longest = LeastTime(1s, longest_wait);
   ASSERT_FALSE(set);
   EXPECT_EQ(set.error().disposition, Disposition::kRetry);
   EXPECT_EQ(set.error().reason, "TableInUse");
@@ -525,7 +530,7 @@ TEST(StreamTraps, Trap71_WhoKeepsASlotFromBeingMadeIsNamedAndNothingIsLeft) {
   Connection user = MustConnect(publisher.Options());
   MustExec(user, {"CREATE TABLE public.elsewhere (a int)", "BEGIN",
                   "INSERT INTO public.elsewhere VALUES (1)"});
-  Status slot = EnsureSlot({}, Deadline::After(2s), move.source, move.source_claim, kForward);
+  Status slot = EnsureSlot({}, Deadline::After(4s), move.source, move.source_claim, kForward);
   ASSERT_FALSE(slot);
   EXPECT_EQ(slot.error().reason, "SlotWaits");
   EXPECT_EQ(slot.error().disposition, Disposition::kRetry);
