@@ -38,6 +38,33 @@ bool AllOf(const std::vector<bool>& values) {
   return std::find(values.begin(), values.end(), false) == values.end();
 }
 
+/// That of the first in order that is not merely the echo of another's, in the words of all that
+/// are not.
+Error Together(std::vector<Error> errors) {
+  CHECK(!errors.empty());
+  auto is_echo = [](const Error& error) { return error.reason == "Stopped"; };
+  if (!std::all_of(errors.begin(), errors.end(), is_echo)) std::erase_if(errors, is_echo);
+  Error together = errors.front();
+  for (size_t i = 1; i < errors.size(); ++i)
+    if (together.message.find(errors[i].message) == std::string::npos)
+      together.message += "; " + errors[i].message;
+  return together;
+}
+
+template <class Value>
+Result<std::vector<Value>> AllOrError(std::vector<Result<Value>> results) {
+  std::vector<Value> values;
+  std::vector<Error> errors;
+  for (Result<Value>& result : results) {
+    if (result)
+      values.push_back(std::move(*result));
+    else
+      errors.push_back(std::move(result).error());
+  }
+  if (!errors.empty()) return tl::unexpected(Together(std::move(errors)));
+  return values;
+}
+
 void LogRetryStaysLowered(const Error& error) {
   LogWarn("server_login_retry stays lowered until PgBouncer is told to RELOAD",
           {{"error", error.message}});
@@ -118,40 +145,75 @@ Poolers::~Poolers() = default;
 
 size_t Poolers::size() const { return consoles_.size(); }
 
-/// `what` at every console at once; all have ended when it returns. The error of several is that of
-/// the first in order that is not merely the echo of another's.
-template <class Value>
-Result<std::vector<Value>> Poolers::AtEach(const std::function<Result<Value>(Console&)>& what) {
-  std::vector<std::optional<Result<Value>>> results(consoles_.size());
-  {
-    std::vector<std::jthread> threads;
-    for (size_t i = 1; i < consoles_.size(); ++i)
-      threads.emplace_back([&, i] { results[i] = what(*consoles_[i]); });
-    results[0] = what(*consoles_[0]);
-  }
-  std::optional<Error> failure;
-  std::vector<Value> values;
-  for (std::optional<Result<Value>>& result : results) {
-    if (*result)
-      values.push_back(std::move(**result));
-    else if (!failure || failure->reason == "Stopped")
-      failure = std::move(result->error());
-  }
-  if (failure) return tl::unexpected(std::move(*failure));
-  return values;
+Poolers::Consoles Poolers::All() const {
+  Consoles all;
+  for (const auto& console : consoles_) all.push_back(console.get());
+  return all;
 }
 
-Status Poolers::DoAtEach(const std::function<Status(Console&)>& what) {
-  TRY(AtEach<bool>([&](Console& console) -> Result<bool> {
+Poolers::Consoles Poolers::Ready() const {
+  Consoles ready = All();
+  std::erase_if(ready, [](const Console* console) { return !console->login().ready; });
+  return ready;
+}
+
+/// Whose failure counts.
+Poolers::Consoles Poolers::Needed() const {
+  Consoles ready = Ready();
+  return ready.empty() ? All() : ready;
+}
+
+/// `what` at each console at once; all have ended when it returns, with the result of each.
+template <class Value>
+std::vector<Result<Value>> Poolers::AtEach(const Consoles& consoles,
+                                           const std::function<Result<Value>(Console&)>& what) {
+  std::vector<std::optional<Result<Value>>> results(consoles.size());
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 1; i < consoles.size(); ++i)
+      threads.emplace_back([&, i] { results[i] = what(*consoles[i]); });
+    if (!consoles.empty()) results[0] = what(*consoles[0]);
+  }
+  std::vector<Result<Value>> ended;
+  for (std::optional<Result<Value>>& result : results) ended.push_back(std::move(*result));
+  return ended;
+}
+
+std::vector<Status> Poolers::DoAtEach(const Consoles& consoles,
+                                      const std::function<Status(Console&)>& what) {
+  const auto results = AtEach<bool>(consoles, [&](Console& console) -> Result<bool> {
     const Status done = what(console);
     if (!done) return tl::unexpected(done.error());
     return true;
-  }));
-  return Ok();
+  });
+  std::vector<Status> statuses;
+  for (const Result<bool>& result : results)
+    statuses.push_back(result ? Ok() : Status(tl::unexpected(result.error())));
+  return statuses;
 }
 
 Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token stop, Deadline deadline) {
-  return AtEach<PoolerFacts>([&](Console& console) { return console.Observe(stop, deadline); });
+  const Consoles ready = Ready();
+  if (ready.empty())
+    return RetryError("PoolerUnreachable", consoles_.front()->Describe() + ": is not ready");
+  return AllOrError(AtEach<PoolerFacts>(
+      ready, [&](Console& console) { return console.Observe(stop, deadline); }));
+}
+
+PoolerLook Poolers::Look(std::stop_token stop, Deadline deadline) {
+  const Consoles all = All(), needed = Needed();
+  std::vector<Result<PoolerFacts>> results =
+      AtEach<PoolerFacts>(all, [&](Console& console) { return console.Observe(stop, deadline); });
+  PoolerLook look;
+  std::vector<Error> errors;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (results[i])
+      look.facts.push_back(std::move(*results[i]));
+    else if (std::find(needed.begin(), needed.end(), all[i]) != needed.end())
+      errors.push_back(results[i].error());
+  }
+  if (!errors.empty()) look.silent = Together(std::move(errors));
+  return look;
 }
 
 // --- pausing ------------------------------------------------------------------------------------
@@ -160,9 +222,16 @@ Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
                                    const std::vector<std::string>& entries,
                                    const PauseBounds& bounds) {
   CHECK(!entries.empty());
-  TRY_ASSIGN(const std::vector<PoolerFacts> facts, Observe(stop, deadline));
+  for (Console* console : All()) console->set_proven(false);
+  const Result<std::vector<PoolerFacts>> facts = Observe(stop, deadline);
+  if (!facts) {
+    // Those that had been paused before one fell silent. What keeps that one silent is said.
+    const Status resumed = Resume({}, Deadline::After(kLastPatience), entries);
+    if (!resumed) LogWarn("a pooler may still be paused", {{"error", resumed.error().message}});
+    return tl::unexpected(facts.error());
+  }
   std::vector<std::string> obstacles;
-  for (const PoolerFacts& pooler : facts)
+  for (const PoolerFacts& pooler : *facts)
     for (const std::string& entry : entries)
       for (std::string& obstacle : PoolerObstacles(pooler, entry))
         obstacles.push_back(std::move(obstacle));
@@ -170,7 +239,7 @@ Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
 
   const Deadline::Clock::time_point start = Deadline::Clock::now();
   PauseReport report;
-  const Status paused = PauseAll(stop, deadline, entries, bounds, &report);
+  const Status paused = PauseAll(stop, deadline, Ready(), entries, bounds, &report);
   if (!paused) {
     Error error = paused.error();
     // Nobody may be left waiting for a switch that does not come, whatever else is over.
@@ -184,7 +253,7 @@ Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
   return report;
 }
 
-Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline,
+Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline, const Consoles& consoles,
                          const std::vector<std::string>& entries, const PauseBounds& bounds,
                          PauseReport* report) {
   // One that fails ends the waiting of all.
@@ -194,11 +263,11 @@ Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline,
       Result<bool> (Console::*)(const std::stop_token&, Deadline, const std::vector<std::string>&);
   auto round = [&](Wait wait, milliseconds patience) {
     const Deadline until = deadline.OrAfter(patience);
-    return AtEach<bool>([&, until](Console& console) {
+    return AllOrError(AtEach<bool>(consoles, [&, until](Console& console) {
       Result<bool> done = (console.*wait)(any_failed.get_token(), until, entries);
       if (!done) any_failed.request_stop();
       return done;
-    });
+    }));
   };
   TRY_ASSIGN(std::vector<bool> done, round(&Console::Pause, bounds.wait));
   if (!AllOf(done) && bounds.end_transactions) {
@@ -210,15 +279,15 @@ Status Poolers::PauseAll(const std::stop_token& stop, Deadline deadline,
   const size_t late =
       static_cast<size_t>(std::find(done.begin(), done.end(), false) - done.begin());
   TRY_ASSIGN(const std::string holder,
-             consoles_[late]->Holder(stop, Deadline::After(kLastPatience), entries));
+             consoles[late]->Holder(stop, Deadline::After(kLastPatience), entries));
   return RetryError("TransactionsOpen",
-                    consoles_[late]->Describe() + ": transactions did not end within " +
+                    consoles[late]->Describe() + ": transactions did not end within " +
                         std::to_string(bounds.wait.count()) + " ms; one is held by " + holder);
 }
 
 Status Poolers::Resume(std::stop_token stop, Deadline deadline,
                        const std::vector<std::string>& entries) {
-  return DoAtEach([&](Console& console) -> Status {
+  auto resume = [&](Console& console) -> Status {
     // A PAUSE that met a connection just being opened has left a failed one behind, after which
     // PgBouncer waits server_login_retry before it opens any. Resuming matters more, so it is done
     // also where that cannot be lowered.
@@ -229,7 +298,15 @@ Status Poolers::Resume(std::stop_token stop, Deadline deadline,
     const Status restored = console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
     if (!served || !restored) LogRetryStaysLowered(!served ? served.error() : restored.error());
     return Ok();
-  });
+  };
+  const Consoles all = All(), needed = Needed();
+  const std::vector<Status> resumed = DoAtEach(all, resume);
+  std::vector<Error> errors;
+  for (size_t i = 0; i < all.size(); ++i)
+    if (!resumed[i] && std::find(needed.begin(), needed.end(), all[i]) != needed.end())
+      errors.push_back(resumed[i].error());
+  if (!errors.empty()) return tl::unexpected(Together(std::move(errors)));
+  return Ok();
 }
 
 // --- proving ------------------------------------------------------------------------------------
@@ -286,75 +363,89 @@ Status Poolers::AwaitAnswer(const std::stop_token& stop, Deadline deadline, Cons
   }
 }
 
-/// server_login_retry lowered at every pooler while `what` runs. That it could not be put back is
-/// worth a line in the log and no failure: clients work, and a RELOAD brings it back.
-Status Poolers::WithLowLoginRetry(const std::stop_token& stop, Deadline deadline,
-                                  const std::function<Status()>& what) {
-  Status result =
-      DoAtEach([&](Console& console) { return console.LowerLoginRetry(stop, deadline); });
-  if (result) result = what();
-  const Status restored = DoAtEach([](Console& console) {
-    return console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
-  });
-  if (!restored) LogRetryStaysLowered(restored.error());
-  return result;
+Result<bool> Poolers::Probe(const std::stop_token& stop, Deadline deadline, Console& console,
+                            const std::vector<std::string>& entries, const PoolerProof& proof) {
+  TRY_ASSIGN(const PoolerFacts facts, console.Observe(stop, deadline));
+  for (const std::string& probe : ProbeEntries(facts, entries)) {
+    TRY(console.Reconnect(stop, deadline, {probe}));
+    const Status answered = AwaitAnswer(stop, deadline, console, probe, proof, true);
+    if (answered) return true;
+    // Another entry may let this login in.
+    if (answered.error().reason != "PoolerRefused") return tl::unexpected(answered.error());
+  }
+  return false;
 }
 
+// That server_login_retry could not be put back is worth a line in the log and no failure: clients
+// work, and a RELOAD brings it back.
 Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
                                   const std::vector<std::string>& entries,
                                   const PoolerProof& proof) {
-  auto prove = [&](Console& console) -> Result<bool> {
-    TRY_ASSIGN(const PoolerFacts facts, console.Observe(stop, deadline));
-    for (const std::string& probe : ProbeEntries(facts, entries)) {
-      TRY(console.Reconnect(stop, deadline, {probe}));
-      const Status answered = AwaitAnswer(stop, deadline, console, probe, proof, true);
-      if (answered) return true;
-      // Another entry may let this login in.
-      if (answered.error().reason != "PoolerRefused") return tl::unexpected(answered.error());
-    }
-    return false;
-  };
-  bool all_proven = false;
-  const Status asked = WithLowLoginRetry(stop, deadline, [&]() -> Status {
-    TRY_ASSIGN(const std::vector<bool> proven, AtEach<bool>(prove));
-    all_proven = AllOf(proven);
-    return Ok();
-  });
-  TRY(asked);
-  return all_proven;
+  const std::vector<Result<bool>> proven =
+      AtEach<bool>(Needed(), [&](Console& console) -> Result<bool> {
+        TRY(console.LowerLoginRetry(stop, deadline));
+        Result<bool> probed = Probe(stop, deadline, console, entries, proof);
+        const Status restored = console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
+        if (!restored) LogRetryStaysLowered(restored.error());
+        return probed;
+      });
+  for (const Result<bool>& result : proven)
+    if (!result && result.error().reason == "PoolerLeadsElsewhere")
+      return tl::unexpected(result.error());
+  TRY_ASSIGN(const std::vector<bool> all, AllOrError(proven));
+  return AllOf(all);
 }
 
 Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
                            const std::vector<std::string>& entries, const PoolerProof& proof,
                            Connection& server, const std::function<void()>& on_resumed) {
-  auto resume = [&](Console& console) -> Status {
+  const Consoles all = All(), needed = Needed();
+  auto is_needed = [&](const Console* console) {
+    return std::find(needed.begin(), needed.end(), console) != needed.end();
+  };
+  const std::vector<Status> resumed = DoAtEach(all, [&](Console& console) -> Status {
+    TRY(console.LowerLoginRetry(stop, deadline));
     TRY(console.Reconnect(stop, deadline, entries));
     return console.Resume(stop, deadline, entries);
-  };
-  auto ask = [&](Console& console) -> Status {
+  });
+  Consoles open;
+  std::vector<Error> missing, not_proven;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (resumed[i])
+      open.push_back(all[i]);
+    else if (is_needed(all[i]))
+      missing.push_back(resumed[i].error());
+  }
+  if (on_resumed && !open.empty()) on_resumed();
+  const std::vector<Status> asked = DoAtEach(open, [&](Console& console) -> Status {
     for (const std::string& entry : entries)
       TRY(AwaitAnswer(stop, deadline, console, entry, proof, false));
     return Ok();
-  };
-  return WithLowLoginRetry(stop, deadline, [&]() -> Status {
-    TRY(DoAtEach(resume));
-    if (on_resumed) on_resumed();
-    TRY(DoAtEach(ask));
-    return AwaitBackends(stop, deadline, entries, server);
   });
+  for (size_t i = 0; i < open.size(); ++i) {
+    const Status proven =
+        asked[i] ? AwaitBackends(stop, deadline, *open[i], entries, server) : asked[i];
+    open[i]->set_proven(proven.has_value());
+    if (!proven && is_needed(open[i])) not_proven.push_back(proven.error());
+  }
+  for (const Status& restored : DoAtEach(all, [](Console& console) {
+         return console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
+       }))
+    if (!restored) LogRetryStaysLowered(restored.error());
+  if (!not_proven.empty()) return tl::unexpected(Together(std::move(not_proven)));
+  if (missing.empty()) return Ok();
+  if (open.empty()) return tl::unexpected(Together(std::move(missing)));
+  return RetryError("PoolerNotResumed", "clients go on, but not at every pooler: " +
+                                            Together(std::move(missing)).message);
 }
 
-/// Every connection that the poolers hold is one of `server`'s own. The questions have a patience
+/// Every connection that the pooler holds is one of `server`'s own. The questions have a patience
 /// of their own, so that at the deadline it is said what was found.
-Status Poolers::AwaitBackends(const std::stop_token& stop, Deadline deadline,
+Status Poolers::AwaitBackends(const std::stop_token& stop, Deadline deadline, Console& console,
                               const std::vector<std::string>& entries, Connection& server) {
   while (true) {
-    TRY_ASSIGN(const auto pids_by_pooler, AtEach<std::vector<std::string>>([&](Console& console) {
-                 return console.BackendPids(stop, Deadline::After(kLastPatience), entries);
-               }));
-    std::vector<std::string> pids;
-    for (const std::vector<std::string>& some : pids_by_pooler)
-      pids.insert(pids.end(), some.begin(), some.end());
+    TRY_ASSIGN(const std::vector<std::string> pids,
+               console.BackendPids(stop, Deadline::After(kLastPatience), entries));
     TRY_ASSIGN(const Rows strangers, server.Query(stop, Deadline::After(kLastPatience), R"(
         SELECT pid FROM unnest($1::int[]) pid
         EXCEPT SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend')",
@@ -362,9 +453,9 @@ Status Poolers::AwaitBackends(const std::stop_token& stop, Deadline deadline,
     if (strangers.empty()) return Ok();
     if (stop.stop_requested()) return RetryError("Stopped", "stopped while looking at a pooler");
     if (deadline.Expired())
-      return RetryError("PoolerLeadsElsewhere", "a pooler holds connections that are none of " +
-                                                    server.options().Describe() +
-                                                    "; close them there with RECONNECT");
+      return RetryError("PoolerLeadsElsewhere",
+                        console.Describe() + " holds connections that are none of " +
+                            server.options().Describe() + "; close them there with RECONNECT");
     // One that has ended between the two questions is no stranger the next time.
     std::this_thread::sleep_for(kBetweenQuestions);
   }

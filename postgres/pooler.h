@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -39,6 +40,10 @@ struct PoolerLogin {
   int port = 6432;
   std::string user;  ///< One of PgBouncer's admin_users.
   std::string password;
+  /// New clients are led there. One that is not ready may have clients of before, and be paused (a
+  /// readiness probe through a paused entry fails): it is resumed where it answers, but neither
+  /// paused nor waited for.
+  bool ready = true;
 
   /// "PgBouncer host:port": all that may be shown.
   std::string Describe() const;
@@ -65,6 +70,8 @@ struct PoolerFacts {
   std::string pooler;   ///< Its Describe().
   std::string version;  ///< "PgBouncer 1.18.0"
   std::vector<PoolerEntry> entries;
+  bool ready = true;    ///< As its login has it.
+  bool proven = false;  ///< ResumeOnto() has found it where it led it, since the last Pause().
 
   /// nullptr without such an entry. One made by "*" is there only once a client has come.
   const PoolerEntry* Find(std::string_view name) const;
@@ -75,6 +82,13 @@ struct PoolerFacts {
 /// What stands in the way of pausing the entry, each as a sentence with its remedy: no such entry,
 /// session pooling (a session holds its connection, so PAUSE would never end), disabled.
 std::vector<std::string> PoolerObstacles(const PoolerFacts& facts, std::string_view entry);
+
+/// What poolers say who may have been lost one by one.
+struct PoolerLook {
+  std::vector<PoolerFacts> facts;  ///< Of those that answered, in the order of the logins.
+  /// Some did not, of those that are ready, or of all where none is: why, with each one's words.
+  std::optional<Error> silent;
+};
 
 /// Why ProveBefore() will have nothing to ask through at this pooler, with the remedy; empty when
 /// it will. For preflight: to 1.24 a refused connection is an error for every client that waits,
@@ -106,6 +120,7 @@ struct PoolerProof {
 /// All PgBouncers behind one admin endpoint. Used by one thread at a time; inside, each pooler has
 /// a thread of its own for the time of a call. Consoles stay open between calls and are opened
 /// again when they were lost. Every call may be repeated, and names what failed at which pooler.
+/// Pausing needs every pooler that is ready; letting clients go on, none but their own.
 ///
 /// Errors: "PoolerUnreachable" (kRetry), "PoolerRefused" (kTerminal: wrong password, or the user is
 /// not one of admin_users), and what each call says. "Stopped" and "DeadlineExceeded" as always.
@@ -119,28 +134,32 @@ class Poolers {
 
   size_t size() const;
 
-  /// One value for each pooler, in the order of the logins.
+  /// One value for each pooler that is ready, in the order of the logins; at least one.
   Result<std::vector<PoolerFacts>> Observe(std::stop_token stop, Deadline deadline);
 
-  /// Success: at every pooler each of `entries` is paused and without a connection to a server that
-  /// a client could use; clients wait, and none has seen an error, but those of `end_transactions`.
-  /// Otherwise all poolers are resumed, and the error is kRetry: "TransactionsOpen" (who held it,
-  /// and where), "PoolerResumed" (somebody resumed it meanwhile; PgBouncer would never answer:
-  /// pgbouncer#715), "PoolerPausedByOther" (the whole pooler is paused or suspended). Terminal
-  /// "PoolerObstacle" with PoolerObstacles().
-  /// When even resuming failed, the message says so: those clients wait until somebody resumes.
+  /// The same of all that answer, ready or not, within two seconds.
+  PoolerLook Look(std::stop_token stop, Deadline deadline);
+
+  /// Success: at every pooler that is ready each of `entries` is paused and without a connection to
+  /// a server that a client could use; clients wait, and none has seen an error, but those of
+  /// `end_transactions`. Otherwise all that answer are resumed, and the error is kRetry:
+  /// "TransactionsOpen" (who held it, and where), "PoolerResumed" (somebody resumed it meanwhile;
+  /// PgBouncer would never answer: pgbouncer#715), "PoolerPausedByOther" (the whole pooler is
+  /// paused or suspended). Terminal "PoolerObstacle" with PoolerObstacles(). When even resuming
+  /// failed, the message says so: those clients wait until somebody resumes.
   Result<PauseReport> Pause(std::stop_token stop, Deadline deadline,
                             const std::vector<std::string>& entries, const PauseBounds& bounds);
 
-  /// Lets clients go on at every pooler, also when one fails; success only if all are resumed.
-  /// Nothing happens where an entry is not paused.
+  /// Lets clients go on at every pooler, also when one fails; success only if all that are ready
+  /// are resumed. Nothing happens where an entry is not paused.
   Status Resume(std::stop_token stop, Deadline deadline, const std::vector<std::string>& entries);
 
   /// Asks each pooler's own way to the server, while `entries` are paused: a new connection through
   /// another entry that has the same host and port. True: the server of `proof` answered at every
   /// pooler. False: some pooler has no such entry that this login may use, by its own word or the
   /// server's (an operator of the pooler adds one: `postgres = host=…`), so only ResumeOnto() can
-  /// tell. kRetry "PoolerLeadsElsewhere" when another server, or none, answered until the deadline.
+  /// tell. kRetry "PoolerLeadsElsewhere" when another server, or none, answered until the deadline,
+  /// whatever else is wrong; what an other error says of one pooler says nothing against the rest.
   Result<bool> ProveBefore(std::stop_token stop, Deadline deadline,
                            const std::vector<std::string>& entries, const PoolerProof& proof);
 
@@ -149,28 +168,37 @@ class Poolers {
   /// that server; and every connection that the poolers hold is found there, by process id, through
   /// `server`, an admin connection to it. kRetry "PoolerLeadsElsewhere" when that is not so at the
   /// deadline; entries are resumed nevertheless, since the fence protects the other server.
+  /// Each pooler by itself: kRetry "PoolerNotResumed" where some could not be resumed, which it
+  /// names, and all of this is so of the others; where none could, what is wrong with the first.
   ///
   /// While it runs, PgBouncer's server_login_retry is 50 ms, so that a connection refused on the
   /// way, or before by a pooler that was restarted, costs no 15 s; then it is what it was.
   ///
-  /// `on_resumed` is called once all are resumed, before the proof: from then on nobody waits.
+  /// `on_resumed` is called once all that can be are resumed, before the proof: from then on nobody
+  /// waits there.
   Status ResumeOnto(std::stop_token stop, Deadline deadline,
                     const std::vector<std::string>& entries, const PoolerProof& proof,
                     Connection& server, const std::function<void()>& on_resumed = {});
 
  private:
   class Console;
+  using Consoles = std::vector<Console*>;
+  Consoles All() const;
+  Consoles Ready() const;
+  Consoles Needed() const;
   template <class Value>
-  Result<std::vector<Value>> AtEach(const std::function<Result<Value>(Console&)>& what);
-  Status DoAtEach(const std::function<Status(Console&)>& what);
-  Status PauseAll(const std::stop_token& stop, Deadline deadline,
+  static std::vector<Result<Value>> AtEach(const Consoles& consoles,
+                                           const std::function<Result<Value>(Console&)>& what);
+  static std::vector<Status> DoAtEach(const Consoles& consoles,
+                                      const std::function<Status(Console&)>& what);
+  Status PauseAll(const std::stop_token& stop, Deadline deadline, const Consoles& consoles,
                   const std::vector<std::string>& entries, const PauseBounds& bounds,
                   PauseReport* report);
   Status AwaitAnswer(const std::stop_token& stop, Deadline deadline, Console& console,
                      const std::string& entry, const PoolerProof& proof, bool is_probe);
-  Status WithLowLoginRetry(const std::stop_token& stop, Deadline deadline,
-                           const std::function<Status()>& what);
-  Status AwaitBackends(const std::stop_token& stop, Deadline deadline,
+  Result<bool> Probe(const std::stop_token& stop, Deadline deadline, Console& console,
+                     const std::vector<std::string>& entries, const PoolerProof& proof);
+  Status AwaitBackends(const std::stop_token& stop, Deadline deadline, Console& console,
                        const std::vector<std::string>& entries, Connection& server);
 
   std::vector<std::unique_ptr<Console>> consoles_;

@@ -100,8 +100,11 @@ Result<std::string> Poolers::Console::Setting(const std::stop_token& stop, Deadl
 }
 
 Result<PoolerFacts> Poolers::Console::Observe(const std::stop_token& stop, Deadline deadline) {
+  deadline = deadline.OrAfter(kConsolePatience);
   PoolerFacts facts;
   facts.pooler = Describe();
+  facts.ready = login_.ready;
+  facts.proven = proven_;
   TRY_ASSIGN(const SimpleSession::Rows version, Query(stop, deadline, "SHOW VERSION"));
   if (!version.empty()) facts.version = Text(version.front(), "version");
   TRY_ASSIGN(const std::string default_mode, Setting(stop, deadline, "pool_mode", "value"));

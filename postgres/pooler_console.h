@@ -28,7 +28,10 @@ class Poolers::Console {
 
   const PoolerLogin& login() const { return login_; }
   std::string Describe() const { return login_.Describe(); }
+  void set_proven(bool proven) { proven_ = proven; }  ///< As of PoolerFacts.
 
+  /// All of it within the patience that one answer is given: whoever is as slow as that is not
+  /// there.
   Result<PoolerFacts> Observe(const std::stop_token& stop, Deadline deadline);
 
   /// Sends PAUSE for each entry and watches from another session, since PgBouncer's answer speaks
@@ -83,6 +86,7 @@ class Poolers::Console {
 
   PoolerLogin login_;
   std::optional<SimpleSession> session_;
+  bool proven_ = false;
   std::string login_retry_;  ///< What it was before LowerLoginRetry(); empty: not lowered.
 };
 

@@ -256,18 +256,20 @@ struct ViewFacts {
   std::string trouble;                   ///< Those that could not be, and why.
 };
 
-/// All poolers in front of the tenant together. Without poolers both hold.
+/// All poolers in front of the tenant that answer, together. Without poolers both hold.
 struct PoolerFacts {
-  bool paused = true;
+  bool paused = true;  ///< Those that are not ready left out, as long as any is.
   bool resumed = true;
   /// When this process paused or resumed them, whichever came last; nothing when another did.
   std::optional<WallTime> since;
   /// When this process began to pause them, the last time, in vain or not.
   std::optional<WallTime> tried_since{};
-  /// This process has resumed them and found all of them where it led them. One that was restarted
-  /// while it was paused is open by itself, and nobody has asked it where it leads.
+  /// This process has resumed them and found all that answer where it led them. One that was
+  /// restarted while it was paused is open by itself, and nobody has asked it where it leads.
   bool proven = false;
   std::string detail;
+  /// Some that are ready did not answer: why. Of them nothing is known.
+  std::optional<Error> silent{};
 };
 
 /// Everything a decision may rest on. Begun by World::Observe with nothing looked at; a decision

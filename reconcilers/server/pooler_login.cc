@@ -18,12 +18,16 @@ Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline
   pg::PoolerLogin login;
   TRY_ASSIGN(login.user, ReadSecretValue(stop, deadline, access.client, secret, "username"));
   TRY_ASSIGN(login.password, ReadSecretValue(stop, deadline, access.client, secret, "password"));
-  TRY_ASSIGN(const wiring::Backends backends,
-             wiring::FindBackends(stop, deadline, access, {pooler.admin_host, pooler.admin_port}));
+  TRY_ASSIGN(
+      const wiring::AllBackends backends,
+      wiring::FindAllBackends(stop, deadline, access, {pooler.admin_host, pooler.admin_port}));
   login.port = backends.port;
-  for (const std::string& address : backends.addresses) {
-    login.host = address;
-    logins.push_back(login);
+  for (const auto* addresses : {&backends.ready, &backends.unready}) {
+    login.ready = addresses == &backends.ready;
+    for (const std::string& address : *addresses) {
+      login.host = address;
+      logins.push_back(login);
+    }
   }
   return logins;
 }
@@ -35,10 +39,13 @@ Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline
   for (const api::DatabaseServer& server : servers) {
     TRY_ASSIGN(auto found, PoolerLogins(stop, deadline, access, server));
     for (pg::PoolerLogin& login : found) {
-      bool known = std::any_of(logins.begin(), logins.end(), [&](const pg::PoolerLogin& other) {
+      auto known = std::find_if(logins.begin(), logins.end(), [&](const pg::PoolerLogin& other) {
         return other.host == login.host && other.port == login.port;
       });
-      if (!known) logins.push_back(std::move(login));
+      if (known == logins.end())
+        logins.push_back(std::move(login));
+      else
+        known->ready |= login.ready;
     }
   }
   return logins;

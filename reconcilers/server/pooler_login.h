@@ -12,9 +12,9 @@
 
 namespace cutover::server {
 
-/// Every PgBouncer of `spec.pooler.adminEndpoint`, as its admin: all pods behind a Service, all
-/// addresses of another name. Empty for a server without a pooler. Retry errors of
-/// ReadSecretValue() and wiring::FindBackends().
+/// Every PgBouncer of `spec.pooler.adminEndpoint`, as its admin: all pods behind a Service, ready
+/// or not, all addresses of another name. Empty for a server without a pooler. Retry errors of
+/// ReadSecretValue() and wiring::FindAllBackends().
 Result<std::vector<pg::PoolerLogin>> PoolerLogins(std::stop_token stop, Deadline deadline,
                                                   const wiring::Access& access,
                                                   const api::DatabaseServer& server);

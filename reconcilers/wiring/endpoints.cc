@@ -69,9 +69,9 @@ std::optional<std::string> PortName(const Json& service, int port) {
   return std::nullopt;
 }
 
-Result<Backends> BackendsOfService(std::stop_token stop, Deadline deadline, kube::Client& client,
-                                   const Json& service, const kube::Key& key,
-                                   const HostPort& server) {
+Result<AllBackends> BackendsOfService(std::stop_token stop, Deadline deadline, kube::Client& client,
+                                      const Json& service, const kube::Key& key,
+                                      const HostPort& server) {
   const std::optional<std::string> port_name = PortName(service, server.port);
   if (!port_name)
     return NotResolved(server.host,
@@ -81,27 +81,31 @@ Result<Backends> BackendsOfService(std::stop_token stop, Deadline deadline, kube
   options.label_selector = "kubernetes.io/service-name=" + key.name;
   TRY_ASSIGN(const kube::ObjectList slices,
              client.List(stop, deadline, kube::kEndpointSlice, options));
-  Backends backends;
+  AllBackends backends;
   bool port_known = false;
-  for (const Json& slice : slices.items) {
-    for (const Json& port : slice["ports"].Items()) {
-      if (port["name"].AsString() != *port_name) continue;
-      // Slices of one Service may differ in port while pods are replaced; one of them is enough.
-      const int number = static_cast<int>(port["port"].AsInt());
-      if (port_known && number != backends.port) continue;
-      for (const Json& endpoint : slice["endpoints"].Items()) {
-        if (!endpoint["conditions"]["ready"].AsBool(true)) continue;
-        for (const Json& address : endpoint["addresses"].Items()) {
-          backends.addresses.push_back(address.AsString());
-          backends.port = number;
-          port_known = true;
+  // Those that are ready first, whose port counts.
+  for (auto* found : {&backends.ready, &backends.unready})
+    for (const Json& slice : slices.items) {
+      for (const Json& port : slice["ports"].Items()) {
+        if (port["name"].AsString() != *port_name) continue;
+        // Slices of one Service may differ in port while pods are replaced; one of them is enough.
+        const int number = static_cast<int>(port["port"].AsInt());
+        if (port_known && number != backends.port) continue;
+        for (const Json& endpoint : slice["endpoints"].Items()) {
+          const bool is_ready = endpoint["conditions"]["ready"].AsBool(true);
+          if (is_ready != (found == &backends.ready)) continue;
+          for (const Json& address : endpoint["addresses"].Items()) {
+            found->push_back(address.AsString());
+            backends.port = number;
+            port_known = true;
+          }
         }
       }
     }
-  }
-  if (backends.addresses.empty())
-    return NotResolved(server.host, "no pod behind Service " + key.ToString() + " is ready");
-  SortUnique(backends.addresses);
+  if (backends.ready.empty() && backends.unready.empty())
+    return NotResolved(server.host, "no pod is behind Service " + key.ToString());
+  SortUnique(backends.ready);
+  SortUnique(backends.unready);
   return backends;
 }
 
@@ -185,7 +189,14 @@ Result<std::vector<std::string>> SystemResolver::Resolve(std::stop_token stop, D
 
 Result<Backends> FindBackends(std::stop_token stop, Deadline deadline, const Access& access,
                               const HostPort& server) {
-  if (IsIpLiteral(server.host)) return Backends{{server.host}, server.port};
+  TRY_ASSIGN(AllBackends all, FindAllBackends(stop, deadline, access, server));
+  if (all.ready.empty()) return NotResolved(server.host, "no pod behind its Service is ready");
+  return Backends{std::move(all.ready), all.port};
+}
+
+Result<AllBackends> FindAllBackends(std::stop_token stop, Deadline deadline, const Access& access,
+                                    const HostPort& server) {
+  if (IsIpLiteral(server.host)) return AllBackends{{server.host}, {}, server.port};
   std::string name = server.host;
   if (const auto key = ServiceNamedBy(server.host, access.operator_namespace)) {
     auto asked = access.client.Get(stop, deadline, kube::kService, *key);
@@ -206,7 +217,7 @@ Result<Backends> FindBackends(std::stop_token stop, Deadline deadline, const Acc
     }
   }
   TRY_ASSIGN(std::vector<std::string> addresses, access.resolver.Resolve(stop, deadline, name));
-  return Backends{std::move(addresses), server.port};
+  return AllBackends{std::move(addresses), {}, server.port};
 }
 
 }  // namespace cutover::wiring

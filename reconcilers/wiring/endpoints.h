@@ -67,6 +67,13 @@ struct Backends {
   friend bool operator==(const Backends&, const Backends&) = default;
 };
 
+/// The same of all that may be there; either may be empty.
+struct AllBackends {
+  std::vector<std::string> ready;
+  std::vector<std::string> unready;  ///< Behind a Service; those that are going included.
+  int port = 5432;
+};
+
 /// An IP literal is itself. A host that names a Service with a cluster IP becomes the ready
 /// addresses behind that Service, since kube-proxy does not forward from one Service to another.
 /// Anything else, headless Services included, is resolved by name.
@@ -74,5 +81,8 @@ struct Backends {
 /// Retry error "HostNotResolved" when that yields no address.
 Result<Backends> FindBackends(std::stop_token stop, Deadline deadline, const Access& access,
                               const HostPort& server);
+/// The same error when there is neither.
+Result<AllBackends> FindAllBackends(std::stop_token stop, Deadline deadline, const Access& access,
+                                    const HostPort& server);
 
 }  // namespace cutover::wiring

@@ -494,6 +494,34 @@ void AddPoolerTroubles(std::vector<Itinerary>& all) {
                  .clients_see_errors = true});
 }
 
+// One of two does not answer once both are paused: the other one's clients go on without it.
+void AddSilentPoolers(std::vector<Itinerary>& all) {
+  auto two = [](Surroundings& around) { around.PutSecondPoolerBeside(); };
+  auto hang = [](Simulation& run) { run.surroundings().second_pooler().up = false; };
+  all.push_back({.name = "OneOfTwoPoolersIsLostBehindDoors",
+                 .given = two,
+                 .on_phase = {{Phase::kSwitching, hang}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "OneOfTwoPoolersAnswersAgainMuchLater",
+                 .given = two,
+                 .on_phase = {{Phase::kSwitching,
+                               [hang](Simulation& run) {
+                                 hang(run);
+                                 run.Later(seconds(150), [](Simulation& then) {
+                                   then.surroundings().second_pooler().up = true;
+                                 });
+                               }}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "OneOfTwoPoolersIsLostAndItIsAborted",
+                 .given = two,
+                 .on_phase = {{Phase::kSwitching,
+                               [hang](Simulation& run) {
+                                 hang(run);
+                                 run.Annotate(api::kAbortAnnotation, "t1");
+                               }}},
+                 .ends = {Phase::kAborted, Phase::kCompleted}});
+}
+
 // What is waited for, held and tried again while the stream runs.
 void AddOnlineWaits(std::vector<Itinerary>& all, api::SwitchMode mode) {
   const Json manual = OnlineSpecWithCutover(mode, "approval", "Manual");
@@ -598,6 +626,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   AddLostTargets(
       all, OnlineSpec(mode, R"({"hypercare":{"durationSeconds":60,"onFailedChecks":"Hold"}})"));
   if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
+  if (mode == api::SwitchMode::kPooler) AddSilentPoolers(all);
   for (Itinerary& itinerary : all) {
     itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
     if (itinerary.spec.Empty()) itinerary.spec = OnlineSpec(mode);

@@ -453,6 +453,7 @@ void Simulation::CountState() {
   text += surroundings_.WiredTo() == &target_ ? "T" : "S";
   text += surroundings_.UsersReachTheTenant() ? "r" : "m";
   text += surroundings_.pooler().paused() ? "p" : "";
+  text += surroundings_.second_pooler().paused() ? "P" : "";
   for (const kube::Resource& resource :
        {kube::kJob, kube::kDeployment, kube::kService, kube::kConfigMap, kube::kSecret, kube::kPod})
     text += std::to_string(api_.List(resource, "", {}).size()) + ",";
@@ -546,8 +547,9 @@ void Simulation::CheckHome(const ModelServer& home) {
   if (!surroundings_.UsersReachTheTenant()) Fail("users are left at the maintenance page");
   // Who watched the migration go looks for a PAUSE that comes later, and may have died since.
   const bool nobody_looks = !phase_ && HasFault({FaultKind::kSecondLeader}) && faults_.size() > 1;
-  if (surroundings_.pooler().paused() && !nobody_looks)
-    Fail("clients are left waiting in the pooler");
+  for (ModelPooler* pooler : {&surroundings_.pooler(), &surroundings_.second_pooler()})
+    if (pooler->up && pooler->paused() && !nobody_looks)
+      Fail("clients are left waiting in the pooler");
   auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
   if ((*workload)->object["spec"]["replicas"].AsInt(-1) != meant_replicas_)
     Fail("replicas not restored");

@@ -113,10 +113,11 @@ Simulation::Simulation(const RunPlan& plan)
       return OnCommit(*server, backend, apply);
     };
   network_.Add("10.0.0.9", 6432, surroundings_.pooler());
-  surroundings_.pooler().on_command = [this](const std::string& what,
-                                             const std::function<void()>& apply) {
-    return OnPoolerCommand(what, apply);
-  };
+  network_.Add("10.0.0.10", 6432, surroundings_.second_pooler());
+  for (ModelPooler* pooler : {&surroundings_.pooler(), &surroundings_.second_pooler()})
+    pooler->on_command = [this](const std::string& what, const std::function<void()>& apply) {
+      return OnPoolerCommand(what, apply);
+    };
   api_.set_on_change([this](const kube::Resource& resource, const ApiModel::Event& event) {
     OnChange(resource, event);
   });

@@ -30,7 +30,9 @@ constexpr int kJobFailuresMax = 3;
 constexpr char kSourceAddress[] = "10.0.0.1";
 constexpr char kTargetAddress[] = "10.0.0.2";
 constexpr char kPoolerHost[] = "10.0.0.9";
+constexpr char kSecondPoolerHost[] = "10.0.0.10";
 constexpr int kPoolerPort = 6432;
+constexpr char kServiceHost[] = "acme-pg.acme.svc.cluster.local";
 
 const ApiModel::Write kKubelet{.manager = "kubelet"};
 const ApiModel::Write kKubeletStatus{.manager = "kubelet", .subresource = "status"};
@@ -75,11 +77,9 @@ Surroundings::Surroundings(ApiModel& api, ModelServer& source, ModelServer& targ
       source_(source),
       target_(target),
       clock_(clock),
-      pooler_(kTenant, kTenant, kTenantPassword, "acme-pg.acme.svc.cluster.local",
-              [this]() -> ModelServer* {
-                const ModelServer* wired = WiredTo();
-                return wired == &source_ ? &source_ : wired == &target_ ? &target_ : nullptr;
-              }) {
+      pooler_(kTenant, kTenant, kTenantPassword, kServiceHost, [this] { return FindWiredTo(); }),
+      second_pooler_(kTenant, kTenant, kTenantPassword, kServiceHost,
+                     [this] { return FindWiredTo(); }) {
   for (ModelServer* server : {&source_, &target_})
     server->Edit([](ServerState& state) {
       state.roles[kAdmin] = {.superuser = true, .password = kAdminPassword};
@@ -220,6 +220,16 @@ void Surroundings::PutPoolerInFront() {
               .has_value());
 }
 
+void Surroundings::PutSecondPoolerBeside() {
+  const Json host = Json::Object({{"host", kSecondPoolerHost}, {"port", kPoolerPort}});
+  const Json pooler = Json::Object(
+      {{"adminEndpoint", host}, {"adminSecretRef", Json::Object({{"name", "pg-source"}})}});
+  CHECK(api_.MergePatch(kube::kDatabaseServer, {"", kTargetServer},
+                        Json::Object({{"spec", Json::Object({{"pooler", pooler}})}}),
+                        {.manager = "kubectl"})
+            .has_value());
+}
+
 // --- what is asked of it ------------------------------------------------------------------------
 
 bool Surroundings::IsWritable(const ModelServer& server) {
@@ -243,6 +253,11 @@ const ModelServer* Surroundings::WiredTo() const {
   const std::string& address = endpoints[size_t{0}]["addresses"][size_t{0}].StringRef();
   if (address == kSourceAddress) return &source_;
   return address == kTargetAddress ? &target_ : nullptr;
+}
+
+ModelServer* Surroundings::FindWiredTo() const {
+  const ModelServer* wired = WiredTo();
+  return wired == &source_ ? &source_ : wired == &target_ ? &target_ : nullptr;
 }
 
 bool Surroundings::UsersReachTheTenant() const {

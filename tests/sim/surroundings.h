@@ -74,6 +74,8 @@ class Surroundings {
   void FreezeWiring();
   /// From here on the tenant's pods reach its database through pooler().
   void PutPoolerInFront();
+  /// Another one as well, at the other server's spec.pooler, that none of those pods uses.
+  void PutSecondPoolerBeside();
 
   /// Does what is due; whether anything changed.
   bool Step();
@@ -93,6 +95,7 @@ class Surroundings {
   /// Writes that failed where the tenant's pods were up and waited for the pooler.
   int client_errors() const { return client_errors_; }
   ModelPooler& pooler() { return pooler_; }
+  ModelPooler& second_pooler() { return second_pooler_; }
   Misfortune misfortune;
 
  private:
@@ -128,6 +131,7 @@ class Surroundings {
   void CopyRows(const Json& order, Content content);
   void Finish(const Json& job, Run& run, bool good, const std::string& words);
   const Pod* FindWorkingPod() const;
+  ModelServer* FindWiredTo() const;
   bool StepUsers();
   bool WriteThroughPods();
   bool WriteThroughPooler();
@@ -146,7 +150,7 @@ class Surroundings {
   int64_t next_row_ = 0;
   int client_errors_ = 0;
   bool through_pooler_ = false;
-  ModelPooler pooler_;
+  ModelPooler pooler_, second_pooler_;
   int64_t endpoints_as_of_ = -1;  // The API server's version at which all were as they should be.
   int pod_names_ = 0;
   int lingering_session_ = 0;

@@ -185,13 +185,15 @@ class ClusterWorld final : public World {
   // The poolers in front of the tenant (poolers.cc).
   struct Front {
     pg::Poolers poolers;
-    std::vector<std::string> entries;  ///< Every line of [databases] that leads to the tenant.
+    std::vector<std::string> entries{};  ///< Every line of [databases] that leads to the tenant.
+    bool all_told = false;  ///< Of every pooler: one that was silent may have lines of its own.
+    std::optional<pg::PoolerLook> look{};  ///< That it was opened with, while it is fresh.
     // As of PoolerFacts:
-    std::optional<WallTime> since;
-    std::optional<WallTime> tried_since;
-    bool proven = false;
+    std::optional<WallTime> since{};
+    std::optional<WallTime> tried_since{};
   };
   Result<Front*> OpenFront(const Call& call);
+  Status FindEntries(const Call& call, const pg::PoolerLook& look, Front& front);
   Status EndTransactionsOnTarget(const Call& call);
   Status PausePoolers(const Call& call);
   Status ResumePoolers(const Call& call);

@@ -3,7 +3,9 @@
 // Switch Pooler: the PgBouncers in front of the tenant, paused and resumed (postgres/pooler.h).
 #include "postgres/pooler.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "operator/api/write_pause.h"
 #include "operator/base/log.h"
@@ -39,44 +41,61 @@ std::optional<WallTime> ClosedSince(const api::TenantMigration& migration) {
 Result<ClusterWorld::Front*> ClusterWorld::OpenFront(const Call& call) {
   if (front_) return front_.get();
   auto& [stop, deadline, migration] = call;
-  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   TRY_ASSIGN(api::DatabaseServer source, ReadServer(call, migration.status.source_server_name));
   TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, migration.spec.target_server_name));
   TRY_ASSIGN(auto logins, server::PoolerLogins(stop, deadline, WiringAccess(), {source, target}));
   if (logins.empty())
     return RetryError("PoolerNotFound",
                       "neither server has spec.pooler, which switch Pooler needs: set it");
-  auto front = std::make_unique<Front>(Front{pg::Poolers(std::move(logins)), {}, {}, {}, {}});
-  TRY_ASSIGN(auto facts, front->poolers.Observe(stop, deadline));
-  std::set<std::string> entries;
-  for (const pg::PoolerFacts& pooler : facts)
+  auto front = std::make_unique<Front>(Front{.poolers = pg::Poolers(std::move(logins))});
+  front->look = front->poolers.Look(stop, deadline);
+  TRY(FindEntries(call, *front->look, *front));
+  front_ = std::move(front);
+  return front_.get();
+}
+
+Status ClusterWorld::FindEntries(const Call& call, const pg::PoolerLook& look, Front& front) {
+  auto& [stop, deadline, migration] = call;
+  TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
+  TRY_ASSIGN(api::DatabaseServer source, ReadServer(call, migration.status.source_server_name));
+  TRY_ASSIGN(api::DatabaseServer target, ReadServer(call, migration.spec.target_server_name));
+  std::set<std::string> entries(front.entries.begin(), front.entries.end());
+  for (const pg::PoolerFacts& pooler : look.facts)
     for (std::string& entry : pooler.EntriesOf(placement.spec.database_name)) {
       TRY_ASSIGN(const server::EntryLead lead,
                  server::LeadOf(stop, deadline, WiringAccess(), placement, {source, target},
                                 pooler.Find(entry)->host));
       if (lead != server::EntryLead::kElsewhere) entries.insert(std::move(entry));
     }
-  front->entries.assign(entries.begin(), entries.end());
-  if (front->entries.empty())
-    return RetryError("PoolerEntryNotFound", "no pooler has an entry that leads to database " +
-                                                 placement.spec.database_name +
-                                                 ": add one to its [databases]");
-  front_ = std::move(front);
-  return front_.get();
+  front.entries.assign(entries.begin(), entries.end());
+  front.all_told = !look.silent;
+  if (!entries.empty()) return Ok();
+  if (look.silent) return tl::make_unexpected(*look.silent);
+  return RetryError("PoolerEntryNotFound", "no pooler has an entry that leads to database " +
+                                               placement.spec.database_name +
+                                               ": add one to its [databases]");
 }
 
 Result<PoolerFacts> ClusterWorld::ObservePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
-  TRY_ASSIGN(auto seen, front->poolers.Observe(call.stop, call.deadline));
+  const pg::PoolerLook look =
+      front->look ? *std::exchange(front->look, {}) : front->poolers.Look(call.stop, call.deadline);
+  if (look.facts.empty()) return tl::make_unexpected(*look.silent);
+  if (!front->all_told) TRY(FindEntries(call, look, *front));
+  auto is_ready = [](const pg::PoolerFacts& pooler) { return pooler.ready; };
+  const bool any_ready = std::any_of(look.facts.begin(), look.facts.end(), is_ready);
   PoolerFacts facts;
   facts.since = front->since;
   facts.tried_since = front->tried_since;
-  facts.proven = front->proven;
-  for (const pg::PoolerFacts& pooler : seen) {
+  facts.proven = true;
+  facts.silent = look.silent;
+  for (const pg::PoolerFacts& pooler : look.facts) {
+    const bool counts = pooler.ready || !any_ready;
+    if (counts) facts.proven &= pooler.proven;
     for (const std::string& name : front->entries) {
       const pg::PoolerEntry* entry = pooler.Find(name);
       if (entry == nullptr) continue;
-      facts.paused &= entry->paused;
+      if (counts) facts.paused &= entry->paused;
       facts.resumed &= !entry->paused;
       if (!facts.detail.empty()) facts.detail += "; ";
       facts.detail += pooler.pooler + " " + name + (entry->paused ? ": paused, " : ": open, ") +
@@ -112,10 +131,7 @@ Status ClusterWorld::PausePoolers(const Call& call) {
   front->tried_since = began;
   auto paused = front->poolers.Pause(call.stop, call.deadline, front->entries, bounds);
   front->since = paused ? began : context_.clock.WallNow();
-  if (paused) {
-    front->proven = false;
-    return Ok();
-  }
+  if (paused) return Ok();
   Error error = std::move(paused).error();
   if (error.reason == "TransactionsOpen" || error.reason == "PoolerResumed")
     return TerminalError("PoolerNotPaused",
@@ -147,7 +163,8 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   const api::Phase phase = migration.status.phase;
-  bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kCompleted;
+  bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kHypercare ||
+                     phase == api::Phase::kCompleted;
   if (phase == api::Phase::kRollingBack) {
     TRY_ASSIGN(onto_target, StaysOnTarget(call));
   }
@@ -162,12 +179,16 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
       front->poolers.ProveBefore(stop, deadline.OrAfter(kProofBound), front->entries, proof);
   const auto since = front->tried_since ? front->tried_since : ClosedSince(migration);
   const bool waited = since && context_.clock.WallNow() - *since > kProofPatience;
-  if (!led && !waited) return tl::make_unexpected(led.error());
+  // Whoever does not answer keeps nobody else waiting.
+  const bool elsewhere = !led && led.error().reason == "PoolerLeadsElsewhere";
+  if (elsewhere && !waited) return tl::make_unexpected(led.error());
   if (!led)
     LogWarn("clients go on by a way that could not be tried", {{"error", led.error().message}});
-  TRY(front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
-                                [&] { front->since = context_.clock.WallNow(); }));
-  front->proven = true;
+  const Status onto = front->poolers.ResumeOnto(stop, deadline, front->entries, proof, *beside,
+                                                [&] { front->since = context_.clock.WallNow(); });
+  if (onto || onto.error().reason != "PoolerNotResumed") return onto;
+  // The next look says so again, for the status.
+  LogWarn("a pooler was left paused", {{"error", onto.error().message}});
   return Ok();
 }
 

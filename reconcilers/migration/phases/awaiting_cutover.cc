@@ -51,6 +51,7 @@ std::optional<Plan> KeepFollowing(const api::TenantMigration& migration, const O
 /// linger.
 Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observation& seen) {
   const auto& spec = migration.spec;
+  if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
   if (spec.window_end && seen.now >= *spec.window_end)
     return Plan::Undo("WindowMissed", "the window ended at " + FormatTime(*spec.window_end) +
                                           " before the doors could be closed: create a new "
@@ -76,7 +77,10 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
                     "giving the tenant's role on the target the password that it has by now");
   // Poolers that cannot be asked now could not be paused; and what it takes to reach them is done
   // before clients wait.
-  if (spec.by_pooler()) NEED(seen.poolers);
+  if (spec.by_pooler()) {
+    NEED(seen.poolers);
+    if (seen.poolers->silent) return Plan::Unknown(*seen.poolers->silent);
+  }
   return Plan::Go(Guard::kDoorsMayClose);
 }
 

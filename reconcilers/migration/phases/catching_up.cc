@@ -15,6 +15,7 @@ constexpr std::chrono::minutes kViewsPause{5};
 /// laid already here: making a slot waits for every transaction on a server, which would be too
 /// long behind closed doors, and from then on it tells who else writes to the target.
 Plan PlanCatchingUp(const api::TenantMigration& migration, const Observation& seen) {
+  if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
   if (auto plan = TroubleOfStream(migration, seen)) return *plan;
   NEED(seen.target);
   if (seen.target->state == ControlState::kCopied || seen.target->state == ControlState::kVerified)

@@ -6,7 +6,8 @@ namespace cutover::migration {
 namespace {
 
 // Users come before tidiness: routes are given back after this even if the workload is not ready,
-// since its own error says more than our page.
+// since its own error says more than our page; and a pooler that does not answer keeps the move
+// from going on for no longer.
 constexpr std::chrono::minutes kReadyBound{2};
 
 // Pods are given this long to end by themselves, with their transactions.
@@ -45,7 +46,15 @@ WallTime EnteredAt(const api::TenantMigration& migration, const Observation& see
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.spec.by_pooler()) {
     NEED(seen.poolers);
-    if (seen.poolers->paused) return std::nullopt;
+    if (seen.poolers->paused && !seen.poolers->silent) return std::nullopt;
+    if (seen.poolers->silent) {
+      // That asks all of them, and resumes the rest in vain. Behind a fence nobody is let in; where
+      // it is not known whether there is one, that is looked for next.
+      const bool back = migration.status.phase == api::Phase::kRollingBack;
+      const Fact<DatabaseFacts>& side = back ? seen.target : seen.source;
+      ASK(side);
+      if (!side.known() || !side->exists || side->closed) return std::nullopt;
+    }
     return Plan::Do(Intent::kPausePoolers, "pausing the poolers");
   }
   NEED(seen.routes);
@@ -63,10 +72,12 @@ std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Obse
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen) {
   if (migration.spec.by_pooler()) {
     NEED(seen.poolers);
-    bool proof_needed =
-        migration.status.phase == api::Phase::kOpening && !migration.status.cutover.opened_at;
-    if (seen.poolers->resumed && (seen.poolers->proven || !proof_needed)) return std::nullopt;
-    return Plan::Do(Intent::kResumePoolers, "letting clients go on");
+    const bool opening = migration.status.phase == api::Phase::kOpening;
+    const bool proof_needed = opening && !migration.status.cutover.opened_at;
+    if (!seen.poolers->resumed || (proof_needed && !seen.poolers->proven))
+      return Plan::Do(Intent::kResumePoolers, "letting clients go on");
+    if (opening) return std::nullopt;  // The stream is turned first.
+    return AwaitSilentPoolers(migration, seen);
   }
   NEED(seen.workloads);
   if (!seen.workloads->as_recorded)
@@ -77,6 +88,16 @@ std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const 
   if (!seen.workloads->ready && !waited)
     return Plan::Wait(std::chrono::milliseconds(250), seen.workloads->detail);
   return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
+}
+
+std::optional<Plan> AwaitSilentPoolers(const api::TenantMigration& migration,
+                                       const Observation& seen) {
+  NEED(seen.poolers);
+  const std::optional<WallTime> since = FindEntered(migration);  // None of one that has vanished.
+  if (!seen.poolers->silent || !since || seen.now - *since > kReadyBound) return std::nullopt;
+  Plan plan = Plan::Unknown(*seen.poolers->silent);
+  plan.message = "clients go on, but not at every pooler: " + plan.message;
+  return plan;
 }
 
 ObjectsAtStake FindObjectsAtStake(const api::TenantMigration& migration) {

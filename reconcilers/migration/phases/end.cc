@@ -129,6 +129,17 @@ bool HasPausedPoolers(const api::TenantMigration& migration) {
   return migration.spec.by_pooler() && migration.status.cutover.attempts > 0;
 }
 
+std::optional<Plan> LetLeftBehindGo(const api::TenantMigration& migration,
+                                    const Observation& seen) {
+  constexpr std::chrono::seconds kTurn{2};
+  if (!MayBePausedLate(migration, seen)) return std::nullopt;
+  const auto elapsed = seen.now - EnteredAt(migration, seen);
+  if ((elapsed / kTurn) % (kLookAtPoolers / kTurn) != 0) return std::nullopt;
+  ASK(seen.poolers);
+  if (!seen.poolers.known() || seen.poolers->resumed) return std::nullopt;
+  return Plan::Do(Intent::kResumePoolers, "letting clients go on at a pooler that was left paused");
+}
+
 std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,
                                      const Observation& seen) {
   ASK(seen.poolers);

@@ -198,6 +198,7 @@ std::string AnswerToStay(const api::TenantMigration& migration) {
 /// that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = KeepSourceClosed(seen)) return *plan;
+  if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
   if (auto plan = HoldWithoutTarget(migration, seen)) return TellOfWayBack(migration, seen, *plan);
   if (migration.meta.deleting()) {
     if (auto plan = HoldForTenantOnTarget(migration, seen))

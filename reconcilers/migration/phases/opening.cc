@@ -60,7 +60,10 @@ Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen)
   if (migration.spec.online()) {
     if (auto plan = TurnStream(seen)) return *plan;
   }
-  if (migration.spec.by_pooler()) return Plan::Go(Guard::kWorkloadsReady);
+  if (migration.spec.by_pooler()) {
+    if (auto plan = AwaitSilentPoolers(migration, seen)) return *plan;
+    return Plan::Go(Guard::kWorkloadsReady);
+  }
   NEED(seen.workloads);
   if (!seen.workloads->as_recorded)
     return Plan::Do(Intent::kStartWorkloads, "starting the workloads on the target");

@@ -37,8 +37,13 @@ Plan PlanEnd(const api::TenantMigration& migration, const Observation& seen);
 
 // What several phases share (common.cc); nothing when it is done.
 
-/// Workloads as recorded, then the routes once these are ready.
+/// Workloads as recorded, then the routes once these are ready; or the poolers resumed, each that
+/// answers, and, but for Opening, AwaitSilentPoolers().
 std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const Observation& seen);
+/// By pooler, once all that answer are resumed: names those that do not, for a while. What falls
+/// silent for longer is looked for while users work (LetLeftBehindGo()), and after the end.
+std::optional<Plan> AwaitSilentPoolers(const api::TenantMigration& migration,
+                                       const Observation& seen);
 /// Users out: routes to the page and workloads stopped, or the poolers paused. Not that no pod is
 /// left: they have a while to end. Who may still write is for the fence to say.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);
@@ -199,6 +204,9 @@ std::string DescribeViews(const Observation& seen);
 inline constexpr std::chrono::minutes kLatePauseMax{10};
 inline constexpr std::chrono::seconds kLookAtPoolers{10};
 bool HasPausedPoolers(const api::TenantMigration& migration);
+/// While users work: clients go on at a pooler that was paused with the others and did not answer
+/// when those were resumed. For as long as above since the phase was entered, and at that pace.
+std::optional<Plan> LetLeftBehindGo(const api::TenantMigration& migration, const Observation& seen);
 /// Of a migration that has ended, or vanished: clients go on whom such a PAUSE has stopped, where
 /// the tenant's database is open and no other migration is on its way.
 std::optional<Plan> LetLateClientsGo(const api::TenantMigration& migration,

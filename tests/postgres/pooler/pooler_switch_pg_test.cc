@@ -163,6 +163,65 @@ TEST_F(Switching, AProbeEntryWhoseDatabaseTheTenantMayNotEnterKeepsNobodyWaiting
   }
 }
 
+// Nor does a look at all of them take longer than one answer may.
+TEST_F(Switching, APoolerThatHangsKeepsNobodyWaitingButItsOwnClients) {
+  Writer writer(tenant_, first_, 1);
+  tenant_.Fence(tenant_.target());  // closed from creation
+  MoveBehindAPause(tenant_.source(), tenant_.target());
+  second_.Freeze();
+  const PoolerProof proof = tenant_.Proof(tenant_.target());
+  Connection admin = MustConnect(tenant_.target());
+  const auto start = std::chrono::steady_clock::now();
+  const PoolerLook look = poolers_.Look({}, Soon());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(3000));
+  ASSERT_EQ(look.facts.size(), 1u);
+  ASSERT_TRUE(look.silent);
+  EXPECT_THAT(look.silent->message, HasSubstr(second_.Admin().Describe()));
+  const Result<bool> proven = poolers_.ProveBefore({}, Soon(), entries_, proof);
+  ASSERT_FALSE(proven);
+  EXPECT_EQ(proven.error().reason, "PoolerUnreachable");
+  int resumed = 0;
+  const Status onto =
+      poolers_.ResumeOnto({}, Soon(), entries_, proof, admin, [&resumed] { ++resumed; });
+  ASSERT_FALSE(onto);
+  EXPECT_EQ(onto.error().reason, "PoolerNotResumed");
+  EXPECT_THAT(onto.error().message, HasSubstr(second_.Admin().Describe()));
+  EXPECT_EQ(resumed, 1);
+  AwaitProgress({&writer});
+  EXPECT_TRUE(poolers_.Look({}, Soon()).facts.front().proven);
+  EXPECT_FALSE(poolers_.Pause({}, Soon(), entries_, {})) << "which needs all of them";
+  AwaitProgress({&writer});
+  second_.Thaw();
+  const Status later = poolers_.ResumeOnto({}, Soon(), entries_, proof, admin);
+  ASSERT_TRUE(later) << later.error().message;
+  Writer other(tenant_, second_, 2);
+  AwaitProgress({&writer, &other});
+  for (Writer* each : {&writer, &other}) {
+    each->Stop();
+    EXPECT_THAT(each->errors(), IsEmpty());
+    ExpectAllWritten(tenant_.target(), *each);
+  }
+}
+
+// A readiness probe through the paused entry is enough for that.
+TEST_F(Switching, APoolerThatIsNotReadyIsResumedAndNotWaitedFor) {
+  ASSERT_TRUE(poolers_.Pause({}, Soon(), entries_, {}));
+  PoolerLogin unready = second_.Admin();
+  unready.ready = false;
+  Poolers later({first_.Admin(), unready});
+  EXPECT_EQ(later.Look({}, Soon()).facts.size(), 2u);
+  EXPECT_EQ(later.Observe({}, Soon())->size(), 1u);
+  const PoolerProof source = tenant_.Proof(tenant_.source());
+  Connection admin = MustConnect(tenant_.source());
+  ASSERT_TRUE(later.ResumeOnto({}, Soon(), entries_, source, admin));
+  EXPECT_FALSE(poolers_.Observe({}, Soon())->back().Find(tenant_.name())->paused);
+  second_.Kill();
+  EXPECT_FALSE(later.Look({}, Soon()).silent);
+  EXPECT_TRUE(later.ResumeOnto({}, Soon(), entries_, source, admin));
+  ASSERT_TRUE(later.Pause({}, Soon(), entries_, {})) << "of those that are ready";
+  EXPECT_TRUE(later.Resume({}, Soon(), entries_));
+}
+
 TEST_F(Switching, ResumingTooEarlyCostsAMomentAndNoWrite) {
   Writer writer(tenant_, first_, 1);
   Result<PauseReport> paused = poolers_.Pause({}, Soon(), entries_, {});

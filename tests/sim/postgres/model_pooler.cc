@@ -115,8 +115,29 @@ class Poolers::Console {
     namesake.name = kNamesake;
     namesake.host = "pg-of-others.example.com";
     namesake.paused = false;
-    return PoolerFacts{login_.Describe(), "PgBouncer 1.18.0", {tenant, other, namesake}};
+    PoolerFacts facts{login_.Describe(), "PgBouncer 1.18.0", {tenant, other, namesake}};
+    facts.proven = proven;
+    return facts;
   }
+  Status LeadsTo(const PoolerProof& proof) const {
+    TRY_ASSIGN(sim::ModelPooler * pooler, Open());
+    sim::ModelServer* server = pooler->leads_to();
+    sim::Backend nobody;
+    nobody.database = "postgres";
+    if (server != nullptr && server->up()) {
+      auto answer = sim::RunStatement(*server, nobody,
+                                      "SELECT system_identifier FROM pg_control_system()", {});
+      if (answer && (*answer)[0][0] == proof.system_identifier) return Ok();
+    }
+    return RetryError("PoolerLeadsElsewhere", "another server answered, or none");
+  }
+  Status Resume() const {
+    TRY_ASSIGN(sim::ModelPooler * pooler, Open());
+    if (!pooler->Resume()) return tl::unexpected(NoAnswer());
+    return Ok();
+  }
+
+  bool proven = false;
 
  private:
   PoolerLogin login_;
@@ -151,20 +172,35 @@ Poolers& Poolers::operator=(Poolers&&) noexcept = default;
 Poolers::~Poolers() = default;
 size_t Poolers::size() const { return consoles_.size(); }
 
-Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token, Deadline) {
-  std::vector<PoolerFacts> all;
+PoolerLook Poolers::Look(std::stop_token, Deadline) {
+  PoolerLook look;
   for (const auto& console : consoles_) {
-    TRY_ASSIGN(PoolerFacts facts, console->Observe());
-    all.push_back(std::move(facts));
+    auto facts = console->Observe();
+    if (facts)
+      look.facts.push_back(std::move(*facts));
+    else if (!look.silent)
+      look.silent = facts.error();
   }
-  return all;
+  return look;
+}
+
+Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token stop, Deadline deadline) {
+  PoolerLook look = Look(stop, deadline);
+  if (look.silent) return tl::unexpected(*look.silent);
+  return std::move(look.facts);
 }
 
 // Whoever has a transaction open keeps all of them from being paused, for longer than is waited.
-Result<PauseReport> Poolers::Pause(std::stop_token, Deadline,
+Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
                                    const std::vector<std::string>& entries,
                                    const PauseBounds& bounds) {
   TRY(RefuseNamesake(entries));
+  for (const auto& console : consoles_) console->proven = false;
+  if (auto all = Observe(stop, deadline); !all) {
+    for (const auto& console : consoles_)
+      if (!console->Resume()) continue;
+    return tl::unexpected(all.error());
+  }
   for (const auto& console : consoles_) {
     TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
     pooler->pause_bound = bounds.wait;
@@ -181,11 +217,12 @@ Result<PauseReport> Poolers::Pause(std::stop_token, Deadline,
 
 Status Poolers::Resume(std::stop_token, Deadline, const std::vector<std::string>& entries) {
   TRY(RefuseNamesake(entries));
+  Status all = Ok();
   for (const auto& console : consoles_) {
-    TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
-    if (!pooler->Resume()) return tl::unexpected(console->NoAnswer());
+    Status resumed = console->Resume();
+    if (!resumed && all) all = std::move(resumed);
   }
-  return Ok();
+  return all;
 }
 
 // The model's transactions do nothing that would be rolled back.
@@ -196,28 +233,37 @@ Result<int> EndOpenTransactions(std::stop_token, Deadline, Connection&, std::str
 
 Result<bool> Poolers::ProveBefore(std::stop_token, Deadline, const std::vector<std::string>&,
                                   const PoolerProof& proof) {
+  Status all = Ok();
   for (const auto& console : consoles_) {
-    TRY_ASSIGN(sim::ModelPooler * pooler, console->Open());
-    sim::ModelServer* server = pooler->leads_to();
-    sim::Backend nobody;
-    nobody.database = "postgres";
-    bool right = server != nullptr && server->up();
-    if (right) {
-      auto answer = sim::RunStatement(*server, nobody,
-                                      "SELECT system_identifier FROM pg_control_system()", {});
-      right = answer && (*answer)[0][0] == proof.system_identifier;
-    }
-    if (!right) return RetryError("PoolerLeadsElsewhere", "another server answered, or none");
+    Status right = console->LeadsTo(proof);
+    if (right) continue;
+    if (right.error().reason == "PoolerLeadsElsewhere") return tl::unexpected(right.error());
+    all = std::move(right);
   }
+  if (!all) return tl::unexpected(all.error());
   return true;
 }
 
-Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
-                           const std::vector<std::string>& entries, const PoolerProof& proof,
-                           Connection&, const std::function<void()>& on_resumed) {
-  TRY(Resume(stop, deadline, entries));
+Status Poolers::ResumeOnto(std::stop_token, Deadline, const std::vector<std::string>& entries,
+                           const PoolerProof& proof, Connection&,
+                           const std::function<void()>& on_resumed) {
+  TRY(RefuseNamesake(entries));
+  std::vector<Console*> open;
+  Status all = Ok();
+  for (const auto& console : consoles_) {
+    Status resumed = console->Resume();
+    if (resumed)
+      open.push_back(console.get());
+    else
+      all = std::move(resumed);
+  }
+  if (open.empty()) return all;
   if (on_resumed) on_resumed();
-  TRY(ProveBefore(stop, deadline, entries, proof));
+  for (Console* console : open) {
+    TRY(console->LeadsTo(proof));
+    console->proven = true;
+  }
+  if (!all) return RetryError("PoolerNotResumed", all.error().message);
   return Ok();
 }
 

@@ -53,6 +53,30 @@ TEST_F(LoggingInToPoolers, EveryAddressOfTheNameIsAPoolerOfItsOwn) {
   }
 }
 
+// A readiness probe that goes through a paused entry fails at all of them.
+TEST_F(LoggingInToPoolers, APodThatIsNotReadyIsAPoolerOfWhichThatIsKnown) {
+  CreateSecret();
+  server_.spec.pooler->admin_host = "pgbouncer.cutover-system.svc";
+  const auto parsed = [](const char* text) { return *Json::Parse(text); };
+  ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kService, parsed(R"({
+      "apiVersion":"v1","kind":"Service",
+      "metadata":{"name":"pgbouncer","namespace":"cutover-system"},
+      "spec":{"clusterIP":"10.96.0.9","ports":[{"name":"pg","port":6432}]}})"),
+                             {}));
+  ASSERT_TRUE(client_.Create({}, Deadline::Never(), kube::kEndpointSlice, parsed(R"({
+      "apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice",
+      "metadata":{"name":"pgbouncer-1","namespace":"cutover-system",
+                  "labels":{"kubernetes.io/service-name":"pgbouncer"}},
+      "ports":[{"name":"pg","port":6432}],
+      "endpoints":[{"addresses":["10.244.0.6"],"conditions":{"ready":false}},
+                   {"addresses":["10.244.0.7"],"conditions":{"ready":false}}]})"),
+                             {}));
+  Result<std::vector<pg::PoolerLogin>> logins = Logins();
+  ASSERT_TRUE(logins) << logins.error().message;
+  ASSERT_EQ(logins->size(), 2u);
+  for (const pg::PoolerLogin& login : *logins) EXPECT_FALSE(login.ready) << login.host;
+}
+
 TEST_F(LoggingInToPoolers, AServerWithoutAPoolerHasNoneAndAsksForNoSecret) {
   server_.spec.pooler.reset();
   Result<std::vector<pg::PoolerLogin>> logins = Logins();

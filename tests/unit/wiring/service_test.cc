@@ -64,6 +64,11 @@ TEST_F(OwnService, AServiceWithAClusterIpBecomesTheReadyPodsBehindIt) {
   for (const char* host : {"pg.db", "pg.db.svc", "pg.db.svc.cluster.local"})
     EXPECT_EQ(*Find({host, 5432}), (Backends{{"10.244.0.5", "10.244.0.7"}, 15432})) << host;
   EXPECT_EQ(Find({"pg.db.svc", 5433}).error().reason, "HostNotResolved") << "no such port";
+  const auto all = FindAllBackends({}, Deadline::Never(), access_, {"pg.db", 5432});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->ready.size(), 2u);
+  EXPECT_EQ(all->unready, std::vector<std::string>{"10.244.0.6"});
+  EXPECT_EQ(all->port, 15432);
 }
 
 TEST_F(OwnService, HeadlessAndExternalNamesAreResolved) {
