@@ -185,6 +185,8 @@ std::optional<Plan> PlanRollbackCommand(const api::TenantMigration& migration,
                                    "also set cutover.dev/accept-data-loss to the same token; to "
                                    "stay, remove cutover.dev/rollback"))
       return plan;
+  } else if (in_use) {
+    if (auto plan = HoldForFence(migration, seen)) return plan;
   }
   handled.rollback = token;
   if (phase == Phase::kOpening || phase == Phase::kSmoke)

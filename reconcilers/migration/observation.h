@@ -45,7 +45,9 @@ struct DatabaseFacts {
   bool closed = false;         ///< Owner, ACL and connection limit refuse everybody but us.
   int64_t other_sessions = 0;  ///< Sessions in it that are not the operator's or the mover's.
   int64_t prepared_transactions = 0;
-  std::string detail;  ///< What is in the way, for a message.
+  std::string prepared{};        ///< Which those are.
+  bool superuser_owner = false;  ///< Open, and a superuser's, whom no fence stops.
+  std::string detail;            ///< What is in the way, for a message.
   /// The control row has the epoch of a leader before us: what it sends late would still be done.
   bool admits_former_leader = false;
 

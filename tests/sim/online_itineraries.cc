@@ -144,25 +144,53 @@ Itinerary MarkerDoesNotArriveAtFirst(api::SwitchMode mode) {
           .ends = {Phase::kCompleted}};
 }
 
-// It was prepared after the last look, and nobody commits it before the fence gives up.
-Itinerary TransactionIsPreparedBeforeTheFence() {
-  auto prepared = [](Simulation& run, bool is_there) {
-    run.source().Edit([=](ServerState& state) {
-      DatabaseState* database = state.Edit(kTenant);
-      if (database == nullptr) return;
-      if (is_there)
-        database->prepared_transactions.insert("order-42");
-      else
-        database->prepared_transactions.clear();
-    });
+void SetPrepared(ModelServer& server, bool is_there) {
+  server.Edit([=](ServerState& state) {
+    DatabaseState* database = state.Edit(kTenant);
+    if (database == nullptr) return;
+    if (is_there)
+      database->prepared_transactions.insert("order-42");
+    else
+      database->prepared_transactions.clear();
+  });
+}
+
+// One is prepared, and committed a minute later: no door is closed until then, or, where it was
+// prepared after the last look, none for long.
+void AddPreparedTransactions(std::vector<Itinerary>& all) {
+  auto for_a_minute = [](auto server) {
+    return [=](Simulation& run) {
+      SetPrepared((run.*server)(), true);
+      run.Later(seconds(60), [=](Simulation& then) { SetPrepared((then.*server)(), false); });
+    };
   };
-  return {.name = "TransactionIsPreparedBeforeTheFence",
-          .on_phase = {{Phase::kAwaitingCutover,
-                        [=](Simulation& run) {
-                          prepared(run, true);
-                          run.Later(seconds(60), [=](Simulation& then) { prepared(then, false); });
-                        }}},
-          .ends = {Phase::kCompleted}};
+  const auto on_source = for_a_minute(&Simulation::source);
+  const auto on_target = for_a_minute(&Simulation::target);
+  auto asked = [](const auto& prepare, bool consent) {
+    return [=](Simulation& run) {
+      prepare(run);
+      run.Annotate(api::kRollbackAnnotation, "t1");
+      if (consent) run.Annotate(api::kAcceptDataLossAnnotation, "t1");
+    };
+  };
+  all.push_back({.name = "TransactionIsPreparedBeforeTheDoorsClose",
+                 .on_phase = {{Phase::kAwaitingCutover, on_source}},
+                 .ends = {Phase::kCompleted}});
+  all.push_back({.name = "TransactionIsPreparedBeforeTheFence",
+                 .on_phase = {{Phase::kFencing, on_source}},
+                 .ends = {Phase::kCompleted}});
+  for (const bool consent : {false, true}) {
+    const std::string with = consent ? "WithConsent" : "";
+    all.push_back({.name = "TransactionIsPreparedBeforeARollback" + with,
+                   .on_phase = {{Phase::kHypercare, asked(on_target, consent)}},
+                   .ends = {Phase::kRolledBack},
+                   .loss_accepted = consent});
+    all.push_back({.name = "TransactionIsPreparedBeforeTheTargetsFence" + with,
+                   .on_phase = {{Phase::kHypercare, asked([](Simulation&) {}, consent)},
+                                {Phase::kRollingBack, on_target}},
+                   .ends = {Phase::kRolledBack},
+                   .loss_accepted = consent});
+  }
 }
 
 // The pooler does not come to its pause in time: tried again later.
@@ -615,7 +643,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   }
   if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
-  all.push_back(TransactionIsPreparedBeforeTheFence());
+  AddPreparedTransactions(all);
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);

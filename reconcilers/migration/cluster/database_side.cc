@@ -153,6 +153,9 @@ Result<DatabaseFacts> DatabaseSide::Observe(std::stop_token stop, Deadline deadl
   // Arrivals do not count: behind a fence that was proven once, they are about to be refused, and
   // somebody who keeps knocking must not look like a broken fence.
   facts.prepared_transactions = static_cast<int64_t>(fence.prepared_transactions.size());
+  for (const std::string& transaction : fence.prepared_transactions)
+    facts.prepared += (facts.prepared.empty() ? "" : ", ") + transaction;
+  facts.superuser_owner = fence.owner_is_superuser && facts.state == ControlState::kOpen;
   facts.detail = DescribeFence(fence, "database " + database_ + " on server " + server_name_);
   return facts;
 }

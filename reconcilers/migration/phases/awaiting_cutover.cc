@@ -31,6 +31,16 @@ std::optional<Plan> NotYet(const api::TenantMigration& migration, const Observat
                     "AwaitingWindow");
 }
 
+// A fence that would be refused is not tried: users would be stopped for nothing, again and again.
+std::optional<Plan> AwaitFence(const api::TenantMigration& migration, const Observation& seen) {
+  NEED(seen.source);
+  const auto why = WhyNoFence(seen.source, migration.status.source_server_name);
+  if (!why) return std::nullopt;
+  Plan plan = Plan::Unknown(*why);
+  plan.message = "the doors stay open: " + why->message;
+  return plan;
+}
+
 // Online, the target goes on following while the doors wait, and has to be close when they close.
 std::optional<Plan> KeepFollowing(const api::TenantMigration& migration, const Observation& seen,
                                   std::optional<Plan> waiting) {
@@ -59,6 +69,7 @@ Plan PlanAwaitingCutover(const api::TenantMigration& migration, const Observatio
   auto waiting = NotYet(migration, seen);
   // It was ready when it was made, which may be days ago: users would be sent to nothing.
   if (!waiting && !spec.by_pooler()) waiting = AwaitMaintenancePage(seen);
+  if (!waiting) waiting = AwaitFence(migration, seen);
   if (spec.online()) waiting = KeepFollowing(migration, seen, std::move(waiting));
   if (waiting) return *waiting;
   // A way back that is not there is found while users work. Approval may have been waited for for

@@ -44,6 +44,38 @@ std::string WhatIfTargetNeverAnswers(const api::TenantMigration& migration) {
 
 }  // namespace
 
+std::optional<Error> WhyNoFence(const Fact<DatabaseFacts>& side, const std::string& server) {
+  if (!side.known() || !side->exists || side->foreign) return std::nullopt;
+  if (side->prepared_transactions > 0)
+    return Error{
+        Disposition::kTerminal, "PreparedTransactions",
+        "prepared transactions, which no fence ends, hold the tenant's database on server " +
+            server + " (" + side->prepared +
+            "): run COMMIT PREPARED or ROLLBACK PREPARED for each, connected to it"};
+  if (side->superuser_owner)
+    return Error{Disposition::kTerminal, "SuperuserOwner",
+                 "the tenant's database on server " + server +
+                     " belongs to a superuser, whom no fence stops: give it to the tenant's own "
+                     "role (ALTER DATABASE … OWNER TO …)"};
+  return std::nullopt;
+}
+
+std::optional<Plan> HoldForFence(const api::TenantMigration& migration, const Observation& seen) {
+  ASK(seen.target);
+  const auto why = WhyNoFence(seen.target, migration.spec.target_server_name);
+  if (!why) return std::nullopt;
+  Plan hold = Plan::Unknown(*why);
+  hold.message = "going back waits, and users work on meanwhile: " + why->message;
+  hold.awaits_consent = true;
+  if (!migration.spec.online()) return hold;
+  ASK(seen.structure);
+  ASK(seen.reverse_sample);
+  ASK(seen.reverse_publisher);
+  ASK(seen.reverse_subscriber);
+  if (!WayBackIsGivenUp(migration, seen)) hold.effect = KeepWayBackOpen(seen);
+  return hold;
+}
+
 std::optional<Plan> DropIdleSlotOnSource(const api::TenantMigration& migration,
                                          const Observation& seen) {
   if (!migration.spec.online()) return std::nullopt;

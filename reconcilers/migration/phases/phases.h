@@ -76,6 +76,13 @@ std::optional<Plan> RemoveHelpers(const Observation& seen);
 
 // What is not done without a person (holds.cc).
 
+/// Why a fence of this side, on that server, would be refused, or could not be proven: a prepared
+/// transaction, which no fence ends, or an owner whom none stops. Nothing where that is not known.
+std::optional<Error> WhyNoFence(const Fact<DatabaseFacts>& side, const std::string& server);
+/// While users work on the target: whoever would go back over a fence that could not be had waits
+/// with the doors open, whatever loss he accepts.
+std::optional<Plan> HoldForFence(const api::TenantMigration& migration, const Observation& seen);
+
 /// The Secret that says what there was is not there, while it is still needed: it may have been
 /// deleted, or the operator have been installed in another namespace.
 Plan HoldForLedger(const Observation& seen);
@@ -145,7 +152,7 @@ bool StreamBackIsBroken(const Observation& seen);
 /// Whether the way back stays shut until a person does something.
 bool WayBackNeedsPerson(const Observation& seen);
 /// Whether the doors may be closed for going back: the way back is open, as close behind as the
-/// spec asks, and no try has just been given up.
+/// spec asks, nothing is known to be in the way of the fence, and no try has just been given up.
 bool MayGoBack(const api::TenantMigration& migration, const Observation& seen);
 /// What is in the way of that, for a message; only while something is.
 std::string WhyNotBackNow(const api::TenantMigration& migration, const Observation& seen);

@@ -234,6 +234,29 @@ std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Obser
   return Plan::Wait(std::chrono::seconds(5), words, "RollbackNeedsConsent");
 }
 
+// FenceTarget has said so, whose patience is for those who commit at once what they prepare.
+bool FenceWasRefused(const api::TenantMigration& migration, const Error& why) {
+  const api::Condition* ready = migration.status.conditions.Find("Ready");
+  return ready != nullptr && ready->reason == why.reason;
+}
+
+// What keeps the target from being fenced goes away by no consent and by no time: users who were in
+// go on there, at once, and it is asked for again from Hypercare.
+std::optional<Plan> StayForWantOfFence(const api::TenantMigration& migration,
+                                       const Observation& seen) {
+  ASK(seen.target);
+  const auto why = WhyNoFence(seen.target, migration.spec.target_server_name);
+  if (!why || !migration.status.cutover.opened_at) return std::nullopt;
+  const auto stay = [&]() -> std::optional<Plan> {
+    Plan plan = StayOnTarget(migration, seen, {why->reason, why->message});
+    if (plan.reason.empty()) plan.reason = why->reason;  // Known by the next round.
+    return plan;
+  };
+  const bool is_fenced = seen.target->state == ControlState::kFenced;
+  if (is_fenced || FenceWasRefused(migration, *why)) return stay();
+  return WhileUsersWork(migration, seen, stay);
+}
+
 // While users still work on the target: one whom the source would refuse the login would be shut
 // out behind open doors. What he was given on the target since the switch he is given there, too.
 // Of another reason not to know, an accepted loss is not put off.
@@ -295,6 +318,7 @@ bool MayEndDropOfTarget(const api::TenantMigration& migration, const Observation
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = StayForWantOfControl(migration, seen)) return plan;
+  if (auto plan = StayForWantOfFence(migration, seen)) return plan;
   if (migration.spec.online()) {
     if (auto plan = MindUsers(migration, seen)) return plan;
   }

@@ -87,9 +87,10 @@ Plan Refused(const Observation& seen, const std::string& consent) {
                     "RollbackNeedsConsent");
 }
 
-// It comes by itself; until then users work.
+// It comes by itself, or by what nobody's consent takes the place of; until then users work.
 Plan Later(const api::TenantMigration& migration, const Observation& seen,
            const std::string& consent) {
+  if (auto fence = HoldForFence(migration, seen)) return *fence;
   return Plan::Wait(
       std::chrono::seconds(2),
       "going back waits, and users work on meanwhile: " + WhyNotBackNow(migration, seen) +
@@ -226,11 +227,13 @@ bool WayBackNeedsPerson(const Observation& seen) {
 bool MayGoBack(const api::TenantMigration& migration, const Observation& seen) {
   const auto& retry_at = migration.status.cutover.retry_at;
   return WayBackIsOpen(seen) && (!retry_at || seen.now >= *retry_at) &&
+         !WhyNoFence(seen.target, migration.spec.target_server_name) &&
          seen.reverse_publisher->lag_bytes <= migration.spec.replication_lag_bytes_max;
 }
 
 std::string WhyNotBackNow(const api::TenantMigration& migration, const Observation& seen) {
   if (!WayBackIsOpen(seen)) return WhyWayBackIsShut(seen);
+  if (auto why = WhyNoFence(seen.target, migration.spec.target_server_name)) return why->message;
   const auto& retry_at = migration.status.cutover.retry_at;
   if (retry_at && seen.now < *retry_at)
     return "the last try was given up, and the next begins at " + FormatTime(*retry_at);

@@ -415,6 +415,7 @@ TEST(Suspend, DoesNotKeepAnAbortFromHappening) {
 Observation ReadyAt(int seconds) {
   Observation seen = At(seconds);
   seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = true};
+  seen.source = Database(ControlState::kOpen, false);
   seen.tenant_known = true;
   return seen;
 }
@@ -426,8 +427,8 @@ TEST(AwaitingCutover, GoesOnByItselfWhenNothingIsToBeWaitedFor) {
 
 TEST(AwaitingCutover, UsersStayWhileTheTargetWouldNotLetTheTenantIn) {
   const api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
-  Observation seen = At(1);
-  seen.maintenance_page = MaintenancePageFacts{.exists = true, .ready = true};
+  Observation seen = ReadyAt(1);
+  seen.tenant_known = At(1).tenant_known;
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kTenantLogin);
   seen.tenant_known = Error{Disposition::kRetry, "TenantLoginRefused", "no pg_hba.conf entry"};
   const Plan held = Decide(migration, seen).plan;
@@ -562,8 +563,8 @@ TEST(AwaitingCutover, ClosesNoDoorsUntilThePageIsReady) {
 TEST(AwaitingCutover, ByPoolerAsksForNoPage) {
   api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
   migration.spec.switch_mode = api::SwitchMode::kPooler;
-  Observation seen = At(1);
-  seen.tenant_known = true;
+  Observation seen = ReadyAt(1);
+  seen.maintenance_page = At(1).maintenance_page;
   EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPoolers);
 }
 

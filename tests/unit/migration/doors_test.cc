@@ -63,6 +63,38 @@ TEST(Fencing, WorkloadsThatSomebodyHasStartedAgainAreStoppedBeforeTheFence) {
   EXPECT_EQ(plan.effect, Intent::kStopWorkloads);
 }
 
+TEST(AwaitingCutover, OverAPreparedTransactionClosesNoDoor) {
+  for (const auto strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+    api::TenantMigration migration = MigrationIn(Phase::kAwaitingCutover);
+    migration.spec.approval = api::Approval::kAutomatic;
+    migration.spec.strategy = strategy;
+    Observation seen = At(1);
+    seen.maintenance_page = MaintenancePageFacts{true, true};
+    seen.tenant_known = seen.way_back_rehearsed = true;
+    PublisherFacts publisher;
+    publisher.published = publisher.slot = true;
+    seen.forward_publisher = seen.reverse_publisher = publisher;
+    SubscriberFacts subscriber;
+    subscriber.exists = subscriber.enabled = subscriber.working = true;
+    subscriber.heartbeat_at_seconds = publisher.clock_seconds - 1;
+    seen.forward_subscriber = seen.reverse_subscriber = subscriber;
+    seen.schema_change = std::string();
+    DatabaseFacts source = Database(ControlState::kOpen, false);
+    source.prepared_transactions = 1;
+    source.prepared = "order-42";
+    seen.source = source;
+    const Plan held = Decide(migration, seen).plan;
+    EXPECT_FALSE(held.guard);
+    EXPECT_EQ(held.reason, "PreparedTransactions") << held.message;
+    EXPECT_NE(held.message.find("order-42"), std::string::npos);
+    EXPECT_GT(held.wait.count(), 0);
+    EXPECT_EQ(held.effect == Intent::kWatchStream, strategy == api::Strategy::kOnline)
+        << "the target goes on following";
+    seen.source = Database(ControlState::kOpen, false);
+    EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kDoorsMayClose);
+  }
+}
+
 TEST(RollingBack, APodThatNeverEndsDoesNotKeepTheDoorsClosed) {
   ExpectFenceAfter(120, ClosedAtNoon(Phase::kRollingBack), Intent::kFenceTarget);
   ExpectFenceAfter(30, ClosedAtNoon(Phase::kRollingBack, api::Strategy::kOnline),

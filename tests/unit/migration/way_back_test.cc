@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/migration/status.h"
 #include "tests/unit/migration/builders.h"
 
@@ -322,6 +323,68 @@ TEST_F(WayBack, ASourceThatComesBackHasToFollowBeforeTheDoorsClose) {
   source_.heartbeat_at_seconds = target_.clock_seconds - 1;
   EXPECT_EQ(Round(300).effect, Intent::kPausePoolers);
   EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + seconds(300));
+}
+
+// No fence ends it, and no consent does: users would be stopped for nothing.
+TEST_F(WayBack, IsNotTakenOverAPreparedTransactionWhateverIsAccepted) {
+  for (const auto strategy : {api::Strategy::kOnline, api::Strategy::kOffline})
+    for (const bool consent : {false, true}) {
+      Enter(Phase::kHypercare);
+      migration_.spec.strategy = strategy;
+      if (strategy == api::Strategy::kOffline)
+        migration_.spec.switch_mode = api::SwitchMode::kRestart;
+      if (strategy == api::Strategy::kOffline && !consent) continue;  // Asked for consent first.
+      Ask();
+      if (consent) Consent();
+      target_database_.prepared_transactions = 1;
+      target_database_.prepared = "order-42";
+      const Plan held = Round(1);
+      EXPECT_FALSE(held.guard);
+      EXPECT_EQ(held.reason, "PreparedTransactions") << held.message;
+      EXPECT_THAT(held.message, HasSubstr("order-42"));
+      EXPECT_EQ(migration_.status.handled.rollback, "") << "it stands";
+      target_database_.prepared_transactions = 0;
+      EXPECT_EQ(Round(2).guard, Guard::kRollBack);
+    }
+}
+
+TEST_F(WayBack, OfACheckThatFailsWaitsForAPreparedTransaction) {
+  target_database_.prepared_transactions = 1;
+  EXPECT_FALSE(MayGoBack(migration_, See(1)));
+  EXPECT_THAT(WhyNotBackNow(migration_, See(1)), HasSubstr("COMMIT PREPARED"));
+  target_database_.prepared_transactions = 0;
+  EXPECT_TRUE(MayGoBack(migration_, See(1)));
+}
+
+// It was prepared after the last look.
+TEST_F(WayBack, ARefusedFenceHasTheDoorsOpenedAgainAtOnceAndSaysWhy) {
+  for (const bool consent : {false, true})
+    for (const char* reason : {"PreparedTransactions", "SuperuserOwner"}) {
+      GoBack();
+      if (consent) Consent();
+      poolers_.paused = true;
+      poolers_.resumed = false;
+      target_database_ = Database(ControlState::kOpen, false);
+      target_database_.prepared_transactions = reason[0] == 'P' ? 1 : 0;
+      target_database_.superuser_owner = reason[0] == 'S';
+      EXPECT_EQ(Round(1).effect, Intent::kFenceTarget) << "which is patient for a moment";
+      Fail(2, reason, "FenceTarget: refused");
+      EXPECT_EQ(Round(4).effect, Intent::kResumePoolers) << reason;
+      poolers_.paused = false;
+      poolers_.resumed = true;
+      const Plan refused = Round(5);
+      EXPECT_EQ(refused.guard, Guard::kRollbackRefused);
+      EXPECT_EQ(Reason("RollbackReady"), reason);
+    }
+}
+
+// A session that ends as the doors close may leave one behind.
+TEST_F(WayBack, AFenceThatAPreparedTransactionOutlivesIsTakenDownAgain) {
+  GoBack();
+  Consent();
+  CloseDoors();
+  target_database_.prepared_transactions = 1;
+  EXPECT_EQ(Round(1).effect, Intent::kReopenTarget);
 }
 
 TEST_F(WayBack, ConsentGivenWhileItWaitsIsTaken) {
