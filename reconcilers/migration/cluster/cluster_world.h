@@ -177,6 +177,7 @@ class ClusterWorld final : public World {
   Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
   Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
+  Result<pg::ControlState> StateToHold(const Call& call);
   Result<bool> HoldShut(const Call& call, pg::Side where, pg::ControlState state);
   Status MoveSequencesPastRows(const Call& call);
   Status TakeBackFromTarget(const Call& call);

@@ -581,22 +581,37 @@ Status ClusterWorld::MoveSequencesPastRows(const Call& call) {
   return TakeSequencesBack(call, ahead.positions);
 }
 
+// Of a target of ours that is older than its opening, as a standby may be: it is held as it is, and
+// its sequences are the copy's. Any other one is to be fenced.
+Result<pg::ControlState> ClusterWorld::StateToHold(const Call& call) {
+  TRY_ASSIGN(DatabaseSide * target, Target(call));
+  TRY_ASSIGN(const bool is_there, target->Exists(call.stop, call.deadline));
+  if (!is_there) return pg::ControlState::kFenced;
+  TRY_ASSIGN(pg::Connection * inside, target->InDatabase(call.stop, call.deadline));
+  TRY_ASSIGN(const auto control, pg::ReadControl(call.stop, call.deadline, *inside));
+  const bool older = control && (control->state == pg::ControlState::kPreparing ||
+                                 control->state == pg::ControlState::kCopied);
+  return older ? control->state : pg::ControlState::kFenced;
+}
+
 // Before anybody but us can write to the source, nothing more is applied to it, and its sequences
 // are past whatever has arrived. A target that does not answer is waited for even by whoever
 // accepts a loss, since it might be open. What is there without being known as ours is asked, too,
 // and not believed alone.
 Status ClusterWorld::TakeBackFromTarget(const Call& call) {
-  TRY_ASSIGN(const bool is_ours, HoldShut(call, pg::Side::kTarget, pg::ControlState::kFenced));
+  TRY_ASSIGN(const pg::ControlState state, StateToHold(call));
+  TRY_ASSIGN(const bool is_ours, HoldShut(call, pg::Side::kTarget, state));
+  const bool is_older = is_ours && state != pg::ControlState::kFenced;
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
   TRY(pg::DisableSubscription(call.stop, call.deadline, *source, ClaimOn(call, pg::Side::kSource),
                               Direction::kReverse));
   TRY_ASSIGN(DatabaseSide * target, Target(call));
   TRY_ASSIGN(const bool is_there, target->Exists(call.stop, call.deadline));
-  if (is_there) {
+  if (is_there && !is_older) {
     TRY_ASSIGN(const auto sequences, ReadTargetsSequences(call));
     TRY(TakeSequencesBack(call, sequences));
   }
-  return is_ours ? Ok() : MoveSequencesPastRows(call);
+  return is_ours && !is_older ? Ok() : MoveSequencesPastRows(call);
 }
 
 }  // namespace cutover::migration

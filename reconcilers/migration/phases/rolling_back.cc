@@ -11,6 +11,16 @@ bool MayStillOpen(const DatabaseFacts& target) {
   return target.state == ControlState::kOpen || target.state == ControlState::kVerified;
 }
 
+// As a standby is that had not heard of the opening: nothing that a user wrote is there, whatever
+// was on the server before it. From a fence it cannot be told.
+bool IsOlderThanItsOpening(const Observation& seen) {
+  if (!seen.target.known() || !seen.target->exists || seen.target->foreign) return false;
+  const ControlState state = seen.target->state;
+  return seen.target->closed &&
+         (state == ControlState::kPreparing || state == ControlState::kCopied ||
+          state == ControlState::kVerified);
+}
+
 // `open` is what a deposed leader's claim leaves when it comes after ours was taken back; but
 // beside a target that may be open, what a failover leaves to a standby that had not heard of the
 // fence.
@@ -225,6 +235,7 @@ std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Obser
   ASK(seen.reverse_publisher);
   ASK(seen.reverse_subscriber);
   if (!seen.target.known()) return AwaitTarget(migration, seen);
+  if (IsOlderThanItsOpening(seen)) return std::nullopt;
   auto refusal = FindRefusal(migration, seen);
   if (!refusal) return WaitWithDoorsOpen(migration, seen);
   if (were_in) return StayOnTarget(migration, seen, *refusal);
@@ -281,7 +292,7 @@ std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
 
 // Whether what has not arrived is to be left behind, as soon as it is known not to come.
 bool MayLeaveBehind(const api::TenantMigration& migration, const Observation& seen) {
-  if (LossAccepted(migration)) return true;
+  if (LossAccepted(migration) || IsOlderThanItsOpening(seen)) return true;
   if (migration.status.cutover.opened_at || migration.spec.by_pooler()) return false;
   const std::chrono::seconds bound(*api::WritePauseSecondsMax(migration.spec));  // Online has one.
   return (StructureIsSettled(migration, seen) && StructureDiffers(seen)) ||
@@ -334,6 +345,10 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
   if (MayEndDropOfTarget(migration, seen))
     return Plan::Do(Intent::kDropTarget, "ending the drop of the target database");
   if (!seen.target.known()) return AwaitTarget(migration, seen);
+  // From here nobody opens it, and what is in it can still be told.
+  if (migration.spec.online() && IsOlderThanItsOpening(seen) && StreamBackIsGone(seen) &&
+      seen.target->state == ControlState::kVerified)
+    return Plan::Do(Intent::kPrepareAgain, "taking the target's marks from it: it was not opened");
   if (seen.target->exists &&
       (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");

@@ -433,6 +433,30 @@ TEST_F(WayBack, BehindClosedDoorsAStreamThatIsGoneHasTheTargetOpenedAgain) {
   EXPECT_EQ(Round(4).reason, "RollbackNeedsConsent") << "the token is asked again";
 }
 
+// A standby that had not heard of the opening, and has no slot: no consent protects anything there.
+TEST_F(WayBack, OverATargetThatIsOlderThanItsOpeningNobodyIsAsked) {
+  for (const bool were_in : {false, true})
+    for (const ControlState state :
+         {ControlState::kPreparing, ControlState::kCopied, ControlState::kVerified}) {
+      Enter(Phase::kRollingBack);
+      migration_.status.failure_reason = "TargetChanged";
+      if (!were_in) migration_.status.cutover.opened_at.reset();
+      CloseDoors();
+      target_ = PublisherFacts{};
+      target_database_ = Database(state, true);
+      Plan plan = Round(3600);
+      if (state == ControlState::kVerified) {
+        EXPECT_EQ(plan.effect, Intent::kPrepareAgain) << "which nobody opens";
+        target_database_ = Database(ControlState::kPreparing, true);
+        plan = Round(3601);
+      }
+      EXPECT_EQ(plan.effect, Intent::kReopenSource) << Name(state) << ": " << plan.message;
+      // One whose fence could be that of an open one is asked about.
+      target_database_ = Database(ControlState::kFenced, true);
+      EXPECT_NE(Round(3602).effect, Intent::kReopenSource);
+    }
+}
+
 TEST_F(WayBack, WhoeverStaysHoldsTheTargetUnderHisOwnEpochFirst) {
   GoBack();
   source_.working = false;
