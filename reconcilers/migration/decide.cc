@@ -316,15 +316,19 @@ Plan UnlessUsersAreIn(const api::TenantMigration& migration, const Observation& 
   Phase phase = migration.status.phase;
   if (plan.guard != Guard::kRollBack) return plan;
   if (phase != Phase::kOpening && phase != Phase::kSmoke) return plan;
+  if (migration.spec.online() && migration.spec.by_pooler()) return plan;
+  const bool is_closed = phase == Phase::kOpening && seen.target.known() && seen.target->closed &&
+                         seen.target->state != ControlState::kOpen;
+  if (is_closed) return plan;
   if (migration.spec.online()) {
-    if (migration.spec.by_pooler()) return plan;
+    // Whether they are decides what of theirs is taken back, and is noted with this step.
+    NEED(seen.routes);
+    NEED(seen.workloads);
     ASK(seen.reverse_publisher);
     ASK(seen.reverse_subscriber);
     if (!StreamBackIsBroken(seen)) return plan;
   }
-  const bool is_closed = phase == Phase::kOpening && seen.target.known() && seen.target->closed &&
-                         seen.target->state != ControlState::kOpen;
-  if (is_closed || AcceptsLoss(migration)) return plan;
+  if (AcceptsLoss(migration)) return plan;
   NEED(seen.routes);
   if (seen.routes->at_maintenance) return plan;
   if (migration.meta.deleting()) {

@@ -256,10 +256,23 @@ void Enter(const Change& change, Guard guard, Phase from, Phase to) {
   SetDomainConditions(change, guard);
 }
 
+// Whether somebody else, as a GitOps tool does, has led routes back to workloads that work on the
+// target already. What is written there from then on is the users'.
+bool UsersAreInEarly(const Change& change) {
+  const Observation& seen = change.seen;
+  const Phase phase = change.migration.status.phase;
+  if (phase != Phase::kOpening && phase != Phase::kSmoke) return false;
+  const bool may_be_closed =
+      phase == Phase::kOpening && (!seen.target.known() || seen.target->closed);
+  return change.migration.spec.online() && !may_be_closed && seen.routes.known() &&
+         !seen.routes->at_maintenance && seen.workloads.known() && seen.workloads->as_recorded;
+}
+
 // Whether users are seen to be let in, on whichever side.
 bool UsersAreIn(const Change& change) {
   const Observation& seen = change.seen;
   Phase phase = change.migration.status.phase;
+  if (!change.migration.spec.by_pooler() && UsersAreInEarly(change)) return true;
   bool forward = phase == Phase::kAdmitting;
   if (change.migration.spec.by_pooler()) {
     if (!seen.poolers.known() || !seen.poolers->resumed) return false;

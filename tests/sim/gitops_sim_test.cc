@@ -83,6 +83,22 @@ TEST(GitSync, WhileTheTargetIsTriedKeepsTheMoveFromLosingWhatUsersWrite) {
   EXPECT_EQ(FailuresOf(itinerary), "");
 }
 
+// Online carries it back, and waits for that as long as for what is written in Hypercare, also
+// where nothing arrives for longer than users may be kept out.
+TEST(GitSync, WhileTheTargetIsTriedLosesOnlineNothingThatUsersWrite) {
+  Itinerary itinerary = SyncedIn({Phase::kSmoke});
+  itinerary.spec = *Json::Parse(
+      R"({"strategy":"Online","cutover":{"approval":"Automatic","maxWritePauseSeconds":5},
+          "hypercare":{"durationSeconds":20}})");
+  itinerary.given = [](Surroundings& around) { around.misfortune.smoke_fails = true; };
+  itinerary.on_phase[Phase::kRollingBack] = [](Simulation& run) {
+    run.source().applies = false;
+    run.Later(std::chrono::seconds(60), [](Simulation& then) { then.source().applies = true; });
+  };
+  itinerary.ends = {Phase::kRolledBack};
+  EXPECT_EQ(FailuresOf(itinerary), "");
+}
+
 TEST(GitSync, BeforeTheTargetOpensLosesNothingOnTheWayBack) {
   Itinerary itinerary = SyncedIn({Phase::kCopying, Phase::kSwitching});
   itinerary.given = [](Surroundings& around) { around.misfortune.smoke_fails = true; };

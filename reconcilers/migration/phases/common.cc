@@ -90,6 +90,15 @@ std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const 
   return Plan::Do(Intent::kRestoreRoutes, "letting users in again");
 }
 
+std::optional<Plan> SeeWhetherUsersAreIn(const api::TenantMigration& migration,
+                                         const Observation& seen) {
+  if (!migration.spec.online() || migration.spec.by_pooler()) return std::nullopt;
+  if (migration.status.cutover.opened_at) return std::nullopt;
+  ASK(seen.routes);
+  ASK(seen.workloads);
+  return std::nullopt;
+}
+
 std::optional<Plan> AwaitSilentPoolers(const api::TenantMigration& migration,
                                        const Observation& seen) {
   NEED(seen.poolers);

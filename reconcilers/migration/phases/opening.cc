@@ -67,6 +67,7 @@ Plan PlanOpening(const api::TenantMigration& migration, const Observation& seen)
   NEED(seen.workloads);
   if (!seen.workloads->as_recorded)
     return Plan::Do(Intent::kStartWorkloads, "starting the workloads on the target");
+  if (auto plan = SeeWhetherUsersAreIn(migration, seen)) return *plan;
   if (seen.workloads->ready) return Plan::Go(Guard::kWorkloadsReady);
   if (seen.now - EnteredAt(migration, seen) > kReadyBound)
     return Plan::RollBack("WorkloadsNotReady", seen.workloads->detail);

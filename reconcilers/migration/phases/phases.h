@@ -44,6 +44,11 @@ std::optional<Plan> LetUsersBackIn(const api::TenantMigration& migration, const 
 /// silent for longer is looked for while users work (LetLeftBehindGo()), and after the end.
 std::optional<Plan> AwaitSilentPoolers(const api::TenantMigration& migration,
                                        const Observation& seen);
+/// Online, while the page is to keep users from workloads that are on the target: looks whether
+/// somebody has led the routes back to these; status notes it (cutover.opened_at). Otherwise
+/// nothing.
+std::optional<Plan> SeeWhetherUsersAreIn(const api::TenantMigration& migration,
+                                         const Observation& seen);
 /// Users out: routes to the page and workloads stopped, or the poolers paused. Not that no pod is
 /// left: they have a while to end. Who may still write is for the fence to say.
 std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Observation& seen);

@@ -368,6 +368,42 @@ TEST(Status, GoingBackIsNotSaidToLoseNothingOnceSomebodyHasLedTheRoutesBack) {
   }
 }
 
+// Online: from then on what is written on the target is theirs, and is taken back with them.
+TEST(Status, UsersWhomSomebodyElseHasLetInEarlyAreIn) {
+  for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.strategy = api::Strategy::kOnline;
+    migration.status.cutover.fenced_at = testing::Noon();
+    Observation seen = At(1);
+    seen.target = testing::Database(ControlState::kOpen, false);
+    seen.wiring = WiringFacts{.at_target = true, .detail = ""};
+    seen.placement = PlacementFacts{};
+    seen.forward_subscriber = seen.reverse_subscriber = SubscriberFacts{};
+    PublisherFacts back;
+    back.published = back.slot = true;
+    seen.reverse_publisher = back;
+    if (phase == Phase::kOpening) seen.workloads = WorkloadFacts{};
+    EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kRoutes) << Name(phase);
+    seen.routes = RouteFacts{true, false, ""};
+    seen.workloads = WorkloadFacts{};
+    SubscriberFacts there;
+    there.exists = there.enabled = true;
+    seen.reverse_subscriber = there;
+    CheckOutcome fails;
+    fails.timeout_seconds = 1;
+    seen.checks = std::vector<CheckOutcome>{fails};
+    if (phase == Phase::kOpening) migration.meta.deletion_timestamp = testing::Noon();
+    auto next = [&] { return Advance(migration, seen, Decide(migration, seen)); };
+    EXPECT_EQ(next().phase, Phase::kRollingBack) << Name(phase);
+    EXPECT_FALSE(next().cutover.opened_at) << Name(phase);
+    seen.routes = RouteFacts{false, true, ""};
+    EXPECT_EQ(next().phase, Phase::kRollingBack) << Name(phase);
+    EXPECT_TRUE(next().cutover.opened_at) << "with the very step that goes back";
+    seen.workloads = WorkloadFacts{.as_recorded = false, .detail = ""};
+    EXPECT_FALSE(next().cutover.opened_at) << "nothing serves them";
+  }
+}
+
 TEST(Status, WhatChangesNothingWritesNothing) {
   for (Phase phase : testing::kAllPhases) {
     api::TenantMigration migration = MigrationIn(phase);
