@@ -197,8 +197,7 @@ Result<PauseReport> Poolers::Pause(std::stop_token stop, Deadline deadline,
   TRY(RefuseNamesake(entries));
   for (const auto& console : consoles_) console->proven = false;
   if (auto all = Observe(stop, deadline); !all) {
-    for (const auto& console : consoles_)
-      if (!console->Resume()) continue;
+    for (const auto& console : consoles_) static_cast<void>(console->Resume());
     return tl::unexpected(all.error());
   }
   for (const auto& console : consoles_) {
