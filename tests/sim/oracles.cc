@@ -391,7 +391,9 @@ void Simulation::CheckInvariants() {
   bool on_source = Surroundings::IsWritable(source_), on_target = Surroundings::IsWritable(target_);
   if (on_source && on_target) Fail("both sides are writable");
   if (on_target && !target_verified_) Fail("a target that was not verified is writable");
-  if (surroundings_.WiredTo() == &target_ && !target_verified_ && !target_was_lost_)
+  // What a namespace takes with it is nobody's to restore.
+  if (surroundings_.WiredTo() == &target_ && !target_verified_ && !target_was_lost_ &&
+      !itinerary_.loses_its_namespace)
     Fail("wired to a target that was not verified");
   if (surroundings_.WiredTo() == &source_ && phase_ == Phase::kCompleted)
     Fail("wired to the source that users have left for good");
@@ -457,9 +459,9 @@ void Simulation::CountState() {
   for (const kube::Resource& resource :
        {kube::kJob, kube::kDeployment, kube::kService, kube::kConfigMap, kube::kSecret, kube::kPod})
     text += std::to_string(api_.List(resource, "", {}).size()) + ",";
-  auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant});
-  text += std::to_string((*workload)->object["spec"]["replicas"].AsInt());
-  text += (*workload)->object["status"].Dump();
+  if (auto workload = api_.Get(kube::kDeployment, {kSpace, kTenant}))
+    text += std::to_string((*workload)->object["spec"]["replicas"].AsInt()) +
+            (*workload)->object["status"].Dump();
   auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
   if (migration)
     text += (*migration)->object["status"]["failureReason"].AsString() +
@@ -479,7 +481,28 @@ bool Simulation::IsRightEnd(Phase end) const {
   return std::find(std::begin(kGivenUpFor), std::end(kGivenUpFor), reason) != std::end(kGivenUpFor);
 }
 
+// The database outlives its tenant's namespace: it is where it was or where it was moved to, open,
+// and whoever makes the namespace anew finds every write in it.
+void Simulation::CheckNothingIsLeftOfTheNamespace() {
+  if (phase_) Fail("the migration is left in a namespace that is being deleted");
+  if (api_.Get(kube::kNamespace, {"", kSpace})) Fail("the namespace is left Terminating");
+  const bool on_source = Surroundings::IsWritable(source_);
+  if (!on_source && !Surroundings::IsWritable(target_)) Fail("the tenant is shut out");
+  const DatabaseState* home = (on_source ? source_ : target_).state().Find(kTenant);
+  if (!itinerary_.loss_accepted && home != nullptr &&
+      home->content.rows != surroundings_.acknowledged())
+    Fail("other rows are there than were acknowledged");
+  if (on_source && target_.state().Find(kTenant) != nullptr)
+    Fail("a copy is left behind on the target");
+  if (surroundings_.pooler().paused()) Fail("clients are left waiting in the pooler");
+  for (const ModelServer* server : {&source_, &target_}) CheckNothingOfAStreamIsLeft(*server);
+  if (!api_.List(kube::kJob, "", {}).empty()) Fail("a Job is left behind");
+  if (api_.Get(kube::kSecret, {kOperatorSpace, "cutover-ledger-" + uid_}))
+    Fail("a ledger is left behind");
+}
+
 void Simulation::CheckEnd() {
+  if (itinerary_.loses_its_namespace) return CheckNothingIsLeftOfTheNamespace();
   Phase end =
       phase_.value_or(visited_.contains(Phase::kCompleted) ? Phase::kCompleted : Phase::kAborted);
   if (phase_ && !IsRightEnd(end)) {

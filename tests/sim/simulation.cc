@@ -422,6 +422,38 @@ void Simulation::ResolveOrphan() {
       api_.MergePatch(kube::kDatabaseServer, {"", kTargetServer}, patch, {.manager = "kubectl"}));
 }
 
+// A pod goes with what has made it.
+void Simulation::EmptyNamespace(const kube::Resource* of_kind) {
+  std::vector<std::pair<kube::Resource, kube::Key>> going;
+  api_.ForEach([&](const kube::Resource& resource, const Json& object) {
+    const bool is_meant = of_kind == nullptr ? resource != kube::kPod : resource == *of_kind;
+    if (is_meant && kube::KeyOf(object).ns == kSpace)
+      going.emplace_back(resource, kube::KeyOf(object));
+  });
+  for (const auto& [resource, key] : going) static_cast<void>(api_.Delete(resource, key, {}));
+}
+
+void Simulation::FinishNamespace() {
+  EmptyNamespace(nullptr);
+  bool is_empty = true;
+  api_.ForEach([&](const kube::Resource&, const Json& object) {
+    is_empty &= kube::KeyOf(object).ns != kSpace;
+  });
+  if (!is_empty) return Later(seconds(5), [](Simulation& then) { then.FinishNamespace(); });
+  const Json released = Json::Object({{"metadata", Json::Object({{"finalizers", Json()}})}});
+  CHECK(api_.MergePatch(kube::kNamespace, {"", kSpace}, released, {.manager = "kcm"}));
+}
+
+void Simulation::DeleteNamespace(const std::vector<kube::Resource>& order, seconds apart) {
+  CHECK(api_.Delete(kube::kNamespace, {"", kSpace}, {}));
+  seconds after{0};
+  for (const kube::Resource& resource : order) {
+    Later(after, [resource](Simulation& then) { then.EmptyNamespace(&resource); });
+    after += apart;
+  }
+  Later(after, [](Simulation& then) { then.FinishNamespace(); });
+}
+
 void Simulation::PatchSpec(const Json& spec) {
   static_cast<void>(api_.MergePatch(kube::kTenantMigration, {kSpace, kMigration},
                                     Json::Object({{"spec", spec}}), {.manager = "kubectl"}));

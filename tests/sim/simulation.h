@@ -59,8 +59,9 @@ struct Itinerary {
   std::set<api::Phase> ends{};
   std::string given_up_for{};  ///< What status.failureReason must say at the end; empty: anything.
   bool loss_accepted = false;
-  bool clients_see_errors = false;  ///< Something other than a switch breaks what they work on.
-  bool applied_at_once = false;     ///< With its placement, which nobody has adopted yet.
+  bool clients_see_errors = false;   ///< Something other than a switch breaks what they work on.
+  bool applied_at_once = false;      ///< With its placement, which nobody has adopted yet.
+  bool loses_its_namespace = false;  ///< With all that is in it.
   bool has_rival = false;  ///< Another migration of the placement, which may be the one that moves.
   /// How long it must have been quiet before it counts as ended: servers and placements are looked
   /// at every 30 s, and what is seen there is reported.
@@ -128,6 +129,9 @@ class Simulation {
   void VanishMigration();
   /// A person's word for what the sweeper has reported of the target.
   void ResolveOrphan();
+  /// The tenant's namespace: its controller comes to these kinds in this order, with that much time
+  /// in between, then to all others, and comes again until nothing is left.
+  void DeleteNamespace(const std::vector<kube::Resource>& order, std::chrono::seconds apart);
   void PatchSpec(const Json& spec);
   /// A merge patch of an object, or of its status alone, as nobody should.
   void Overwrite(const kube::Resource& resource, const kube::Key& key, const Json& patch);
@@ -213,6 +217,8 @@ class Simulation {
   bool HasSettled();
   bool IsQuiet() const;
   void PutMigrationIntoGit();
+  void EmptyNamespace(const kube::Resource* of_kind);
+  void FinishNamespace();
 
   // Faults.
   Result<kube::Response> OnApiCall(Replica& replica, const kube::Request& request,
@@ -241,6 +247,7 @@ class Simulation {
   void CheckWhatIsSaid();
   void CheckNoWayBackIsPromised();
   void CheckHome(const ModelServer& home);
+  void CheckNothingIsLeftOfTheNamespace();
   void CheckNothingOfAStreamIsLeft(const ModelServer& server);
   void CheckQuietAfterwards();
   void FailUnended();

@@ -297,6 +297,31 @@ TEST(SimulatedMigration, ASlotThatComesWhileAMoveIsUndoneDoesNotHoldItUp) {
   }
 }
 
+// The namespace's controller comes to each kind first, in its turn, and takes its time.
+TEST(SimulatedMigration, IsOverWhenItsNamespaceIsDeletedInWhateverOrder) {
+  const std::vector<kube::Resource> order = {kube::kSecret,     kube::kDatabasePlacement,
+                                             kube::kDeployment, kube::kTenantMigration,
+                                             kube::kService,    kube::kIngress};
+  const Json hypercare = *Json::Parse(R"({"durationSeconds":60,"onFailedChecks":"Hold"})");
+  for (const char* name : {"Success", "OnlineRestartSuccess", "OnlinePoolerSuccess"})
+    for (Phase phase : {Phase::kFencing, Phase::kOpening, Phase::kHypercare})
+      for (size_t first = 0; first < order.size(); ++first)
+        for (int apart : {3, 30}) {
+          std::vector<kube::Resource> kinds = order;
+          std::rotate(kinds.begin(), kinds.begin() + static_cast<ptrdiff_t>(first), kinds.end());
+          Itinerary itinerary = *FindItinerary(name);
+          itinerary.spec.Set("hypercare", hypercare);
+          itinerary.loses_its_namespace = true;
+          itinerary.on_phase[phase] = [&](sim::Simulation& run) {
+            run.DeleteNamespace(kinds, std::chrono::seconds(apart));
+          };
+          const RunResult result = sim::Simulation({&itinerary, {}, 0}).Run();
+          EXPECT_THAT(result.failures, testing::IsEmpty())
+              << name << " in " << api::Name(phase) << ", " << kinds.front().kind << " first, "
+              << apart << " s apart";
+        }
+}
+
 // What no operator could prevent, so that it is known that the oracles would see it.
 std::string FailuresOf(const Itinerary& itinerary) {
   std::string text;

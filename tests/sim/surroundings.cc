@@ -345,7 +345,8 @@ bool Surroundings::StepPods(const Json& deployment, std::vector<Pod>& pods) {
     labels.Set("pod-template-hash", kTemplateHash);
     object.MutableAt("metadata").Set("labels", std::move(labels));
     object.MutableAt("metadata").Set("ownerReferences", Json::Array({OwnerOfPods(deployment)}));
-    CHECK(api_.Create(kube::kPod, object, kKubelet).has_value());
+    // Not in a namespace that is being deleted.
+    if (!api_.Create(kube::kPod, object, kKubelet)) break;
     pods.push_back(std::move(pod));
     changed = true;
   }
@@ -425,11 +426,11 @@ bool Surroundings::StepEndpoints() {
                     : Json::Array());
     auto before = api_.Get(kube::kEndpointSlice, kube::KeyOf(slice));
     if (before && (*before)->object["endpoints"] == slice["endpoints"]) continue;
-    changed = true;
     if (before)
       CHECK(api_.Update(kube::kEndpointSlice, slice, kKubelet).has_value());
-    else
-      CHECK(api_.Create(kube::kEndpointSlice, slice, kKubelet).has_value());
+    else if (!api_.Create(kube::kEndpointSlice, slice, kKubelet))
+      continue;  // Nor this.
+    changed = true;
   }
   if (!changed) endpoints_as_of_ = api_.version();
   return changed;

@@ -326,6 +326,13 @@ Answer<VersionPointer> ApiModel::Create(const kube::Resource& resource, const Js
                                         const Write& write) {
   const kube::Key key = kube::KeyOf(object);
   Kind& kind = KindOf(resource);
+  if (auto space = Get(kube::kNamespace, {"", key.ns}); space && kube::IsDeleting((*space)->object))
+    return tl::make_unexpected(Refusal{403, "Forbidden",
+                                       Title(resource, key) +
+                                           " is forbidden: unable to create new content in "
+                                           "namespace " +
+                                           key.ns + " because it is being terminated",
+                                       "NamespaceTerminating"});
   if (Existing(kind, key))
     return tl::make_unexpected(
         Refusal{409, "AlreadyExists", Title(resource, key) + " already exists", ""});
@@ -340,6 +347,8 @@ Answer<VersionPointer> ApiModel::Create(const kube::Resource& resource, const Js
   metadata.Set("uid", uid);
   metadata.Set("creationTimestamp", FormatTime(clock_.WallNow()));
   if (CountsGenerations(resource)) metadata.Set("generation", 1);
+  // A real one has it in its spec.
+  if (resource == kube::kNamespace) metadata.MutableAt("finalizers").Append("kubernetes");
   for (const char* name : {"deletionTimestamp", "managedFields", "resourceVersion"})
     metadata.Remove(name);
   Entry& entry = kind.entries[key];

@@ -236,6 +236,27 @@ TEST_P(ClusterContract, AnOwnerInAnotherNamespaceIsNone) {
   EXPECT_TRUE(Goes("child"));
 }
 
+// What is in it is changed and goes as ever: nobody but its controller, which is not asked here,
+// empties it.
+TEST_P(ClusterContract, NothingIsMadeInANamespaceThatIsBeingDeleted) {
+  Made("before", R"({"metadata":{"finalizers":["cutover.dev/undo"]}})");
+  auto gone = cluster_->client().Delete({}, Soon(), kube::kNamespace, {"", ns_});
+  ASSERT_TRUE(gone) << gone.error().message;
+  const Json after = kube::NewObject(kConfigMap, {ns_, "after"});
+  auto made = cluster_->client().Create({}, Soon(), kConfigMap, after);
+  auto applied = cluster_->client().Apply({}, Soon(), kConfigMap, after);
+  for (const auto& refused : {made, applied}) {
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().reason, "Forbidden") << refused.error().message;
+    EXPECT_NE(refused.error().message.find("because it is being terminated"), std::string::npos)
+        << refused.error().message;
+  }
+  Change("before", R"({"data":{"key":"value"}})");
+  EXPECT_TRUE(Becomes("before", [](const Json* object) {
+    return object && (*object)["data"]["key"].StringRef() == "value";
+  }));
+}
+
 TEST_P(ClusterContract, WhatIsDeletedInTheForegroundGoesAfterAllThatBlocksIt) {
   Json owner = Made("owner");
   Json child = Made("child", OwnedBy(owner));
