@@ -95,11 +95,9 @@ inline SettleStructure() {
   fi
 }
 
-/* With its slot goes what it still held. */
-inline DropStream(stream) {
-  stream.gap = stream.gap || stream.before || stream.after;
-  stream.slot = false; stream.subscribed = false;
-  stream.before = false; stream.after = false; stream.marker = 0; stream.arrived = 0
+inline MakeSlot(stream) {
+  stream.slot = true;
+  stream.late = lease != epoch
 }
 
 inline Gone(side) {
@@ -165,8 +163,6 @@ inline PerformOnSource() {
 #ifndef PLANT_SCHEMA_DROPPED_UNSEEN
      refused = refused || (source.state != open && source.state != reopened);
 #endif
-     /* A slot that a deposed leader made since we looked would stay for ever: nobody knows it then. */
-     refused = refused || forward.slot || reverse.slot;
      if
      :: !refused -> source.state = none; source.epoch = 0; source.recorded = false
      :: else
@@ -247,6 +243,7 @@ inline PerformOnTarget() {
      :: dropping_session != epoch -> refused = true
 #endif
      :: else -> Gone(target); copy_result = 0; target_was_proven = false;
+             DropStream(reverse); /* Its slot was in there. */
              DropStream(forward); forward.gap = true
      fi
   fi
@@ -261,7 +258,14 @@ inline PerformOnCluster() {
   :: intent == kStopWorkloads -> running = false
   :: intent == kStartWorkloads -> running = true
   :: intent == kCreateCopyJob -> copy_job = attempt
-  :: intent == kDeleteJobs -> copy_job = 0
+  :: intent == kDeleteJobs ->
+     copy_job = 0;
+#ifdef ONLINE
+     if
+     :: mover_is_lost = true
+     :: skip
+     fi
+#endif
   :: intent == kApplyWiring -> wiring = at_target
   :: intent == kRestoreWiring -> wiring = at_source
   :: intent == kPlaceOnTarget -> placed = at_target
@@ -272,14 +276,32 @@ inline PerformOnCluster() {
 #ifdef ONLINE
 inline PerformOnStreams() {
   if
-  :: intent == kPublishSource -> Under(source) forward.slot = true; forward.gap = false Done()
+  :: intent == kPublishSource ->
+     Under(source)
+       if
+       :: !forward.slot || forward.late -> /* The copy begins with a slot of its own. */
+          DropStream(forward); MakeSlot(forward); forward.gap = false
+       :: else
+       fi
+     Done()
   :: intent == kStartForwardStream -> Under(target) forward.subscribed = true Done()
   :: intent == kDrainForward -> Under(source) WriteMarker(forward, attempt_seen) Done()
-  :: intent == kLayWayBack -> Under(target) reverse.slot = true Done()
+  :: intent == kLayWayBack ->
+     Under(target)
+       if
+       :: !reverse.slot -> MakeSlot(reverse)
+       :: else
+       fi
+     Done()
   :: intent == kStartReverseStream -> Under(source) reverse.subscribed = true Done()
   :: intent == kDrainReverse ->
      Under(target) WriteMarker(reverse, refusals_seen + 1); SettleStructure() Done()
-  :: intent == kDropForwardPublisher -> Under(source) DropStream(forward) Done()
+  :: intent == kDropForwardPublisher ->
+     WithEpoch(source);
+     if
+     :: !refused || source.state == none -> DropStream(forward) /* Late: the row went with the rest. */
+     :: else
+     fi
   :: intent == kDropReversePublisher -> Under(source) DropStream(reverse) Done()
   :: intent == kPrepareAgain ->
      WithEpoch(target);

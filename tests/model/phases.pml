@@ -19,8 +19,9 @@ inline PlanPreparing() {
   :: ledger && seen_state == none -> Do(kClaimSource)
   :: ledger && seen_state != none && target.state == none -> Do(kPrepareTarget)
 #ifdef ONLINE
-  :: ledger && seen_state != none && target.state != none && !forward.slot -> Do(kPublishSource)
-  :: ledger && seen_state != none && target.state != none && forward.slot ->
+#define HasOwnSlot (forward.slot && !forward.late)
+  :: ledger && seen_state != none && target.state != none && !HasOwnSlot -> Do(kPublishSource)
+  :: ledger && seen_state != none && target.state != none && HasOwnSlot ->
      Go(Preparing, kSourcePublished, Copying)
 #else
   :: ledger && seen_state != none && target.state != none ->

@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 
 MODEL = pathlib.Path(__file__).resolve().parent
-ACTION = re.compile(r"(leader \d|(users|mover|lease|replication|breach):)")
+ACTION = re.compile(r"(leader \d|(users|mover|lease|replication|sweeper|breach):)")
 DEPTH_MAX = 1_000_000
 MEMORY_MIB_MAX = 6_000
 
@@ -47,6 +47,7 @@ TWO_SIDES = "at_most_one_side_writable"
 UNVERIFIED = "neither_wiring_nor_route_at_an_unverified_copy"
 UNDONE = "no_undo_after_the_journal"
 NO_WAY = "the_tenant_has_a_way_in_or_a_way_back"
+LEFT = "nothing_is_left_behind"
 
 VARIANTS = {
     "offline": Variant(_bounds(2, 2)),
@@ -72,6 +73,7 @@ VARIANTS = {
     "online_arrived_counts_on_an_open_target": _planted(
         "ARRIVED_COUNTS_ON_AN_OPEN_TARGET", LOST, "-DONLINE"),
     "online_epoch_not_checked": _planted("EPOCH_NOT_CHECKED", LOST, "-DONLINE"),
+    "online_late_slots_are_not_swept": _planted("LATE_SLOTS_ARE_NOT_SWEPT", LEFT, "-DONLINE"),
 }  # fmt: skip
 
 # By hand: minutes and gigabytes.

@@ -29,6 +29,7 @@ typedef Database {
 /* Logical replication one way. What is on its way is, in this order: rows, a marker, more rows. */
 typedef Stream {
   bool slot;
+  bool late;    /* The slot: made by whoever no longer had any say. */
   bool subscribed;
   bool before;  /* Acknowledged rows that the other side has not, in front of the marker … */
   byte marker;  /* … the marker itself, 0: none … */
@@ -53,6 +54,7 @@ mtype:Place placed = at_source;
 bool running = true;
 bool ledger;
 byte copy_job;    /* The attempt whose Job exists, 0: none. */
+bool mover_is_lost; /* With its node, on which it goes on when nobody sees it any more. */
 byte copy_result; /* The attempt whose result is in the target, 0: none … */
 bool copy_equal;  /* … and whether it says equal. */
 
@@ -123,9 +125,10 @@ inline CheckInvariants() {
 /* When an end is recorded: nothing is left behind. But for what a deposed leader made after its
  * successor had looked for the last time: nobody is left to see it, so it is the sweeper's. */
 #define LeftInRow(side) (side.state != none && !orphaned)
+#define LeftSlot(stream) (stream.slot && !stream.late)
 inline CheckEnd() {
   if
-  :: forward.slot || reverse.slot || copy_job != 0 ||
+  :: LeftSlot(forward) || LeftSlot(reverse) || copy_job != 0 ||
      (phase == Completed && (target.state != none || source.state != retired || ledger)) ||
      (phase == Aborted && (LeftInRow(target) || LeftInRow(source) || ledger)) ||
      (phase == RolledBack && LeftInRow(source)) ->
@@ -133,6 +136,13 @@ inline CheckEnd() {
      assert(false)
   :: else
   fi
+}
+
+/* With its slot goes what it still held. */
+inline DropStream(stream) {
+  stream.gap = stream.gap || stream.before || stream.after;
+  stream.slot = false; stream.late = false; stream.subscribed = false;
+  stream.before = false; stream.after = false; stream.marker = 0; stream.arrived = 0
 }
 
 /* --- who writes -------------------------------------------------------------------------------- */
@@ -187,6 +197,12 @@ end:
        fi;
        printf("mover: attempt %d, equal: %d\n", copy_result, copy_equal);
        CheckInvariants() }
+#ifdef ONLINE
+  :: atomic { mover_is_lost && Ended(phase) && !forward.slot ->
+       printf("mover: its node is back, and it makes its slot\n");
+       mover_is_lost = false; forward.slot = true; forward.late = true;
+       CheckInvariants() }
+#endif
   od
 }
 
@@ -208,5 +224,38 @@ end:
   :: atomic { OnItsWay(forward) && target.exists -> printf("replication: forward\n"); Apply(forward) }
   :: atomic { OnItsWay(reverse) && target.exists -> printf("replication: reverse\n"); Apply(reverse) }
   od
+}
+
+/* reconcilers/migration/orphans/sweeper.cc: the slots of a move that is over. It drops the one that it
+ * saw, by its position in the log, so that both are one step here. */
+#ifndef PLANT_LATE_SLOTS_ARE_NOT_SWEPT
+active proctype Sweeper() {
+end:
+  do
+  :: atomic { Ended(phase) && (forward.slot || reverse.slot) ->
+       printf("sweeper: drops late slots\n");
+       if
+       :: forward.slot -> DropStream(forward)
+       :: else
+       fi;
+       if
+       :: reverse.slot -> DropStream(reverse)
+       :: else
+       fi;
+       CheckInvariants() }
+  od
+}
+#endif
+
+/* When nobody has anything left to do: a slot that stays now keeps its server's log for ever. */
+active proctype AtRest() {
+end:
+  atomic { timeout ->
+    if
+    :: Ended(phase) && (forward.slot || reverse.slot) ->
+       printf("breach: nothing_is_left_behind\n");
+       assert(false)
+    :: else
+    fi }
 }
 #endif
