@@ -115,6 +115,14 @@ Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connecti
 Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                 Direction direction);
 
+/// Writes into the publisher's ledger which timeline the subscriber's log is on, once for each
+/// slot: to be called before anything is applied. On another one later, the subscriber may lack
+/// what it had confirmed, and what was confirmed is not sent again (trap 84): a standby was
+/// promoted that had not received it, whatever synchronous_standby_names says, since an apply
+/// worker waits for none; or an earlier backup was restored.
+Status RecordSubscriber(std::stop_token stop, Deadline deadline, Connection& publisher,
+                        const Claim& publisher_claim, Connection& subscriber, Direction direction);
+
 /// Writes the publisher's clock into its row of cutover.heartbeat, so that an idle source advances
 /// too and the lag can be told in seconds.
 Status WriteHeartbeat(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -136,6 +144,7 @@ struct PublisherFacts {
   int64_t lag_bytes = 0;        ///< Written, but not confirmed by the subscriber.
   bool identities_changed = false;  ///< The ledger holds replica identities to be put back.
   double clock_seconds = 0;         ///< What the server's clock said, since 1970.
+  int64_t subscriber_timeline = 0;  ///< As RecordSubscriber() has found it; 0: it has not.
 };
 Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
                                         Connection& connection, std::string_view migration_uid,
@@ -181,6 +190,7 @@ struct SubscriberFacts {
   bool exists = false;
   bool enabled = false;
   bool working = false;      ///< Its apply worker runs.
+  int64_t timeline = 0;      ///< Of the server's log, whether or not there is a subscription.
   std::string address;       ///< What it dials (Where()); empty where nobody knows that.
   int64_t apply_errors = 0;  ///< Since it was made; -1 before version 15, which does not count.
   std::string last_error;    ///< The server's own words, where its log can be read.

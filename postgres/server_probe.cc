@@ -6,17 +6,13 @@
 namespace cutover::pg {
 namespace {
 
-// pg_control_checkpoint() would show the old timeline until the first checkpoint after a promotion,
-// so a primary is asked for the name of the WAL file it writes to. The last column: slots are kept
-// whole up to the larger one of the two settings, in MiB; -1 lifts the bound, and below version 13
-// there is none.
 constexpr const char* kProbe = R"(
   SELECT current_setting('server_version'),
          (SELECT system_identifier FROM pg_control_system()),
-         pg_is_in_recovery(),
-         CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
-              ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer
-         END,
+         pg_is_in_recovery(),)";
+// The last column: slots are kept whole up to the larger one of the two settings, in MiB; -1 lifts
+// the bound, and below version 13 there is none.
+constexpr const char* kProbeRest = R"(,
          current_setting('wal_level'),
          (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
          current_setting('max_connections')::integer
@@ -83,7 +79,8 @@ void ListReplicationObstacles(ServerFacts* facts) {
 Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connection& connection) {
   ServerFacts facts;
   facts.version_number = connection.server_version();
-  TRY_ASSIGN(Rows probe, connection.QueryOne(stop, deadline, kProbe));
+  TRY_ASSIGN(Rows probe, connection.QueryOne(stop, deadline,
+                                             std::string(kProbe) + kTimelineOfLog + kProbeRest));
   Row row = probe[0];
   // "15.20 (Debian 15.20-0+deb12u1)"
   facts.version = row.Text(0).substr(0, row.Text(0).find(' '));

@@ -43,6 +43,13 @@ struct ServerFacts {
   std::vector<std::string> replication_obstacles;
 };
 
+/// An expression: which timeline the server's log is on, another one after each promotion. On a
+/// primary that is asked of the WAL file that it writes to: pg_control_checkpoint() would show the
+/// old one until the first checkpoint after a promotion.
+inline constexpr char kTimelineOfLog[] = R"(
+  CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+       ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer END)";
+
 /// One look at a server, over a connection to any of its databases.
 Result<ServerFacts> ProbeServer(std::stop_token stop, Deadline deadline, Connection& connection);
 

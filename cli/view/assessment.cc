@@ -369,6 +369,9 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
   if (migration.phase != "Hypercare" && !held && !waits) return std::nullopt;
   if (shut_for == "SampleDiffers")
     return Advice{with_consent, back + " with the rows there that differ as they are", asked_for};
+  if (shut_for == "SourceFailedOver")
+    return Advice{with_consent, back + " without what a failover of its server may have lost there",
+                  asked_for};
   if (shut_for == "SchemaChanged")
     return Advice{with_consent, back + " without what was made in the changed structure",
                   asked_for};

@@ -152,7 +152,8 @@ Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool a
   const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
   const bool differs = shut_for == "SampleDiffers";
   const bool changed = shut_for == "SchemaChanged";
-  const bool for_good = shut_for == "WayBackGivenUp" || shut_for == "RoutesLedBack";
+  const bool for_good =
+      shut_for == "WayBackGivenUp" || shut_for == "RoutesLedBack" || shut_for == "SourceFailedOver";
   if (migration.strategy == "Online" && !differs && !changed && !for_good) {
     prospect.consequences += DescribeWait(migration, accept_data_loss);
     prospect.loses_writes = accept_data_loss;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <thread>
 
+#include "operator/base/json.h"
 #include "postgres/changes.h"
 #include "postgres/idle_transaction.h"
 #include "postgres/replication/stream.h"
@@ -26,8 +27,12 @@ constexpr const char* kReadPublisher = R"(
          coalesce(s.safe_wal_size, -1),
          coalesce(greatest(pg_wal_lsn_diff(p.now, s.confirmed_flush_lsn), 0), 0)::bigint,
          extract(epoch FROM clock_timestamp()))";
-constexpr const char* kHasIdentityRecords =
-    ", EXISTS (SELECT FROM cutover.ledger WHERE kind = 'replica-identity')";
+// By the direction.
+constexpr const char* kSubscriberRecord = "subscriber-timeline";
+constexpr const char* kFromLedger = R"(,
+         EXISTS (SELECT FROM cutover.ledger WHERE kind = 'replica-identity'),
+         (SELECT (value #>> '{}')::bigint FROM cutover.ledger
+           WHERE kind = 'subscriber-timeline' AND name = )";
 constexpr const char* kFromSlot = R"(
     FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                       ELSE pg_current_wal_lsn() END AS now) p
@@ -164,8 +169,24 @@ Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connecti
 Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                 Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);
-  TRY(RaiseEpoch(stop, deadline, connection, claim));
+  Status forgotten =
+      WithEpoch(stop, deadline, connection, claim, [&](Transaction& transaction, const Control&) {
+        return ForgetRecord(stop, deadline, transaction, kSubscriberRecord, Name(direction));
+      });
+  TRY(forgotten);
   return RemoveSlot(stop, deadline, connection, name, claim.epoch);
+}
+
+Status RecordSubscriber(std::stop_token stop, Deadline deadline, Connection& publisher,
+                        const Claim& publisher_claim, Connection& subscriber, Direction direction) {
+  TRY_ASSIGN(SubscriberFacts now, ObserveSubscriber(stop, deadline, subscriber,
+                                                    publisher_claim.migration_uid, direction));
+  return WithEpoch(stop, deadline, publisher, publisher_claim,
+                   [&](Transaction& transaction, const Control&) -> Status {
+                     TRY(RecordOnce(stop, deadline, transaction, kSubscriberRecord, Name(direction),
+                                    Json(now.timeline)));
+                     return Ok();
+                   });
 }
 
 Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
@@ -173,11 +194,11 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
                                         Direction direction) {
   const std::string name = StreamName(migration_uid, direction);
   const std::string head = kReadPublisher;
-  Result<Rows> rows =
-      connection.QueryOne(stop, deadline, head + kHasIdentityRecords + kFromSlot, {name});
+  Result<Rows> rows = connection.QueryOne(
+      stop, deadline, head + kFromLedger + QuoteLiteral(Name(direction)) + ")" + kFromSlot, {name});
   // 42P01: no ledger, no records.
   if (!rows && connection.last_sqlstate() == "42P01")
-    rows = connection.QueryOne(stop, deadline, head + ", false" + kFromSlot, {name});
+    rows = connection.QueryOne(stop, deadline, head + ", false, NULL" + kFromSlot, {name});
   TRY(rows);
   Row row = (*rows)[0];
   PublisherFacts facts;
@@ -191,6 +212,7 @@ Result<PublisherFacts> ObservePublisher(std::stop_token stop, Deadline deadline,
   facts.lag_bytes = row.Int(7);
   facts.clock_seconds = row.Double(8);
   facts.identities_changed = row.Bool(9);
+  facts.subscriber_timeline = row.Int(10);
   return facts;
 }
 

@@ -8,6 +8,7 @@
 #include "postgres/replication/apply_error.h"
 #include "postgres/replication/stream.h"
 #include "postgres/secrets.h"
+#include "postgres/server_probe.h"
 
 namespace cutover::pg {
 namespace {
@@ -20,7 +21,7 @@ constexpr const char* kFindSubscription = R"(
 constexpr const char* kObserve = R"(
   SELECT s.oid, coalesce(s.subenabled, false),
          EXISTS (SELECT FROM pg_stat_subscription w
-                  WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NULL))";
+                  WHERE w.subid = s.oid AND w.pid IS NOT NULL AND w.relid IS NULL),)";
 constexpr const char* kCountErrors =
     ", coalesce((SELECT e.apply_error_count FROM pg_stat_subscription_stats e"
     " WHERE e.subid = s.oid), 0)";
@@ -285,8 +286,8 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
                                           Connection& connection, std::string_view migration_uid,
                                           Direction direction) {
   const std::string name = StreamName(migration_uid, direction);
-  const std::string head =
-      kObserve + std::string(connection.major_version() >= 15 ? kCountErrors : ", -1");
+  const std::string head = std::string(kObserve) + kTimelineOfLog +
+                           std::string(connection.major_version() >= 15 ? kCountErrors : ", -1");
   Result<Rows> rows = connection.QueryOne(stop, deadline, head + kReadApplied + kOfSubscription,
                                           {name, Name(PublisherSide(direction))});
   // 42P01: the tables are not there yet, or no longer.
@@ -299,10 +300,11 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
   facts.exists = !row.IsNull(0);
   facts.enabled = row.Bool(1);
   facts.working = row.Bool(2);
-  facts.apply_errors = row.Int(3);
-  facts.marker = row.Int(4);
-  if (!row.IsNull(5)) facts.heartbeat_at_seconds = row.Double(5);
-  facts.address = row.Text(6);
+  facts.timeline = row.Int(3);
+  facts.apply_errors = row.Int(4);
+  facts.marker = row.Int(5);
+  if (!row.IsNull(6)) facts.heartbeat_at_seconds = row.Double(6);
+  facts.address = row.Text(7);
   // After an error the worker is away for wal_retrieve_retry_interval, so that is when to look:
   // reading a log is slower than all the rest.
   if (facts.enabled && !facts.working) {

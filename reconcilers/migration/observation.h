@@ -201,6 +201,8 @@ struct PublisherFacts {
   int64_t retained_bytes = 0;   ///< WAL that the server keeps for it; for the copy's watch, too.
   int64_t safe_wal_bytes = -1;  ///< How much more may be written until it is lost; -1: no bound.
   double clock_seconds = 0;     ///< What the server's clock said when this was read, since 1970.
+  /// That the subscriber's log was on when the stream was laid; 0: nobody has written it down.
+  int64_t subscriber_timeline = 0;
 
   /// Servers that have said how much more they will keep are not driven to the last byte.
   static constexpr int64_t kSafeWalBytesMin = 64 << 20;
@@ -220,7 +222,8 @@ struct SubscriberFacts {
   bool address_current = true;
   int64_t apply_errors = 0;  ///< -1: the server does not count them.
   std::string last_error;
-  int64_t marker = 0;  ///< The highest that has arrived.
+  int64_t marker = 0;    ///< The highest that has arrived.
+  int64_t timeline = 0;  ///< Of the server's log; 0: there is no database.
   /// What the publisher's clock said when it wrote the last heartbeat that has arrived; nothing
   /// before the first.
   std::optional<double> heartbeat_at_seconds;
@@ -230,6 +233,13 @@ struct SubscriberFacts {
   double HeartbeatAgeSeconds(const PublisherFacts& publisher) const {
     if (!heartbeat_at_seconds) return -1;
     return std::max(0.0, publisher.clock_seconds - *heartbeat_at_seconds);
+  }
+
+  /// Whether a standby was promoted in the place of the server that the stream was laid to, or an
+  /// earlier state of it restored: what it had confirmed may be missing, and is not sent again.
+  bool FailedOver(const PublisherFacts& publisher) const {
+    return timeline > 0 && publisher.subscriber_timeline > 0 &&
+           timeline != publisher.subscriber_timeline;
   }
 };
 

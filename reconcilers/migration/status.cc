@@ -551,9 +551,10 @@ void NoteWayBack(const Change& change) {
   rollback.available_until.reset();
   const bool differs = FollowsBack(seen) && seen.structure.known() && seen.reverse_sample.known();
   change.Set("RollbackReady", ConditionStatus::kFalse,
-             StructureDiffers(seen) ? "SchemaChanged"
-             : differs              ? "SampleDiffers"
-                                    : "StreamBroken",
+             StructureDiffers(seen)   ? "SchemaChanged"
+             : SourceFailedOver(seen) ? "SourceFailedOver"
+             : differs                ? "SampleDiffers"
+                                      : "StreamBroken",
              WhyWayBackIsShut(seen));
 }
 

@@ -8,12 +8,15 @@
 #include <thread>
 
 #include "operator/kube/resource.h"
+#include "postgres/changes.h"
 #include "postgres/fence.h"
 #include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
 #include "reconcilers/migration/decide.h"
+#include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/wiring/base64.h"
+#include "tests/postgres/own_server.h"
 #include "tests/postgres/replication/streaming.h"
 #include "tests/unit/kube/fake_client.h"
 #include "tests/unit/migration/builders.h"
@@ -27,6 +30,7 @@ using pg::testing::Must;
 using pg::testing::MustConnect;
 using pg::testing::MustExec;
 using pg::testing::MustRead;
+using pg::testing::OwnServer;
 using pg::testing::Servers;
 using pg::testing::Soon;
 using pg::testing::TestRole;
@@ -97,13 +101,20 @@ class Home {
 
 class OnlineWorld : public ::testing::Test {
  protected:
-  OnlineWorld() {
+  struct Where {
+    pg::ConnectOptions source;
+    pg::ConnectOptions target;
+  };
+  OnlineWorld() : OnlineWorld(Where{Servers().source, Servers().target}) {}
+  explicit OnlineWorld(const Where& where)
+      : source_(where.source, database_, {uid_, 1, pg::Side::kSource}),
+        target_(where.target, database_, {uid_, 1, pg::Side::kTarget}) {
     migration_.meta.uid = uid_;
     migration_.meta.namespace_name = "tenant";
     migration_.spec.strategy = api::Strategy::kOnline;
     migration_.spec.placement_name = "tenant";
-    AddServer(client_, "pg-source", Servers().source);
-    AddServer(client_, "pg-target", Servers().target);
+    AddServer(client_, "pg-source", where.source);
+    AddServer(client_, "pg-target", where.target);
     Json placement = Named("DatabasePlacement", "tenant", "tenant");
     Json password = Json::Object({{"name", "db"}, {"key", "password"}});
     placement.Set("spec",
@@ -180,6 +191,11 @@ class OnlineWorld : public ::testing::Test {
     MustPerform(Intent::kStartForwardStream);
     MustPerform(Intent::kLayWayBack);
   }
+  /// As the copy has it made.
+  void WatchChanges() {
+    MustRead(source(), "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
+             {pg::WatchSlotName(pg::StreamName(uid_, Direction::kForward))});
+  }
   /// Users are in on the target, and the stream has turned round.
   void SwitchOver() {
     using enum pg::ControlState;
@@ -223,8 +239,8 @@ class OnlineWorld : public ::testing::Test {
 
   const std::string uid_ = UniqueName("move");
   const std::string database_ = UniqueName("moved");
-  Home source_{Servers().source, database_, {uid_, 1, pg::Side::kSource}};
-  Home target_{Servers().target, database_, {uid_, 1, pg::Side::kTarget}};
+  Home source_;
+  Home target_;
   api::TenantMigration migration_ = testing::MigrationIn(Phase::kCatchingUp);
   int64_t epoch_ = 1;
   kube::FakeClient client_;
@@ -522,6 +538,106 @@ TEST_F(OnlineWorld, WhoAcceptsWhatDdlMadeGoesBackWithTheRestAndEverySequenceThat
   MustPerform(Intent::kReopenSource);
   MustExec(source(), {"INSERT INTO public.orders (word) VALUES ('on the source again')"});
   EXPECT_EQ(MustRead(source(), "SELECT max(id) FROM public.orders")[0], "3");
+}
+
+// --- a subscriber that goes back in time ---------------------------------------------------------
+
+/// Of a base, so that it is there before the world around it.
+struct OneOfItsOwn {
+  explicit OneOfItsOwn(int major) : own(major) {}
+  OwnServer own;
+};
+
+/// A side whose server has an asynchronous standby.
+class FailingOver : public OneOfItsOwn, public OnlineWorld {
+ protected:
+  FailingOver(int major, pg::Side side)
+      : OneOfItsOwn(major),
+        OnlineWorld(side == pg::Side::kSource ? Where{own.Options(), Servers().target}
+                                              : Where{Servers().source, own.Options()}),
+        home_(side == pg::Side::kSource ? source_ : target_) {}
+
+  /// From now on the standby receives nothing more.
+  void FreezeStandby() {
+    own.SetStandbyAside();
+    home_.inside.emplace(MustConnect(own.Options(database_)));
+  }
+  void FailOver() {
+    own.FailOver();
+    home_.inside.emplace(MustConnect(own.Options(database_)));
+  }
+  /// Writes the order on the publisher, and waits until the subscriber has confirmed it.
+  void Follow(Direction direction, const std::string& word) {
+    pg::Connection& publisher = direction == Direction::kForward ? source() : target();
+    MustExec(publisher, {"INSERT INTO public.orders (word) VALUES ('" + word + "')"});
+    const std::string written = MustRead(publisher, "SELECT pg_current_wal_lsn()")[0];
+    pg::testing::WaitUntil(
+        [&] {
+          return MustRead(publisher,
+                          "SELECT confirmed_flush_lsn >= $2::pg_lsn FROM pg_replication_slots"
+                          " WHERE slot_name = $1",
+                          {pg::StreamName(uid_, direction), written})[0] == "t";
+        },
+        "the subscriber confirms what it has applied");
+  }
+  std::string OrdersOn(pg::Connection& side) {
+    return MustRead(side, "SELECT string_agg(word, ' ' ORDER BY id) FROM public.orders")[0];
+  }
+
+ private:
+  Home& home_;
+};
+
+class FailingOverSource : public FailingOver, public ::testing::WithParamInterface<int> {
+ protected:
+  FailingOverSource() : FailingOver(GetParam(), pg::Side::kSource) {}
+};
+class FailingOverTarget : public FailingOver {
+ protected:
+  FailingOverTarget() : FailingOver(17, pg::Side::kTarget) {}
+};
+
+TEST_P(FailingOverSource, Trap84_IsNoWayBackWhateverArrivesAfterwards) {
+  CatchUp(kShop);
+  SwitchOver();
+  Follow(Direction::kReverse, "kept");
+  FreezeStandby();
+  Follow(Direction::kReverse, "confirmed");
+  FailOver();
+  MustPerform(Intent::kWatchReverseStream);
+  Follow(Direction::kReverse, "later");
+  EXPECT_EQ(OrdersOn(source()), "before kept later") << "nothing is sent twice";
+  EXPECT_EQ(OrdersOn(target()), "before kept confirmed later");
+
+  ClusterWorld world(context_);
+  Observation seen = world.Observe({}, Soon(), migration_);
+  for (Subject subject : {Subject::kReversePublisher, Subject::kReverseSubscriber,
+                          Subject::kReverseSample, Subject::kStructure})
+    world.LookAt({}, Soon(), migration_, subject, seen);
+  EXPECT_TRUE(FollowsBack(seen));
+  EXPECT_FALSE(WayBackIsOpen(seen));
+  EXPECT_TRUE(StreamBackIsBroken(seen)) << "it does not come by waiting";
+  EXPECT_THAT(WhyWayBackIsShut(seen), HasSubstr("has failed over"));
+}
+INSTANTIATE_TEST_SUITE_P(Majors, FailingOverSource, ::testing::Values(13, 15, 18),
+                         ::testing::PrintToStringParamName());
+
+TEST_F(FailingOverTarget, Trap84_IsCopiedAgainAndNotFollowedOn) {
+  CatchUp(kShop);
+  WatchChanges();
+  MustPerform(Intent::kWatchStream);
+  FreezeStandby();
+  Follow(Direction::kForward, "confirmed");
+  MustPerform(Intent::kWatchStream);
+  FailOver();
+  Follow(Direction::kForward, "later");
+  EXPECT_EQ(OrdersOn(source()), "before confirmed later");
+  EXPECT_EQ(OrdersOn(target()), "before later") << "nothing is sent twice";
+
+  const Plan plan = Next(RealClock().WallNow());
+  EXPECT_EQ(plan.reason, "TargetFailedOver") << plan.message;
+  EXPECT_EQ(plan.guard, Guard::kUndo);
+  MustPerform(Intent::kDropForwardPublisher);
 }
 
 // --- once it is over -----------------------------------------------------------------------------

@@ -51,6 +51,13 @@ class OwnServer {
     Start();
   }
 
+  /// Restarts it, and keeps what it has by then: what an asynchronous standby has that receives
+  /// nothing more. For a server whose disks have no bounds.
+  void SetStandbyAside() const { Run({"set-aside"}); }
+  /// Kills it, and promotes that standby at its address: the same cluster as it was then, without
+  /// slots and on another timeline.
+  void FailOver() const { Run({"fail-over"}); }
+
   /// Leaves so much room on the disk of its data, which has to be bounded. Not by a table: a server
   /// has to write before it drops one, and on a full disk may not be able to.
   void FillDisk(int mebibytes_left) const { Run({"fill", std::to_string(mebibytes_left)}); }

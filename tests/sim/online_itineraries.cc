@@ -232,6 +232,36 @@ Itinerary VanishesAndIsFinished() {
           .settles = seconds(310)};
 }
 
+// A standby takes the subscriber's place that has not received what was confirmed to the publisher,
+// and is never sent again.
+void AddFailovers(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  all.push_back({.name = "TargetFailsOverWhileItFollows",
+                 .spec = OnlineSpecWithCutover(mode, "approval", "Manual"),
+                 .on_phase = {{Phase::kAwaitingCutover,
+                               [](Simulation& run) {
+                                 run.Later(seconds(10),
+                                           [standby = run.target().state()](Simulation& then) {
+                                             if (then.phase() == Phase::kAwaitingCutover)
+                                               then.FailOver(then.target(), standby);
+                                           });
+                               }}},
+                 .ends = {Phase::kFailed},
+                 .given_up_for = "TargetFailedOver"});
+  all.push_back(
+      {.name = "SourceFailsOverInHypercareAndNobodyGoesBack",
+       .spec = OnlineSpec(mode, R"({"hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})"),
+       .on_phase = {{Phase::kHypercare,
+                     [](Simulation& run) {
+                       run.Later(seconds(15), [standby = run.source().state()](Simulation& then) {
+                         if (then.phase() == Phase::kHypercare)
+                           then.FailOver(then.source(), standby);
+                       });
+                       run.Later(seconds(30), Say(api::kRollbackAnnotation));
+                       run.Later(seconds(60), Say(api::kRollbackAnnotation, ""));
+                     }}},
+       .ends = {Phase::kCompleted}});
+}
+
 void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke, Phase::kAdmitting, Phase::kHypercare})
     all.push_back({.name = "RollbackIn" + std::string(api::Name(phase)),
@@ -644,6 +674,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
   AddPreparedTransactions(all);
+  AddFailovers(all, mode);
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);

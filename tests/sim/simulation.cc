@@ -580,6 +580,17 @@ void Simulation::TakeAway(ModelServer& server, std::chrono::seconds lasts) {
   (&server == &source_ ? source_back_at_ : target_back_at_) = clock_.SteadyNow() + lasts;
 }
 
+void Simulation::FailOver(ModelServer& server, const ServerState& standby) {
+  server.Crash();
+  server.Edit([&](ServerState& state) {
+    const int64_t timeline = state.timeline + 1;
+    state = standby;
+    state.timeline = timeline;
+    state.slots.clear();
+  });
+  server.Start();
+}
+
 DatabaseState Simulation::LoseDatabase(ModelServer& server) {
   const DatabaseState* found = server.state().Find(kTenant);
   CHECK(found != nullptr);

@@ -177,6 +177,8 @@ class Simulation {
   /// Row `number` is written on the server by somebody whom no fence keeps out.
   void WriteBehindTheFence(ModelServer& server, int64_t number);
   void TakeAway(ModelServer& server, std::chrono::seconds lasts);
+  /// A standby is promoted in its place that has received nothing since it was `standby`.
+  void FailOver(ModelServer& server, const ServerState& standby);
   /// The tenant's database is dropped by hand, with all that streams have there; what it held.
   DatabaseState LoseDatabase(ModelServer& server);
   /// Its server dies in that drop: nobody can enter what is left, and its slots and roles are

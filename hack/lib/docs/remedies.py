@@ -210,6 +210,12 @@ the message says, or name another Service, which the operator then makes.
 
 ServiceUnavailable: The API server, or something behind it, is not there. Tried again.
 
+SourceFailedOver: The source's server has failed over to a standby, or an earlier state of it was
+restored, since the way back was laid. What it had confirmed by then is not sent again, and may be
+missing there, also where it follows closely: nobody can tell which rows. Going back is left only
+with that, `kubectl cutover rollback NAME -n NAMESPACE --accept-data-loss`; so it is after a
+switchover that lost nothing, which cannot be told from one that did.
+
 StreamBroken: What users write on the target does not arrive on the source; the message says what
 is in the way. A server that is away, or behind, is waited for. A slot, publication or
 subscription that is gone does not come back: going back is left only without what has not

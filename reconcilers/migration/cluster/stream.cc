@@ -55,6 +55,7 @@ PublisherFacts FactsOf(const pg::PublisherFacts& side) {
   facts.retained_bytes = side.retained_bytes;
   facts.safe_wal_bytes = side.safe_wal_bytes;
   facts.clock_seconds = side.clock_seconds;
+  facts.subscriber_timeline = side.subscriber_timeline;
   return facts;
 }
 
@@ -65,6 +66,7 @@ SubscriberFacts FactsOf(const pg::SubscriberFacts& side) {
           .apply_errors = side.apply_errors,
           .last_error = side.last_error,
           .marker = side.marker,
+          .timeline = side.timeline,
           .heartbeat_at_seconds = side.heartbeat_at_seconds};
 }
 
@@ -298,8 +300,11 @@ Result<ClusterWorld::StreamLogin> ClusterWorld::MakeStreamLogin(const Call& call
 // whatever the address.
 Status ClusterWorld::Subscribe(const Call& call, pg::Direction direction) {
   auto& [stop, deadline, migration] = call;
-  const pg::Side to = pg::SubscriberSide(direction);
+  const pg::Side from = pg::PublisherSide(direction), to = pg::SubscriberSide(direction);
+  TRY_ASSIGN(pg::Connection * publisher, InsideOf(call, from));
   TRY_ASSIGN(pg::Connection * subscriber, InsideOf(call, to));
+  TRY(pg::RecordSubscriber(stop, deadline, *publisher, ClaimOn(call, from), *subscriber,
+                           direction));
   TRY(pg::ForgetAddress(stop, deadline, *subscriber, ClaimOn(call, to), direction));
   TRY_ASSIGN(const StreamLogin login, MakeStreamLogin(call, direction));
   return pg::EnsureSubscription(stop, deadline, *subscriber, ClaimOn(call, to), direction,

@@ -24,9 +24,25 @@ Plan PlanCatchingUp(const api::TenantMigration& migration, const Observation& se
     return Plan::Undo("TargetChanged", "the target database is not the one that was copied into (" +
                                            std::string(Name(seen.target->state)) + ")");
   const SubscriberFacts& target = *seen.forward_subscriber;
+  if (!target.exists) {
+    // What was committed last of the copy: a standby that lacks it lacks what came before.
+    NEED(seen.copy_result);
+    const auto& result = *seen.copy_result;
+    if (!result || result->attempt != migration.status.attempt || !result->Proven())
+      return Plan::Undo("TargetChanged",
+                        "the target database no longer holds the result of its copy: server " +
+                            migration.spec.target_server_name +
+                            " has failed over to a standby that had not received it, or was "
+                            "restored");
+  }
   if (!target.exists || !target.enabled)
     return Plan::Do(Intent::kStartForwardStream, "beginning to follow the source");
   NEED(seen.reverse_subscriber);
+  // Made after it. With another one, what was written there in between would go unseen.
+  if (!seen.reverse_publisher->slot && seen.reverse_subscriber->exists)
+    return Plan::Undo("NoWayBack", "the slot of the way back is gone from server " +
+                                       migration.spec.target_server_name +
+                                       ", and with it who else has written there");
   if (!seen.reverse_publisher->published || !seen.reverse_publisher->slot ||
       !seen.reverse_subscriber->exists)
     return Plan::Do(Intent::kLayWayBack, "laying the way back: slot and subscription");

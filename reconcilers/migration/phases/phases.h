@@ -149,8 +149,11 @@ bool StructureDiffers(const Observation& seen);
 bool WayBackIsOpen(const Observation& seen);
 /// What keeps it shut, for a message; only while it is.
 std::string WhyWayBackIsShut(const Observation& seen);
-/// Whether a part of the stream back is known to be missing: what was written on the target and has
-/// not arrived never will.
+/// Whether the source is not the server any more that the way back was laid to, but a standby of it
+/// or an earlier state: what had arrived there may be missing.
+bool SourceFailedOver(const Observation& seen);
+/// Whether a part of the stream back is known to be missing, or what it has carried may be: what
+/// was written on the target and is not on the source never will be.
 bool StreamBackIsGone(const Observation& seen);
 /// The same, or it fails to apply: nothing arrives until a person does something.
 bool StreamBackIsBroken(const Observation& seen);

@@ -80,7 +80,8 @@ std::optional<Refusal> FindRefusal(const api::TenantMigration& migration, const 
   if (StreamBackIsGone(seen)) {
     if (FindWayBackGivenUp(migration.status) != nullptr)
       return Refusal{"WayBackGivenUp", DescribeWayBackGivenUp(migration)};
-    return Refusal{"StreamBroken", WhyWayBackIsShut(seen)};
+    return Refusal{SourceFailedOver(seen) ? "SourceFailedOver" : "StreamBroken",
+                   WhyWayBackIsShut(seen)};
   }
   const bool is_fenced = seen.target->state == ControlState::kFenced;
   if (!PauseIsOver(migration, seen) || (is_fenced && HasArrived(migration, seen)))

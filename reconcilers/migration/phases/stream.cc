@@ -56,6 +56,12 @@ std::optional<Plan> FollowSourcesAddress(const Observation& seen) {
                   "following the source at the address that its DatabaseServer has by now");
 }
 
+std::string WhatFailoverMeans(const PublisherFacts& publisher, const SubscriberFacts& subscriber) {
+  return " (its timeline was " + std::to_string(publisher.subscriber_timeline) + ", and is " +
+         std::to_string(subscriber.timeline) +
+         "): what had arrived there before may be missing, and is not sent again";
+}
+
 bool RowsDiffer(const Observation& seen) {
   return seen.reverse_sample.known() && seen.reverse_sample->differences > 0;
 }
@@ -72,6 +78,11 @@ Plan Refused(const Observation& seen, const std::string& consent) {
                           "; take that back on the target, or, to go back without what the stream "
                           "could not carry, " +
                           consent,
+                      "RollbackNeedsConsent");
+  if (SourceFailedOver(seen))
+    return Plan::Wait(kPace,
+                      "rollback refused: " + WhyWayBackIsShut(seen) +
+                          "; to go back without what may be missing there, " + consent,
                       "RollbackNeedsConsent");
   if (StreamBackIsBroken(seen))
     return Plan::Wait(kPace,
@@ -124,6 +135,15 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
                                     const Observation& seen) {
   NEED(seen.forward_publisher);
   if (!seen.forward_publisher->slot) return SlotLost(migration.status.source_server_name);
+  ASK(seen.forward_subscriber);
+  // Before anything else of it: what is laid there anew would hide what is missing.
+  if (seen.forward_subscriber.known() &&
+      seen.forward_subscriber->FailedOver(*seen.forward_publisher))
+    return Plan::Undo("TargetFailedOver",
+                      "server " + migration.spec.target_server_name +
+                          " has failed over to a standby, or was restored, since the stream to it "
+                          "was laid" +
+                          WhatFailoverMeans(*seen.forward_publisher, *seen.forward_subscriber));
   if (auto plan = FollowSourcesAddress(seen)) return plan;
   NEED(seen.reverse_publisher);
   NEED(seen.schema_change);
@@ -169,8 +189,9 @@ bool StructureDiffers(const Observation& seen) {
 }
 
 bool WayBackIsOpen(const Observation& seen) {
-  return FollowsBack(seen) && seen.structure.known() && !StructureDiffers(seen) &&
-         seen.reverse_sample.known() && seen.reverse_sample->differences == 0;
+  return FollowsBack(seen) && !SourceFailedOver(seen) && seen.structure.known() &&
+         !StructureDiffers(seen) && seen.reverse_sample.known() &&
+         seen.reverse_sample->differences == 0;
 }
 
 std::string WhyWayBackIsShut(const Observation& seen) {
@@ -184,6 +205,10 @@ std::string WhyWayBackIsShut(const Observation& seen) {
     return "the source cannot be asked: " + seen.reverse_subscriber.error().message;
   if (!seen.reverse_publisher.known())
     return "the target cannot be asked: " + seen.reverse_publisher.error().message;
+  if (SourceFailedOver(seen))
+    return "the source's server has failed over to a standby, or was restored, since the way back "
+           "was laid" +
+           WhatFailoverMeans(*seen.reverse_publisher, *seen.reverse_subscriber);
   if (seen.reverse_publisher->slot_lost)
     return "the target has thrown away WAL that the way back needs";
   if (!seen.reverse_publisher->published)
@@ -207,8 +232,14 @@ std::string WhyWayBackIsShut(const Observation& seen) {
          "; find out who writes to the source, and mend them there as its admin";
 }
 
+bool SourceFailedOver(const Observation& seen) {
+  return seen.reverse_publisher.known() && seen.reverse_subscriber.known() &&
+         seen.reverse_subscriber->FailedOver(*seen.reverse_publisher);
+}
+
 bool StreamBackIsGone(const Observation& seen) {
   if (seen.reverse_publisher.known() && !seen.reverse_publisher->Streams()) return true;
+  if (SourceFailedOver(seen)) return true;
   return seen.reverse_subscriber.known() && !seen.reverse_subscriber->exists;
 }
 

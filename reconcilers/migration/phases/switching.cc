@@ -20,9 +20,8 @@ Plan PlanSwitching(const api::TenantMigration& migration, const Observation& see
   if (migration.spec.online()) {
     NEED(seen.reverse_publisher);
     NEED(seen.reverse_subscriber);
-    if (!seen.reverse_publisher->slot || seen.reverse_publisher->slot_lost ||
-        !seen.reverse_subscriber->exists)
-      return Plan::Undo("NoWayBack", "the slot or the subscription of the way back is gone");
+    if (StreamBackIsGone(seen))
+      return Plan::Undo("NoWayBack", "the way back does not stand: " + WhyWayBackIsShut(seen));
   }
   return Plan::Do(Intent::kJournal, "writing the journal: from here only forward");
 }

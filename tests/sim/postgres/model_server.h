@@ -130,6 +130,7 @@ struct ServerState {
   std::map<std::string, RoleState> roles;
   std::map<std::string, Slot> slots;
   int64_t oids = 20'000;
+  int64_t timeline = 1;
 
   const DatabaseState* Find(const std::string& name) const;
   /// For change; nullptr when there is none.

@@ -180,10 +180,17 @@ Outcome ObservePublisher(const Statement& statement) {
     return Fail("42P01", "relation \"cutover.ledger\" does not exist");
   const Slot* slot = FindSlot(statement, name);
   int64_t lag = slot == nullptr ? 0 : KeptFor(statement, *slot);
+  Cell subscriber;
+  for (const char* direction : {"forward", "reverse"}) {
+    auto record = here.ledger.find({"subscriber-timeline", direction});
+    if (record != here.ledger.end() &&
+        statement.sql.find("name = '" + std::string(direction)) != std::string::npos)
+      subscriber = record->second;
+  }
   return Table{{Flag(statement.seen().roles.contains(name)), Flag(here.publications.contains(name)),
                 Flag(slot != nullptr), "f",
                 slot == nullptr ? "" : (slot->lost ? "lost" : "reserved"), Number(lag), "-1",
-                Number(lag), Seconds(statement.server.WallNow()), "f"}};
+                Number(lag), Seconds(statement.server.WallNow()), "f", subscriber}};
 }
 
 // Rows that others than the forward stream have written since the slot's position.
@@ -387,17 +394,18 @@ Outcome ObserveSubscriber(const Statement& statement) {
   std::vector<Cell> row = {oid,
                            Flag(found != nullptr && found->enabled),
                            Flag(found != nullptr && Works(*found)),
+                           Number(statement.seen().timeline),
                            Number(found == nullptr ? 0 : found->apply_errors),
                            {},
                            {},
                            {}};
   if (with_tables) {
     auto marker = here.markers.find(statement.Text(1));
-    if (marker != here.markers.end()) row[4] = Number(marker->second);
+    if (marker != here.markers.end()) row[5] = Number(marker->second);
     auto beaten = here.heartbeats.find(statement.Text(1));
-    if (beaten != here.heartbeats.end()) row[5] = Seconds(beaten->second);
+    if (beaten != here.heartbeats.end()) row[6] = Seconds(beaten->second);
     auto address = here.ledger.find({"subscription-address", statement.Text(1)});
-    if (address != here.ledger.end()) row[6] = Json::Parse(address->second)->AsString();
+    if (address != here.ledger.end()) row[7] = Json::Parse(address->second)->AsString();
   }
   return Table{row};
 }

@@ -737,6 +737,55 @@ TEST(CatchingUp, TellsTheTargetWhereTheSourceIsByNowAlsoWhileTheMoveIsHeld) {
     }
 }
 
+// Trap 84. What is laid anew on such a target would hide what it lacks.
+TEST(CatchingUp, OfATargetThatHasFailedOverIsGivenUpBeforeAnythingIsLaidThereAnew) {
+  for (Phase phase : {Phase::kCatchingUp, Phase::kAwaitingCutover}) {
+    api::TenantMigration migration = MigrationIn(phase);
+    migration.spec.strategy = api::Strategy::kOnline;
+    Observation seen = At(600);
+    seen.forward_publisher =
+        PublisherFacts{.traces = true, .published = true, .slot = true, .subscriber_timeline = 1};
+    seen.reverse_publisher = PublisherFacts{};
+    SubscriberFacts target;
+    target.exists = target.enabled = true;
+    target.timeline = 2;
+    target.address_current = false;
+    seen.forward_subscriber = target;
+    const Plan plan = Decide(migration, seen).plan;
+    EXPECT_EQ(plan.guard, Guard::kUndo) << Name(phase);
+    EXPECT_EQ(plan.reason, "TargetFailedOver");
+  }
+}
+
+// Before the subscription is there, it is the copy's own last word that tells.
+TEST(CatchingUp, BeginsOnlyOnATargetThatHoldsTheResultOfItsCopyAndLaysTheWayBackOnce) {
+  api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);
+  migration.spec.strategy = api::Strategy::kOnline;
+  Observation seen = At(1);
+  seen.forward_publisher = PublisherFacts{.traces = true, .published = true, .slot = true};
+  seen.reverse_publisher = PublisherFacts{};
+  seen.schema_change = std::string();
+  seen.target = testing::Database(ControlState::kPreparing, true);
+  SubscriberFacts none;
+  none.timeline = 1;
+  SubscriberFacts there = none;
+  there.exists = there.enabled = true;
+  seen.forward_subscriber = none;
+  seen.copy_result = std::optional<CopyResult>();
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndo);
+  CopyResult result;
+  result.attempt = 1;
+  result.equal = true;
+  seen.copy_result = std::optional<CopyResult>(result);
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kStartForwardStream);
+
+  seen.forward_subscriber = there;
+  seen.reverse_subscriber = none;
+  EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kLayWayBack);
+  seen.reverse_subscriber = there;
+  EXPECT_EQ(Decide(migration, seen).plan.guard, Guard::kUndo) << "its slot was there before";
+}
+
 // Before version 15 there is no count of errors.
 TEST(CatchingUp, HoldsForATargetThatCountsNoErrorsOnceItsWorkerIsAwayAndNothingHasArrivedForLong) {
   api::TenantMigration migration = MigrationIn(Phase::kCatchingUp);

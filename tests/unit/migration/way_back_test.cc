@@ -170,6 +170,30 @@ TEST_F(WayBack, OfASourceThatCountsNoErrorsIsBrokenOnceItsWorkerIsAwayAndNothing
   EXPECT_EQ(Round(6).reason, "AwaitingWayBack") << "it catches up";
 }
 
+// Trap 84: everything arrives, and what was confirmed by the server before is not sent again.
+TEST_F(WayBack, OfASourceThatHasFailedOverIsShutForGoodThoughItFollows) {
+  target_.subscriber_timeline = 1;
+  source_.timeline = 1;
+  Round(2);
+  EXPECT_EQ(Reason("RollbackReady"), "StreamFollows");
+  source_.timeline = 2;
+  Round(4);
+  EXPECT_EQ(Reason("RollbackReady"), "SourceFailedOver");
+  Ask();
+  const Plan held = Round(6);
+  EXPECT_FALSE(held.guard);
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+  EXPECT_THAT(held.message, HasSubstr("its timeline was 1, and is 2"));
+  Consent();
+  EXPECT_EQ(Round(8).guard, Guard::kRollBack);
+
+  GoBack();
+  CloseDoors();
+  settled_ = true;
+  source_.marker = kMarker;
+  EXPECT_EQ(Round(10).effect, Intent::kReopenTarget) << "found behind the doors: users stay";
+}
+
 TEST_F(WayBack, ATokenWhileTheStreamIsBrokenAsksForConsentAndClosesNothing) {
   Ask();
   target_.slot_lost = true;
