@@ -341,6 +341,34 @@ TEST_F(OnlineWorld, Trap59_RowsThatAlterTableHasRewrittenHoldTheMoveAndStopTheSw
   EXPECT_THAT(proven.error().message, HasSubstr(words));
 }
 
+// In the last moment: what follows the comparison is what finds it.
+TEST_F(OnlineWorld, ARowWrittenBehindReplicationsBackWhileRowsAreComparedStopsTheSwitch) {
+  CatchUp(kShop);
+  WatchChanges();
+  OnSource({"UPDATE public.orders SET word = 'compared'"});
+  migration_.status.cutover.attempts = 1;
+  MustPerform(Intent::kFenceSource);
+  MustPerform(Intent::kDrainForward);
+  pg::Connection rogue = MustConnect(target().options());
+  MustExec(rogue,
+           {"BEGIN", "LOCK TABLE public.orders", "INSERT INTO public.orders VALUES (99, 'rogue')"});
+  Status finalized;
+  {
+    std::jthread finalizing([&] { finalized = Perform(Intent::kFinalizeTarget); });
+    pg::testing::WaitUntil(
+        [&] {
+          return MustRead(target(),
+                          "SELECT count(*) FROM pg_locks"
+                          " WHERE NOT granted AND relation = 'public.orders'::regclass")[0] != "0";
+        },
+        "rows are compared");
+    MustExec(rogue, {"COMMIT"});
+  }
+  ASSERT_FALSE(finalized);
+  EXPECT_EQ(finalized.error().reason, "TargetDiverged") << finalized.error().message;
+  MustPerform(Intent::kDropForwardPublisher);
+}
+
 // --- before the doors close ----------------------------------------------------------------------
 
 TEST_F(OnlineWorld, TheClosedTargetIsAskedWhetherItWouldLetTheTenantIn) {

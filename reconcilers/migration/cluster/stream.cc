@@ -6,7 +6,6 @@
 
 #include <thread>
 
-#include "operator/base/beside.h"
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
@@ -498,30 +497,25 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
 }
 
 // Under the fence, with the marker applied: the last word on whether both sides are the same, or
-// what of it was left out. The source and the target are each asked their own question at once:
-// clients wait.
+// what of it was left out. Who else writes on the target is asked last, and what is written there
+// from then on is what the way back has to carry: nothing falls between the two.
 Result<std::string> ClusterWorld::ProveStreamed(const Call& call) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(Inside inside, BothSides(call));
-  auto rogue = Beside([&] { return LookForRogueWrites(call, inside.target); });
-  Result<std::string> change = SchemaChangeSinceMark(call);
-  TRY(rogue.get());
-  TRY(change);
-  if (!change->empty())
-    return TerminalError("SchemaChanged", "the source is not as it was copied: " + *change);
+  TRY_ASSIGN(const std::string change, SchemaChangeSinceMark(call));
+  if (!change.empty())
+    return TerminalError("SchemaChanged", "the source is not as it was copied: " + change);
   pg::CompareTerms terms;
   terms.budget = CompareBudget(deadline.Remaining());
   TRY_ASSIGN(
       pg::ChangeComparison compared,
       pg::CompareChanged(stop, deadline, inside.source, inside.target,
                          ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid), terms));
+  TRY(LookForRogueWrites(call, inside.target));
   if (!compared.equal())
     return TerminalError("VerificationFailed",
                          "rows that were changed during the move differ on the target: " +
                              compared.DescribeDifferences());
-  // What users write from here on is what the way back has to carry.
-  TRY(pg::AdvanceSlot(stop, deadline, inside.target, ClaimOn(call, pg::Side::kTarget),
-                      Direction::kReverse));
   TRY(pg::StartSubscriptionAtSlot(stop, deadline, inside.target, inside.source,
                                   ClaimOn(call, pg::Side::kSource), Direction::kReverse));
   return compared.DescribeNotCompared();
