@@ -568,6 +568,34 @@ TEST_F(OnlineWorld, WhoAcceptsWhatDdlMadeGoesBackWithTheRestAndEverySequenceThat
   EXPECT_EQ(MustRead(source(), "SELECT max(id) FROM public.orders")[0], "3");
 }
 
+// By name nobody would find them, or find another's.
+TEST_F(OnlineWorld, SequencesThatWereRenamedInHypercareGoOnBehindTheirRowsOnTheSource) {
+  CatchUp({"CREATE SCHEMA elsewhere", "CREATE TABLE public.a (id serial PRIMARY KEY)",
+           "CREATE TABLE public.b (id serial PRIMARY KEY)",
+           "CREATE TABLE public.c (id serial PRIMARY KEY)",
+           "CREATE TABLE public.d (id serial PRIMARY KEY)",
+           "INSERT INTO public.c SELECT FROM generate_series(1, 9)"});
+  SwitchOver();
+  MustExec(target(),
+           {"SELECT setval('public.c_id_seq', 9)", "ALTER SEQUENCE public.a_id_seq RENAME TO of_a",
+            "ALTER SEQUENCE public.b_id_seq OWNED BY NONE",
+            "ALTER SEQUENCE public.b_id_seq SET SCHEMA elsewhere",
+            "ALTER SEQUENCE public.c_id_seq RENAME TO away",
+            "ALTER SEQUENCE public.d_id_seq RENAME TO c_id_seq",
+            "ALTER SEQUENCE public.away RENAME TO d_id_seq"});
+  for (const char* table : {"a", "b", "c", "d"})
+    MustExec(target(), {std::string("INSERT INTO public.") + table + " DEFAULT VALUES"});
+  migration_.status.handled.rollback = "back";
+  migration_.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+  CloseDoorsAgain(1);
+  MustPerform(Intent::kReopenSource);
+  for (const auto& [table, next] : {std::pair("a", "2"), std::pair("b", "2"), std::pair("c", "11")})
+    EXPECT_EQ(MustRead(source(), "SELECT nextval(pg_get_serial_sequence('public." +
+                                     std::string(table) + "', 'id'))")[0],
+              next)
+        << table;
+}
+
 // --- a subscriber that goes back in time ---------------------------------------------------------
 
 /// Of a base, so that it is there before the world around it.

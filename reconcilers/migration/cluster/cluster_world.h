@@ -176,7 +176,8 @@ class ClusterWorld final : public World {
   Status DropPublisher(const Call& call, pg::Direction direction);
   Result<std::string> ProveStreamed(const Call& call);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
-  Status TakeSequencesBack(const Call& call, const std::vector<pg::SequencePosition>& sequences);
+  Result<bool> TakeSequencesBack(const Call& call,
+                                 const std::vector<pg::SequencePosition>& sequences);
   Result<pg::ControlState> StateToHold(const Call& call);
   Result<bool> HoldShut(const Call& call, pg::Side where, pg::ControlState state);
   Status MoveSequencesPastRows(const Call& call);

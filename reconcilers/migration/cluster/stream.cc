@@ -526,10 +526,11 @@ Result<std::vector<pg::SequencePosition>> ClusterWorld::ReadTargetsSequences(con
   return pg::ReadSequences(call.stop, call.deadline, *target);
 }
 
-// The source takes up where the target's sequences stand. One that only the target has is left
-// there: it was made by DDL, for whose loss a person has been asked, or nobody need be.
-Status ClusterWorld::TakeSequencesBack(const Call& call,
-                                       const std::vector<pg::SequencePosition>& sequences) {
+// The source takes up where the target's sequences stand; whether it has all of them. One that only
+// the target has is left there: it was made by DDL, for whose loss a person has been asked, or
+// nobody need be.
+Result<bool> ClusterWorld::TakeSequencesBack(const Call& call,
+                                             const std::vector<pg::SequencePosition>& sequences) {
   auto& [stop, deadline, migration] = call;
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
   std::vector<std::string> missing;
@@ -541,7 +542,7 @@ Status ClusterWorld::TakeSequencesBack(const Call& call,
                     }));
   for (const std::string& name : missing)
     LogWarn("a sequence of the target is not on the source", {{"sequence", name}});
-  return Ok();
+  return missing.empty();
 }
 
 // A leader that froze before it opened the target again must not do so once the source is open:
@@ -566,10 +567,10 @@ Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
   return pg::Unfence(call.stop, call.deadline, target, claim, pg::ControlState::kOpen);
 }
 
-// Nobody can say where the target's sequences stood, and rows with numbers that the source has not
-// given out may have arrived. Those that no row shows stay where they were, and so do those of
-// columns that cannot be looked through: a number that comes twice is refused where it would do
-// harm, and users wait.
+// Nobody can say where the target's sequences stood, or they went by other names there, and rows
+// with numbers that the source has not given out may have arrived. Those that no row shows stay
+// where they were, and so do those of columns that cannot be looked through: a number that comes
+// twice is refused where it would do harm, and users wait.
 Status ClusterWorld::MoveSequencesPastRows(const Call& call) {
   TRY_ASSIGN(pg::Connection * source, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(pg::RowsAhead ahead,
@@ -577,7 +578,8 @@ Status ClusterWorld::MoveSequencesPastRows(const Call& call) {
   for (const std::string& column : ahead.unread)
     LogWarn("the sequence of a column stays where it was, which was not looked through",
             {{"column", column}});
-  return TakeSequencesBack(call, ahead.positions);
+  TRY(TakeSequencesBack(call, ahead.positions));
+  return Ok();
 }
 
 // Of a target of ours that is older than its opening, as a standby may be: it is held as it is, and
@@ -606,11 +608,18 @@ Status ClusterWorld::TakeBackFromTarget(const Call& call) {
                               Direction::kReverse));
   TRY_ASSIGN(DatabaseSide * target, Target(call));
   TRY_ASSIGN(const bool is_there, target->Exists(call.stop, call.deadline));
+  bool by_name = is_ours && !is_older;
   if (is_there && !is_older) {
     TRY_ASSIGN(const auto sequences, ReadTargetsSequences(call));
-    TRY(TakeSequencesBack(call, sequences));
+    TRY_ASSIGN(const bool all, TakeSequencesBack(call, sequences));
+    by_name = by_name && all;
   }
-  return is_ours && !is_older ? Ok() : MoveSequencesPastRows(call);
+  // One that was renamed may have given its name to another.
+  if (by_name) {
+    TRY_ASSIGN(const StructureFacts structure, ObserveStructure(call));
+    by_name = structure.changes.empty();
+  }
+  return by_name ? Ok() : MoveSequencesPastRows(call);
 }
 
 }  // namespace cutover::migration
