@@ -93,6 +93,7 @@ std::string_view Name(FaultKind kind) {
 Simulation::Simulation(const RunPlan& plan)
     : itinerary_(*plan.itinerary),
       faults_(plan.faults),
+      seed_(plan.seed),
       random_(plan.seed),
       shuffled_(plan.seed != 0),
       thread_time_(clock_),

@@ -263,6 +263,7 @@ class Simulation {
 
   const Itinerary& itinerary_;
   std::vector<Fault> faults_;
+  const uint64_t seed_;
   std::mt19937_64 random_;
   const bool shuffled_;
   VirtualClock clock_;
