@@ -179,6 +179,19 @@ Status ControlPlane::MakeCertificates() const {
   return Ok();
 }
 
+// Whoever has ca.crt trusts either, as in the middle of every rotation.
+Status ControlPlane::ReplaceAuthority() const {
+  Result<std::string> made = Output(
+      "cd '" + directory_ +
+      "' && new='openssl req -config openssl.cnf -x509 -newkey ec "
+      "-pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'\n"
+      "{ $new -extensions ca -subj /CN=cutover-new-ca -keyout new-ca.key -out new-ca.crt &&\n"
+      "$new -extensions leaf -CA new-ca.crt -CAkey new-ca.key -subj /CN=kube-apiserver "
+      "-keyout server.key -out server.crt && cat new-ca.crt >>ca.crt; } >openssl.log 2>&1");
+  if (!made) return Failed("cannot make certificates: " + LastLines(directory_ + "/openssl.log"));
+  return Ok();
+}
+
 Status ControlPlane::StartEtcd() {
   std::string client = "http://127.0.0.1:" + std::to_string(etcd_port_);
   std::string peer = "http://127.0.0.1:" + std::to_string(etcd_peer_port_);

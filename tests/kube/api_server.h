@@ -56,6 +56,10 @@ class ControlPlane {
   void KillServer(int server) { servers_[server].process.reset(); }
   Status RestartServer(int server);
 
+  /// Makes another authority, "new-ca.crt", which alone signs what servers present from their next
+  /// start on. Clients that the first one has signed are let in as before.
+  Status ReplaceAuthority() const;
+
   /// Starts the garbage collector of a kube-controller-manager, unless it runs already. It begins
   /// once it has seen all objects, some seconds later.
   Status StartGarbageCollector();

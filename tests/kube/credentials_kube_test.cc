@@ -34,12 +34,14 @@ class CredentialsOnApiServer : public ::testing::Test {
   }
   // A client by a kubeconfig beside the files of this test.
   std::unique_ptr<kube::ApiClient> Client(const std::string& user) {
+    return ClientOf(MakeConnection({}).transport.url, user);
+  }
+  std::unique_ptr<kube::ApiClient> ClientOf(const std::string& url, const std::string& user) {
     Write("config",
           "apiVersion: v1\nkind: Config\ncurrent-context: t\n"
           "contexts:\n- {name: t, context: {cluster: t, user: t}}\n"
           "clusters:\n- {name: t, cluster: {server: '" +
-              MakeConnection({}).transport.url +
-              "', certificate-authority: ca.crt}}\nusers:\n- name: t\n  user:\n" + user);
+              url + "', certificate-authority: ca.crt}}\nusers:\n- name: t\n  user:\n" + user);
     Result<kube::Connection> connection =
         kube::LoadConnection((directory_ / "config").string(), {}, clock_);
     EXPECT_TRUE(connection) << connection.error().message;
@@ -87,6 +89,30 @@ TEST_F(CredentialsOnApiServer, ANewAuthorityIsReadAsSoonAsTheOldOneDoesNotFitThe
   auto client = Client("    {client-certificate: me.crt, client-key: me.key}\n");
   EXPECT_EQ(Refusal(*client), kube::reason::kUnreachable);
   Copy("ca.crt", "ca.crt");
+  EXPECT_EQ(Refusal(*client), "");
+}
+
+// The same the other way round, as a rotation has it: the file is what it was, and the server comes
+// back with a certificate of another authority.
+TEST_F(CredentialsOnApiServer, AServerThatComesBackWithANewAuthoritysCertificateIsKnownByANewFile) {
+  auto plane = ControlPlane::Start((directory_ / "plane").string());
+  ASSERT_TRUE(plane) << plane.error().message;
+  const fs::path made = (*plane)->directory();
+  auto copy = [&](const char* from, const char* to) {
+    fs::copy_file(made / from, directory_ / to, fs::copy_options::overwrite_existing);
+  };
+  copy("ca.crt", "ca.crt");
+  copy("admin.crt", "me.crt");
+  copy("admin.key", "me.key");
+  auto client =
+      ClientOf((*plane)->Url(0), "    {client-certificate: me.crt, client-key: me.key}\n");
+  EXPECT_EQ(Refusal(*client), "");
+  ASSERT_TRUE((*plane)->ReplaceAuthority());
+  (*plane)->KillServer(0);
+  Status back = (*plane)->RestartServer(0);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(Refusal(*client), kube::reason::kUnreachable);
+  copy("new-ca.crt", "ca.crt");
   EXPECT_EQ(Refusal(*client), "");
 }
 

@@ -6,11 +6,15 @@
 #include <thread>
 
 #include "reconcilers/migration/checks/sql_check.h"
+#include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/preflight/checks.h"
 #include "reconcilers/migration/preflight/facts.h"
 #include "reconcilers/migration/profiles/profile.h"
+#include "reconcilers/migration/status.h"
+#include "reconcilers/wiring/base64.h"
 #include "tests/postgres/servers.h"
 #include "tests/unit/kube/fake_client.h"
+#include "tests/unit/migration/builders.h"
 
 namespace cutover::migration {
 namespace {
@@ -22,6 +26,7 @@ using pg::testing::Servers;
 using pg::testing::Soon;
 using pg::testing::TestDatabase;
 using pg::testing::TestRole;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -481,6 +486,56 @@ TEST_F(PreflightOverServers, WhatStandsInTheWayOnTheServersIsFoundAtOnce) {
   EXPECT_THAT(reasons, Contains("TargetExists"));
   EXPECT_THAT(reasons, Contains("OwnerMismatch"));
   EXPECT_THAT(reasons, Contains("PreparedTransactions"));
+}
+
+/// Condition PreflightPassed, as whoever asks for the migration's status is told of the servers.
+class PreflightTold : public PreflightOverServers {
+ protected:
+  std::string Told() {
+    api::TenantMigration migration = testing::MigrationIn(api::Phase::kPreflight);
+    Observation seen = testing::At(1);
+    seen.preflight = CheckPreflight(Gather());
+    const auto status = Advance(migration, seen, Decide(migration, seen));
+    const api::Condition* told = status.conditions.Find("PreflightPassed");
+    if (told == nullptr || told->status == api::ConditionStatus::kTrue) return "";
+    return told->reason + ": " + told->message;
+  }
+  void SetPassword(const std::string& password) {
+    const Json metadata = Json::Object({{"name", "acme-db"}, {"namespace", "tenants"}});
+    const Json data = Json::Object({{"password", wiring::EncodeBase64(password)}});
+    const Json secret = Json::Object({{"metadata", metadata}, {"data", data}});
+    ASSERT_TRUE(client_.Delete({}, Soon(), kube::kSecret, {"tenants", "acme-db"}));
+    ASSERT_TRUE(client_.Create({}, Soon(), kube::kSecret, secret));
+  }
+};
+
+TEST_F(PreflightTold, APasswordThatTheSourceRefuses) {
+  SetPassword("not " + source_role_.password());
+  EXPECT_THAT(Told(), AllOf(HasSubstr("PreflightFailed: "),
+                            HasSubstr("password authentication failed for user"),
+                            HasSubstr("correct key password of Secret acme-db")));
+  SetPassword(source_role_.password());
+  EXPECT_THAT(Told(), Not(HasSubstr("acme-db")));
+}
+
+// Gone from PostgreSQL with version 17.
+TEST_F(PreflightTold, AnExtensionThatTheTargetDoesNotHave) {
+  MustExec(source_, {"CREATE EXTENSION adminpack"});
+  EXPECT_THAT(Told(), AllOf(HasSubstr("PreflightFailed: "), HasSubstr("extension adminpack "),
+                            HasSubstr("is not available on DatabaseServer target"),
+                            HasSubstr("drop it from")));
+  MustExec(source_, {"DROP EXTENSION adminpack"});
+  EXPECT_THAT(Told(), Not(HasSubstr("adminpack")));
+}
+
+TEST_F(PreflightTold, ATableThatWhoeverBacksUpMayNotRead) {
+  migration_.spec.backup_mode = api::BackupMode::kRequired;
+  MustExec(source_, {"ALTER TABLE public.res_partner OWNER TO CURRENT_USER"});
+  EXPECT_THAT(Told(), AllOf(HasSubstr("PreflightFailed: "),
+                            HasSubstr("cannot read all of public.res_partner: "),
+                            HasSubstr("role " + source_role_.name())));
+  MustExec(source_, {"GRANT SELECT ON public.res_partner TO " + source_role_.quoted()});
+  EXPECT_THAT(Told(), Not(HasSubstr("res_partner")));
 }
 
 TEST_F(PreflightOverServers, TheWayToAnOlderMajorIsHopeless) {
