@@ -26,6 +26,7 @@ namespace {
 
 using api::Phase;
 using pg::Direction;
+using pg::testing::AwaitCountsOf;
 using pg::testing::Must;
 using pg::testing::MustConnect;
 using pg::testing::MustExec;
@@ -173,12 +174,7 @@ class OnlineWorld : public ::testing::Test {
   /// A refresh is told by the server's counts of rows, too, which come a moment later: with them.
   void OnSource(const std::vector<std::string>& statements) {
     MustExec(source(), statements);
-    if (std::stoi(MustRead(source(), "SHOW server_version_num")[0]) >= 150000)
-      return MustExec(source(), {"SELECT pg_stat_force_next_flush()"});
-    for (const Deadline counted = Deadline::After(1500ms); !counted.Expired();) {
-      MustExec(source(), {"SELECT 1"});
-      std::this_thread::sleep_for(100ms);
-    }
+    AwaitCountsOf(source());
   }
   /// A copy of `structure` that follows the source, and the way back laid.
   void CatchUp(const std::vector<std::string>& structure) {

@@ -236,7 +236,7 @@ TEST_P(Clone, AskedToStopItLeavesNoSessionBehindAndSaysSo) {
   TrapTenant tenant(target());
   EXPECT_EQ(CloneAndKill(tenant, target(), SIGTERM, kRowsArrived), kExitInterrupted);
   pg::Connection admin = MustConnect(target());
-  const Deadline deadline = Deadline::After(std::chrono::seconds(10));
+  const Deadline deadline = Deadline::After(std::chrono::seconds(60));
   std::vector<std::string> sessions;
   do {
     sessions = MustRead(admin, "SELECT state FROM pg_stat_activity WHERE datname = $1",
