@@ -66,12 +66,20 @@ bool WouldDropTheOnlyCopy(const Itinerary& itinerary, Phase phase) {
          phase >= Phase::kSwitching;
 }
 
+// Users work on an open target, and one of their poolers cannot be paused: only a person can say
+// that nobody uses it, by taking it from its DatabaseServer.
+bool WaitsForALostPooler(const Itinerary& itinerary, Phase phase) {
+  const bool is_lost = itinerary.name.find("OneOfTwoPoolersIsLost") != std::string::npos;
+  return is_lost && phase >= Phase::kSwitching && phase < Phase::kHypercare;
+}
+
 class InEveryPhase : public testing::TestWithParam<Itinerary> {};
 
 TEST_P(InEveryPhase, APrunedMigrationGoesAndLeavesOneSideOpenAndNothingBehind) {
   for (Phase phase : PhasesOf(GetParam())) {
     if (IsAboutUsersWhoAreNotInYet(GetParam(), phase)) continue;
     if (WouldDropTheOnlyCopy(GetParam(), phase)) continue;
+    if (WaitsForALostPooler(GetParam(), phase)) continue;
     SCOPED_TRACE(api::Name(phase));
     Itinerary pruned = With(GetParam(), phase, [](Simulation& run) { run.DeleteMigration(); });
     pruned.ends = {};
