@@ -321,10 +321,13 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
 }
 
 // Nobody can enter a database whose DROP was cut short, nor is anything to be had of it any more:
-// it is no reason to wait, once nobody counts on what users may have written there.
+// it is no reason to wait, once nobody counts on what users may have written there. Its roles go
+// with it, which is another transaction.
 bool MayEndDropOfTarget(const api::TenantMigration& migration, const Observation& seen) {
   const bool were_in = migration.status.cutover.opened_at.has_value() || migration.spec.by_pooler();
-  return IsHalfDropped(seen.target) && (!were_in || LossAccepted(migration));
+  if (were_in && !LossAccepted(migration)) return false;
+  return IsHalfDropped(seen.target) ||
+         (seen.target.known() && !seen.target->exists && seen.target->traces);
 }
 
 // Closes the target for good before the source is opened: at no instant are both writable.
