@@ -671,10 +671,12 @@ Result<bool> DropUnused(const std::stop_token& stop, Deadline deadline, Connecti
 Result<std::vector<std::string>> DropCreatedRoles(std::stop_token stop, Deadline deadline,
                                                   Connection& connection,
                                                   std::string_view migration_uid) {
-  TRY_ASSIGN(std::vector<std::string> names,
+  // A database that went by another hand has left those that streams read it by. They go first: it
+  // is by the marked ones that whoever comes next knows that something is left.
+  std::vector<std::string> names = StreamNames(migration_uid);
+  TRY_ASSIGN(const std::vector<std::string> marked,
              MarkedRoles(stop, deadline, connection, migration_uid));
-  // A database that went by another hand has left those that streams read it by.
-  for (std::string& name : StreamNames(migration_uid)) names.push_back(std::move(name));
+  names.insert(names.end(), marked.begin(), marked.end());
   // One that granted a membership can only go after the role that it granted.
   std::vector<std::string> left;
   for (bool again = true; again; names = std::exchange(left, {})) {

@@ -612,6 +612,8 @@ void Simulation::HalfDropDatabase(ModelServer& server) {
   server.Edit([](ServerState& state) {
     DatabaseState* database = state.Edit(kTenant);
     CHECK(database != nullptr);
+    // DROP DATABASE begins nothing while there is one (dropdb() counts them first).
+    database->subscriptions.clear();
     database->access.connection_limit = kHalfDropped;
   });
   if (&server == &target_) target_was_lost_ = true;
