@@ -170,7 +170,7 @@ std::vector<Breach> OnTheWay() {
        "completed without a verified target"},
       {"TwoActiveMigrations", "Success", Phase::kCopying, MakeAnotherActive,
        "two active migrations of one placement"},
-      {"ChangesThatGoInACircle", "OnlineRestartSuccess", Phase::kCatchingUp,
+      {"ChangesThatGoInACircle", "OnlineRestartSuccess", Phase::kAwaitingCutover,
        ApplyTheStreamBackOnTheSource, "changes go in a circle"},
       {"UsersBesideTheStreamBack", "OnlineRestartSuccess", Phase::kCatchingUp,
        ApplyTheStreamBackOnTheSource, "users write where the stream back is applied"},
