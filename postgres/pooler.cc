@@ -157,10 +157,8 @@ Poolers::Consoles Poolers::Ready() const {
   return ready;
 }
 
-/// Whose failure counts.
-Poolers::Consoles Poolers::Needed() const {
-  Consoles ready = Ready();
-  return ready.empty() ? All() : ready;
+bool Poolers::Counts(const Console& console) const {
+  return console.login().ready || Ready().empty();
 }
 
 /// `what` at each console at once; all have ended when it returns, with the result of each.
@@ -201,7 +199,7 @@ Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token stop, Deadline
 }
 
 PoolerLook Poolers::Look(std::stop_token stop, Deadline deadline) {
-  const Consoles all = All(), needed = Needed();
+  const Consoles all = All();
   std::vector<Result<PoolerFacts>> results =
       AtEach<PoolerFacts>(all, [&](Console& console) { return console.Observe(stop, deadline); });
   PoolerLook look;
@@ -209,7 +207,7 @@ PoolerLook Poolers::Look(std::stop_token stop, Deadline deadline) {
   for (size_t i = 0; i < all.size(); ++i) {
     if (results[i])
       look.facts.push_back(std::move(*results[i]));
-    else if (std::find(needed.begin(), needed.end(), all[i]) != needed.end())
+    else if (Counts(*all[i]))
       errors.push_back(results[i].error());
   }
   if (!errors.empty()) look.silent = Together(std::move(errors));
@@ -299,12 +297,11 @@ Status Poolers::Resume(std::stop_token stop, Deadline deadline,
     if (!served || !restored) LogRetryStaysLowered(!served ? served.error() : restored.error());
     return Ok();
   };
-  const Consoles all = All(), needed = Needed();
+  const Consoles all = All();
   const std::vector<Status> resumed = DoAtEach(all, resume);
   std::vector<Error> errors;
   for (size_t i = 0; i < all.size(); ++i)
-    if (!resumed[i] && std::find(needed.begin(), needed.end(), all[i]) != needed.end())
-      errors.push_back(resumed[i].error());
+    if (!resumed[i] && Counts(*all[i])) errors.push_back(resumed[i].error());
   if (!errors.empty()) return tl::unexpected(Together(std::move(errors)));
   return Ok();
 }
@@ -381,8 +378,10 @@ Result<bool> Poolers::Probe(const std::stop_token& stop, Deadline deadline, Cons
 Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
                                   const std::vector<std::string>& entries,
                                   const PoolerProof& proof) {
+  Consoles counting = All();
+  std::erase_if(counting, [this](const Console* console) { return !Counts(*console); });
   const std::vector<Result<bool>> proven =
-      AtEach<bool>(Needed(), [&](Console& console) -> Result<bool> {
+      AtEach<bool>(counting, [&](Console& console) -> Result<bool> {
         TRY(console.LowerLoginRetry(stop, deadline));
         Result<bool> probed = Probe(stop, deadline, console, entries, proof);
         const Status restored = console.RestoreLoginRetry({}, Deadline::After(kLastPatience));
@@ -399,10 +398,7 @@ Result<bool> Poolers::ProveBefore(std::stop_token stop, Deadline deadline,
 Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
                            const std::vector<std::string>& entries, const PoolerProof& proof,
                            Connection& server, const std::function<void()>& on_resumed) {
-  const Consoles all = All(), needed = Needed();
-  auto is_needed = [&](const Console* console) {
-    return std::find(needed.begin(), needed.end(), console) != needed.end();
-  };
+  const Consoles all = All();
   const std::vector<Status> resumed = DoAtEach(all, [&](Console& console) -> Status {
     TRY(console.LowerLoginRetry(stop, deadline));
     TRY(console.Reconnect(stop, deadline, entries));
@@ -413,7 +409,7 @@ Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
   for (size_t i = 0; i < all.size(); ++i) {
     if (resumed[i])
       open.push_back(all[i]);
-    else if (is_needed(all[i]))
+    else if (Counts(*all[i]))
       missing.push_back(resumed[i].error());
   }
   if (on_resumed && !open.empty()) on_resumed();
@@ -426,7 +422,7 @@ Status Poolers::ResumeOnto(std::stop_token stop, Deadline deadline,
     const Status proven =
         asked[i] ? AwaitBackends(stop, deadline, *open[i], entries, server) : asked[i];
     open[i]->set_proven(proven.has_value());
-    if (!proven && is_needed(open[i])) not_proven.push_back(proven.error());
+    if (!proven && Counts(*open[i])) not_proven.push_back(proven.error());
   }
   for (const Status& restored : DoAtEach(all, [](Console& console) {
          return console.RestoreLoginRetry({}, Deadline::After(kLastPatience));

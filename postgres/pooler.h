@@ -185,7 +185,8 @@ class Poolers {
   using Consoles = std::vector<Console*>;
   Consoles All() const;
   Consoles Ready() const;
-  Consoles Needed() const;
+  /// Whether its failure is one of all: it is ready, or none is.
+  bool Counts(const Console& console) const;
   template <class Value>
   static std::vector<Result<Value>> AtEach(const Consoles& consoles,
                                            const std::function<Result<Value>(Console&)>& what);

@@ -43,11 +43,10 @@ constexpr const char* kFindStreamSlots = R"(
     FROM pg_replication_slots WHERE slot_name ~ $1 AND slot_type = 'logical' ORDER BY slot_name)";
 constexpr const char* kEndReader =
     "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-    " WHERE active_pid IS NOT NULL";
+    " WHERE active_pid IS NOT NULL AND slot_name = $1";
 constexpr const char* kDropFoundSlot =
-    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE true";
-constexpr const char* kThatVerySlot =
-    " AND slot_name = $1 AND coalesce(restart_lsn::text, '') = $2";
+    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1";
+constexpr const char* kThatVerySlot = " AND coalesce(restart_lsn::text, '') = $2";
 
 /// Whether the slot is there, and ours; terminal when another one has taken its name.
 Result<bool> FindSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
@@ -78,6 +77,21 @@ Status CreateNow(const std::stop_token& stop, Deadline deadline, Connection& con
   return transaction.Commit(stop, deadline);
 }
 
+Status EndReaderAndDrop(const std::stop_token& stop, Deadline deadline, Connection& connection,
+                        const Statement& end_reader, const Statement& drop) {
+  while (true) {
+    TRY(connection.Query(stop, deadline, end_reader.sql, end_reader.params));
+    auto dropped = connection.Query(stop, deadline, drop.sql, drop.params);
+    // 42704: somebody else has dropped it in between.
+    if (dropped || connection.last_sqlstate() == "42704") return Ok();
+    // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
+    const bool in_use = connection.last_sqlstate() == "55006";
+    if (!in_use || deadline.Remaining() < 2 * kLookAgainAfter)
+      return tl::unexpected(std::move(dropped).error());
+    std::this_thread::sleep_for(kLookAgainAfter);
+  }
+}
+
 tl::unexpected<Error> SlotWaits(const std::stop_token& stop, Deadline deadline,
                                 Connection& connection) {
   std::vector<std::string> holders;
@@ -103,23 +117,8 @@ Status MakeSlot(const std::stop_token& stop, Deadline deadline, Connection& conn
 
 Status RemoveSlot(const std::stop_token& stop, Deadline deadline, Connection& connection,
                   const std::string& name, std::optional<int64_t> under_epoch) {
-  const Statement drop = UnderEpoch(
-      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1",
-      name, under_epoch);
-  while (true) {
-    TRY(connection.Query(stop, deadline,
-                         "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-                         " WHERE slot_name = $1 AND active_pid IS NOT NULL",
-                         {name}));
-    auto dropped = connection.Query(stop, deadline, drop.sql, drop.params);
-    // 42704: somebody else has dropped it in between.
-    if (dropped || connection.last_sqlstate() == "42704") return Ok();
-    // 55006: its WAL sender has not ended yet, or the subscriber was back before us.
-    const bool in_use = connection.last_sqlstate() == "55006";
-    if (!in_use || deadline.Remaining() < 2 * kLookAgainAfter)
-      return tl::unexpected(std::move(dropped).error());
-    std::this_thread::sleep_for(kLookAgainAfter);
-  }
+  return EndReaderAndDrop(stop, deadline, connection, {kEndReader, {name}},
+                          UnderEpoch(kDropFoundSlot, name, under_epoch));
 }
 
 Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connection,
@@ -234,12 +233,9 @@ Result<std::vector<StreamSlot>> FindStreamSlots(std::stop_token stop, Deadline d
 Status RemoveStreamSlot(std::stop_token stop, Deadline deadline, Connection& connection,
                         const StreamSlot& slot) {
   const Params params = {slot.name, slot.position};
-  TRY(connection.Query(stop, deadline, std::string(kEndReader) + kThatVerySlot, params));
-  auto dropped =
-      connection.Query(stop, deadline, std::string(kDropFoundSlot) + kThatVerySlot, params);
-  // 42704: somebody else has dropped it in between.
-  if (dropped || connection.last_sqlstate() == "42704") return Ok();
-  return tl::unexpected(std::move(dropped).error());
+  return EndReaderAndDrop(stop, deadline, connection,
+                          {std::string(kEndReader) + kThatVerySlot, params},
+                          {std::string(kDropFoundSlot) + kThatVerySlot, params});
 }
 
 }  // namespace cutover::pg

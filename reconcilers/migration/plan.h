@@ -50,9 +50,10 @@ struct Plan {
     plan.reason = std::move(reason);
     return plan;
   }
-  /// A fact that the phase needs could not be read: look again.
-  static Plan Unknown(const Error& error) {
-    Plan plan = Wait(std::chrono::seconds(2), error.message, error.reason);
+  /// A fact that the phase needs could not be read: look again. `what_it_means` comes before the
+  /// error's words.
+  static Plan Unknown(const Error& error, const std::string& what_it_means = "") {
+    Plan plan = Wait(std::chrono::seconds(2), what_it_means + error.message, error.reason);
     plan.trouble = true;
     return plan;
   }

@@ -36,9 +36,7 @@ std::optional<Plan> AwaitFence(const api::TenantMigration& migration, const Obse
   NEED(seen.source);
   const auto why = WhyNoFence(seen.source, migration.status.source_server_name);
   if (!why) return std::nullopt;
-  Plan plan = Plan::Unknown(*why);
-  plan.message = "the doors stay open: " + why->message;
-  return plan;
+  return Plan::Unknown(*why, "the doors stay open: ");
 }
 
 // Online, the target goes on following while the doors wait, and has to be close when they close.

@@ -104,9 +104,7 @@ std::optional<Plan> AwaitSilentPoolers(const api::TenantMigration& migration,
   NEED(seen.poolers);
   const std::optional<WallTime> since = FindEntered(migration);  // None of one that has vanished.
   if (!seen.poolers->silent || !since || seen.now - *since > kReadyBound) return std::nullopt;
-  Plan plan = Plan::Unknown(*seen.poolers->silent);
-  plan.message = "clients go on, but not at every pooler: " + plan.message;
-  return plan;
+  return Plan::Unknown(*seen.poolers->silent, "clients go on, but not at every pooler: ");
 }
 
 ObjectsAtStake FindObjectsAtStake(const api::TenantMigration& migration) {

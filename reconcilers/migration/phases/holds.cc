@@ -64,8 +64,7 @@ std::optional<Plan> HoldForFence(const api::TenantMigration& migration, const Ob
   ASK(seen.target);
   const auto why = WhyNoFence(seen.target, migration.spec.target_server_name);
   if (!why) return std::nullopt;
-  Plan hold = Plan::Unknown(*why);
-  hold.message = "going back waits, and users work on meanwhile: " + why->message;
+  Plan hold = Plan::Unknown(*why, "going back waits, and users work on meanwhile: ");
   hold.awaits_consent = true;
   if (!migration.spec.online()) return hold;
   ASK(seen.structure);
