@@ -21,6 +21,8 @@ using std::chrono::seconds;
 constexpr milliseconds kBetweenQuestions{10};
 /// One question through a pooler. While its way leads nowhere, PgBouncer lets the client wait.
 constexpr seconds kQuestionPatience{1};
+/// For a pooler that is not ready, and mostly is no more: clients of the others wait for the look.
+constexpr milliseconds kPatienceOfUnready{200};
 /// For what must be done also when the caller's time is over, such as letting clients go on.
 constexpr seconds kLastPatience{5};
 /// Until PgBouncer has a connection again for those who wait; it looks three times a second.
@@ -200,8 +202,9 @@ Result<std::vector<PoolerFacts>> Poolers::Observe(std::stop_token stop, Deadline
 
 PoolerLook Poolers::Look(std::stop_token stop, Deadline deadline) {
   const Consoles all = All();
-  std::vector<Result<PoolerFacts>> results =
-      AtEach<PoolerFacts>(all, [&](Console& console) { return console.Observe(stop, deadline); });
+  std::vector<Result<PoolerFacts>> results = AtEach<PoolerFacts>(all, [&](Console& console) {
+    return console.Observe(stop, Counts(console) ? deadline : deadline.OrAfter(kPatienceOfUnready));
+  });
   PoolerLook look;
   std::vector<Error> errors;
   for (size_t i = 0; i < all.size(); ++i) {

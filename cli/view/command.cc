@@ -48,7 +48,8 @@ bool WindowIsAhead(const MigrationView& migration, WallTime now) {
 // A rollback that was asked for, or is needed, and that the operator does not carry out by itself.
 bool RollbackIsHeld(const MigrationView& migration) {
   const std::string reason = migration.ReadyReason();
-  return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack";
+  return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
+         reason == "PreparedTransactions" || reason == "SuperuserOwner";
 }
 
 // A rollback after the smoke test was put off, and a person may say that the tenant stays.

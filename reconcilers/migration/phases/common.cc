@@ -37,6 +37,15 @@ bool PodsHadTheirTime(const api::TenantMigration& migration, const Observation& 
   return seen.now - *since >= patience;
 }
 
+// Nobody waits yet, and asking in vain would count as closing the doors: while going back users go
+// on meanwhile, and so does the stream by which they may.
+Plan AwaitAllPoolers(const api::TenantMigration& migration, const Error& silent) {
+  Plan plan = Plan::Unknown(silent, "no client is stopped before every pooler answers: ");
+  const bool back = migration.status.phase == api::Phase::kRollingBack;
+  if (back && migration.spec.online()) plan.effect = Intent::kWatchReverseStream;
+  return plan;
+}
+
 }  // namespace
 
 WallTime EnteredAt(const api::TenantMigration& migration, const Observation& seen) {
@@ -54,6 +63,7 @@ std::optional<Plan> CloseDoors(const api::TenantMigration& migration, const Obse
       const Fact<DatabaseFacts>& side = back ? seen.target : seen.source;
       ASK(side);
       if (!side.known() || !side->exists || side->closed) return std::nullopt;
+      if (seen.poolers->resumed) return AwaitAllPoolers(migration, *seen.poolers->silent);
     }
     return Plan::Do(Intent::kPausePoolers, "pausing the poolers");
   }

@@ -17,9 +17,10 @@ bool UsersAreInEarly(const Change& change) {
   const Observation& seen = change.seen;
   const Phase phase = change.migration.status.phase;
   if (phase != Phase::kOpening && phase != Phase::kSmoke) return false;
-  const bool may_be_closed =
-      phase == Phase::kOpening && (!seen.target.known() || seen.target->closed);
-  return change.migration.spec.online() && !may_be_closed && seen.routes.known() &&
+  const bool may_be_elsewhere =
+      phase == Phase::kOpening && (!seen.target.known() || seen.target->closed ||
+                                   !seen.wiring.known() || !seen.wiring->at_target);
+  return change.migration.spec.online() && !may_be_elsewhere && seen.routes.known() &&
          !seen.routes->at_maintenance && seen.workloads.known() && seen.workloads->as_recorded;
 }
 

@@ -66,6 +66,12 @@ void NoteWayBack(const Change& change) {
     return change.Set("RollbackReady", ConditionStatus::kFalse, "WayBackGivenUp",
                       DescribeWayBackGivenUp(migration));
   }
+  // What is prepared and committed in a moment shuts no way back: only as long as one waits for it.
+  const auto why = WhyNoFence(seen.target, migration.spec.target_server_name);
+  if (why && why->reason == change.plan.reason) {
+    rollback.available_until.reset();
+    return change.Set("RollbackReady", ConditionStatus::kFalse, why->reason, why->message);
+  }
   if (seen.reverse_publisher.unseen() || seen.reverse_subscriber.unseen() ||
       seen.reverse_sample.unseen() || seen.structure.unseen())
     return NoteUsersWriteOnTarget(change);

@@ -215,6 +215,11 @@ TEST_F(Switching, APoolerThatIsNotReadyIsResumedAndNotWaitedFor) {
   Connection admin = MustConnect(tenant_.source());
   ASSERT_TRUE(later.ResumeOnto({}, Soon(), entries_, source, admin));
   EXPECT_FALSE(poolers_.Observe({}, Soon())->back().Find(tenant_.name())->paused);
+  second_.Freeze();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(later.Look({}, Soon()).facts.size(), 1u);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1900)) << "of what others get";
+  second_.Thaw();
   second_.Kill();
   EXPECT_FALSE(later.Look({}, Soon()).silent);
   EXPECT_TRUE(later.ResumeOnto({}, Soon(), entries_, source, admin));

@@ -401,6 +401,10 @@ TEST(Status, UsersWhomSomebodyElseHasLetInEarlyAreIn) {
     EXPECT_TRUE(next().cutover.opened_at) << "with the very step that goes back";
     seen.workloads = WorkloadFacts{.as_recorded = false, .detail = ""};
     EXPECT_FALSE(next().cutover.opened_at) << "nothing serves them";
+    seen.workloads = WorkloadFacts{};
+    seen.wiring = WiringFacts{.at_target = phase == Phase::kSmoke, .detail = ""};
+    EXPECT_EQ(next().cutover.opened_at.has_value(), phase == Phase::kSmoke)
+        << "elsewhere they are led to the fenced source";
   }
 }
 

@@ -367,6 +367,8 @@ TEST_F(WayBack, IsNotTakenOverAPreparedTransactionWhateverIsAccepted) {
       EXPECT_EQ(held.reason, "PreparedTransactions") << held.message;
       EXPECT_THAT(held.message, HasSubstr("order-42"));
       EXPECT_EQ(migration_.status.handled.rollback, "") << "it stands";
+      if (strategy == api::Strategy::kOnline)
+        EXPECT_EQ(Reason("RollbackReady"), "PreparedTransactions") << "nor is said to be ready";
       target_database_.prepared_transactions = 0;
       EXPECT_EQ(Round(2).guard, Guard::kRollBack);
     }
