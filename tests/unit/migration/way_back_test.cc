@@ -349,6 +349,21 @@ TEST_F(WayBack, ASourceThatComesBackHasToFollowBeforeTheDoorsClose) {
   EXPECT_EQ(migration_.status.rollback.fenced_at, Noon() + seconds(300));
 }
 
+// Else users would count as stopped, and the WAL that is kept for the way back be without a bound.
+TEST_F(WayBack, WaitsForASilentPoolerWithUsersAtWork) {
+  for (const bool consent : {false, true}) {
+    GoBack();
+    if (consent) Consent();
+    poolers_.silent = Error{Disposition::kRetry, "PoolerUnreachable", "PgBouncer 10.0.0.10:6432"};
+    const Plan waits = Round(1);
+    EXPECT_EQ(waits.reason, "PoolerUnreachable") << waits.message;
+    EXPECT_EQ(waits.effect, Intent::kWatchReverseStream) << "which goes on meanwhile";
+    EXPECT_FALSE(migration_.status.rollback.fenced_at) << "nobody is stopped";
+    poolers_.silent.reset();
+    EXPECT_EQ(Round(2).effect, Intent::kPausePoolers);
+  }
+}
+
 // No fence ends it, and no consent does: users would be stopped for nothing.
 TEST_F(WayBack, IsNotTakenOverAPreparedTransactionWhateverIsAccepted) {
   for (const auto strategy : {api::Strategy::kOnline, api::Strategy::kOffline})
@@ -367,8 +382,9 @@ TEST_F(WayBack, IsNotTakenOverAPreparedTransactionWhateverIsAccepted) {
       EXPECT_EQ(held.reason, "PreparedTransactions") << held.message;
       EXPECT_THAT(held.message, HasSubstr("order-42"));
       EXPECT_EQ(migration_.status.handled.rollback, "") << "it stands";
-      if (strategy == api::Strategy::kOnline)
+      if (strategy == api::Strategy::kOnline) {
         EXPECT_EQ(Reason("RollbackReady"), "PreparedTransactions") << "nor is said to be ready";
+      }
       target_database_.prepared_transactions = 0;
       EXPECT_EQ(Round(2).guard, Guard::kRollBack);
     }
