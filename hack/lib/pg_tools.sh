@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# PostgreSQL of other majors than the host's own. Needs lib/common.sh and lib/images.sh.
+# PostgreSQL of other majors than the host's own, and a newer PgBouncer. Needs lib/common.sh and
+# lib/images.sh.
 
 # pg_clients_directory ROOTFS MAJOR: makes a directory of wrappers that run the programs of MAJOR
 # from ROOTFS on the host's files, each through ROOTFS's own dynamic loader and libraries, and
@@ -28,14 +29,29 @@ make_pg_clients() {
   for program in "$rootfs/$base/bin"/*; do
     # Perl and shell scripts need interpreters of their own; nobody here uses them.
     [ "$(head -c4 "$program" | tail -c3)" = ELF ] || continue
-    cat >"$partial/$base/bin/${program##*/}" <<EOF
-#!/bin/sh
-exec '$rootfs/usr/lib64/ld-linux-x86-64.so.2' --inhibit-cache \\
-  --library-path '$rootfs/usr/lib/x86_64-linux-gnu' --argv0 "\$0" '$program' "\$@"
-EOF
-    chmod 755 "$partial/$base/bin/${program##*/}"
+    make_wrapper "$rootfs" "$program" "$partial/$base/bin/${program##*/}"
   done
   mv "$partial" "$tree"
+}
+
+# make_wrapper ROOTFS PROGRAM FILE
+make_wrapper() {
+  cat >"$3" <<EOF
+#!/bin/sh
+exec '$1/usr/lib64/ld-linux-x86-64.so.2' --inhibit-cache \\
+  --library-path '$1/usr/lib/x86_64-linux-gnu' --argv0 "\$0" '$2' "\$@"
+EOF
+  chmod 755 "$3"
+}
+
+# pooler_program ROOTFS: such a wrapper for the PgBouncer in ROOTFS; prints its path.
+pooler_program() {
+  local rootfs=$1 wrapper=$1-host
+  [ -f "$wrapper" ] || {
+    make_wrapper "$rootfs" "$rootfs/usr/sbin/pgbouncer" "$wrapper.$$"
+    mv "$wrapper.$$" "$wrapper"
+  }
+  printf '%s\n' "$wrapper"
 }
 
 # packaged_server VERSION SHA256: makes sure of the server of that package and prints its directory,

@@ -44,6 +44,7 @@ TestServers Load() {
   servers.source = MustHave(ConnectOptions::Parse(values["source"]), "source");
   servers.target = MustHave(ConnectOptions::Parse(values["target"]), "target");
   servers.bin_directory = values["bindir"];
+  servers.newer_pooler = values["pooler"];
   servers.ca_file = values["ca"];
   servers.directory = directory;
   for (const auto& [key, value] : values) {

@@ -19,6 +19,7 @@ struct TestServers {
   ConnectOptions source;      ///< Major 15.
   ConnectOptions target;      ///< Major 17.
   std::string bin_directory;  ///< pg_dump, pg_restore and others of major 18, to run on the host.
+  std::string newer_pooler;   ///< A PgBouncer after 1.21, to run on the host.
   std::string ca_file;        ///< The certificate that all of them present.
   std::string directory;      ///< What CUTOVER_TEST_PG_DIR says.
   std::map<int, ConnectOptions> by_major;

@@ -58,13 +58,19 @@ bool Answers(int port) {
   return answers;
 }
 
+std::string DefaultProgram() {
+  const char* named = std::getenv("CUTOVER_TEST_PGBOUNCER");
+  return named == nullptr ? "pgbouncer" : named;
+}
+
 std::string UserLine(const std::string& name, const std::string& password) {
   return "\"" + name + "\" \"" + password + "\"\n";
 }
 
 }  // namespace
 
-OwnPooler::OwnPooler(const OwnPoolerOptions& options) : port_(FreePort()) {
+OwnPooler::OwnPooler(const OwnPoolerOptions& options)
+    : program_(options.program.empty() ? DefaultProgram() : options.program), port_(FreePort()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "cutover-pooler-XXXXXX").string();
   CHECK(mkdtemp(pattern.data()) != nullptr);
   directory_ = pattern;
@@ -98,8 +104,6 @@ PoolerLogin OwnPooler::As(const std::string& user, const std::string& password) 
 
 void OwnPooler::Start() {
   CHECK(pid_ < 0);
-  const char* named = std::getenv("CUTOVER_TEST_PGBOUNCER");
-  const std::string program = named == nullptr ? "pgbouncer" : named;
   const std::string ini = directory_ + "/pgbouncer.ini";
   const std::string log = directory_ + "/log";
   pid_ = fork();
@@ -111,9 +115,9 @@ void OwnPooler::Start() {
     dup2(output, STDERR_FILENO);
     // It refuses to run as root.
     if (getuid() == 0)
-      execlp(program.c_str(), program.c_str(), "-u", "nobody", ini.c_str(), nullptr);
+      execlp(program_.c_str(), program_.c_str(), "-u", "nobody", ini.c_str(), nullptr);
     else
-      execlp(program.c_str(), program.c_str(), ini.c_str(), nullptr);
+      execlp(program_.c_str(), program_.c_str(), ini.c_str(), nullptr);
     _exit(127);
   }
   const Deadline deadline = Soon();

@@ -15,11 +15,12 @@ struct OwnPoolerOptions {
   std::vector<std::string> entries;                        ///< Lines of [databases].
   std::vector<std::pair<std::string, std::string>> users;  ///< Name and password.
   std::vector<std::string> settings;                       ///< Further lines of [pgbouncer].
+  /// If empty, what CUTOVER_TEST_PGBOUNCER names, else "pgbouncer".
+  std::string program;
 };
 
-/// A PgBouncer of a test's own, on loopback, pooling by transaction unless told otherwise. The
-/// program is what CUTOVER_TEST_PGBOUNCER names, else "pgbouncer". Every method aborts the test
-/// when it fails. Gone at the end with its files. For one thread.
+/// A PgBouncer of a test's own, on loopback, pooling by transaction unless told otherwise. Every
+/// method aborts the test when it fails. Gone at the end with its files. For one thread.
 class OwnPooler {
  public:
   explicit OwnPooler(const OwnPoolerOptions& options);
@@ -41,6 +42,7 @@ class OwnPooler {
   void Thaw() const;
 
  private:
+  std::string program_;
   std::string directory_;
   int port_ = 0;
   pid_t pid_ = -1;

@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <utility>
+
 #include "operator/base/check.h"
 #include "postgres/server_probe.h"
 #include "postgres/simple_session.h"
+#include "tests/postgres/pooler/prepared_session.h"
 #include "tests/postgres/servers.h"
 
 namespace cutover::pg::testing {
@@ -13,8 +17,11 @@ namespace {
 
 constexpr char kTable[] = "public.written";
 
-/// One row, its transaction as a client with several statements has it, or in one.
-Status WriteRow(SimpleSession& session, int writer, int n) {
+/// Writes the row of that number, its transaction as a client with several statements has it, or in
+/// one.
+using WriteRow = std::function<Status(int n)>;
+
+Status WriteSimply(SimpleSession& session, int writer, int n) {
   const std::string insert = "INSERT INTO " + std::string(kTable) + " VALUES (" +
                              std::to_string(writer) + ", " + std::to_string(n) + ")";
   if (n % 2 == 0) {
@@ -25,6 +32,27 @@ Status WriteRow(SimpleSession& session, int writer, int n) {
   TRY(session.Query({}, Soon(), insert));
   TRY(session.Query({}, Soon(), "COMMIT"));
   return Ok();
+}
+
+Status WritePrepared(PreparedSession& session, int writer, int n) {
+  const PreparedSession::Call write = {"write", {std::to_string(writer), std::to_string(n)}};
+  if (n % 2 == 0) return session.Execute({write});
+  return session.Execute({{"begin", {}}, write, {"commit", {}}});
+}
+
+Result<WriteRow> Open(const PoolerLogin& login, const std::string& database, int writer,
+                      Speech speech) {
+  if (speech == Speech::kSimple) {
+    TRY_ASSIGN(SimpleSession opened, SimpleSession::Open({}, Soon(), login, database));
+    auto session = std::make_shared<SimpleSession>(std::move(opened));
+    return [session, writer](int n) { return WriteSimply(*session, writer, n); };
+  }
+  TRY_ASSIGN(PreparedSession opened, PreparedSession::Open(login, database));
+  auto session = std::make_shared<PreparedSession>(std::move(opened));
+  TRY(session->Prepare("begin", "BEGIN"));
+  TRY(session->Prepare("write", "INSERT INTO " + std::string(kTable) + " VALUES ($1, $2)"));
+  TRY(session->Prepare("commit", "COMMIT"));
+  return [session, writer](int n) { return WritePrepared(*session, writer, n); };
 }
 
 }  // namespace
@@ -89,6 +117,19 @@ void PooledTenant::CarryRows(const ConnectOptions& from, const ConnectOptions& t
   if (!rows.empty()) MustExec(writer, {"INSERT INTO " + std::string(kTable) + " VALUES " + values});
 }
 
+void PooledTenant::MoveBehindAPause(Poolers& poolers, const ConnectOptions& from,
+                                    const ConnectOptions& to) {
+  const Result<PauseReport> paused = poolers.Pause({}, Soon(), {name_}, {});
+  ASSERT_TRUE(paused) << paused.error().message;
+  Fence(from);
+  CarryRows(from, to);
+  Unfence(to);
+  if (to.port == target_.port)
+    LeadToTarget();
+  else
+    LeadToSource();
+}
+
 PoolerProof PooledTenant::Proof(const ConnectOptions& server) const {
   Connection admin = MustConnect(server);
   const Result<std::string> identifier = ReadSystemIdentifier({}, Soon(), admin);
@@ -115,7 +156,8 @@ int PooledTenant::SessionsThatStay(const ConnectOptions& server) const {
   return sessions;
 }
 
-Writer::Writer(const PooledTenant& tenant, const OwnPooler& pooler, int number) : number_(number) {
+Writer::Writer(const PooledTenant& tenant, const OwnPooler& pooler, int number, Speech speech)
+    : number_(number), speech_(speech) {
   const PoolerLogin login = pooler.As(tenant.name(), tenant.password());
   thread_ = std::jthread([this, login, database = tenant.name()](const std::stop_token& stop) {
     Write(stop, login, database);
@@ -130,24 +172,24 @@ void Writer::Stop() {
 
 void Writer::Write(const std::stop_token& stop, const PoolerLogin& login,
                    const std::string& database) {
-  std::optional<SimpleSession> session;
+  std::optional<WriteRow> write;
   for (int n = 0; !stop.stop_requested(); ++n) {
     const auto start = std::chrono::steady_clock::now();
-    if (!session) {
-      Result<SimpleSession> opened = SimpleSession::Open({}, Soon(), login, database);
+    if (!write) {
+      Result<WriteRow> opened = Open(login, database, number_, speech_);
       if (!opened) {
         errors_.push_back(opened.error().message);
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         continue;
       }
-      session = std::move(*opened);
+      write = std::move(*opened);
     }
-    if (const Status written = WriteRow(*session, number_, n); written) {
+    if (const Status written = (*write)(n); written) {
       rows_.insert(n);
       ++acknowledged_;
     } else {
       errors_.push_back(written.error().message);
-      session.reset();
+      write.reset();
     }
     longest_ = std::max(longest_, std::chrono::duration_cast<std::chrono::milliseconds>(
                                       std::chrono::steady_clock::now() - start));

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <set>
 #include <string>
 #include <thread>
@@ -44,6 +45,9 @@ class PooledTenant {
   /// What the stream would have done.
   void CarryRows(const ConnectOptions& from, const ConnectOptions& to) const;
 
+  /// Pause, fence, carry, and the host leads elsewhere: all that comes before ProveBefore().
+  void MoveBehindAPause(Poolers& poolers, const ConnectOptions& from, const ConnectOptions& to);
+
   /// Of the admin, to the tenant's database.
   const ConnectOptions& source() const { return source_; }
   const ConnectOptions& target() const { return target_; }
@@ -60,11 +64,16 @@ class PooledTenant {
   cutover::testing::TcpRelay relay_;
 };
 
+/// How a Writer speaks: texts, or statements that it prepares by the protocol once in a session,
+/// those of a transaction sent together.
+enum class Speech { kSimple, kPrepared };
+
 /// A client of a pooler that writes one numbered row after the other, every other one in a
 /// transaction of several statements, and remembers exactly those that were acknowledged.
 class Writer {
  public:
-  Writer(const PooledTenant& tenant, const OwnPooler& pooler, int number);
+  Writer(const PooledTenant& tenant, const OwnPooler& pooler, int number,
+         Speech speech = Speech::kSimple);
   ~Writer() { Stop(); }
   /// Ends the writing; the figures are final then.
   void Stop();
@@ -79,6 +88,7 @@ class Writer {
   void Write(const std::stop_token& stop, const PoolerLogin& login, const std::string& database);
 
   const int number_;
+  const Speech speech_;
   std::atomic<int> acknowledged_{0};
   std::set<int> rows_;
   std::vector<std::string> errors_;

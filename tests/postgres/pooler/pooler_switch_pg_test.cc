@@ -23,18 +23,6 @@ Deadline InMilliseconds(int64_t count) { return Deadline::After(milliseconds(cou
 
 class Switching : public ::testing::Test {
  protected:
-  /// Pause, fence, carry, and the host leads elsewhere: all that comes before ProveBefore().
-  void MoveBehindAPause(const ConnectOptions& from, const ConnectOptions& to) {
-    Result<PauseReport> paused = poolers_.Pause({}, Soon(), entries_, {});
-    ASSERT_TRUE(paused) << paused.error().message;
-    tenant_.Fence(from);
-    tenant_.CarryRows(from, to);
-    tenant_.Unfence(to);
-    if (to.port == tenant_.target().port)
-      tenant_.LeadToTarget();
-    else
-      tenant_.LeadToSource();
-  }
   std::string LoginRetryOf(const OwnPooler& pooler) const {
     SimpleSession console = *SimpleSession::Open({}, Soon(), pooler.Admin(), "pgbouncer");
     const auto settings = console.Query({}, Soon(), "SHOW CONFIG");
@@ -60,7 +48,7 @@ TEST_F(Switching, ThereAndBackClientsSeeLatencyAndNoError) {
   for (const ConnectOptions& to : {tenant_.target(), tenant_.source()}) {
     const bool there = to.port == tenant_.target().port;
     const ConnectOptions& from = there ? tenant_.source() : tenant_.target();
-    MoveBehindAPause(from, to);
+    tenant_.MoveBehindAPause(poolers_, from, to);
     const PoolerProof proof = tenant_.Proof(to);
     Connection admin = MustConnect(to);
     const Result<bool> proven = poolers_.ProveBefore({}, Soon(), entries_, proof);
@@ -98,7 +86,7 @@ TEST_F(Switching, Trap77_NoStatementThatWasPreparedOnTheSourceOutlivesTheSwitch)
   ask(prepare);
   EXPECT_EQ(ask("EXECUTE total"), "0");
   EXPECT_EQ(ask(prepared), "1") << "it stays with the pooler's connection";
-  MoveBehindAPause(tenant_.source(), tenant_.target());
+  tenant_.MoveBehindAPause(poolers_, tenant_.source(), tenant_.target());
   Connection target = MustConnect(tenant_.target());
   MustExec(target, {"INSERT INTO public.written VALUES (1, 1), (1, 2)"});
   const Status resumed =
@@ -167,7 +155,7 @@ TEST_F(Switching, AProbeEntryWhoseDatabaseTheTenantMayNotEnterKeepsNobodyWaiting
 TEST_F(Switching, APoolerThatHangsKeepsNobodyWaitingButItsOwnClients) {
   Writer writer(tenant_, first_, 1);
   tenant_.Fence(tenant_.target());  // closed from creation
-  MoveBehindAPause(tenant_.source(), tenant_.target());
+  tenant_.MoveBehindAPause(poolers_, tenant_.source(), tenant_.target());
   second_.Freeze();
   const PoolerProof proof = tenant_.Proof(tenant_.target());
   Connection admin = MustConnect(tenant_.target());
