@@ -253,6 +253,32 @@ TEST_F(Switching, AConnectionThatLeadsElsewhereIsFound) {
   AwaitProgress({&writer});
 }
 
+// Its entry names the server and not the Service.
+TEST_F(Switching, APoolerThatLeadsElsewhereKeepsNoOtherFromBeingProven) {
+  OwnPoolerOptions options = tenant_.Options(/*with_probe_entry=*/false);
+  options.entries = {tenant_.name() +
+                     " = host=127.0.0.1 port=" + std::to_string(tenant_.source().port)};
+  OwnPooler astray(options);
+  Poolers poolers({astray.Admin(), first_.Admin()});
+  Writer writer(tenant_, first_, 1);
+  tenant_.Fence(tenant_.target());  // closed from creation
+  tenant_.MoveBehindAPause(poolers, tenant_.source(), tenant_.target());
+  Connection admin = MustConnect(tenant_.target());
+  const Status resumed = poolers.ResumeOnto({}, InMilliseconds(3000), entries_,
+                                            tenant_.Proof(tenant_.target()), admin);
+  ASSERT_FALSE(resumed);
+  EXPECT_EQ(resumed.error().reason, "PoolerLeadsElsewhere");
+  EXPECT_THAT(resumed.error().message, HasSubstr(astray.Admin().Describe()));
+  const PoolerLook look = poolers.Look({}, Soon());
+  ASSERT_EQ(look.facts.size(), 2u);
+  EXPECT_FALSE(look.facts.front().proven);
+  EXPECT_TRUE(look.facts.back().proven);
+  AwaitProgress({&writer});
+  writer.Stop();
+  EXPECT_THAT(writer.errors(), IsEmpty());
+  ExpectAllWritten(tenant_.target(), writer);
+}
+
 TEST_F(Switching, ThePoolersWayIsAskedAndNotBelieved) {
   ASSERT_TRUE(poolers_.Pause({}, Soon(), entries_, {}));
   Connection target = MustConnect(tenant_.target());
