@@ -503,6 +503,35 @@ TEST_F(OnlineWorld, SequencesGoOnBehindTheRowsOfATargetThatIsNoMore) {
   target_.inside.emplace(MustConnect(Servers().target.WithDatabase(database_)));
 }
 
+/// A standby of the target that had not heard of its opening has taken its place.
+class OlderThanItsOpening : public OnlineWorld,
+                            public ::testing::WithParamInterface<pg::ControlState> {};
+
+TEST_P(OlderThanItsOpening, TheTargetIsHeldAsItIsAndItsSequencesAreNoneOfTheTenants) {
+  CatchUp({"CREATE TABLE public.invoices (id serial PRIMARY KEY, word text)"});
+  OnSource({"INSERT INTO public.invoices (word) SELECT 'there' FROM generate_series(1, 5)",
+            "DELETE FROM public.invoices WHERE id = 5"});
+  migration_.status.cutover.attempts = 1;
+  MustPerform(Intent::kFenceSource);
+  MustPerform(Intent::kDrainForward);
+  MustPerform(Intent::kJournal);
+  const pg::Claim claim{uid_, 1, pg::Side::kTarget};
+  if (GetParam() == pg::ControlState::kCopied)
+    Must(pg::CompareAndSetState({}, Soon(), target(), claim, pg::ControlState::kPreparing,
+                                GetParam()),
+         "copied");
+  migration_.status.phase = Phase::kRollingBack;
+  MustPerform(Intent::kReopenSource);
+  MustPerform(Intent::kReopenSource);  // Once more, as after a crash.
+  EXPECT_EQ((*pg::ReadControl({}, Soon(), source()))->state, pg::ControlState::kReopened);
+  EXPECT_EQ((*pg::ReadControl({}, Soon(), target()))->state, GetParam());
+  EXPECT_EQ(MustRead(source(), "SELECT nextval('public.invoices_id_seq')")[0], "6");
+  EXPECT_TRUE(OwnerMayConnect(source_.owner));
+}
+INSTANTIATE_TEST_SUITE_P(States, OlderThanItsOpening,
+                         ::testing::Values(pg::ControlState::kPreparing, pg::ControlState::kCopied),
+                         [](const auto& state) { return std::string(pg::Name(state.param)); });
+
 TEST_F(OnlineWorld, DdlOneMomentBeforeTheFenceKeepsTheSourceShutAndOpensTheTargetAgain) {
   CatchUp(kShop);
   SwitchOver();
