@@ -16,7 +16,7 @@
 namespace cutover::pg {
 
 /// Rows of both sides of a move, found by their keys and told apart by the hashes of their texts.
-/// For CompareChanged() and the sample of the way back alone.
+/// For CompareChanged(), the sample of the way back and FindRowsAhead() alone.
 
 /// A table by schema and name.
 using TableName = std::pair<std::string, std::string>;

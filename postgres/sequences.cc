@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "postgres/keyed_rows.h"
+
 namespace cutover::pg {
 namespace {
 
@@ -73,18 +75,14 @@ Result<std::vector<NumberedColumn>> ReadNumberedColumns(const std::stop_token& s
 
 // Nothing where there is no row.
 Result<std::optional<int64_t>> ReadFurthest(const std::stop_token& stop, Deadline deadline,
-                                            Connection& connection, const NumberedColumn& column,
+                                            ReadSide& side, const NumberedColumn& column,
                                             std::chrono::milliseconds patience) {
-  TRY_ASSIGN(std::vector<Rows> answers,
-             connection.QueryEach(
-                 stop, deadline,
-                 {{"SET statement_timeout = " + std::to_string(patience.count()), {}},
-                  {std::string("SELECT pg_catalog.") + (column.ascends ? "max(" : "min(") +
-                       column.column + ")::pg_catalog.int8 FROM " + column.table,
-                   {}},
-                  {"RESET statement_timeout", {}}}));
-  const Row row = answers[1][0];
-  return row.IsNull(0) ? std::nullopt : std::optional<int64_t>(row.Int(0));
+  TRY_ASSIGN(Rows rows,
+             side.Ask(stop, deadline, patience,
+                      std::string("SELECT pg_catalog.") + (column.ascends ? "max(" : "min(") +
+                          column.column + ")::pg_catalog.int8 FROM " + column.table,
+                      {}));
+  return rows[0].IsNull(0) ? std::nullopt : std::optional<int64_t>(rows[0].Int(0));
 }
 
 bool IsBehind(const SequencePosition& position, const NumberedColumn& column, int64_t furthest) {
@@ -156,10 +154,12 @@ Result<RowsAhead> FindRowsAhead(std::stop_token stop, Deadline deadline, Connect
   for (SequencePosition& position : positions) at[{position.schema, position.name}] = &position;
   std::set<const SequencePosition*> behind;
   RowsAhead ahead;
+  ReadSide side(connection);
+  TRY(side.Prepare(stop, deadline));
   for (const NumberedColumn& column : columns) {
     const auto left = std::min(enough.Remaining(), kColumnPatience);
     Result<std::optional<int64_t>> furthest = std::optional<int64_t>();
-    if (left.count() > 0) furthest = ReadFurthest(stop, deadline, connection, column, left);
+    if (left.count() > 0) furthest = ReadFurthest(stop, deadline, side, column, left);
     if (!connection.usable()) return tl::make_unexpected(std::move(furthest).error());
     if (left.count() == 0 || !furthest) ahead.unread.push_back(column.table + "." + column.column);
     auto found = at.find({column.schema, column.sequence});

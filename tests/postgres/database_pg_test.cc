@@ -496,6 +496,32 @@ TEST_F(TwoSides, SequencesBehindTheirRowsAreFoundAndNoneIsToGoBack) {
   EXPECT_EQ(ahead->positions.size(), 3u);
 }
 
+// Whoever plans a query runs what is constant in the table's indexes.
+TEST_F(TwoSides, WhileNumbersAreReadNothingIsWrittenAndAnIndexFindsWhatItsAuthorsPathHas) {
+  MustExec(source_,
+           {"CREATE TABLE public.ran (as_whom text)",
+            "CREATE FUNCTION public.run() RETURNS void LANGUAGE sql"
+            " AS 'INSERT INTO public.ran VALUES (current_user)'",
+            "CREATE FUNCTION public.planted() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+            " AS 'BEGIN PERFORM public.run(); RETURN 1; END'",
+            "CREATE TABLE public.t (a serial)", "CREATE INDEX ON public.t ((a + public.planted()))",
+            "INSERT INTO public.t VALUES (7)", "DELETE FROM public.ran",
+            "CREATE FUNCTION public.one() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
+            "CREATE FUNCTION public.of_path() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN 1; END'",
+            "CREATE TABLE public.u (a serial)", "CREATE INDEX ON public.u ((a + public.of_path()))",
+            "INSERT INTO public.u VALUES (8)",
+            "CREATE OR REPLACE FUNCTION public.of_path() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+            " AS 'BEGIN RETURN one(); END'"});
+  Connection fresh = MustConnect(database_.Options());  // Nothing has been kept in it yet.
+  auto ahead = FindRowsAhead({}, Soon(), fresh, std::chrono::seconds(30));
+  ASSERT_TRUE(ahead) << ahead.error().message;
+  EXPECT_EQ(MustRead(source_, "SELECT count(*) FROM public.ran")[0], "0");
+  EXPECT_EQ(ahead->unread, std::vector<std::string>{R"("public"."t"."a")"});
+  EXPECT_EQ(ahead->positions, (std::vector<SequencePosition>{{"public", "u_a_seq", 8, true}}));
+  MustExec(fresh, {"INSERT INTO public.ran VALUES ('us')"});  // The session is as it was.
+}
+
 TEST_F(TwoSides, AColumnThatTakesTooLongLeavesTheOthersTheirNumbers) {
   MustExec(source_, {"CREATE TABLE public.t (a serial)", "INSERT INTO public.t VALUES (7)",
                      "CREATE TABLE public.u (a serial)", "INSERT INTO public.u VALUES (8)",

@@ -257,7 +257,8 @@ const std::vector<Known>& ControlStatements() {
       {"SHOW idle_in_transaction_session_timeout", SilenceMax},
       {"SET LOCAL lock_timeout", Nothing},
       {"SET LOCAL statement_timeout", Nothing},
-      {"SET statement_timeout", Nothing},
+      {"SET enable_seqscan", Nothing},
+      {"SET statement_timeout = ", Nothing},
   };
   return statements;
 }
