@@ -40,7 +40,7 @@ Params Columns(const std::vector<SequencePosition>& positions) {
 struct NumberedColumn {
   std::string schema, sequence;
   bool ascends = true;
-  int64_t last = 0;           // The last number that there is, going that way.
+  int64_t last = 0;           // The last number, going that way, that has another one behind it.
   std::string table, column;  // Quoted.
 };
 
@@ -55,7 +55,11 @@ Result<std::vector<NumberedColumn>> ReadNumberedColumns(const std::stop_token& s
         SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
          WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass)
       SELECT n.nspname, s.relname, q.seqincrement > 0,
-             CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE q.seqmin END,
+             CASE WHEN q.seqincrement > 0
+                  THEN greatest(least(q.seqmax, fits.highest) - q.seqincrement,
+                                -9223372036854775808)
+                  ELSE least(greatest(q.seqmin, fits.lowest) - q.seqincrement,
+                             9223372036854775807) END::bigint,
              m.nspname, t.relname, a.attname
         FROM used u
              JOIN pg_class s ON s.oid = u.sequence AND s.relkind = 'S' AND s.relpersistence <> 't'
@@ -64,7 +68,10 @@ Result<std::vector<NumberedColumn>> ReadNumberedColumns(const std::stop_token& s
              JOIN pg_class t ON t.oid = u.relation AND t.relkind IN ('r', 'p')
              JOIN pg_namespace m ON m.oid = t.relnamespace
              JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.number
-              AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+             JOIN (VALUES ('int2'::regtype, -32768::numeric, 32767::numeric),
+                          ('int4'::regtype, -2147483648, 2147483647),
+                          ('int8'::regtype, -9223372036854775808, 9223372036854775807))
+                  AS fits (type, lowest, highest) ON fits.type = a.atttypid
        ORDER BY s.oid, t.oid, a.attnum)"));
   std::vector<NumberedColumn> columns;
   for (Row row : rows)
@@ -73,20 +80,21 @@ Result<std::vector<NumberedColumn>> ReadNumberedColumns(const std::stop_token& s
   return columns;
 }
 
-// Nothing where there is no row.
+// Nothing where there is no row that a sequence can have numbered.
 Result<std::optional<int64_t>> ReadFurthest(const std::stop_token& stop, Deadline deadline,
                                             ReadSide& side, const NumberedColumn& column,
                                             std::chrono::milliseconds patience) {
   TRY_ASSIGN(Rows rows,
              side.Ask(stop, deadline, patience,
                       std::string("SELECT pg_catalog.") + (column.ascends ? "max(" : "min(") +
-                          column.column + ")::pg_catalog.int8 FROM " + column.table,
-                      {}));
+                          column.column + ")::pg_catalog.int8 FROM " + column.table + " WHERE " +
+                          column.column + " OPERATOR(pg_catalog." + (column.ascends ? "<=" : ">=") +
+                          ") $1::pg_catalog.int8",
+                      {column.last}));
   return rows[0].IsNull(0) ? std::nullopt : std::optional<int64_t>(rows[0].Int(0));
 }
 
 bool IsBehind(const SequencePosition& position, const NumberedColumn& column, int64_t furthest) {
-  if (furthest == column.last) return false;
   if (furthest == position.last_value) return !position.is_called;
   return (furthest > position.last_value) == column.ascends;
 }

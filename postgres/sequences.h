@@ -48,8 +48,9 @@ struct RowsAhead {
 };
 
 /// Of the sequences that number a column of whole numbers (owned by it, its identity's, or in its
-/// default), each in its own direction, so that none goes back. Not one that starts over (CYCLE),
-/// nor one that would have no number left: such a row was numbered by hand. Takes `budget` at most,
+/// default), each in its own direction, so that none goes back. Not one that starts over (CYCLE).
+/// A row does not count behind which the sequence, or the column's type, has no number left: it was
+/// numbered by hand. Takes `budget` at most,
 /// and 5 s for a column. Read-only, and of tables alone (ReadSide): the tenant's functions in its
 /// indexes would run as the operator.
 Result<RowsAhead> FindRowsAhead(std::stop_token stop, Deadline deadline, Connection& connection,

@@ -496,6 +496,23 @@ TEST_F(TwoSides, SequencesBehindTheirRowsAreFoundAndNoneIsToGoBack) {
   EXPECT_EQ(ahead->positions.size(), 3u);
 }
 
+TEST_F(TwoSides, ARowThatWasNumberedByHandBeyondItsSequenceOrItsColumnExhaustsNone) {
+  MustExec(source_,
+           {"CREATE SEQUENCE public.wide", "CREATE SEQUENCE public.tens INCREMENT 10 MAXVALUE 1000",
+            "CREATE SEQUENCE public.down INCREMENT -1 MINVALUE -100",
+            "CREATE TABLE public.t (grown serial, narrow int DEFAULT nextval('public.wide'),"
+            " tens int DEFAULT nextval('public.tens'), down int DEFAULT nextval('public.down'))",
+            "ALTER TABLE public.t ALTER grown TYPE bigint",
+            "INSERT INTO public.t VALUES (9999999999, 2147483647, 991, -1000), (6, 7, 11, -8)"});
+  auto ahead = FindRowsAhead({}, Soon(), source_, std::chrono::seconds(30));
+  ASSERT_TRUE(ahead) << ahead.error().message;
+  EXPECT_EQ(ahead->positions, (std::vector<SequencePosition>{{"public", "down", -8, true},
+                                                             {"public", "t_grown_seq", 6, true},
+                                                             {"public", "tens", 11, true},
+                                                             {"public", "wide", 7, true}}));
+  EXPECT_TRUE(ahead->unread.empty());
+}
+
 // Whoever plans a query runs what is constant in the table's indexes.
 TEST_F(TwoSides, WhileNumbersAreReadNothingIsWrittenAndAnIndexFindsWhatItsAuthorsPathHas) {
   MustExec(source_,
