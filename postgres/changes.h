@@ -71,11 +71,12 @@ struct CollectedChanges {
 /// while ("complete" false) so that a reconcile is not held up; the deadline is a hard one
 /// (kRetry).
 ///
-/// Terminal "WatchLost" when the slot is not there or its log was removed: only another copy can be
-/// proven then. kRetry "ObjectInUse" while another session reads it, and "IdleInTransactionTimeout"
-/// when a part of a slice took so long to keep that the source has ended the session that read
-/// (postgres/idle_transaction.h). What WithEpoch() says of the claim, which is on the target's
-/// side.
+/// Terminal "WatchLost" when the slot is not there or its log was removed, or when it stands behind
+/// what the target knows to have been read: that was put back to an earlier state. Only another
+/// copy can be proven then. kRetry "ObjectInUse" while another session reads it, and
+/// "IdleInTransactionTimeout" when a part of a slice took so long to keep that the source has ended
+/// the session that read (postgres/idle_transaction.h). What WithEpoch() says of the claim, which
+/// is on the target's side.
 Result<CollectedChanges> CollectChanges(std::stop_token stop, Deadline deadline, Connection& source,
                                         Connection& target, const Claim& claim,
                                         const ChangeWatch& watch, const ChangeLimits& limits = {});

@@ -42,8 +42,8 @@ SELECT ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY AS k (
  ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid LIMIT 1)";
 
 constexpr char kLookAtSlot[] =
-    "SELECT pg_current_wal_flush_lsn(), wal_status = 'lost' FROM pg_replication_slots"
-    " WHERE slot_name = $1 AND database = current_database()";
+    "SELECT pg_current_wal_flush_lsn(), wal_status = 'lost', coalesce(confirmed_flush_lsn, '0/0')"
+    " FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()";
 
 constexpr char kAdvance[] =
     "SELECT pg_replication_slot_advance(slot_name, $2::pg_lsn) FROM pg_replication_slots"
@@ -80,12 +80,17 @@ class Collector {
 
   Result<CollectedChanges> Run() {
     TRY(CreateChangeTables(stop_, deadline_, target_, claim_));
+    // The slot first: another call that goes on meanwhile keeps a position before it moves that on.
+    TRY(LookAtSlot());
     TRY_ASSIGN(found_.position, ReadChangePosition(stop_, deadline_, target_, watch_.slot));
     if (!found_.position.empty()) {
       TRY_ASSIGN(kept_, ParseLsn(found_.position));
+      if (kept_ < confirmed_)
+        return WatchLost(
+            "was read further than the target knows, which was put back to an earlier "
+            "state or has failed over to a standby");
+      TRY(Advance());
     }
-    TRY(LookAtSlot());
-    if (kept_ > 0) TRY(Advance());
     const Deadline enough =
         Deadline::After(std::min<std::chrono::milliseconds>(kCallMax, deadline_.Remaining() / 2));
     do {
@@ -107,12 +112,15 @@ class Collector {
 
   Status LookAtSlot() {
     TRY_ASSIGN(Rows rows, source_.Query(stop_, deadline_, kLookAtSlot, {watch_.slot}));
-    if (!rows.empty() && !rows[0].Bool(1)) {
-      TRY_ASSIGN(end_, ParseLsn(rows[0].Text(0)));
-      return Ok();
-    }
-    return TerminalError("WatchLost", "replication slot " + watch_.slot +
-                                          (rows.empty() ? " is gone" : " has lost its log") +
+    if (rows.empty()) return WatchLost("is gone");
+    if (rows[0].Bool(1)) return WatchLost("has lost its log");
+    TRY_ASSIGN(end_, ParseLsn(rows[0].Text(0)));
+    TRY_ASSIGN(confirmed_, ParseLsn(rows[0].Text(2)));
+    return Ok();
+  }
+
+  tl::unexpected<Error> WatchLost(const std::string& why) const {
+    return TerminalError("WatchLost", "replication slot " + watch_.slot + " " + why +
                                           ", so nobody knows which rows changed since the "
                                           "copy: only another one can be proven equal");
   }
@@ -284,6 +292,7 @@ class Collector {
   const bool move_on_;  ///< Whether the slot is moved on past the last slice, too.
   CollectedChanges found_;
   uint64_t end_ = 0;                  ///< Where the source's log ended when the call began.
+  uint64_t confirmed_ = 0;            ///< How far the slot had been moved on by then.
   uint64_t kept_ = 0;                 ///< Transactions that were committed before are kept already.
   uint64_t last_end_ = 0;             ///< Of the last transaction that was read.
   bool skipping_ = false;             ///< The current transaction is kept already.

@@ -398,6 +398,24 @@ TEST_F(ChangesTest, AWatchThatIsGoneIsAnEnd) {
   EXPECT_EQ(found.error().disposition, Disposition::kTerminal);
 }
 
+// What a standby has that is promoted in the target's place, or a disk that was put back.
+TEST_F(ChangesTest, Trap84_AWatchThatWasReadFurtherThanTheTargetKnowsIsAnEnd) {
+  Watch();
+  OnSource("UPDATE public.t SET body = 'x' WHERE id = 1");
+  Collect();
+  OnTarget("CREATE TABLE public.before AS SELECT * FROM cutover.change_position");
+  OnSource("UPDATE public.t SET body = 'x' WHERE id = 2");
+  Collect();
+  Collect();
+  EXPECT_EQ(Compare().differences, 2);
+  OnTarget("UPDATE cutover.change_position SET position = (SELECT position FROM public.before)");
+  OnTarget("DELETE FROM cutover.changed_row WHERE key = '[\"2\"]'");
+  auto compared = CompareChanged({}, Soon(), source_, target_, claim_, watch_);
+  ASSERT_FALSE(compared) << compared->differences << " differences and not 2";
+  EXPECT_EQ(compared.error().reason, "WatchLost");
+  EXPECT_EQ(compared.error().disposition, Disposition::kTerminal);
+}
+
 // What a process that was frozen, or a machine that is gone, leaves behind: until the server gives
 // the session up, nothing that was deleted since is cleaned up on the source.
 TEST_F(ChangesTest, AReaderThatFallsSilentInTheMiddleIsEndedByTheServerAndItsSuccessorReadsAll) {

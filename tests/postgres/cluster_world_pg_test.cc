@@ -721,6 +721,31 @@ TEST_F(FailingOverTarget, Trap84_IsCopiedAgainAndNotFollowedOn) {
   MustPerform(Intent::kDropForwardPublisher);
 }
 
+// What no copy of the slots tells: some keep them on their standbys (pg_failover_slots).
+TEST_F(FailingOverTarget, Trap84_BehindClosedDoorsIsNotSwitchedToThoughTheMarkerArrives) {
+  CatchUp(kShop);
+  WatchChanges();
+  MustPerform(Intent::kWatchStream);
+  FreezeStandby();
+  Follow(Direction::kForward, "confirmed");
+  MustPerform(Intent::kWatchStream);
+  migration_.status.cutover.attempts = 1;
+  MustPerform(Intent::kFenceSource);
+  FailOver();
+  MustRead(target(), "SELECT pg_create_logical_replication_slot($1, 'pgoutput')",
+           {pg::StreamName(uid_, Direction::kReverse)});
+  pg::testing::WaitUntil([&] { return Perform(Intent::kDrainForward).has_value(); },
+                         "the marker arrives");
+  EXPECT_EQ(OrdersOn(source()), "before confirmed");
+  EXPECT_EQ(OrdersOn(target()), "before") << "nothing is sent twice";
+
+  Status proven = Perform(Intent::kFinalizeTarget);
+  ASSERT_FALSE(proven) << "what was acknowledged is lost";
+  EXPECT_EQ(proven.error().reason, "TargetFailedOver") << proven.error().message;
+  EXPECT_EQ(proven.error().disposition, Disposition::kTerminal);
+  MustPerform(Intent::kDropForwardPublisher);
+}
+
 // --- once it is over -----------------------------------------------------------------------------
 
 TEST_F(OnlineWorld, TheSourceStaysShutAndWholeUntilItsRetentionIsOverByBothClocks) {

@@ -239,22 +239,38 @@ void AddFailovers(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .spec = OnlineSpecWithCutover(mode, "approval", "Manual"),
                  .on_phase = {{Phase::kAwaitingCutover,
                                [](Simulation& run) {
-                                 run.Later(seconds(10),
-                                           [standby = run.target().state()](Simulation& then) {
-                                             if (then.phase() == Phase::kAwaitingCutover)
-                                               then.FailOver(then.target(), standby);
-                                           });
+                                 run.SetStandbyAside(run.target());
+                                 run.Later(seconds(10), [](Simulation& then) {
+                                   if (then.phase() == Phase::kAwaitingCutover)
+                                     then.FailOver(then.target());
+                                 });
                                }}},
                  .ends = {Phase::kFailed},
                  .given_up_for = "TargetFailedOver"});
+  // With a pooler all is proven before the phase is known.
+  const bool is_recorded = mode == api::SwitchMode::kRestart;
+  for (Phase phase : {Phase::kFencing, Phase::kFinalizing})
+    if (is_recorded)
+      all.push_back({.name = "TargetFailsOverIn" + std::string(api::Name(phase)),
+                     .spec = OnlineSpecWithCutover(mode, "approval", "Manual"),
+                     .on_phase = {{Phase::kAwaitingCutover,
+                                   [](Simulation& run) {
+                                     run.SetStandbyAside(run.target());
+                                     run.Later(seconds(10), Say(api::kApproveAnnotation));
+                                     // A cutover that was undone is asked for again.
+                                     run.Later(seconds(400), Say(api::kApproveAnnotation, "t2"));
+                                   }},
+                                  {phase, [](Simulation& run) { run.FailOver(run.target()); }}},
+                     .ends = {Phase::kFailed},
+                     .given_up_for = "TargetFailedOver"});
   all.push_back(
       {.name = "SourceFailsOverInHypercareAndNobodyGoesBack",
        .spec = OnlineSpec(mode, R"({"hypercare":{"durationSeconds":90,"onFailedChecks":"Hold"}})"),
        .on_phase = {{Phase::kHypercare,
                      [](Simulation& run) {
-                       run.Later(seconds(15), [standby = run.source().state()](Simulation& then) {
-                         if (then.phase() == Phase::kHypercare)
-                           then.FailOver(then.source(), standby);
+                       run.SetStandbyAside(run.source());
+                       run.Later(seconds(15), [](Simulation& then) {
+                         if (then.phase() == Phase::kHypercare) then.FailOver(then.source());
                        });
                        run.Later(seconds(30), Say(api::kRollbackAnnotation));
                        run.Later(seconds(60), Say(api::kRollbackAnnotation, ""));

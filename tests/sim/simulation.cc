@@ -581,11 +581,11 @@ void Simulation::TakeAway(ModelServer& server, std::chrono::seconds lasts) {
   (&server == &source_ ? source_back_at_ : target_back_at_) = clock_.SteadyNow() + lasts;
 }
 
-void Simulation::FailOver(ModelServer& server, const ServerState& standby) {
+void Simulation::FailOver(ModelServer& server) {
   server.Crash();
   server.Edit([&](ServerState& state) {
     const int64_t timeline = state.timeline + 1;
-    state = standby;
+    state = standby_;
     state.timeline = timeline;
     state.slots.clear();
   });

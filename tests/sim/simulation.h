@@ -177,8 +177,10 @@ class Simulation {
   /// Row `number` is written on the server by somebody whom no fence keeps out.
   void WriteBehindTheFence(ModelServer& server, int64_t number);
   void TakeAway(ModelServer& server, std::chrono::seconds lasts);
-  /// A standby is promoted in its place that has received nothing since it was `standby`.
-  void FailOver(ModelServer& server, const ServerState& standby);
+  /// An asynchronous standby receives nothing more from now on,
+  void SetStandbyAside(const ModelServer& server) { standby_ = server.state(); }
+  /// and is promoted in its server's place.
+  void FailOver(ModelServer& server);
   /// The tenant's database is dropped by hand, with all that streams have there; what it held.
   DatabaseState LoseDatabase(ModelServer& server);
   /// Its server dies in that drop: nobody can enter what is left, and its slots and roles are
@@ -294,7 +296,8 @@ class Simulation {
   bool target_verified_ = false;
   bool source_was_there_ = true;
   bool target_was_lost_ = false;  // By hand.
-  WallTime retained_until_{};     // Once it is completed: when the source may go.
+  ServerState standby_;
+  WallTime retained_until_{};  // Once it is completed: when the source may go.
   int64_t meant_replicas_ = kReplicas;
   std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;

@@ -221,6 +221,11 @@ is in the way. A server that is away, or behind, is waited for. A slot, publicat
 subscription that is gone does not come back: going back is left only without what has not
 arrived, `kubectl cutover rollback NAME -n NAMESPACE --accept-data-loss`.
 
+TargetFailedOver: The target's server has failed over to a standby, or an earlier state of it was
+restored, since the stream to it was laid. What it had confirmed by then is not sent again, and may
+be missing there, though it follows closely: nobody can tell which rows. Users stay on the source.
+See that the server is the one that you want, then `kubectl cutover retry` copies again.
+
 TenantLoginFailed: The tenant's role cannot log in with the password of the Secret of
 `spec.database.passwordSecretRef`; the message has the server's words. Correct the Secret, the
 role's password, or the server's pg_hba.conf.

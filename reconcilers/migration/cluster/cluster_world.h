@@ -175,6 +175,7 @@ class ClusterWorld final : public World {
   Status DropLateSlots(const Call& call, pg::Connection& inside, Error not_claimed);
   Status DropPublisher(const Call& call, pg::Direction direction);
   Result<std::string> ProveStreamed(const Call& call);
+  Status ProveNoFailover(const Call& call, const Inside& inside);
   Result<std::vector<pg::SequencePosition>> ReadTargetsSequences(const Call& call);
   Result<bool> TakeSequencesBack(const Call& call,
                                  const std::vector<pg::SequencePosition>& sequences);

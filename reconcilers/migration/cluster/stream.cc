@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "operator/base/beside.h"
 #include "operator/base/log.h"
 #include "operator/base/random.h"
 #include "postgres/changes.h"
@@ -496,6 +497,27 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);
 }
 
+// A standby in the target's place takes up where it was, and is not sent what had been confirmed
+// before; a marker that is written anew arrives all the same.
+// Both servers at once: users wait.
+Status ClusterWorld::ProveNoFailover(const Call& call, const Inside& inside) {
+  const std::string& uid = call.migration.meta.uid;
+  PublisherFacts laid;
+  auto asking = Beside([&]() -> Status {
+    TRY_ASSIGN(auto found, pg::ObservePublisher(call.stop, call.deadline, inside.source, uid,
+                                                Direction::kForward));
+    laid = FactsOf(found);
+    return Ok();
+  });
+  auto found =
+      pg::ObserveSubscriber(call.stop, call.deadline, inside.target, uid, Direction::kForward);
+  TRY(asking.get());
+  TRY(found);
+  const SubscriberFacts now = FactsOf(*found);
+  if (!now.FailedOver(laid)) return Ok();
+  return TerminalError("TargetFailedOver", WhyTargetIsNotFollowed(call.migration, laid, now));
+}
+
 // Under the fence, with the marker applied: the last word on whether both sides are the same, or
 // what of it was left out. Who else writes on the target is asked last, and what is written there
 // from then on is what the way back has to carry: nothing falls between the two.
@@ -507,18 +529,21 @@ Result<std::string> ClusterWorld::ProveStreamed(const Call& call) {
     return TerminalError("SchemaChanged", "the source is not as it was copied: " + change);
   pg::CompareTerms terms;
   terms.budget = CompareBudget(deadline.Remaining());
-  TRY_ASSIGN(
-      pg::ChangeComparison compared,
+  auto compared =
       pg::CompareChanged(stop, deadline, inside.source, inside.target,
-                         ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid), terms));
+                         ClaimOn(call, pg::Side::kTarget), WatchOf(migration.meta.uid), terms);
+  // By the session that has written there, and will write the state: it is no standby's. What else
+  // is wrong after a failover is wrong because of it.
+  if (inside.target.usable()) TRY(ProveNoFailover(call, inside));
+  TRY(compared);
   TRY(LookForRogueWrites(call, inside.target));
-  if (!compared.equal())
+  if (!compared->equal())
     return TerminalError("VerificationFailed",
                          "rows that were changed during the move differ on the target: " +
-                             compared.DescribeDifferences());
+                             compared->DescribeDifferences());
   TRY(pg::StartSubscriptionAtSlot(stop, deadline, inside.target, inside.source,
                                   ClaimOn(call, pg::Side::kSource), Direction::kReverse));
-  return compared.DescribeNotCompared();
+  return compared->DescribeNotCompared();
 }
 
 Result<std::vector<pg::SequencePosition>> ClusterWorld::ReadTargetsSequences(const Call& call) {

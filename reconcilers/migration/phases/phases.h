@@ -130,6 +130,10 @@ std::optional<Plan> HoldWhereMoveWasOver(const api::TenantMigration& migration,
 /// The number of the marker that this attempt's drain waits for: a new one each time that the doors
 /// are closed, so that an older one proves nothing.
 int64_t MarkerOf(const api::TenantMigration& migration);
+/// What a target that has failed over (SubscriberFacts::FailedOver()) means for the move, in words.
+std::string WhyTargetIsNotFollowed(const api::TenantMigration& migration,
+                                   const PublisherFacts& publisher,
+                                   const SubscriberFacts& subscriber);
 /// What ends the following, or keeps the doors from closing; nothing while all goes well.
 std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration, const Observation& seen);
 /// Whether the target follows as closely as the spec asks, at this moment.

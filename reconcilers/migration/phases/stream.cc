@@ -131,6 +131,14 @@ std::string DescribeLag(const SubscriberFacts& subscriber, const PublisherFacts&
   return text + words;
 }
 
+std::string WhyTargetIsNotFollowed(const api::TenantMigration& migration,
+                                   const PublisherFacts& publisher,
+                                   const SubscriberFacts& subscriber) {
+  return "server " + migration.spec.target_server_name +
+         " has failed over to a standby, or was restored, since the stream to it was laid" +
+         WhatFailoverMeans(publisher, subscriber);
+}
+
 std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
                                     const Observation& seen) {
   NEED(seen.forward_publisher);
@@ -139,11 +147,8 @@ std::optional<Plan> TroubleOfStream(const api::TenantMigration& migration,
   // Before anything else of it: what is laid there anew would hide what is missing.
   if (seen.forward_subscriber.known() &&
       seen.forward_subscriber->FailedOver(*seen.forward_publisher))
-    return Plan::Undo("TargetFailedOver",
-                      "server " + migration.spec.target_server_name +
-                          " has failed over to a standby, or was restored, since the stream to it "
-                          "was laid" +
-                          WhatFailoverMeans(*seen.forward_publisher, *seen.forward_subscriber));
+    return Plan::Undo("TargetFailedOver", WhyTargetIsNotFollowed(migration, *seen.forward_publisher,
+                                                                 *seen.forward_subscriber));
   if (auto plan = FollowSourcesAddress(seen)) return plan;
   NEED(seen.reverse_publisher);
   NEED(seen.schema_change);

@@ -11,8 +11,8 @@ namespace cutover::pg {
 namespace {
 
 constexpr char kLookAtSlot[] =
-    "SELECT pg_current_wal_flush_lsn(), wal_status = 'lost' FROM pg_replication_slots"
-    " WHERE slot_name = $1 AND database = current_database()";
+    "SELECT pg_current_wal_flush_lsn(), wal_status = 'lost', coalesce(confirmed_flush_lsn, '0/0')"
+    " FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()";
 constexpr char kAdvance[] =
     "SELECT pg_replication_slot_advance(slot_name, $2::pg_lsn) FROM pg_replication_slots"
     " WHERE slot_name = $1 AND confirmed_flush_lsn < $2::pg_lsn";

@@ -166,7 +166,7 @@ Outcome ConfirmedPosition(const Statement& statement) {
 Outcome LookAtWatch(const Statement& statement) {
   const Slot* slot = FindSlot(statement, statement.Text(0));
   if (slot == nullptr || slot->database != statement.backend.database) return Table();
-  return Table{{Position(EndOfLog(statement.here())), Flag(slot->lost)}};
+  return Table{{Position(EndOfLog(statement.here())), Flag(slot->lost), Position(slot->position)}};
 }
 
 Cell Seconds(WallTime at) {
