@@ -107,10 +107,6 @@ Status EnsureSlot(std::stop_token stop, Deadline deadline, Connection& connectio
 /// (LOG_SNAPSHOT_INTERVAL_MS of the background writer), until when each reading decodes all of that
 /// anew. Nothing before version 16, or where the role may not.
 Status NoteRunningTransactions(std::stop_token stop, Deadline deadline, Connection& connection);
-/// Everything that was committed before this call will not be sent: after it the slot of the
-/// reverse stream begins where the tenant's writes on the target begin. The slot must be idle.
-Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
-                   const Claim& claim, Direction direction);
 /// Ends its walsender first. A slot that is not there is no error.
 Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                 Direction direction);
@@ -174,10 +170,10 @@ Status EnableSubscription(std::stop_token stop, Deadline deadline, Connection& c
 /// Returns once its worker is gone: nothing more is applied.
 Status DisableSubscription(std::stop_token stop, Deadline deadline, Connection& connection,
                            const Claim& claim, Direction direction);
-/// Makes the disabled subscription begin where AdvanceSlot() has put the publisher's slot, durably:
-/// a slot may fall back to an earlier position when its server crashes, and would then send the
-/// subscriber what came from him. Does nothing once it is enabled. Needs a superuser, or EXECUTE on
-/// pg_replication_origin_advance and pg_replication_origin_progress.
+/// Makes the disabled subscription begin where FindRogueWrites() has put the publisher's slot,
+/// durably: a slot may fall back to an earlier position when its server crashes, and would then
+/// send the subscriber what came from him. Does nothing once it is enabled. Needs a superuser, or
+/// EXECUTE on pg_replication_origin_advance and pg_replication_origin_progress.
 Status StartSubscriptionAtSlot(std::stop_token stop, Deadline deadline, Connection& publisher,
                                Connection& subscriber, const Claim& subscriber_claim,
                                Direction direction);
@@ -231,7 +227,8 @@ Result<bool> CatalogsTouched(std::stop_token stop, Deadline deadline, Connection
 
 /// Writes on the subscriber that did not come by the stream (a row changed behind replication's
 /// back): read from the reverse stream's slot, whose server it is asked of, up to now; the slot is
-/// advanced past what was read. Transactions of the forward subscription of this migration and
+/// advanced past what was read, so that after the last time it begins where the tenant's writes on
+/// the target begin. Transactions of the forward subscription of this migration and
 /// changes of schema cutover do not count; those of any other subscription do. The slot must be
 /// idle, and the forward subscription must still be there: with it goes what tells its transactions
 /// from others. What was once found is in the ledger and returned until the slot is made anew.

@@ -142,29 +142,6 @@ Status NoteRunningTransactions(std::stop_token stop, Deadline deadline, Connecti
   return Ok();
 }
 
-Status AdvanceSlot(std::stop_token stop, Deadline deadline, Connection& connection,
-                   const Claim& claim, Direction direction) {
-  const std::string name = StreamName(claim.migration_uid, direction);
-  // A slot goes no further than what is on disk, and an apply worker commits without waiting for
-  // that: this transaction, which does wait, takes all before it along.
-  TRY(RaiseEpoch(stop, deadline, connection, claim));
-  const Statement advance = UnderEpoch(R"(
-      SELECT (pg_replication_slot_advance(
-                s.slot_name, greatest(s.confirmed_flush_lsn, p.flushed))).end_lsn >= p.flushed
-        FROM pg_replication_slots s, (SELECT pg_current_wal_flush_lsn() AS flushed) p
-       WHERE s.slot_name = $1)",
-                                       name, claim.epoch);
-  TRY_ASSIGN(Rows rows, connection.Query(stop, deadline, advance.sql, advance.params));
-  if (rows.empty()) {
-    TRY(RaiseEpoch(stop, deadline, connection, claim));  // Says who was deposed.
-    return TerminalError("SlotMissing", "there is no replication slot " + name + " to advance");
-  }
-  if (!rows[0].Bool(0))
-    return RetryError("SlotNotAdvanced",
-                      "the replication slot " + name + " did not come to the end of the WAL");
-  return Ok();
-}
-
 Status DropSlot(std::stop_token stop, Deadline deadline, Connection& connection, const Claim& claim,
                 Direction direction) {
   const std::string name = StreamName(claim.migration_uid, direction);

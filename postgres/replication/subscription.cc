@@ -71,8 +71,8 @@ Status Create(const std::stop_token& stop, Deadline deadline, Transaction& trans
   // A transaction of millions of rows is sent while it runs, and kept on the subscriber's disk
   // until it commits (trap 69).
   if (major >= 14) options += ", streaming = on";
-  // What came from the other side is not sent back (trap 72). Before 16 it is AdvanceSlot() alone
-  // that sees to it.
+  // What came from the other side is not sent back (trap 72). Before 16 it is the slot's position
+  // alone that sees to it.
   if (major >= 16 && direction == Direction::kReverse) options += ", origin = none";
   return transaction.Exec(stop, deadline,
                           "CREATE SUBSCRIPTION " + QuoteIdentifier(name) + " CONNECTION " +

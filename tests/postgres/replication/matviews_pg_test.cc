@@ -180,9 +180,8 @@ TEST(Matviews, ARefreshOfTheTargetIsNoRogueWriteAndStopsNoStream) {
     Must(RefreshMatview({}, Soon(), move.target, name, 60s), name);
   EXPECT_EQ(MustRead(move.target, "SELECT n FROM public.z")[0], "2");
   EXPECT_EQ(MustRead(move.target, "SELECT count(*) FROM public.\"Odd \"\"one\"")[0], "2");
-  auto found = FindRogueWrites({}, Soon(), move.target, move.target_claim);
-  ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(found->transactions, 0) << found->first_table;
+  const RogueWrites found = move.FindRogue();
+  EXPECT_EQ(found.transactions, 0) << found.first_table;
   move.Settle(kForward);
 }
 

@@ -157,7 +157,7 @@ TEST(StreamTraps, Trap81_TheReverseOneBeginsExactlyWhereTheSlotWasAdvancedTo) {
   move.Prepare(kReverse);
   MustExec(move.source, {"INSERT INTO public.t SELECT n, 'forth' FROM generate_series(1, 500) n"});
   move.Settle(kForward);
-  Must(AdvanceSlot({}, Soon(), move.target, move.target_claim, kReverse), "advance");
+  EXPECT_EQ(move.FindRogue().transactions, 0);
   Must(StartSubscriptionAtSlot({}, Soon(), move.target, move.source, move.source_claim, kReverse),
        "start");
   Must(DisableSubscription({}, Soon(), move.target, move.target_claim, kForward), "disable");
@@ -287,7 +287,6 @@ TEST(Stream, ADeposedLeaderChangesNothing) {
       EnsurePublication({}, Soon(), move.source, move.source_claim, kReverse),
       DropPublication({}, Soon(), move.source, move.source_claim, kForward),
       EnsureSlot({}, Soon(), move.source, move.source_claim, kReverse),
-      AdvanceSlot({}, Soon(), move.source, move.source_claim, kForward),
       DropSlot({}, Soon(), move.source, move.source_claim, kForward),
       WriteHeartbeat({}, Soon(), move.source, move.source_claim),
       WriteMarker({}, Soon(), move.source, move.source_claim, 7),
@@ -303,6 +302,9 @@ TEST(Stream, ADeposedLeaderChangesNothing) {
     ASSERT_FALSE(refused[at]) << at;
     EXPECT_EQ(refused[at].error().reason, "Deposed") << at;
   }
+  const auto rogue = FindRogueWrites({}, Soon(), move.target, move.target_claim);
+  ASSERT_FALSE(rogue);
+  EXPECT_EQ(rogue.error().reason, "Deposed") << "who would move the slot on";
   const PublisherFacts published = move.Published(kForward);
   EXPECT_TRUE(published.role_exists && published.publication_exists && published.slot_exists);
   EXPECT_TRUE(move.Subscribed(kForward).enabled);

@@ -123,6 +123,12 @@ void Streaming::Settle(Direction direction) {
   WaitUntil([&] { return Subscribed(direction).marker >= marker_; }, "the marker arrives");
 }
 
+RogueWrites Streaming::FindRogue() {
+  auto found = FindRogueWrites({}, Soon(), target, target_claim);
+  if (!found) Must(tl::unexpected(found.error()), "find rogue writes");
+  return *found;
+}
+
 SubscriberFacts Streaming::Subscribed(Direction direction) {
   auto facts = ObserveSubscriber({}, Soon(), Subscriber(direction), uid, direction);
   if (!facts) Must(tl::unexpected(facts.error()), "observe the subscriber");

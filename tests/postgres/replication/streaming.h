@@ -38,6 +38,8 @@ class Streaming {
   void Follow(Direction direction);
   /// Writes a marker on the publisher and waits until the subscriber has it.
   void Settle(Direction direction);
+  /// What others have written on the target since the last time; the reverse slot begins here then.
+  RogueWrites FindRogue();
   /// Role, publication and slot of a direction on its publisher.
   void PreparePublisher(Direction direction, const std::vector<std::string>& exclude_tables = {});
 
@@ -74,11 +76,10 @@ class Streaming {
 
 /// Aborts the test with the words of an error.
 void Must(const Status& status, const char* what);
-/// Looks again until it is so; aborts the test after a minute.
 /// Until the server shows in its counts of rows what this session has written so far. It counts in
 /// steps of half a second, and before 15 by way of another process.
 void AwaitCountsOf(Connection& session);
-
+/// Looks again until it is so; aborts the test after a minute.
 void WaitUntil(const std::function<bool()>& is_so, const char* what);
 
 }  // namespace cutover::pg::testing

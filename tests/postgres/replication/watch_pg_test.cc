@@ -33,12 +33,6 @@ constexpr const char* kTable = "CREATE TABLE public.t (id bigint PRIMARY KEY, wo
 // --- rogue writes
 // ---------------------------------------------------------------------------------
 
-RogueWrites MustFind(Streaming& move) {
-  auto found = FindRogueWrites({}, Soon(), move.target, move.target_claim);
-  if (!found) Must(tl::unexpected(found.error()), "find rogue writes");
-  return *found;
-}
-
 TEST(RogueWrites, AStreamsOwnWritesAreNoneHoweverMany) {
   Streaming move;
   move.OnBoth({kTable});
@@ -51,7 +45,7 @@ TEST(RogueWrites, AStreamsOwnWritesAreNoneHoweverMany) {
                            "TRUNCATE public.t"});
     Must(WriteHeartbeat({}, Soon(), move.source, move.source_claim), "heartbeat");
     move.Settle(kForward);
-    EXPECT_EQ(MustFind(move).transactions, 0);
+    EXPECT_EQ(move.FindRogue().transactions, 0);
   }
   // It has read what there was, so little is kept for it.
   EXPECT_LT(move.Published(kReverse).lag_bytes, 1 << 20);
@@ -65,22 +59,22 @@ TEST(RogueWrites, OneRowChangedBehindReplicationsBackIsFoundAndStaysFound) {
   MustExec(move.source, {"INSERT INTO public.t SELECT n, 'x' FROM generate_series(1, 100) n"});
   move.Settle(kForward);
   move.PreparePublisher(kReverse);
-  EXPECT_EQ(MustFind(move).transactions, 0);
+  EXPECT_EQ(move.FindRogue().transactions, 0);
   MustExec(move.target, {"UPDATE public.t SET word = 'y' WHERE id = 50"});
   MustExec(move.source, {"UPDATE public.t SET word = 'z' WHERE id < 20"});
   move.Settle(kForward);
-  RogueWrites found = MustFind(move);
+  RogueWrites found = move.FindRogue();
   EXPECT_EQ(found.transactions, 1);
   EXPECT_EQ(found.first_table, "public.t");
   // Whoever asks next, after a crash or as another leader, hears the same and what came since.
   MustExec(move.target, {"TRUNCATE public." + odd, "INSERT INTO public." + odd + " VALUES (1)",
                          "DELETE FROM public." + odd});
-  found = MustFind(move);
+  found = move.FindRogue();
   EXPECT_EQ(found.transactions, 4);
   EXPECT_EQ(found.first_table, "public.t");
   Must(DropSlot({}, Soon(), move.target, move.target_claim, kReverse), "drop");
   Must(EnsureSlot({}, Soon(), move.target, move.target_claim, kReverse), "slot");
-  EXPECT_EQ(MustFind(move).transactions, 0);
+  EXPECT_EQ(move.FindRogue().transactions, 0);
 }
 
 TEST(RogueWrites, OneThatDidNotWaitForTheDiskIsFoundToo) {
@@ -90,7 +84,7 @@ TEST(RogueWrites, OneThatDidNotWaitForTheDiskIsFoundToo) {
   move.PreparePublisher(kReverse);
   Connection hasty = MustConnect(move.target_database.Options());
   MustExec(hasty, {"SET synchronous_commit = off", "INSERT INTO public.t VALUES (1, 'r')"});
-  EXPECT_EQ(MustFind(move).transactions, 1);
+  EXPECT_EQ(move.FindRogue().transactions, 1);
 }
 
 // --- fingerprint

@@ -14,7 +14,7 @@ namespace cutover::sim {
 namespace {
 
 using pg::ControlState;
-constexpr pg::Direction kForward = pg::Direction::kForward;
+using enum pg::Direction;
 
 std::string ReasonOf(const Status& status) { return status ? "" : status.error().reason; }
 template <class T>
@@ -63,21 +63,46 @@ Status PostgresContract::MoveTarget(ControlState from, ControlState to) {
   return pg::CompareAndSetState({}, Soon(), target, Target(), from, to);
 }
 
-pg::PublisherAddress PostgresContract::SourceAddress() const {
-  const pg::ConnectOptions source = place_->SourceAdmin();
-  return {source.host, source.port, place_->database(), "require"};
+pg::Connection PostgresContract::Publisher(pg::Direction direction) {
+  return direction == kForward ? Inside()
+                               : Connect(place_->TargetAdmin().WithDatabase(place_->database()));
+}
+
+pg::Connection PostgresContract::Subscriber(pg::Direction direction) {
+  return Publisher(direction == kForward ? kReverse : kForward);
+}
+
+pg::Claim PostgresContract::PublisherClaim(pg::Direction direction) const {
+  return direction == kForward ? Source() : Target();
+}
+
+pg::Claim PostgresContract::SubscriberClaim(pg::Direction direction) const {
+  return direction == kForward ? Target() : Source();
+}
+
+pg::PublisherAddress PostgresContract::Address(pg::Direction direction) const {
+  const pg::ConnectOptions publisher =
+      direction == kForward ? place_->SourceAdmin() : place_->TargetAdmin();
+  return {publisher.host, publisher.port, place_->database(), "require"};
+}
+
+Status PostgresContract::Lay(pg::Direction direction) {
+  pg::Connection publisher = Publisher(direction), subscriber = Subscriber(direction);
+  const pg::Claim claim = PublisherClaim(direction);
+  TRY(pg::ClaimEpoch({}, Soon(), publisher, claim));
+  TRY(pg::EnsurePublication({}, Soon(), publisher, claim, direction));
+  TRY(pg::EnsureSlot({}, Soon(), publisher, claim, direction));
+  TRY(pg::EnsureReplicationRole({}, Soon(), publisher, claim, direction, "right"));
+  return pg::EnsureSubscription({}, Soon(), subscriber, SubscriberClaim(direction), direction,
+                                Address(direction), "right");
 }
 
 Status PostgresContract::Stream(bool enabled) {
   TRY(Prepare());
-  pg::Connection inside = Inside();
-  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
-  TRY(pg::ClaimEpoch({}, Soon(), inside, Source()));
-  TRY(pg::EnsurePublication({}, Soon(), inside, Source(), kForward));
-  TRY(pg::EnsureSlot({}, Soon(), inside, Source(), kForward));
-  TRY(pg::EnsureReplicationRole({}, Soon(), inside, Source(), kForward, "right"));
-  TRY(pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "right"));
-  return enabled ? pg::EnableSubscription({}, Soon(), target, Target(), kForward) : Ok();
+  TRY(Lay(kForward));
+  if (!enabled) return Ok();
+  pg::Connection target = Subscriber(kForward);
+  return pg::EnableSubscription({}, Soon(), target, Target(), kForward);
 }
 
 int64_t PostgresContract::MarkerOnTarget(int64_t awaited) {
@@ -93,13 +118,13 @@ int64_t PostgresContract::MarkerOnTarget(int64_t awaited) {
   return seen;
 }
 
-Status PostgresContract::EndStream() {
-  pg::Connection inside = Inside();
-  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
-  TRY(pg::DropSubscription({}, Soon(), target, Target(), kForward));
-  TRY(pg::DropSlot({}, Soon(), inside, Source(), kForward));
-  TRY(pg::DropPublication({}, Soon(), inside, Source(), kForward));
-  return pg::DropReplicationRole({}, Soon(), inside, Source(), kForward);
+Status PostgresContract::EndStream(pg::Direction direction) {
+  pg::Connection publisher = Publisher(direction), subscriber = Subscriber(direction);
+  const pg::Claim claim = PublisherClaim(direction);
+  TRY(pg::DropSubscription({}, Soon(), subscriber, SubscriberClaim(direction), direction));
+  TRY(pg::DropSlot({}, Soon(), publisher, claim, direction));
+  TRY(pg::DropPublication({}, Soon(), publisher, claim, direction));
+  return pg::DropReplicationRole({}, Soon(), publisher, claim, direction);
 }
 
 // --- sessions and transactions ------------------------------------------------------------------
@@ -401,26 +426,31 @@ TEST_P(PostgresContract, AMarkerArrivesWhereTheStreamIsEnabledAndOnlyThere) {
   EXPECT_TRUE(EndStream());
 }
 
-TEST_P(PostgresContract, ASlotThatWasAdvancedSendsNothingFromBefore) {
-  Status made = Stream(false);
+TEST_P(PostgresContract, ASlotThatWasReadForRogueWritesSendsNothingFromBefore) {
+  ASSERT_TRUE(Stream(false));
+  const Status made = Lay(kReverse);
   ASSERT_TRUE(made) << made.error().message;
-  pg::Connection inside = Inside();
-  ASSERT_TRUE(pg::WriteMarker({}, Soon(), inside, Source(), 7));
-  ASSERT_TRUE(pg::AdvanceSlot({}, Soon(), inside, Source(), kForward));
-  pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
-  ASSERT_TRUE(pg::StartSubscriptionAtSlot({}, Soon(), inside, target, Target(), kForward));
-  ASSERT_TRUE(pg::EnableSubscription({}, Soon(), target, Target(), kForward));
-  ASSERT_TRUE(pg::WriteHeartbeat({}, Soon(), inside, Source()));
+  pg::Connection source = Inside(), target = Publisher(kReverse);
+  ASSERT_TRUE(pg::WriteMarker({}, Soon(), target, Target(), 7));
+  const auto rogue = pg::FindRogueWrites({}, Soon(), target, Target());
+  ASSERT_TRUE(rogue) << rogue.error().message;
+  EXPECT_EQ(rogue->transactions, 0);
+  ASSERT_TRUE(pg::StartSubscriptionAtSlot({}, Soon(), target, source, Source(), kReverse));
+  ASSERT_TRUE(pg::EnableSubscription({}, Soon(), source, Source(), kReverse));
+  ASSERT_TRUE(pg::WriteHeartbeat({}, Soon(), target, Target()));
+  auto applied = [&] {
+    return *pg::ObserveSubscriber({}, Soon(), source, place_->uid(), kReverse);
+  };
   std::optional<double> beaten;
   for (const Deadline patience = Soon(); !beaten && !patience.Expired();)
-    beaten =
-        pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward)->heartbeat_at_seconds;
+    beaten = applied().heartbeat_at_seconds;
   ASSERT_TRUE(beaten);
-  auto publisher = pg::ObservePublisher({}, Soon(), inside, place_->uid(), kForward);
+  auto publisher = pg::ObservePublisher({}, Soon(), target, place_->uid(), kReverse);
   ASSERT_TRUE(publisher);
   EXPECT_LE(*beaten, publisher->clock_seconds);
   EXPECT_GT(*beaten, publisher->clock_seconds - 60);
-  EXPECT_EQ(MarkerOnTarget(0), 0);
+  EXPECT_EQ(applied().marker, 0);
+  EXPECT_TRUE(EndStream(kReverse));
   EXPECT_TRUE(EndStream());
 }
 
@@ -428,10 +458,10 @@ TEST_P(PostgresContract, ASubscriptionDialsAsItIsMadeAndIsRefusedAWrongPassword)
   ASSERT_TRUE(Stream(false));
   pg::Connection target = Connect(place_->TargetAdmin().WithDatabase(place_->database()));
   Status again =
-      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "wrong");
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, Address(kForward), "wrong");
   EXPECT_EQ(ReasonOf(again), "PublisherUnreachable");
   EXPECT_TRUE(
-      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "right"));
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, Address(kForward), "right"));
   EXPECT_TRUE(EndStream());
 }
 
@@ -442,16 +472,16 @@ TEST_P(PostgresContract, ASubscriptionsAddressIsKnownOnceItWasDialledAndGoesOnWi
   auto address = [&] {
     return pg::ObserveSubscriber({}, Soon(), target, place_->uid(), kForward)->address;
   };
-  EXPECT_EQ(address(), SourceAddress().Where());
+  EXPECT_EQ(address(), Address(kForward).Where());
   ASSERT_TRUE(pg::ForgetAddress({}, Soon(), target, Target(), kForward));
   EXPECT_EQ(address(), "");
   ASSERT_TRUE(pg::EnsureReplicationRole({}, Soon(), inside, Source(), kForward, "another"));
   EXPECT_FALSE(
-      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "wrong"));
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, Address(kForward), "wrong"));
   EXPECT_EQ(address(), "") << "it was not told";
   ASSERT_TRUE(
-      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, SourceAddress(), "another"));
-  EXPECT_EQ(address(), SourceAddress().Where());
+      pg::EnsureSubscription({}, Soon(), target, Target(), kForward, Address(kForward), "another"));
+  EXPECT_EQ(address(), Address(kForward).Where());
   ASSERT_TRUE(pg::WriteMarker({}, Soon(), inside, Source(), 3));
   EXPECT_EQ(MarkerOnTarget(3), 3);
   EXPECT_TRUE(EndStream());

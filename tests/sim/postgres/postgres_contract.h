@@ -57,14 +57,21 @@ class PostgresContract : public ::testing::TestWithParam<PostgresSubject> {
   /// Roles, and the database on the target, closed.
   Status Prepare();
   Status MoveTarget(pg::ControlState from, pg::ControlState to);
-  /// How the target's server reaches the tenant's database on the source.
-  pg::PublisherAddress SourceAddress() const;
-  /// The stream to the target, up to a subscription that is disabled; then enabled, or not.
+  /// As the administrator, in the database of the side that publishes.
+  pg::Connection Publisher(pg::Direction direction);
+  pg::Connection Subscriber(pg::Direction direction);
+  pg::Claim PublisherClaim(pg::Direction direction) const;
+  pg::Claim SubscriberClaim(pg::Direction direction) const;
+  /// How the subscriber's server reaches the tenant's database on the publisher's.
+  pg::PublisherAddress Address(pg::Direction direction) const;
+  /// The stream, up to a subscription that is disabled, after Prepare().
+  Status Lay(pg::Direction direction);
+  /// Prepare(), and the stream to the target, enabled or not.
   Status Stream(bool enabled);
   /// Waits until the target has applied a marker of that number; what it has, at the end.
   int64_t MarkerOnTarget(int64_t awaited);
   /// Takes everything of the stream away again.
-  Status EndStream();
+  Status EndStream(pg::Direction direction = pg::Direction::kForward);
 
   std::unique_ptr<PostgresPlace> place_ = GetParam().make();
 };

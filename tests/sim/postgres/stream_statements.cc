@@ -131,8 +131,9 @@ Outcome Lost(const std::string& name) {
   return Fail("55000", "can no longer get changes from replication slot \"" + name + "\"");
 }
 
-Outcome MoveSlot(const Statement& statement, int64_t to) {
+Outcome AdvanceSlot(const Statement& statement) {
   const std::string name = statement.Text(0);
+  const int64_t to = ParsePosition(statement.Text(1));
   const Slot* slot = FindSlot(statement, name);
   if (slot == nullptr) return Table();
   if (slot->lost) return Lost(name);
@@ -142,15 +143,6 @@ Outcome MoveSlot(const Statement& statement, int64_t to) {
       if (found != state.slots.end()) found->second.position = to;
     });
   return Table{{"t"}};
-}
-
-Outcome AdvanceSlot(const Statement& statement) {
-  return MoveSlot(statement, ParsePosition(statement.Text(1)));
-}
-
-Outcome AdvanceSlotToEnd(const Statement& statement) {
-  if (!IsUnderEpoch(statement)) return Table();
-  return MoveSlot(statement, EndOfLog(statement.here()));
 }
 
 Outcome EndOfLogNow(const Statement& statement) {
@@ -502,7 +494,6 @@ std::vector<Known> OfStreams() {
       {"SELECT slot_name, database, coalesce(restart_lsn", FindStreamSlots},
       {"coalesce(restart_lsn::text, '') = $2", DropThatVerySlot},
       {"pg_drop_replication_slot(", DropSlot},
-      {"SELECT (pg_replication_slot_advance(", AdvanceSlotToEnd},
       {"SELECT pg_replication_slot_advance(slot_name,", AdvanceSlot},
       {"SELECT pg_current_wal_flush_lsn(), wal_status", LookAtWatch},
       {"SELECT pg_current_wal_flush_lsn()", EndOfLogNow},
