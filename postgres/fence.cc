@@ -120,7 +120,8 @@ Status RecordAndCloseNow(std::stop_token stop, Deadline deadline, Connection& co
                                "database " + QuoteIdentifier(state.database) +
                                    " belongs to a superuser, whom no fence stops; give it to the "
                                    "tenant's own role (ALTER DATABASE … OWNER TO …)");
-        if (!state.prepared_transactions.empty()) return PreparedTransactionsError(state);
+        if (!state.prepared_transactions.empty() && !options.end_prepared)
+          return PreparedTransactionsError(state);
         TRY(RecordOnce(stop, deadline, transaction, kRecordKind, kRecordName,
                        ToJson(WithoutRoles(state.access, options.allowed_roles))));
         TRY_ASSIGN(std::vector<std::string> staying,
@@ -132,6 +133,19 @@ Status RecordAndCloseNow(std::stop_token stop, Deadline deadline, Connection& co
             held.state == ControlState::kVerified ? ControlState::kVerified : ControlState::kOpen;
         return MoveState(stop, deadline, transaction, held, from, ControlState::kFenced);
       });
+}
+
+// In no transaction, and so under no epoch but the one that closed the database a moment ago.
+Status EndPrepared(const std::stop_token& stop, Deadline deadline, Connection& connection) {
+  TRY_ASSIGN(const Rows prepared, connection.Query(stop, deadline, kReadPrepared));
+  for (Row row : prepared) {
+    Status ended =
+        connection.Exec(stop, deadline, "ROLLBACK PREPARED " + QuoteLiteral(row.Text(0)));
+    // 42704: somebody else has ended it. 42501: it is not ours to end, which the proof says.
+    const std::string state = ended ? "" : connection.last_sqlstate();
+    if (!ended && state != "42704" && state != "42501") return ended;
+  }
+  return Ok();
 }
 
 }  // namespace
@@ -242,6 +256,7 @@ Status Fence(std::stop_token stop, Deadline deadline, Connection& connection, co
              const FenceOptions& options) {
   TRY(RecordAndClose(stop, deadline, connection, claim, options));
   TRY(TerminateSessions(stop, deadline, connection, options));
+  if (options.end_prepared) TRY(EndPrepared(stop, deadline, connection));
   return ProveFenced(stop, deadline, connection, options);
 }
 

@@ -64,6 +64,9 @@ struct FenceOptions {
   /// Also a journaled database, which somebody has opened since, is closed again; it stays
   /// journaled.
   bool keep_journal = false;
+  /// What is prepared is rolled back instead of refusing the fence: whoever could commit it has
+  /// been shut out by then. One that the admin role may not end is named by the proof.
+  bool end_prepared = false;
 };
 
 /// Reads the state of the database that `connection` is connected to.

@@ -143,6 +143,56 @@ TEST_P(Fencing, APreparedTransactionThatIsCommittedInAMomentOnlyDelaysIt) {
   EXPECT_EQ(MustRead(admin_, "SELECT count(*) FROM s.t").front(), "1");
 }
 
+TEST_P(Fencing, WhoeverAsksForThatEndsWhatIsPreparedOnceNobodyCanCommitIt) {
+  Connection tenant = MustConnect(owner_.Options(database_.name()));
+  MustExec(tenant,
+           {"CREATE SCHEMA s", "CREATE TABLE s.t (a int)", "BEGIN", "INSERT INTO s.t VALUES (1)",
+            "PREPARE TRANSACTION " + QuoteLiteral(UniqueName("it's \\ "))});
+  const TestDatabase others(Server(), owner_.name());
+  Connection neighbour = MustConnect(owner_.Options(others.name()));
+  const std::string neighbours = UniqueName("gid");
+  MustExec(neighbour, {"BEGIN", "SELECT pg_advisory_xact_lock(1)",
+                       "PREPARE TRANSACTION " + QuoteLiteral(neighbours)});
+  FenceOptions options;
+  options.end_prepared = true;
+  const Status fenced = Fence({}, Soon(), admin_, claim_, options);
+  EXPECT_TRUE(fenced) << fenced.error().message;
+  EXPECT_EQ(MustRead(admin_, "SELECT count(*) FROM s.t").front(), "0");
+  EXPECT_EQ(MustRead(admin_, "SELECT count(*) FROM pg_prepared_xacts WHERE gid = $1", {neighbours})
+                .front(),
+            "1")
+      << "of another database";
+  MustExec(neighbour, {"ROLLBACK PREPARED " + QuoteLiteral(neighbours)});
+}
+
+TEST_P(Fencing, WhatIsPreparedAndNotOursToEndIsNamed) {
+  const TestRole plain{Server()};
+  const TestDatabase other{Server(), owner_.name()};
+  MustExec(elsewhere_, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
+                        "GRANT " + owner_.quoted() + " TO " + plain.quoted(),
+                        "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
+  Connection closing = MustConnect(plain.Options(other.name()));
+  const Claim claim{"uid-2", 1, Side::kSource};
+  ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
+  Connection tenant = MustConnect(owner_.Options(other.name()));
+  const std::string gid = UniqueName("gid");
+  MustExec(tenant, {"BEGIN", "SELECT pg_advisory_xact_lock(1)",
+                    "PREPARE TRANSACTION " + QuoteLiteral(gid)});
+  FenceOptions options;
+  options.end_prepared = true;
+  const Status fenced = Fence({}, Soon(), closing, claim, options);
+  EXPECT_FALSE(fenced);
+  if (!fenced) {
+    EXPECT_EQ(fenced.error().reason, "PreparedTransactions");
+    EXPECT_NE(fenced.error().message.find(gid), std::string::npos);
+  }
+  {
+    Connection superuser = MustConnect(other.Options());
+    MustExec(superuser, {"ROLLBACK PREPARED " + QuoteLiteral(gid)});
+  }
+  EXPECT_TRUE(Fence({}, Soon(), closing, claim, options));
+}
+
 TEST_P(Fencing, ATenantWhoIsASuperuserIsRefused) {
   MustExec(elsewhere_, {"ALTER ROLE " + owner_.quoted() + " SUPERUSER"});
   Status fenced = FenceNow();

@@ -122,6 +122,24 @@ std::function<void(Surroundings&)> With(bool Misfortune::*what) {
   return [what](Surroundings& around) { around.misfortune.*what = true; };
 }
 
+void SetPrepared(ModelServer& server, bool is_there) {
+  server.Edit([=](ServerState& state) {
+    DatabaseState* database = state.Edit(kTenant);
+    if (database == nullptr) return;
+    if (is_there)
+      database->prepared_transactions.insert("order-42");
+    else
+      database->prepared_transactions.clear();
+  });
+}
+
+Itinerary TransactionIsLeftPreparedByWorkloads() {
+  return {.name = "TransactionIsLeftPreparedByWorkloads",
+          .given = With(&Misfortune::smoke_fails),
+          .on_phase = {{Phase::kSmoke, [](Simulation& run) { SetPrepared(run.target(), true); }}},
+          .ends = {Phase::kRolledBack}};
+}
+
 void AddDeadNodes(std::vector<Itinerary>& all) {
   all.push_back({.name = "PodNeverGoes",
                  .given = With(&Misfortune::pods_never_go),

@@ -19,6 +19,11 @@ std::function<void(Surroundings&)> With(bool Misfortune::*what);
 /// Of what is held long enough to be asked its preflight twice, and then let go.
 Command Resume();
 
+/// Whether somebody's transaction is prepared in the tenant's database there.
+void SetPrepared(ModelServer& server, bool is_there);
+
+/// By those who are tried on the target and come to nothing, before any user was in.
+Itinerary TransactionIsLeftPreparedByWorkloads();
 /// A node has died, and nobody removes it: what it had is told to end, and stays.
 void AddDeadNodes(std::vector<Itinerary>& all);
 void AddCommonFailures(std::vector<Itinerary>& all);

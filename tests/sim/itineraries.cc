@@ -324,6 +324,7 @@ const std::vector<Itinerary>& Itineraries() {
     all.push_back({.name = "Success", .ends = {Phase::kCompleted}});
     AddFailures(all);
     AddDeadNodes(all);
+    all.push_back(TransactionIsLeftPreparedByWorkloads());
     AddCommands(all);
     AddWaits(all);
     AddWindows(all);

@@ -144,17 +144,6 @@ Itinerary MarkerDoesNotArriveAtFirst(api::SwitchMode mode) {
           .ends = {Phase::kCompleted}};
 }
 
-void SetPrepared(ModelServer& server, bool is_there) {
-  server.Edit([=](ServerState& state) {
-    DatabaseState* database = state.Edit(kTenant);
-    if (database == nullptr) return;
-    if (is_there)
-      database->prepared_transactions.insert("order-42");
-    else
-      database->prepared_transactions.clear();
-  });
-}
-
 // One is prepared, and committed a minute later: no door is closed until then, or, where it was
 // prepared after the last look, none for long.
 void AddPreparedTransactions(std::vector<Itinerary>& all) {
@@ -686,6 +675,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
     all.push_back(PasswordSecretIsGoneWhenItGoesBackAndItIsDeleted(mode));
     AddDeadNodes(all);
     all.push_back(PodNeverGoesBeforeARollback());
+    all.push_back(TransactionIsLeftPreparedByWorkloads());
   }
   if (mode == api::SwitchMode::kPooler) all.push_back(PauseExceeded());
   all.push_back(MarkerDoesNotArriveAtFirst(mode));

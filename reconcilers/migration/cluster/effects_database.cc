@@ -92,8 +92,11 @@ Status ClusterWorld::PerformOnTarget(const Call& call, Intent intent) {
       TRY_ASSIGN(pg::DatabaseAccess access, pg::DatabaseAccessFrom(*record));
       return pg::OpenDatabase(stop, deadline, *inside, claim, access);
     }
-    case Intent::kFenceTarget:
-      return pg::Fence(stop, deadline, *inside, claim, StreamMayPass(migration));
+    case Intent::kFenceTarget: {
+      pg::FenceOptions options = StreamMayPass(migration);
+      options.end_prepared = !UsersMayHaveBeenIn(migration);
+      return pg::Fence(stop, deadline, *inside, claim, options);
+    }
     case Intent::kReopenTarget:
       return ReopenTarget(call, claim, *inside);
     case Intent::kCleanTarget: {

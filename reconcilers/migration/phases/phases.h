@@ -145,6 +145,9 @@ bool FollowsBack(const Observation& seen);
 /// Whether users write on the target: with a pooler they do before the phase that is named after
 /// it.
 bool UsersWriteOnTarget(const api::TenantMigrationStatus& status);
+/// Whether they may have: with a pooler, whoever let them in may have died before he said so.
+/// Where not, what is on the target is the workloads' own, and no reason to keep users out.
+bool UsersMayHaveBeenIn(const api::TenantMigration& migration);
 /// Whether the target's structure is known not to be what was opened: rows that the stream back
 /// does not carry may be there.
 bool StructureDiffers(const Observation& seen);

@@ -230,8 +230,7 @@ Plan AwaitTarget(const api::TenantMigration& migration, const Observation& seen)
 // there by themselves is no reason to stay.
 std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Observation& seen) {
   if (LossAccepted(migration)) return std::nullopt;
-  const bool were_in = migration.status.cutover.opened_at.has_value();
-  if (!were_in && !migration.spec.by_pooler()) return std::nullopt;
+  if (!UsersMayHaveBeenIn(migration)) return std::nullopt;
   ASK(seen.structure);
   ASK(seen.reverse_publisher);
   ASK(seen.reverse_subscriber);
@@ -239,7 +238,7 @@ std::optional<Plan> MindUsers(const api::TenantMigration& migration, const Obser
   if (IsOlderThanItsOpening(seen)) return std::nullopt;
   auto refusal = FindRefusal(migration, seen);
   if (!refusal) return WaitWithDoorsOpen(migration, seen);
-  if (were_in) return StayOnTarget(migration, seen, *refusal);
+  if (migration.status.cutover.opened_at) return StayOnTarget(migration, seen, *refusal);
   // Whoever died right after RESUME has not noted that clients were in.
   const std::string words = refusal->why + "; to go back without it, " + ConsentByNewToken();
   if (StreamBackIsGone(seen)) return Plan::Wait(std::chrono::seconds(5), words, "NoWayBack");
@@ -294,7 +293,7 @@ std::optional<Plan> KnowTenantOnSource(const api::TenantMigration& migration,
 // Whether what has not arrived is to be left behind, as soon as it is known not to come.
 bool MayLeaveBehind(const api::TenantMigration& migration, const Observation& seen) {
   if (LossAccepted(migration) || IsOlderThanItsOpening(seen)) return true;
-  if (migration.status.cutover.opened_at || migration.spec.by_pooler()) return false;
+  if (UsersMayHaveBeenIn(migration)) return false;
   const std::chrono::seconds bound(*api::WritePauseSecondsMax(migration.spec));  // Online has one.
   return (StructureIsSettled(migration, seen) && StructureDiffers(seen)) ||
          StreamBackIsGone(seen) || seen.now - EnteredAt(migration, seen) > bound;
@@ -324,10 +323,16 @@ std::optional<Plan> BringWritesBack(const api::TenantMigration& migration,
 // it is no reason to wait, once nobody counts on what users may have written there. Its roles go
 // with it, which is another transaction.
 bool MayEndDropOfTarget(const api::TenantMigration& migration, const Observation& seen) {
-  const bool were_in = migration.status.cutover.opened_at.has_value() || migration.spec.by_pooler();
-  if (were_in && !LossAccepted(migration)) return false;
+  if (UsersMayHaveBeenIn(migration) && !LossAccepted(migration)) return false;
   return IsHalfDropped(seen.target) ||
          (seen.target.known() && !seen.target->exists && seen.target->traces);
+}
+
+// Before users were in, FenceTarget ends also what workloads have left prepared, which nobody will
+// commit any more: it may come to light when their sessions have ended.
+bool MustBeFenced(const api::TenantMigration& migration, const DatabaseFacts& target) {
+  const bool left_prepared = target.prepared_transactions > 0 && !UsersMayHaveBeenIn(migration);
+  return MayStillOpen(target) || !target.closed || target.other_sessions > 0 || left_prepared;
 }
 
 // Closes the target for good before the source is opened: at no instant are both writable.
@@ -353,8 +358,7 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
   if (migration.spec.online() && IsOlderThanItsOpening(seen) && StreamBackIsGone(seen) &&
       seen.target->state == ControlState::kVerified)
     return Plan::Do(Intent::kPrepareAgain, "taking the target's marks from it: it was not opened");
-  if (seen.target->exists &&
-      (MayStillOpen(*seen.target) || !seen.target->closed || seen.target->other_sessions > 0))
+  if (seen.target->exists && MustBeFenced(migration, *seen.target))
     return Plan::Do(Intent::kFenceTarget, "fencing the target database");
   if (seen.target->exists && !seen.target->ProvenFenced())
     return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");

@@ -189,6 +189,10 @@ bool UsersWriteOnTarget(const api::TenantMigrationStatus& status) {
   return status.phase == Phase::kHypercare || (nearly && status.cutover.opened_at);
 }
 
+bool UsersMayHaveBeenIn(const api::TenantMigration& migration) {
+  return migration.status.cutover.opened_at.has_value() || migration.spec.by_pooler();
+}
+
 bool StructureDiffers(const Observation& seen) {
   return seen.structure.known() && !seen.structure->changes.empty();
 }

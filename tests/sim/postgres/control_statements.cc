@@ -219,6 +219,12 @@ Outcome ReadPrepared(const Statement& statement) {
   return Column({prepared.begin(), prepared.end()});
 }
 
+Outcome EndPrepared(const Statement& statement) {
+  return statement.ChangeHere([gid = Tokens(statement.sql)[2]](DatabaseState& database) {
+    database.prepared_transactions.erase(gid);
+  });
+}
+
 Outcome SilenceMax(const Statement& statement) {
   const bool ends = statement.backend.in_transaction && statement.backend.bounded;
   return Table{{ends ? Tokens(pg::kEndIfSilent).back() : "0"}};
@@ -252,6 +258,7 @@ const std::vector<Known>& ControlStatements() {
       {"SELECT pg_advisory_lock(", LockDropping},
       {"pg_terminate_backend", Terminate},
       {"SELECT gid FROM pg_prepared_xacts", ReadPrepared},
+      {"ROLLBACK PREPARED ", EndPrepared},
       {"set_config($1, $2", Nothing},
       {"SELECT set_config(name, value, true)", Nothing},
       {"SHOW idle_in_transaction_session_timeout", SilenceMax},

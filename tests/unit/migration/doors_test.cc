@@ -109,6 +109,25 @@ TEST(RollingBack, FromOpeningAPodHasItsTimeSinceTheWayBackBegan) {
   ExpectFenceAfter(120, migration, Intent::kFenceTarget);
 }
 
+// Nobody commits it any more, and of the rest that they wrote nothing stays either.
+TEST(RollingBack, WhatWorkloadsHaveLeftPreparedBeforeUsersWereInKeepsNobodyOut) {
+  for (const auto strategy : {api::Strategy::kOffline, api::Strategy::kOnline}) {
+    api::TenantMigration migration = ClosedAtNoon(Phase::kRollingBack, strategy);
+    Observation seen = APodIsLeftAt(1);
+    seen.workloads = WorkloadFacts{.scaled_down = true, .stopped = true, .detail = ""};
+    seen.source = Database(ControlState::kJournaled, true);
+    for (const bool closed : {false, true}) {
+      DatabaseFacts target = Database(closed ? ControlState::kFenced : ControlState::kOpen, closed);
+      target.prepared_transactions = 1;
+      seen.target = target;
+      EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kFenceTarget) << closed;
+    }
+    migration.status.cutover.opened_at = Noon();
+    EXPECT_EQ(Decide(migration, seen).plan.effect, Intent::kReopenTarget)
+        << "users may count on it";
+  }
+}
+
 // As the sweeper has it, which knows nothing of a time.
 TEST(RollingBack, OfAMigrationThatVanishedWaitsForNoPod) {
   api::TenantMigration migration = MigrationIn(Phase::kRollingBack);
