@@ -249,6 +249,7 @@ struct OnlineTerms {
   bool may_set_full_identity = false;
   std::chrono::seconds long_transaction{};  ///< Transactions count that are open for longer.
   int other_major = 0;                      ///< The target's.
+  bool sessions_stay = false;               ///< Of clients: in a pooler.
 };
 Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadline,
                                             Connection& connection, const OnlineTerms& terms);

@@ -106,6 +106,21 @@ std::vector<Check> BlockingChecks(int major) {
   };
 }
 
+// Drivers look up what a number in pg_type stands for once in a session, and a server gives its own
+// to each type that does not come with it (from 16384 on). Of an array its elements' type is named.
+Check TypesByNumber() {
+  return {
+      "SELECT DISTINCT format_type(coalesce(nullif(t.typelem, 0), t.oid), NULL)"
+      " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+      " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+      " JOIN pg_type t ON t.oid = a.atttypid AND t.oid >= 16384 WHERE " +
+          std::string(kStreamedTables) + kInOrder,
+      "these types have other numbers (pg_type.oid) on the target, and clients behind the "
+      "pooler whose driver sends or expects the numbers that it has looked up see errors after "
+      "the switch until they connect anew",
+      "restart such clients then, or choose switch Restart"};
+}
+
 std::vector<Check> WarningChecks(std::chrono::seconds long_transaction) {
   const std::string seconds = std::to_string(long_transaction.count());
   const std::string from = kFromTables;
@@ -183,6 +198,7 @@ Result<OnlineObstacles> FindOnlineObstacles(std::stop_token stop, Deadline deadl
         "updates and deletes cannot be replicated from tables without a key" + count +
         Some(keyless) + "; give each a primary key, or set spec.copy.replicaIdentity to SetFull");
   TRY(Run(stop, deadline, connection, WarningChecks(terms.long_transaction), &found.warnings));
+  if (terms.sessions_stay) TRY(Run(stop, deadline, connection, {TypesByNumber()}, &found.warnings));
   return found;
 }
 

@@ -57,7 +57,8 @@ Result<pg::OnlineObstacles> ReadObstacles(std::stop_token stop, Deadline deadlin
                                  {.may_set_full_identity = inputs.migration.spec.replica_identity ==
                                                            api::ReplicaIdentity::kSetFull,
                                   .long_transaction = kLongTransaction,
-                                  .other_major = facts.target->server.version_number / 10'000});
+                                  .other_major = facts.target->server.version_number / 10'000,
+                                  .sessions_stay = inputs.migration.spec.by_pooler()});
 }
 
 std::string ServiceHost(const api::DatabasePlacement& placement) {

@@ -389,6 +389,29 @@ TEST_F(ObstacleTraps, SubscriptionsAndTheirLikeWarn) {
 }
 
 // Others' transactions that write count as well: this looks for its own.
+TEST_F(ObstacleTraps, TypesThatHaveAnotherNumberOnTheTargetWarnWhereClientsKeepTheirSessions) {
+  MustExec(
+      connection_,
+      {"CREATE TYPE public.mood AS ENUM ('good')", "CREATE TYPE public.unused AS ENUM ('good')",
+       "CREATE DOMAIN public.\"Odd name\" AS int",
+       "CREATE TABLE public.ordinary (id int PRIMARY KEY, tags text[], at date)"});
+  const OnlineTerms terms{.may_set_full_identity = true,
+                          .long_transaction = 60s,
+                          .other_major = 17,
+                          .sessions_stay = true};
+  const auto warnings = [&] {
+    auto found = FindOnlineObstacles({}, Soon(), connection_, terms);
+    if (!found) Must(tl::unexpected(found.error()), "find obstacles");
+    return found->warnings;
+  };
+  EXPECT_THAT(warnings(), ::testing::IsEmpty());
+  MustExec(connection_, {"CREATE TABLE public.t (id int PRIMARY KEY, moods public.mood[],"
+                         " mood public.mood, n public.\"Odd name\")"});
+  EXPECT_THAT(warnings(),
+              ::testing::ElementsAre(HasSubstr("(2): public.\"Odd name\", public.mood;")));
+  EXPECT_THAT(Find().warnings, ::testing::IsEmpty());
+}
+
 TEST_F(ObstacleTraps, Trap71_ATransactionThatHasBeenOpenForLongIsNamedWithWhoseAndWhere) {
   Connection idle = MustConnect(database_.Options());
   MustExec(idle, {"BEGIN", "SELECT 1", "SELECT pg_sleep(1.1)"});

@@ -540,6 +540,7 @@ constexpr std::string_view kObstacles[] = {
     "SELECT quote_ident(pubname)",
     "SELECT slot_name::text FROM pg_replication_slots",
     "SELECT quote_literal(gid)",
+    "SELECT DISTINCT format_type(",
     "SELECT 'role ' || quote_ident(usename)",
     "SELECT f FROM unnest(ARRAY['pg_replication_origin_advance(text, pg_lsn)'",
 };
