@@ -373,10 +373,15 @@ Plan WithAnEyeOnThePlacement(const api::TenantMigration& migration, const Observ
 Decision Decide(const api::TenantMigration& migration, const Observation& seen) {
   Decision decision;
   decision.handled = migration.status.handled;
-  decision.plan = UnlessUsersAreIn(migration, seen, Choose(migration, seen, decision.handled));
+  decision.plan = Choose(migration, seen, decision.handled);
+  const bool would_go_back = decision.plan.guard == Guard::kRollBack;
+  decision.plan = UnlessUsersAreIn(migration, seen, std::move(decision.plan));
   decision.plan = UnlessItCouldNotBeFinished(migration, seen, std::move(decision.plan));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
-  if (decision.plan.awaits_consent) decision.handled.rollback = migration.status.handled.rollback;
+  // A token is answered by going back, or by what there is to go back from: not by a look in vain.
+  const bool put_off = would_go_back && decision.plan.guard != Guard::kRollBack;
+  if (put_off || decision.plan.awaits_consent)
+    decision.handled.rollback = migration.status.handled.rollback;
   // What was refused is asked again, and waits in Hypercare for what would let it go on.
   const bool on_request = migration.status.failure_reason == kRollbackRequested;
   if (decision.plan.guard == Guard::kRollbackRefused && on_request)

@@ -177,6 +177,32 @@ TEST(Rollback, NeedsNoConsentBeforeUsersAreIn) {
   }
 }
 
+// Users would be let in, and going back would cost what they write: the free rollback be lost.
+TEST(Rollback, IsNotAnsweredByARoundThatCannotSeeWhetherUsersAreIn) {
+  const Error away{Disposition::kRetry, "Timeout", "no answer"};
+  for (const auto strategy : {api::Strategy::kOffline, api::Strategy::kOnline})
+    for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
+      api::TenantMigration migration = MigrationIn(phase);
+      migration.spec.strategy = strategy;
+      Annotate(migration, api::kRollbackAnnotation, "back");
+      Observation seen = NothingReadableAt(1);
+      seen.target = Database(ControlState::kOpen, false);
+      const Decision in_vain = Decide(migration, seen);
+      EXPECT_FALSE(in_vain.plan.guard || in_vain.plan.look_at) << Name(phase);
+      EXPECT_EQ(in_vain.plan.reason, "ConnectionFailed");
+      EXPECT_EQ(in_vain.handled.rollback, "") << Name(phase) << ": it stands";
+      seen.routes = RouteFacts{true, false, ""};
+      seen.workloads = away;
+      if (strategy == api::Strategy::kOnline) {
+        EXPECT_EQ(Decide(migration, seen).handled.rollback, "") << Name(phase);
+      }
+      seen.workloads = WorkloadFacts();
+      const Decision answered = Decide(migration, seen);
+      EXPECT_EQ(answered.plan.guard, Guard::kRollBack) << Name(phase);
+      EXPECT_EQ(answered.handled.rollback, "back");
+    }
+}
+
 // The source is there, and closed, as a move leaves it; the rest, too.
 Observation WithSource(int at_seconds) {
   Observation seen = At(at_seconds);
