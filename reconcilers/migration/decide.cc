@@ -268,9 +268,11 @@ bool HeldBySuspend(const api::TenantMigration& migration) {
 // disks, and what they keep too much of ends the move even then. The way back stays open. A copy
 // goes on, and its slots are looked at.
 Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
+  constexpr std::chrono::seconds kLookAgain{5};
   Plan plan = Plan::Wait(std::chrono::milliseconds(0),
                          "suspended: set spec.suspend to false to go on", "Suspended");
   Phase phase = migration.status.phase;
+  if (phase == Phase::kHypercare) plan.wait = kLookAgain;  // Whether the source stays closed.
   if (!migration.spec.online()) return plan;
   if (phase == Phase::kCatchingUp || phase == Phase::kAwaitingCutover) {
     if (auto trouble = TroubleOfStream(migration, seen)) return *trouble;
@@ -292,7 +294,7 @@ Plan Suspended(const api::TenantMigration& migration, const Observation& seen) {
   } else {
     return plan;
   }
-  plan.wait = std::chrono::seconds(5);
+  plan.wait = kLookAgain;
   return plan;
 }
 
@@ -356,6 +358,24 @@ Plan UnlessItCouldNotBeFinished(const api::TenantMigration& migration, const Obs
   return *refused;
 }
 
+// Whatever is held while users work on the target: of two sides that can be written to one is
+// closed. It is done, or said why not, in the words of what holds, which it keeps from nothing.
+Plan WithSourceClosed(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  const bool is_suspended = migration.status.phase == Phase::kHypercare && HeldBySuspend(migration);
+  if (plan.look_at || plan.guard || !(plan.awaits_consent || is_suspended)) return plan;
+  auto open = KeepSourceClosed(seen);
+  if (!open || open->look_at) return open ? *open : plan;
+  if (TryToCloseSource(migration, seen)) {
+    plan.message += "; " + open->message;
+    plan.effect = open->effect;
+    plan.wait = open->wait;
+  } else if (auto why = WhyNoFence(seen.source, migration.status.source_server_name)) {
+    plan.message += "; the source database is open as well, and cannot be closed: " + why->message;
+    plan.trouble = true;
+  }
+  return plan;
+}
+
 // A spec that changes meanwhile is told to people, wherever there is nothing to do but to wait, and
 // time for it: not while the doors of an Online move are closed.
 Plan WithAnEyeOnThePlacement(const api::TenantMigration& migration, const Observation& seen,
@@ -377,6 +397,7 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   const bool would_go_back = decision.plan.guard == Guard::kRollBack;
   decision.plan = UnlessUsersAreIn(migration, seen, std::move(decision.plan));
   decision.plan = UnlessItCouldNotBeFinished(migration, seen, std::move(decision.plan));
+  decision.plan = WithSourceClosed(migration, seen, std::move(decision.plan));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
   // A token is answered by going back, or by what there is to go back from: not by a look in vain.
   const bool put_off = would_go_back && decision.plan.guard != Guard::kRollBack;

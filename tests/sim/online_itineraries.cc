@@ -267,6 +267,52 @@ void AddFailovers(std::vector<Itinerary>& all, api::SwitchMode mode) {
        .ends = {Phase::kCompleted}});
 }
 
+// As a standby is that had heard neither of the fence nor of what came after it.
+ServerState WithoutTheFence(ServerState state) {
+  DatabaseState* database = state.Edit(kTenant);
+  database->control->state = "open";
+  database->ledger.erase({"database", "access"});
+  database->access = DefaultAccess(kTenant);
+  for (auto& [name, subscription] : database->subscriptions) subscription.enabled = false;
+  return state;
+}
+
+// Users write on the target, and the source can be written to as well, while nothing goes on: a
+// person has asked to go back in vain, or has suspended the move.
+void AddSourcesThatComeOpenAgain(std::vector<Itinerary>& all) {
+  auto fail_over = [](Simulation& run) {
+    if (run.phase() == Phase::kHypercare)
+      run.FailOver(run.source(), WithoutTheFence(run.source().state()));
+  };
+  all.push_back({.name = "SourceComesOpenAgainWhileARollbackIsHeld",
+                 .on_phase = {{Phase::kHypercare,
+                               [fail_over](Simulation& run) {
+                                 run.TakeAway(run.source(), seconds(20));
+                                 run.Annotate(api::kRollbackAnnotation, "t1");
+                                 run.Later(seconds(20), fail_over);
+                                 run.Later(seconds(80), Say(api::kAcceptDataLossAnnotation));
+                               }}},
+                 .ends = {Phase::kRolledBack},
+                 .loss_accepted = true,
+                 .source_comes_open_again = true});
+  auto open = [](Simulation& run) {
+    if (run.phase() != Phase::kHypercare) return;
+    run.source().Edit(
+        [](ServerState& state) { state.Edit(kTenant)->access = DefaultAccess(kTenant); });
+  };
+  all.push_back({.name = "SourceIsOpenedByHandWhileItIsSuspended",
+                 .on_phase = {{Phase::kHypercare,
+                               [open](Simulation& run) {
+                                 run.PatchSpec(Spec(R"({"suspend":true})"));
+                                 run.Later(seconds(5), open);
+                                 run.Later(seconds(80), [](Simulation& then) {
+                                   then.PatchSpec(Spec(R"({"suspend":false})"));
+                                 });
+                               }}},
+                 .ends = {Phase::kCompleted},
+                 .source_comes_open_again = true});
+}
+
 void AddWaysBack(std::vector<Itinerary>& all, api::SwitchMode mode) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke, Phase::kAdmitting, Phase::kHypercare})
     all.push_back({.name = "RollbackIn" + std::string(api::Name(phase)),
@@ -681,6 +727,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
   all.push_back(MarkerDoesNotArriveAtFirst(mode));
   AddPreparedTransactions(all);
   AddFailovers(all, mode);
+  AddSourcesThatComeOpenAgain(all);
   AddWaysBack(all, mode);
   AddShutWaysBack(all, mode);
   AddStructuresThatDiffer(all);

@@ -62,6 +62,8 @@ struct Itinerary {
   bool clients_see_errors = false;   ///< Something other than a switch breaks what they work on.
   bool applied_at_once = false;      ///< With its placement, which nobody has adopted yet.
   bool loses_its_namespace = false;  ///< With all that is in it.
+  /// While users write on the target, by nobody's doing of ours: it is to be closed before long.
+  bool source_comes_open_again = false;
   bool has_rival = false;  ///< Another migration of the placement, which may be the one that moves.
   /// How long it must have been quiet before it counts as ended: servers and placements are looked
   /// at every 30 s, and what is seen there is reported.
@@ -241,6 +243,7 @@ class Simulation {
   void CheckNotRecreated(const kube::Resource& resource, const ApiModel::Event& event);
   void ApplyAndCheckNotRecreated(const ModelServer& server, const std::function<void()>& apply);
   void CheckInvariants();
+  void CheckSides(bool on_source, bool on_target);
   void CheckSequences(const ModelServer& server);
   void CheckWhatIsTold(const ApiModel::Event& event);
   void CheckWayBack();
@@ -301,6 +304,7 @@ class Simulation {
   int64_t meant_replicas_ = kReplicas;
   std::string uid_;  // The migration's.
   bool says_way_back_is_open_ = false;
+  std::optional<SteadyTime> both_writable_since_;
   std::optional<SteadyTime> no_way_back_since_;  // Since when no stream back could carry a write.
   std::map<std::string, SteadyTime> too_much_since_;  // Slots past the bound; by server and name.
   std::optional<int> misstated_sides_;

@@ -142,20 +142,6 @@ std::optional<Plan> GoBackAfterSmoke(const api::TenantMigration& migration,
   return plan;
 }
 
-// Somebody, or a failover to a standby that had not heard of the fence, has opened the source, and
-// there are two that can be written to. Not while it is asked for in vain: users work.
-std::optional<Plan> KeepSourceClosed(const Observation& seen) {
-  ASK(seen.source);
-  if (!seen.source.known()) return std::nullopt;
-  const DatabaseFacts& source = *seen.source;
-  const bool may_be_closed = source.state == ControlState::kJournaled ||
-                             source.state == ControlState::kFenced ||
-                             source.state == ControlState::kOpen;
-  if (!source.exists || source.foreign || source.closed || !may_be_closed) return std::nullopt;
-  return Plan::Do(Intent::kCloseSourceAgain,
-                  "closing the source database, which somebody has opened since the switch");
-}
-
 // RollbackReady is to say how it stands with that, whatever is waited for.
 Plan TellOfWayBack(const api::TenantMigration& migration, const Observation& seen, Plan hold) {
   if (!migration.spec.online() || hold.look_at || hold.effect) return hold;
@@ -186,6 +172,28 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
 }
 
 }  // namespace
+
+std::optional<Plan> KeepSourceClosed(const Observation& seen) {
+  ASK(seen.source);
+  if (!seen.source.known()) return std::nullopt;
+  const DatabaseFacts& source = *seen.source;
+  const bool may_be_closed = source.state == ControlState::kJournaled ||
+                             source.state == ControlState::kFenced ||
+                             source.state == ControlState::kOpen;
+  if (!source.exists || source.foreign || source.closed || !may_be_closed) return std::nullopt;
+  return Plan::Do(Intent::kCloseSourceAgain,
+                  "closing the source database, which somebody has opened since the switch");
+}
+
+std::optional<Plan> TryToCloseSource(const api::TenantMigration& migration,
+                                     const Observation& seen) {
+  auto plan = KeepSourceClosed(seen);
+  if (!plan || plan->look_at) return plan;
+  if (WhyNoFence(seen.source, migration.status.source_server_name)) return std::nullopt;
+  const std::string failed = std::string(Name(Intent::kCloseSourceAgain)) + ": ";
+  if (migration.status.message.starts_with(failed)) return std::nullopt;
+  return plan;
+}
 
 std::string AnswerToStay(const api::TenantMigration& migration) {
   if (migration.status.rollback.reason != kSmokeFailed) return "";

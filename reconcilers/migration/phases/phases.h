@@ -70,6 +70,13 @@ bool IsHalfDropped(const Fact<DatabaseFacts>& side);
 bool SourceIsGone(const Observation& seen);
 /// Says so, for a message.
 std::string WhySourceIsGone(const api::TenantMigration& migration);
+/// The same time: somebody, or a failover to a standby that had not heard of the fence, has opened
+/// the source, and there are two that can be written to. Nothing where that is not known.
+std::optional<Plan> KeepSourceClosed(const Observation& seen);
+/// The same where something else is to be done, or waited for, as well: gives way to that where it
+/// would be refused (WhyNoFence()), or has been tried in vain in the round before.
+std::optional<Plan> TryToCloseSource(const api::TenantMigration& migration,
+                                     const Observation& seen);
 /// What a Job, or the page, waits for whose pod cannot start: somebody to mend that. It begins by
 /// itself then.
 Plan AwaitPod(const PodHindrance& hindrance);

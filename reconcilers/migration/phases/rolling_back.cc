@@ -98,8 +98,10 @@ std::optional<Refusal> FindRefusal(const api::TenantMigration& migration, const 
 // up once users are to stay (the model's online_comes_to_rest).
 Plan StayOnTarget(const api::TenantMigration& migration, const Observation& seen,
                   const Refusal& refusal) {
-  if (seen.target->state == ControlState::kFenced || seen.target->admits_former_leader)
+  if (seen.target->state == ControlState::kFenced || seen.target->admits_former_leader) {
+    if (auto plan = TryToCloseSource(migration, seen)) return *plan;
     return Plan::Do(Intent::kReopenTarget, "opening the target again: " + refusal.why);
+  }
   if (auto plan = LetUsersBackIn(migration, seen)) return *plan;
   if (auto plan = OutdateRequests(migration, seen)) return *plan;
   Plan plan = Plan::Go(Guard::kRollbackRefused, "not gone back: " + refusal.why);
@@ -335,8 +337,23 @@ bool MustBeFenced(const api::TenantMigration& migration, const DatabaseFacts& ta
   return MayStillOpen(target) || !target.closed || target.other_sessions > 0 || left_prepared;
 }
 
+// While users work on the target, or may: a source that has come open again waits neither for the
+// target's fence nor for what that waits for.
+std::optional<Plan> CloseSourceBesideTarget(const api::TenantMigration& migration,
+                                            const Observation& seen) {
+  auto plan = TryToCloseSource(migration, seen);
+  if (!plan) return std::nullopt;
+  ASK(seen.target);
+  if (IsHalfDropped(seen.target)) return std::nullopt;
+  const bool is_shut =
+      seen.target.known() &&
+      (!seen.target->exists || (seen.target->closed && !MayStillOpen(*seen.target)));
+  return is_shut ? std::nullopt : plan;
+}
+
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
+  if (auto plan = CloseSourceBesideTarget(migration, seen)) return plan;
   if (auto plan = StayForWantOfControl(migration, seen)) return plan;
   if (auto plan = StayForWantOfFence(migration, seen)) return plan;
   if (migration.spec.online()) {

@@ -102,6 +102,8 @@ TEST(Decide, ASuspendedHypercareKeepsItsWayBackAlive) {
   seen.reverse_subscriber = SubscriberFacts();
   seen.structure = StructureFacts();
   seen.reverse_sample = SampleFacts();
+  EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kSource) << "is it closed still?";
+  seen.source = Database(ControlState::kJournaled, true);
   Plan plan = Decide(migration, seen).plan;
   EXPECT_EQ(plan.effect, Intent::kWatchReverseStream);
   EXPECT_GT(plan.wait.count(), 0) << "a heartbeat has a pace";
@@ -243,8 +245,7 @@ TEST(Rollback, NeedsConsentOnceTheRoutesAreBackWhoeverPutThemThere) {
   for (Phase phase : {Phase::kOpening, Phase::kSmoke}) {
     api::TenantMigration migration = MigrationIn(phase);
     Annotate(migration, api::kRollbackAnnotation, "back");
-    Observation seen = At(1);
-    seen.target = Database(ControlState::kOpen, false);
+    Observation seen = WithSource(1);
     seen.routes = RouteFacts{false, true, ""};
     Decision held = Decide(migration, seen);
     EXPECT_FALSE(held.plan.guard) << Name(phase);
@@ -269,7 +270,7 @@ TEST(Rollback, OfATargetThatNeverOpenedNeedsNoLookAtTheRoutes) {
 TEST(Rollback, OfATargetThatIsNotAsOpenedButLetsPeopleInNeedsConsent) {
   api::TenantMigration migration = MigrationIn(Phase::kOpening);
   Annotate(migration, api::kRollbackAnnotation, "back");
-  Observation seen = At(1);
+  Observation seen = WithSource(1);
   seen.target = Database(ControlState::kNone, false);
   seen.routes = RouteFacts{false, true, ""};
   const Decision held = Decide(migration, seen);
@@ -357,7 +358,9 @@ TEST(Suspend, HoldsWhileUsersWork) {
        {Phase::kBackingUp, Phase::kPreparing, Phase::kAwaitingCutover, Phase::kHypercare}) {
     api::TenantMigration migration = MigrationIn(phase);
     migration.spec.suspend = true;
-    Plan plan = Decide(migration, At(1)).plan;
+    Observation seen = At(1);
+    seen.source = Database(ControlState::kJournaled, true);
+    Plan plan = Decide(migration, seen).plan;
     EXPECT_EQ(plan.reason, "Suspended") << Name(phase);
     EXPECT_FALSE(plan.guard || plan.effect) << Name(phase);
   }
@@ -864,6 +867,7 @@ TEST(Smoke, AFailingCheckHasItsOwnTimeBeforeTheTenantGoesBack) {
   EXPECT_EQ(plan.message, "check login: answered 502");
 
   seen.routes = RouteFacts{false, true, ""};
+  seen.source = Database(ControlState::kJournaled, true);
   plan = Decide(MigrationIn(Phase::kSmoke), seen).plan;
   EXPECT_FALSE(plan.guard) << "somebody has let users in";
   EXPECT_TRUE(plan.trouble);

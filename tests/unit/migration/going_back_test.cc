@@ -85,7 +85,13 @@ TEST(RollingBack, IsNotOverWhileTheTargetIsOpenBesideASourceThatIs) {
   seen.routes = RouteFacts{true, false, ""};
   seen.workloads = WorkloadFacts();
   seen.wiring_restored = false;
+  EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kCloseSourceAgain);
+  api::TenantMigration refused = MigrationIn(Phase::kRollingBack);
+  refused.status.message = "CloseSourceAgain: it is locked";
+  EXPECT_EQ(Decide(refused, seen).plan.effect, Intent::kFenceTarget) << "which waits for nothing";
+  seen.source = Database(ControlState::kFenced, true);
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kFenceTarget);
+  seen.source = Database(ControlState::kOpen, false);
   seen.target = Database(ControlState::kFenced, true);
   EXPECT_EQ(Decide(MigrationIn(Phase::kRollingBack), seen).plan.effect, Intent::kRestoreWiring);
 }

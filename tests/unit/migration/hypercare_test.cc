@@ -214,6 +214,54 @@ TEST_F(Hypercare, ASourceThatIsOpenAgainIsClosedInEitherStrategy) {
   }
 }
 
+// A token that waits, for consent or for its way back, or a suspension, may last for days.
+TEST_F(Hypercare, ASourceThatIsOpenAgainIsClosedWhateverIsHeld) {
+  for (const bool suspended : {false, true})
+    for (api::Strategy strategy : {api::Strategy::kOffline, api::Strategy::kOnline})
+      for (ControlState state :
+           {ControlState::kJournaled, ControlState::kFenced, ControlState::kOpen}) {
+        migration_.spec.strategy = strategy;
+        migration_.spec.suspend = suspended;
+        if (!suspended) Annotate(api::kRollbackAnnotation, "back");
+        way_back_open_ = false;
+        Observation seen = See(0);
+        const Decision held = Decide(migration_, seen);
+        EXPECT_NE(held.plan.effect, Intent::kCloseSourceAgain);
+        EXPECT_GT(held.plan.wait.count(), 0) << "it is looked at again";
+        seen.source = testing::Database(state, false);
+        const Decision closes = Decide(migration_, seen);
+        EXPECT_EQ(closes.plan.effect, Intent::kCloseSourceAgain) << Name(state) << suspended;
+        EXPECT_EQ(closes.plan.reason, held.plan.reason) << "which is not over by that";
+        EXPECT_EQ(closes.handled.rollback, "");
+        migration_.meta.annotations.clear();
+      }
+}
+
+// What waits for a rollback is not kept from it: a stream that is to follow needs its heartbeat.
+TEST_F(Hypercare, ASourceThatCannotBeClosedKeepsAHeldRollbackFromNothing) {
+  Annotate(api::kRollbackAnnotation, "back");
+  way_back_open_ = false;
+  Observation seen = See(0);
+  DatabaseFacts open = testing::Database(ControlState::kOpen, false);
+  open.prepared_transactions = 1;
+  open.prepared = "order-42";
+  seen.source = open;
+  const Plan held = Round(seen);
+  EXPECT_EQ(held.effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(held.reason, "AwaitingWayBack");
+  EXPECT_THAT(held.message, HasSubstr("the source database is open as well"));
+  EXPECT_THAT(held.message, HasSubstr("order-42"));
+  const api::TenantMigrationStatus told = migration_.status;
+  Round(seen);
+  EXPECT_EQ(migration_.status, told) << "nothing new is nothing to write";
+
+  seen.source = testing::Database(ControlState::kOpen, false);
+  EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain);
+  migration_.status.message = "CloseSourceAgain: it is locked";  // As a failed effect is told.
+  EXPECT_EQ(Round(seen).effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain) << "and tried again";
+}
+
 TEST_F(Hypercare, ASourceThatIsClosedAwayOrSomebodyElsesIsLeftAlone) {
   DatabaseFacts foreign = testing::Database(ControlState::kOpen, false);
   foreign.foreign = true;

@@ -356,6 +356,7 @@ TEST(Status, GoingBackIsNotSaidToLoseNothingOnceSomebodyHasLedTheRoutesBack) {
         testing::Noon());
     migration.meta.annotations[api::kRollbackAnnotation] = "back";
     Observation seen = At(1);
+    seen.source = testing::Database(ControlState::kJournaled, true);
     seen.target = testing::Database(ControlState::kOpen, false);
     seen.routes = RouteFacts{true, false, ""};
     EXPECT_EQ(Seen(Advance(migration, seen, Decide(migration, seen)), "RollbackReady"),

@@ -364,6 +364,55 @@ TEST_F(WayBack, WaitsForASilentPoolerWithUsersAtWork) {
   }
 }
 
+// It is opened by hand, or by a failover that has lost the fence, while users work on the target.
+TEST_F(WayBack, WhileItWaitsASourceThatIsOpenAgainIsClosed) {
+  GoBack();
+  source_.heartbeat_at_seconds = target_.clock_seconds - 7200;
+  for (ControlState state :
+       {ControlState::kJournaled, ControlState::kFenced, ControlState::kOpen}) {
+    Observation seen = See(50);
+    seen.source = Database(state, false);
+    EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain) << Name(state);
+    seen.target = Error{Disposition::kRetry, "ConnectionFailed", "no route"};
+    if (state == ControlState::kOpen) continue;  // What a late claim leaves when all is over.
+    EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain) << "users may be on the target";
+  }
+  EXPECT_EQ(Round(52).effect, Intent::kWatchReverseStream);
+  CloseDoors();
+  settled_ = true;
+  source_.marker = kMarker;
+  source_.heartbeat_at_seconds = target_.clock_seconds - 1;
+  Observation fenced = See(54);
+  fenced.source = Database(ControlState::kJournaled, false);
+  EXPECT_EQ(Round(fenced).effect, Intent::kReopenSource) << "it is about to be opened anyway";
+}
+
+TEST_F(WayBack, ASourceThatIsOpenAgainIsClosedBeforeTheTargetIsOpenedAgain) {
+  GoBack();
+  CloseDoors();
+  target_.slot_lost = true;
+  Observation seen = See(1);
+  DatabaseFacts open = Database(ControlState::kJournaled, false);
+  seen.source = open;
+  EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain);
+  open.prepared_transactions = 1;
+  seen.source = open;
+  EXPECT_EQ(Round(seen).effect, Intent::kReopenTarget) << "users are not shut out for that";
+}
+
+TEST_F(WayBack, HeldInSmokeBehindAPoolerClosesASourceThatIsOpenAgain) {
+  Enter(Phase::kSmoke);
+  CheckOutcome outcome;
+  outcome.name = "login-page";
+  checks_ = {outcome};
+  target_.slot_lost = true;
+  Observation seen = See(120);
+  seen.source = Database(ControlState::kOpen, false);
+  const Plan held = Round(seen);
+  EXPECT_EQ(held.effect, Intent::kCloseSourceAgain);
+  EXPECT_EQ(held.reason, "RollbackNeedsConsent");
+}
+
 // No fence ends it, and no consent does: users would be stopped for nothing.
 TEST_F(WayBack, IsNotTakenOverAPreparedTransactionWhateverIsAccepted) {
   for (const auto strategy : {api::Strategy::kOnline, api::Strategy::kOffline})
