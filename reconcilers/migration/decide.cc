@@ -358,21 +358,31 @@ Plan UnlessItCouldNotBeFinished(const api::TenantMigration& migration, const Obs
   return *refused;
 }
 
-// Whatever is held while users work on the target: of two sides that can be written to one is
-// closed. It is done, or said why not, in the words of what holds, which it keeps from nothing.
-Plan WithSourceClosed(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
-  const bool is_suspended = migration.status.phase == Phase::kHypercare && HeldBySuspend(migration);
+// Done while something else holds, which it keeps from nothing, and whose words stay.
+Plan Meanwhile(Plan hold, const Plan& what) {
+  if (what.look_at) return what;
+  hold.message += "; " + what.message;
+  hold.effect = what.effect;
+  hold.wait = what.wait;
+  return hold;
+}
+
+// Whatever is held while users work, for as long as a person takes: of two sides that can be
+// written to one is closed, or it is said why not, and nobody waits at a pooler that was left
+// paused.
+Plan WhileHeld(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  const bool is_suspended = HeldBySuspend(migration);
   if (plan.look_at || plan.guard || !(plan.awaits_consent || is_suspended)) return plan;
-  auto open = KeepSourceClosed(seen);
-  if (!open || open->look_at) return open ? *open : plan;
-  if (TryToCloseSource(migration, seen)) {
-    plan.message += "; " + open->message;
-    plan.effect = open->effect;
-    plan.wait = open->wait;
-  } else if (auto why = WhyNoFence(seen.source, migration.status.source_server_name)) {
-    plan.message += "; the source database is open as well, and cannot be closed: " + why->message;
-    plan.trouble = true;
+  if (plan.awaits_consent || migration.status.phase == Phase::kHypercare) {
+    if (auto close = TryToCloseSource(migration, seen)) return Meanwhile(std::move(plan), *close);
+    const auto why = WhyNoFence(seen.source, migration.status.source_server_name);
+    if (why && KeepSourceClosed(seen)) {
+      plan.message += "; the source database is open as well, and cannot be closed: ";
+      plan.message += why->message;
+      plan.trouble = true;
+    }
   }
+  if (auto go_on = LetLeftBehindGo(migration, seen)) return Meanwhile(std::move(plan), *go_on);
   return plan;
 }
 
@@ -397,7 +407,7 @@ Decision Decide(const api::TenantMigration& migration, const Observation& seen) 
   const bool would_go_back = decision.plan.guard == Guard::kRollBack;
   decision.plan = UnlessUsersAreIn(migration, seen, std::move(decision.plan));
   decision.plan = UnlessItCouldNotBeFinished(migration, seen, std::move(decision.plan));
-  decision.plan = WithSourceClosed(migration, seen, std::move(decision.plan));
+  decision.plan = WhileHeld(migration, seen, std::move(decision.plan));
   decision.plan = WithAnEyeOnThePlacement(migration, seen, std::move(decision.plan));
   // A token is answered by going back, or by what there is to go back from: not by a look in vain.
   const bool put_off = would_go_back && decision.plan.guard != Guard::kRollBack;

@@ -202,6 +202,35 @@ TEST(SimulatedMigration, APauseThatComesWhenTheMigrationIsGoneKeepsNobodyWaiting
   }
 }
 
+// The smoke test has failed, and a person is waited for: nobody at the other pooler waits as well.
+TEST(SimulatedMigration, ClientsOfAPoolerThatAnswersAgainInSmokeGoOn) {
+  Itinerary itinerary = *FindItinerary("OnlinePoolerSmokeFailsOverALostStream");
+  itinerary.given = [given = itinerary.given](Surroundings& around) {
+    given(around);
+    around.PutSecondPoolerBeside();
+  };
+  itinerary.on_phase[Phase::kSwitching] = [](sim::Simulation& run) {
+    run.surroundings().second_pooler().up = false;
+  };
+  std::optional<Phase> phase;
+  bool paused_before = false, paused_after = true;
+  itinerary.on_phase[Phase::kSmoke] = [&](sim::Simulation& run) {
+    run.LoseSlots(run.target());
+    run.surroundings().second_pooler().up = true;
+    paused_before = run.surroundings().second_pooler().paused();
+    run.Later(std::chrono::seconds(100), [&](sim::Simulation& then) {
+      phase = then.phase();
+      paused_after = then.surroundings().second_pooler().paused();
+      then.Annotate(api::kRollbackAnnotation, "t2");
+      then.Annotate(api::kAcceptDataLossAnnotation, "t2");
+    });
+  };
+  EXPECT_THAT(sim::Simulation({&itinerary, {}, 0}).Run().failures, testing::IsEmpty());
+  EXPECT_TRUE(paused_before);
+  EXPECT_EQ(phase, Phase::kSmoke);
+  EXPECT_FALSE(paused_after);
+}
+
 // A leader froze while it wrote that the tenant lives on the target, and its successor went back.
 TEST(SimulatedMigration, APlacementIsNotLedElsewhereByWhatAFrozenLeaderSendsLate) {
   const RunResult result = RunWithLate("OnlinePoolerRollbackInHypercare",

@@ -163,8 +163,8 @@ Status ClusterWorld::ResumePoolers(const Call& call) {
   TRY_ASSIGN(Front * front, OpenFront(call));
   TRY_ASSIGN(api::DatabasePlacement placement, NeedPlacement(call));
   const api::Phase phase = migration.status.phase;
-  bool onto_target = phase == api::Phase::kOpening || phase == api::Phase::kHypercare ||
-                     phase == api::Phase::kCompleted;
+  bool onto_target =
+      migration::SideOf(phase) == Side::kAfterJournal || phase == api::Phase::kCompleted;
   if (phase == api::Phase::kRollingBack) {
     TRY_ASSIGN(onto_target, StaysOnTarget(call));
   }

@@ -69,6 +69,7 @@ Plan MindUsers(const api::TenantMigration& migration, const Observation& seen, P
 /// or, with a pooler, the stream back carries what they write.
 Plan PlanSmoke(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = SeeWhetherUsersAreIn(migration, seen)) return *plan;
+  if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
   Plan plan = Judge(migration, seen);
   const bool users_are_in = migration.spec.online() && migration.status.cutover.opened_at;
   return users_are_in ? MindUsers(migration, seen, std::move(plan)) : plan;

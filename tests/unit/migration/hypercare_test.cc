@@ -662,8 +662,9 @@ TEST_F(GoingBack, OpensTheTargetAgainWhereDdlCameTooLateToBeSeenBeforeTheDoorsCl
   EXPECT_EQ(migration_.status.rollback.write_pause_milliseconds, 3000);
   EXPECT_EQ(migration_.status.cutover.attempts, 2) << "the next marker is another one";
   EXPECT_EQ(migration_.status.failure_reason, "");
-  Plan held = Round(See(4));
-  EXPECT_EQ(held.reason, "RollbackNeedsConsent") << "the token is asked again";
+  Observation asked = See(4);
+  asked.poolers = Behind(4).poolers;
+  EXPECT_EQ(Round(asked).reason, "RollbackNeedsConsent") << "the token is asked again";
   structure_.changes.clear();
   EXPECT_EQ(Round(See(6)).guard, Guard::kRollBack);
   EXPECT_FALSE(migration_.status.rollback.opened_at) << "a pause of its own";

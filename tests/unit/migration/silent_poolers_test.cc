@@ -140,13 +140,10 @@ TEST(ASilentPooler, ThatAnswersAgainWhileUsersWorkIsResumed) {
   }
 }
 
-TEST(ASilentPooler, IsWaitedForBeforeTheDoorsClose) {
-  api::TenantMigration migration = Pooled(Phase::kAwaitingCutover);
-  migration.status.cutover.attempts = 0;
-  migration.spec.approval = api::Approval::kAutomatic;
-  Observation seen = At(1);
-  seen.source = Database(ControlState::kOpen, false);
-  seen.tenant_known = seen.way_back_rehearsed = true;
+// The stream to the target, or the one back, follows; nothing of the poolers is known.
+Observation Following(int seconds) {
+  Observation seen = OpenTarget(seconds, PoolerFacts{});
+  seen.poolers = At(seconds).poolers;
   PublisherFacts publisher;
   publisher.traces = publisher.published = publisher.slot = true;
   seen.forward_publisher = seen.reverse_publisher = publisher;
@@ -155,6 +152,61 @@ TEST(ASilentPooler, IsWaitedForBeforeTheDoorsClose) {
   subscriber.heartbeat_at_seconds = publisher.clock_seconds - 1;
   seen.forward_subscriber = seen.reverse_subscriber = subscriber;
   seen.schema_change = std::string();
+  seen.structure = StructureFacts{};
+  seen.reverse_sample = SampleFacts{.taken_at = seen.now, .words = "", .not_compared = ""};
+  return seen;
+}
+
+// A suspension, or a token that waits for consent, may last for longer than clients wait.
+TEST(ASilentPooler, ThatAnswersAgainIsResumedWhateverIsHeld) {
+  struct Held {
+    Phase phase;
+    bool suspended;
+    const char* reason;
+  };
+  for (const Held& held : {Held{Phase::kCatchingUp, true, "Suspended"},
+                           Held{Phase::kAwaitingCutover, true, "Suspended"},
+                           Held{Phase::kHypercare, true, "Suspended"},
+                           Held{Phase::kHypercare, false, "RollbackNeedsConsent"},
+                           Held{Phase::kSmoke, false, "RollbackNeedsConsent"}}) {
+    SCOPED_TRACE(std::string(Name(held.phase)) + " " + held.reason);
+    api::TenantMigration migration = Pooled(held.phase);
+    migration.status.cutover.opened_at = Noon();
+    migration.spec.suspend = held.suspended;
+    Observation seen = Following(20);
+    if (!held.suspended) {
+      migration.meta.annotations[api::kRollbackAnnotation] = "back";
+      seen.forward_subscriber = SubscriberFacts{};
+      seen.structure = StructureFacts{.settled = 0, .changes = "table orders was altered"};
+    }
+    EXPECT_EQ(Decide(migration, seen).plan.look_at, Subject::kPoolers);
+    seen.poolers = PoolerFacts{.paused = false, .resumed = false, .since = {}, .detail = ""};
+    const Decision decision = Decide(migration, seen);
+    EXPECT_EQ(decision.plan.effect, Intent::kResumePoolers) << decision.plan.message;
+    EXPECT_EQ(decision.plan.reason, held.reason) << "which is not over by that";
+    EXPECT_EQ(decision.handled.rollback, "");
+    seen.poolers = At(20).poolers;
+    seen.now = At(15).now;
+    EXPECT_EQ(Decide(migration, seen).plan.reason, held.reason) << "not looked for all the time";
+  }
+}
+
+TEST(ASilentPooler, ThatAnswersAgainInSmokeIsResumed) {
+  Observation seen = Following(20);
+  EXPECT_EQ(Decide(Pooled(Phase::kSmoke), seen).plan.look_at, Subject::kPoolers);
+  seen.poolers = PoolerFacts{.paused = false, .resumed = false, .since = {}, .detail = ""};
+  EXPECT_EQ(Decide(Pooled(Phase::kSmoke), seen).plan.effect, Intent::kResumePoolers);
+}
+
+TEST(ASilentPooler, IsWaitedForBeforeTheDoorsClose) {
+  api::TenantMigration migration = Pooled(Phase::kAwaitingCutover);
+  migration.status.cutover.attempts = 0;
+  migration.spec.approval = api::Approval::kAutomatic;
+  Observation seen = Following(1);
+  seen.source = Database(ControlState::kOpen, false);
+  seen.target = At(1).target;
+  seen.placement = PlacementFacts{};
+  seen.tenant_known = seen.way_back_rehearsed = true;
   PoolerFacts poolers = OneIsSilent(/*paused=*/false);
   seen.poolers = poolers;
   const Plan waits = Decide(migration, seen).plan;
