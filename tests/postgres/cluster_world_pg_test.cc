@@ -578,6 +578,30 @@ TEST_F(OnlineWorld, OfTwoLeadersOfWhomOneStaysAndOneGoesBackOnlyTheYoungerOpensA
   EXPECT_FALSE(OwnerMayConnect(target_.owner));
 }
 
+// A failover of the source's server to a standby that was behind has taken it, or the fence as
+// well.
+TEST_F(OnlineWorld, TheTargetIsOpenedAgainBesideASourceThatHasLostItsJournal) {
+  CatchUp(kShop);
+  SwitchOver();
+  for (const char* state : {"fenced", "open"}) {
+    MustExec(source(), {"UPDATE cutover.control SET state = '" + std::string(state) + "'"});
+    CloseDoorsAgain(epoch_);
+    ++epoch_;
+    MustPerform(Intent::kReopenTarget);
+    EXPECT_TRUE(OwnerMayConnect(target_.owner)) << state;
+    EXPECT_FALSE(OwnerMayConnect(source_.owner));
+    --epoch_;
+    EXPECT_EQ(ReasonOf(Intent::kReopenSource), "EpochBehind") << "nobody older opens it";
+    ++epoch_;
+    migration_.status.cutover.attempts += 1;
+  }
+  MustExec(source(), {"UPDATE cutover.control SET state = 'fenced'"});
+  CloseDoorsAgain(epoch_);
+  MustPerform(Intent::kReopenSource);
+  EXPECT_EQ(ReasonOf(Intent::kReopenTarget), "StateMismatch") << "users are there";
+  EXPECT_FALSE(OwnerMayConnect(target_.owner));
+}
+
 TEST_F(OnlineWorld, WhoAcceptsWhatDdlMadeGoesBackWithTheRestAndEverySequenceThatIsThere) {
   CatchUp(kShop);
   SwitchOver();

@@ -231,6 +231,38 @@ TEST(SimulatedMigration, ClientsOfAPoolerThatAnswersAgainInSmokeGoOn) {
   EXPECT_FALSE(paused_after);
 }
 
+// A transaction is prepared on the target once its clients wait.
+void PrepareOncePaused(sim::Simulation& run) {
+  if (run.phase() != Phase::kRollingBack) return;
+  if (!run.surroundings().pooler().paused())
+    return run.Later(std::chrono::seconds(0), PrepareOncePaused);
+  run.target().Edit(
+      [](ServerState& state) { state.Edit(kTenant)->prepared_transactions.insert("order-42"); });
+}
+
+// What lost it was a failover; the target's fence is refused, and users go on there at once.
+TEST(SimulatedMigration, ClientsGoOnAtOnceOnATargetWhoseSourceHasLostItsJournal) {
+  Itinerary itinerary = *FindItinerary("OnlinePoolerRollbackInHypercare");
+  const auto ask = itinerary.on_phase[Phase::kHypercare];
+  itinerary.on_phase[Phase::kHypercare] = [ask](sim::Simulation& run) {
+    run.source().Edit([](ServerState& state) { state.Edit(kTenant)->control->state = "fenced"; });
+    ask(run);
+  };
+  bool waited = false, paused = true;
+  itinerary.on_phase[Phase::kRollingBack] = [&](sim::Simulation& run) {
+    PrepareOncePaused(run);
+    run.Later(std::chrono::seconds(20), [&](sim::Simulation& then) {
+      waited = !then.target().state().Find(kTenant)->prepared_transactions.empty();
+      paused = then.surroundings().pooler().paused();
+      then.target().Edit(
+          [](ServerState& state) { state.Edit(kTenant)->prepared_transactions.clear(); });
+    });
+  };
+  EXPECT_THAT(sim::Simulation({&itinerary, {}, 0}).Run().failures, testing::IsEmpty());
+  EXPECT_TRUE(waited);
+  EXPECT_FALSE(paused);
+}
+
 // A leader froze while it wrote that the tenant lives on the target, and its successor went back.
 TEST(SimulatedMigration, APlacementIsNotLedElsewhereByWhatAFrozenLeaderSendsLate) {
   const RunResult result = RunWithLate("OnlinePoolerRollbackInHypercare",

@@ -144,6 +144,8 @@ class ClusterWorld final : public World {
   static const std::string& ServerOf(const Call& call, pg::Side side);
   Result<pg::Connection*> InsideOf(const Call& call, pg::Side side);
   Result<Inside> BothSides(const Call& call);
+  /// Nothing as well where there is no database.
+  Result<std::optional<pg::Control>> ReadControlOf(const Call& call, pg::Side side);
   Status PerformOnStream(const Call& call, Intent intent);
   Status PerformOnOneSide(const Call& call, Intent intent);
   Status PublishSource(const Call& call);

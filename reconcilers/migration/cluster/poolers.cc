@@ -145,15 +145,13 @@ Result<bool> ClusterWorld::StaysOnTarget(const Call& call) {
   TRY_ASSIGN(DatabaseSide * source, Source(call));
   TRY_ASSIGN(bool is_there, source->Exists(call.stop, call.deadline));
   if (!is_there) return true;
-  TRY_ASSIGN(pg::Connection * inside, source->InDatabase(call.stop, call.deadline));
-  TRY_ASSIGN(auto control, pg::ReadControl(call.stop, call.deadline, *inside));
-  if (control) return control->state == pg::ControlState::kJournaled;
-  // Our row goes once users are back; then the target is fenced, or gone.
-  TRY_ASSIGN(DatabaseSide * target, Target(call));
-  TRY_ASSIGN(bool has_copy, target->Exists(call.stop, call.deadline));
-  if (!has_copy) return false;
-  TRY_ASSIGN(inside, target->InDatabase(call.stop, call.deadline));
-  TRY_ASSIGN(control, pg::ReadControl(call.stop, call.deadline, *inside));
+  TRY_ASSIGN(auto control, ReadControlOf(call, pg::Side::kSource));
+  if (control && control->state != pg::ControlState::kOpen)
+    return control->state == pg::ControlState::kJournaled ||
+           control->state == pg::ControlState::kFenced;
+  // Our row goes once users are back, or says that of a source that has failed over; which of both
+  // it is the target tells: by then it is fenced, or gone.
+  TRY_ASSIGN(control, ReadControlOf(call, pg::Side::kTarget));
   return control && control->state == pg::ControlState::kOpen;
 }
 

@@ -110,6 +110,14 @@ Result<ClusterWorld::Inside> ClusterWorld::BothSides(const Call& call) {
   return Inside{*source, *target};
 }
 
+Result<std::optional<pg::Control>> ClusterWorld::ReadControlOf(const Call& call, pg::Side side) {
+  TRY_ASSIGN(DatabaseSide * database, SideOf(call, side));
+  TRY_ASSIGN(const bool is_there, database->Exists(call.stop, call.deadline));
+  if (!is_there) return std::optional<pg::Control>();
+  TRY_ASSIGN(pg::Connection * inside, database->InDatabase(call.stop, call.deadline));
+  return pg::ReadControl(call.stop, call.deadline, *inside);
+}
+
 // --- looking -------------------------------------------------------------------------------------
 
 Result<PublisherFacts> ClusterWorld::ObservePublisher(const Call& call, pg::Direction direction) {
@@ -586,9 +594,14 @@ Result<bool> ClusterWorld::HoldShut(const Call& call, pg::Side where, pg::Contro
 }
 
 // The same the other way round: nobody older opens the source once users are on the target again.
+// Also one that a failover has made forget the journal, or the fence, which is none of theirs.
 Status ClusterWorld::ReopenTarget(const Call& call, const pg::Claim& claim,
                                   pg::Connection& target) {
-  TRY(HoldShut(call, pg::Side::kSource, pg::ControlState::kJournaled));
+  TRY_ASSIGN(const auto control, ReadControlOf(call, pg::Side::kSource));
+  const bool has_forgotten = control && (control->state == pg::ControlState::kFenced ||
+                                         control->state == pg::ControlState::kOpen);
+  TRY(HoldShut(call, pg::Side::kSource,
+               has_forgotten ? control->state : pg::ControlState::kJournaled));
   return pg::Unfence(call.stop, call.deadline, target, claim, pg::ControlState::kOpen);
 }
 
@@ -610,11 +623,7 @@ Status ClusterWorld::MoveSequencesPastRows(const Call& call) {
 // Of a target of ours that is older than its opening, as a standby may be: it is held as it is, and
 // its sequences are the copy's. Any other one is to be fenced.
 Result<pg::ControlState> ClusterWorld::StateToHold(const Call& call) {
-  TRY_ASSIGN(DatabaseSide * target, Target(call));
-  TRY_ASSIGN(const bool is_there, target->Exists(call.stop, call.deadline));
-  if (!is_there) return pg::ControlState::kFenced;
-  TRY_ASSIGN(pg::Connection * inside, target->InDatabase(call.stop, call.deadline));
-  TRY_ASSIGN(const auto control, pg::ReadControl(call.stop, call.deadline, *inside));
+  TRY_ASSIGN(const auto control, ReadControlOf(call, pg::Side::kTarget));
   const bool older = control && (control->state == pg::ControlState::kPreparing ||
                                  control->state == pg::ControlState::kCopied);
   return older ? control->state : pg::ControlState::kFenced;
