@@ -21,6 +21,12 @@ bool IsOlderThanItsOpening(const Observation& seen) {
           state == ControlState::kVerified);
 }
 
+// Nothing comes back from such a one, nobody may enter it, and of its row no fence can be made:
+// whoever is in it still, as a superuser may be, keeps no user out.
+bool NeedsNoFence(const Observation& seen) {
+  return IsOlderThanItsOpening(seen) && !MayStillOpen(*seen.target);
+}
+
 // `open` is what a deposed leader's claim leaves when it comes after ours was taken back; but
 // beside a target that may be open, what a failover leaves to a standby that had not heard of the
 // fence.
@@ -259,7 +265,7 @@ std::optional<Plan> StayForWantOfFence(const api::TenantMigration& migration,
                                        const Observation& seen) {
   ASK(seen.target);
   const auto why = WhyNoFence(seen.target, migration.spec.target_server_name);
-  if (!why || !migration.status.cutover.opened_at) return std::nullopt;
+  if (!why || !migration.status.cutover.opened_at || NeedsNoFence(seen)) return std::nullopt;
   const auto stay = [&]() -> std::optional<Plan> {
     Plan plan = StayOnTarget(migration, seen, {why->reason, why->message});
     if (plan.reason.empty()) plan.reason = why->reason;  // Known by the next round.
@@ -351,6 +357,15 @@ std::optional<Plan> CloseSourceBesideTarget(const api::TenantMigration& migratio
   return is_shut ? std::nullopt : plan;
 }
 
+std::optional<Plan> FenceTarget(const api::TenantMigration& migration, const Observation& seen) {
+  const DatabaseFacts& target = *seen.target;
+  if (!target.exists || NeedsNoFence(seen)) return std::nullopt;
+  if (MustBeFenced(migration, target))
+    return Plan::Do(Intent::kFenceTarget, "fencing the target database");
+  if (target.ProvenFenced()) return std::nullopt;
+  return Plan::Wait(std::chrono::milliseconds(500), target.detail, "FenceNotProven");
+}
+
 // Closes the target for good before the source is opened: at no instant are both writable.
 std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = CloseSourceBesideTarget(migration, seen)) return plan;
@@ -375,10 +390,7 @@ std::optional<Plan> ExchangeSides(const api::TenantMigration& migration, const O
   if (migration.spec.online() && IsOlderThanItsOpening(seen) && StreamBackIsGone(seen) &&
       seen.target->state == ControlState::kVerified)
     return Plan::Do(Intent::kPrepareAgain, "taking the target's marks from it: it was not opened");
-  if (seen.target->exists && MustBeFenced(migration, *seen.target))
-    return Plan::Do(Intent::kFenceTarget, "fencing the target database");
-  if (seen.target->exists && !seen.target->ProvenFenced())
-    return Plan::Wait(std::chrono::milliseconds(500), seen.target->detail, "FenceNotProven");
+  if (auto plan = FenceTarget(migration, seen)) return plan;
   if (migration.spec.online()) {
     if (auto plan = BringWritesBack(migration, seen)) return plan;
   }

@@ -548,6 +548,26 @@ TEST_F(WayBack, OverATargetThatIsOlderThanItsOpeningNobodyIsAsked) {
     }
 }
 
+// A superuser looks at the failover, or an exporter does: no fence is made of such a row, and what
+// is written there by then comes back to nobody.
+TEST_F(WayBack, OverATargetThatIsOlderThanItsOpeningNoSessionThereKeepsUsersOut) {
+  for (const ControlState state : {ControlState::kPreparing, ControlState::kCopied}) {
+    Enter(Phase::kRollingBack);
+    migration_.status.failure_reason = "TargetChanged";
+    CloseDoors();
+    target_ = PublisherFacts{};
+    target_database_ = Database(state, true);
+    target_database_.other_sessions = 1;
+    target_database_.prepared_transactions = 1;
+    EXPECT_EQ(Round(3600).effect, Intent::kReopenSource) << Name(state);
+  }
+  target_database_ = Database(ControlState::kFenced, true);
+  target_database_.other_sessions = 1;
+  Consent();
+  migration_.status.rollback.token = "back";
+  EXPECT_EQ(Round(3601).effect, Intent::kFenceTarget) << "one that was open is to be proven";
+}
+
 TEST_F(WayBack, WhoeverStaysHoldsTheTargetUnderHisOwnEpochFirst) {
   GoBack();
   source_.working = false;
