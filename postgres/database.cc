@@ -103,7 +103,8 @@ Status ApplySetting(const std::stop_token& stop, Deadline deadline, Transaction&
   std::string sql = setting.role.empty() ? "ALTER DATABASE " + QuoteIdentifier(database)
                                          : "ALTER ROLE " + QuoteIdentifier(setting.role) +
                                                " IN DATABASE " + QuoteIdentifier(database);
-  sql += " SET " + setting.name + " = " + SettingLiteral(setting.name, setting.value);
+  sql += " SET " + QuoteSettingName(setting.name) + " = " +
+         SettingLiteral(setting.name, setting.value);
   TRY(transaction.Exec(stop, deadline, "SAVEPOINT setting"));
   Status applied = transaction.Exec(stop, deadline, sql);
   if (applied) return transaction.Exec(stop, deadline, "RELEASE SAVEPOINT setting");
@@ -138,6 +139,12 @@ std::vector<std::string> SplitList(std::string_view text) {
 }
 
 }  // namespace
+
+std::string QuoteSettingName(std::string_view name) {
+  const bool plain = std::all_of(name.begin(), name.end(),
+                                 [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  return plain ? std::string(name) : QuoteIdentifier(name);
+}
 
 std::string SettingLiteral(std::string_view name, std::string_view stored_value) {
   // Those that the server marks GUC_LIST_QUOTE; pg_dump knows them by name as well.

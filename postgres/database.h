@@ -103,6 +103,11 @@ Result<bool> IsHalfDropped(std::stop_token stop, Deadline deadline, Connection& 
 Status DropDatabase(std::stop_token stop, Deadline deadline, const ConnectOptions& admin_options,
                     std::string_view name, const Claim& claim);
 
+/// A stored setting's name for SET, RESET and GRANT … ON PARAMETER. One of somebody's own
+/// ("app.user") is quoted, as pg_dump does: it may hold a reserved word, and before version 14 just
+/// anything that a superuser has made up.
+std::string QuoteSettingName(std::string_view name);
+
 /// The SQL after `SET name =` for a value as the catalog stores it: for a list (search_path) each
 /// element is quoted by itself, or the list would become one odd name.
 std::string SettingLiteral(std::string_view name, std::string_view stored_value);

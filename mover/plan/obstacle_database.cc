@@ -62,8 +62,9 @@ void CompareWithExisting(ObstacleSearch& search, const pg::DatabaseProperties& s
 /// Whoever may set it for himself may set it for the database; values are checked alike.
 Status SettingsAreTaken(ObstacleSearch& search, const pg::DatabaseProperties& source) {
   for (const pg::StoredSetting& setting : source.settings) {
-    TRY_ASSIGN(auto refusal, search.Try("ALTER ROLE CURRENT_USER SET " + setting.name + " = " +
-                                        pg::SettingLiteral(setting.name, setting.value)));
+    TRY_ASSIGN(auto refusal,
+               search.Try("ALTER ROLE CURRENT_USER SET " + pg::QuoteSettingName(setting.name) +
+                          " = " + pg::SettingLiteral(setting.name, setting.value)));
     if (!refusal) continue;
     const std::string of = setting.role.empty()
                                ? "ALTER DATABASE " + pg::QuoteIdentifier(source.name)
@@ -71,9 +72,9 @@ Status SettingsAreTaken(ObstacleSearch& search, const pg::DatabaseProperties& so
                                      " IN DATABASE " + pg::QuoteIdentifier(source.name);
     search.Add(DatabaseSettingObject(setting), "the target refuses it: " + refusal->message,
                refusal->sqlstate == "42501"
-                   ? "on the target: GRANT SET ON PARAMETER " + setting.name + " TO " +
-                         pg::QuoteIdentifier(search.target_admin)
-                   : "on the source: " + of + " RESET " + setting.name);
+                   ? "on the target: GRANT SET ON PARAMETER " + pg::QuoteSettingName(setting.name) +
+                         " TO " + pg::QuoteIdentifier(search.target_admin)
+                   : "on the source: " + of + " RESET " + pg::QuoteSettingName(setting.name));
   }
   return Ok();
 }

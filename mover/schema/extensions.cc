@@ -196,7 +196,8 @@ std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction&
   for (const std::string& setting : wanted.settings) {
     const size_t end = setting.find('=');
     const std::string name = setting.substr(0, end);
-    sql += " SET " + name + " = " + pg::SettingLiteral(name, setting.substr(end + 1));
+    sql += " SET " + pg::QuoteSettingName(name) + " = " +
+           pg::SettingLiteral(name, setting.substr(end + 1));
   }
   return sql;
 }

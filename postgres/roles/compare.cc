@@ -103,7 +103,7 @@ std::string GrantStatement(const Membership& membership, int major) {
 
 std::string DescribeSetting(std::string_view role, const StoredSetting& setting) {
   const bool own = setting.name.find('.') == std::string::npos;
-  return "ALTER ROLE " + QuoteIdentifier(role) + " SET " + setting.name + " = " +
+  return "ALTER ROLE " + QuoteIdentifier(role) + " SET " + QuoteSettingName(setting.name) + " = " +
          (own ? SettingLiteral(setting.name, setting.value) : "…");
 }
 

@@ -50,15 +50,15 @@ Status ApplySettings(const std::stop_token& stop, Deadline deadline, Transaction
                      const std::string& role, const std::vector<StoredSetting>& settings) {
   for (const StoredSetting& setting : settings) {
     Status set = transaction.Exec(stop, deadline,
-                                  "ALTER ROLE " + role + " SET " + setting.name + " = " +
-                                      SettingLiteral(setting.name, setting.value));
+                                  "ALTER ROLE " + role + " SET " + QuoteSettingName(setting.name) +
+                                      " = " + SettingLiteral(setting.name, setting.value));
     if (set) continue;
     Error error =
         WithContext(std::move(set).error(), "role " + role + " with its setting " + setting.name);
     // Majors drop settings.
     if (error.disposition == Disposition::kTerminal)
-      error.message +=
-          "; on the source, ALTER ROLE " + role + " RESET " + setting.name + ", then try again";
+      error.message += "; on the source, ALTER ROLE " + role + " RESET " +
+                       QuoteSettingName(setting.name) + ", then try again";
     return tl::unexpected(std::move(error));
   }
   return Ok();

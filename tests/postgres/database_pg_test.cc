@@ -232,6 +232,8 @@ TEST_F(TwoSides, StoredSettingsAndCommentAreCarriedAndRefusedOnesReported) {
                          " SET search_path = \"$user\", public, \"odd, one\"",
                      "ALTER ROLE " + owner_.quoted() + " IN DATABASE " + database_.quoted() +
                          " SET work_mem = '17MB'",
+                     // As policies ask for; a reserved word.
+                     "ALTER DATABASE " + database_.quoted() + " SET app.\"current_user\" = ''",
                      // Gone in 17, so the target must refuse it.
                      "ALTER DATABASE " + database_.quoted() + " SET force_parallel_mode = off"});
   ASSERT_TRUE(Create());
@@ -369,6 +371,7 @@ TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
   TestRole group(Servers().source, "", "group");
   MustExec(source_, {"GRANT " + group.quoted() + " TO " + owner_.quoted() + " WITH ADMIN OPTION",
                      "ALTER ROLE " + owner_.quoted() + " SET work_mem = '9MB'",
+                     "ALTER ROLE " + owner_.quoted() + " SET app.\"user\" = 'nobody'",
                      "ALTER ROLE " + owner_.quoted() +
                          " CREATEDB CONNECTION LIMIT 12 "
                          "VALID UNTIL '2040-01-01 00:00:00+00'"});
@@ -390,7 +393,35 @@ TEST_F(TwoSides, MembershipsAndSettingsOfRolesAreCopied) {
     return std::vector<StoredSetting>();
   };
   EXPECT_EQ(settings_of_owner(*there), settings_of_owner(*here));
-  EXPECT_EQ(settings_of_owner(*there).size(), 1u);
+  EXPECT_EQ(settings_of_owner(*there).size(), 2u);
+}
+
+// Servers before 14 take any name; its author is superuser on the source, and not here.
+TEST(StoredSettings, AreNoStatementsWhateverTheirNames) {
+  TestRole tenant(Servers().OfMajor(13), "", "t");  // The statement has to fit a name.
+  Connection source = MustConnect(Servers().OfMajor(13));
+  MustExec(source, {"ALTER ROLE " + tenant.quoted() + " SET \"a.b TO 1; ALTER ROLE " +
+                    tenant.name() + " SUPERUSER; --\" = 'x'"});
+  auto read = ReadRoles({}, Soon(), source, {tenant.name()});
+  ASSERT_TRUE(read && read->roles.size() == 1 && read->roles[0].settings.size() == 1);
+  const std::vector<StoredSetting> settings = read->roles[0].settings;
+  read->roles[0].name = UniqueName("moved");
+  const std::string uid = UniqueName("uid");
+  {
+    auto transaction = Transaction::Begin({}, Soon(), source);
+    ASSERT_TRUE(transaction);
+    Status created = CreateRoles({}, Soon(), *transaction, *read, uid);
+    ASSERT_TRUE(created) << created.error().message;
+    ASSERT_TRUE(transaction->Commit({}, Soon()));
+  }
+  EXPECT_EQ(MustRead(source, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", {tenant.name()}),
+            std::vector<std::string>{"f"});
+  auto moved = ReadRoles({}, Soon(), source, {read->roles[0].name});
+  ASSERT_TRUE(moved && moved->roles.size() == 1 && moved->roles[0].settings.size() == 1);
+  EXPECT_EQ(moved->roles[0].settings[0].name, settings[0].name);
+  EXPECT_EQ(moved->roles[0].settings[0].value, settings[0].value);
+  auto left = DropCreatedRoles({}, Soon(), source, uid);
+  EXPECT_TRUE(left && left->empty());
 }
 
 TEST_F(TwoSides, WhatRolesWereGivenOnTheSourceSinceTheyWereCreatedComesWithTheNextTry) {

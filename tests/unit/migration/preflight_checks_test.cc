@@ -247,7 +247,8 @@ std::vector<Case> CasesOfRoles() {
       {"roles", "RoleNotCopied", Severity::kBlocking,
        "ALTER ROLE \"acme_owner\" SET search_path = 'shop'",
        [](auto& f) { LoseASetting(f, "search_path"); }},
-      {"roles", "RoleNotCopied", Severity::kBlocking, "ALTER ROLE \"acme_owner\" SET app.key = …",
+      {"roles", "RoleNotCopied", Severity::kBlocking,
+       "ALTER ROLE \"acme_owner\" SET \"app.key\" = …",
        [](auto& f) { LoseASetting(f, "app.key"); }},
       {"roles", "RoleNotCopied", Severity::kBlocking,
        "GRANT CONNECT ON DATABASE \"acme\" TO \"alice\"", [](auto& f) {

@@ -65,6 +65,12 @@ TEST(Quoting, DoublesWhatWouldEndTheQuote) {
   EXPECT_EQ(QuoteLiteral("a\\'"), " E'a\\\\'''");
 }
 
+TEST(QuoteSettingName, QuotesWhateverIsNoNameOfTheServersOwn) {
+  EXPECT_EQ(QuoteSettingName("DateStyle"), "DateStyle");
+  EXPECT_EQ(QuoteSettingName("app.current_user"), "\"app.current_user\"");
+  EXPECT_EQ(QuoteSettingName("a.b TO 1; --\""), "\"a.b TO 1; --\"\"\"");
+}
+
 TEST(SettingLiteral, QuotesEachElementOfAListAndAnythingElseAsOne) {
   EXPECT_EQ(SettingLiteral("search_path", "\"$user\", public, \"a, \"\"b\""),
             "'$user', 'public', 'a, \"b'");
