@@ -27,6 +27,7 @@
 #include "mover/target_database.h"
 #include "mover/verify/verify.h"
 #include "operator/base/enumerate.h"
+#include "operator/base/log.h"
 #include "postgres/database.h"
 #include "postgres/roles.h"
 #include "postgres/sequences.h"
@@ -35,6 +36,7 @@ namespace cutover::mover {
 namespace {
 
 constexpr auto kConnectTimeout = std::chrono::seconds(30);
+constexpr auto kWalTimeout = std::chrono::seconds(10);
 /// Creating a table waits for the disk, not for a core: docs/performance.md.
 constexpr int kSchemaLanes = 8;
 constexpr size_t kNamesMax = 10;  // In a sentence.
@@ -52,7 +54,7 @@ class Clone {
     TRY_ASSIGN(survey_, SurveySource(stop, programs_, options_, *source_));
     Warn(survey_.notes);
     TRY(target_.Prepare(stop, survey_.properties));
-    TRY(BeginWal(stop));
+    BeginWal(stop);
     TRY_ASSIGN(bool goes_on, FindPlan(stop));
     if (!goes_on) TRY(target_.Empty(stop));
     target_.StartReporting();
@@ -67,7 +69,7 @@ class Clone {
     LetGo();
     TRY(Finish(stop));
     TRY_ASSIGN(Report report, Verify(stop));
-    TRY(CountWal(stop, report));
+    CountWal(stop, report);
     if (options_.followed && !report.equal()) TRY(CheckStructureKept(stop));
     if (report.equal() && options_.confirm) TRY(options_.confirm(stop));
     if (report.equal() && !options_.keep_traces)
@@ -77,16 +79,28 @@ class Clone {
   }
 
  private:
-  Status BeginWal(std::stop_token stop) {
-    TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
-    TRY_ASSIGN(wal_begin_, ReadWalPosition(stop, Deadline::Never(), target));
-    return Ok();
+  /// It is a figure of the report's, for which no copy fails that is proven, nor one that may be.
+  void BeginWal(std::stop_token stop) {
+    auto begin = [&]() -> Result<WalPosition> {
+      TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
+      return ReadWalPosition(stop, Deadline::After(kWalTimeout), target);
+    }();
+    if (begin)
+      wal_begin_ = std::move(*begin);
+    else
+      LogWarn("the target's log is not counted", {{"why", begin.error().message}});
   }
 
-  Status CountWal(std::stop_token stop, Report& report) {
-    TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
-    TRY_ASSIGN(report.target_wal_bytes, WalBytesSince(stop, Deadline::Never(), target, wal_begin_));
-    return Ok();
+  void CountWal(std::stop_token stop, Report& report) {
+    if (!wal_begin_) return;
+    auto bytes = [&]() -> Result<std::optional<int64_t>> {
+      TRY_ASSIGN(pg::Connection target, target_.Connect(stop));
+      return WalBytesSince(stop, Deadline::After(kWalTimeout), target, wal_begin_);
+    }();
+    if (bytes)
+      report.target_wal_bytes = *bytes;
+    else
+      LogWarn("the target's log is not counted", {{"why", bytes.error().message}});
   }
 
   /// Whether an earlier worker under the same snapshot has left a plan to go on with.

@@ -25,7 +25,8 @@ Result<std::optional<int64_t>> WalBytesSince(std::stop_token stop, Deadline dead
                                 stop, deadline,
                                 "SELECT pg_catalog.pg_wal_lsn_diff($1::pg_lsn, $2::pg_lsn)::bigint",
                                 {*now, *begin}));
-  return std::optional<int64_t>(rows[0].Int(0));
+  const int64_t bytes = rows[0].Int(0);
+  return bytes < 0 ? std::nullopt : std::optional<int64_t>(bytes);
 }
 
 }  // namespace cutover::mover

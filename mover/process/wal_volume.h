@@ -19,7 +19,8 @@ using WalPosition = std::optional<std::string>;
 Result<WalPosition> ReadWalPosition(std::stop_token stop, Deadline deadline,
                                     pg::Connection& connection);
 
-/// Bytes that the server has written since `begin`, which it said before.
+/// Bytes that the server has written since `begin`, which it said before. Nothing where it has not
+/// come so far: it is another one by now.
 Result<std::optional<int64_t>> WalBytesSince(std::stop_token stop, Deadline deadline,
                                              pg::Connection& connection, const WalPosition& begin);
 

@@ -78,6 +78,10 @@ TEST(WalVolume, IsUnknownToWhoMayNotAskAndNoErrorEither) {
   const WalPosition begin =
       ReadWalPosition({}, pg::testing::Soon(), session).value_or(std::nullopt);
   EXPECT_TRUE(begin);
+  const auto of_another =
+      WalBytesSince({}, pg::testing::Soon(), session, WalPosition("FFFFFFFF/0"));
+  ASSERT_TRUE(of_another) << of_another.error().message;
+  EXPECT_FALSE(*of_another) << "a standby in its place has less";
   MustExec(session, {"REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC",
                      "SET ROLE " + pg::QuoteIdentifier(role.name())});
   const auto bytes = WalBytesSince({}, pg::testing::Soon(), session, begin);
