@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -148,9 +149,15 @@ std::vector<StoredSetting> MissingSettings(const Role& source, const Role& targe
 std::vector<MembersLeftBehind> StillLeftBehind(const RoleSet& source, const RoleSet& target);
 
 /// How copy.accept, --accept, obstacles and differences name these.
+std::string RoleObject(const std::string& name);
 std::string MembershipObject(const Membership& membership);
 std::string MembersObject(const std::string& group);
 std::string SettingObject(const StoredSetting& setting);
+std::string LabelsObject(const std::string& provider);
+
+/// Pure: takes out of `roles` what is accepted by these names: roles, which are used on the target
+/// as they are there, and settings and labels of the others.
+void LeaveOut(const std::set<std::string>& accepted, RoleSet& roles);
 
 /// "GRANT … TO …" with its options, as a server of `major` takes them.
 std::string GrantStatement(const Membership& membership, int major);

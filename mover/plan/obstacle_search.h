@@ -16,7 +16,7 @@ namespace cutover::mover {
 
 /// How obstacles of these kinds are named.
 std::string ExtensionObject(const std::string& extension);
-std::string LabelsObject(const std::string& provider);
+using pg::LabelsObject;
 std::string DatabaseSettingObject(const pg::StoredSetting& setting);
 
 /// One search, and what the parts of it share. Each part, a function below, looks at one kind of

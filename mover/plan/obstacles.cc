@@ -70,9 +70,7 @@ std::string Sentence(const Obstacle& obstacle) {
 
 }  // namespace
 
-std::string RoleObject(const std::string& role) { return "role " + role; }
 std::string ExtensionObject(const std::string& extension) { return "extension " + extension; }
-std::string LabelsObject(const std::string& provider) { return "security labels of " + provider; }
 
 std::string DatabaseSettingObject(const pg::StoredSetting& setting) {
   return "database setting " + setting.name +
@@ -177,17 +175,7 @@ void LeaveOut(const std::vector<Obstacle>& waived, RestoreScript& script) {
 }
 
 void LeaveOut(const std::vector<Obstacle>& waived, pg::RoleSet& roles) {
-  const std::set<std::string> objects = Objects(waived);
-  std::erase_if(roles.roles,
-                [&](const pg::Role& role) { return objects.contains(RoleObject(role.name)); });
-  for (pg::Role& role : roles.roles) {
-    std::erase_if(role.settings, [&](const pg::StoredSetting& setting) {
-      return objects.contains(pg::SettingObject(setting));
-    });
-    std::erase_if(role.labels, [&](const pg::SecurityLabel& label) {
-      return objects.contains(LabelsObject(label.provider));
-    });
-  }
+  pg::LeaveOut(Objects(waived), roles);
 }
 
 void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& properties) {

@@ -90,7 +90,7 @@ void LeaveOut(const std::vector<Obstacle>& waived, pg::DatabaseProperties& prope
 void LeaveOut(const std::vector<Obstacle>& waived, std::vector<Extension>& extensions);
 
 /// How --accept, obstacles and differences name a role.
-std::string RoleObject(const std::string& role);
+using pg::RoleObject;
 
 /// Pure: whether a difference in `object`, as Mismatch::table names it, is what was accepted.
 bool IsAccepted(const std::string& object, const std::vector<std::string>& accept);

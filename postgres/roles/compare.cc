@@ -80,6 +80,8 @@ bool IsGiven(const Membership& wanted, const RoleSet& target) {
          set >= wanted.set_option;
 }
 
+std::string RoleObject(const std::string& name) { return "role " + name; }
+
 std::string MembershipObject(const Membership& membership) {
   return "membership of " + membership.member + " in " + membership.group;
 }
@@ -88,6 +90,21 @@ std::string MembersObject(const std::string& group) { return "members of " + gro
 
 std::string SettingObject(const StoredSetting& setting) {
   return "setting " + setting.name + " of role " + setting.role;
+}
+
+std::string LabelsObject(const std::string& provider) { return "security labels of " + provider; }
+
+void LeaveOut(const std::set<std::string>& accepted, RoleSet& roles) {
+  std::erase_if(roles.roles,
+                [&](const Role& role) { return accepted.contains(RoleObject(role.name)); });
+  for (Role& role : roles.roles) {
+    std::erase_if(role.settings, [&](const StoredSetting& setting) {
+      return accepted.contains(SettingObject(setting));
+    });
+    std::erase_if(role.labels, [&](const SecurityLabel& label) {
+      return accepted.contains(LabelsObject(label.provider));
+    });
+  }
 }
 
 std::string GrantStatement(const Membership& membership, int major) {

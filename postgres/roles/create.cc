@@ -45,21 +45,28 @@ Status BringUpToDate(const std::stop_token& stop, Deadline deadline, Transaction
   return transaction.Exec(stop, deadline, "ALTER ROLE " + QuoteIdentifier(role.name) + attributes);
 }
 
+/// What the target's server does not take of a role: with what to do about it.
+tl::unexpected<Error> Refused(Error error, const std::string& role, const std::string& object,
+                              const std::string& remedy) {
+  error = WithContext(std::move(error), "role " + role + " with its " + object);
+  if (error.disposition == Disposition::kTerminal)
+    error.message += "; " + remedy + ", then try again, or leave it behind: \"" + object +
+                     "\" in copy.accept of another try";
+  return tl::unexpected(std::move(error));
+}
+
 /// `role` in quotes.
 Status ApplySettings(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
                      const std::string& role, const std::vector<StoredSetting>& settings) {
   for (const StoredSetting& setting : settings) {
+    const std::string name = QuoteSettingName(setting.name);
     Status set = transaction.Exec(stop, deadline,
-                                  "ALTER ROLE " + role + " SET " + QuoteSettingName(setting.name) +
-                                      " = " + SettingLiteral(setting.name, setting.value));
-    if (set) continue;
-    Error error =
-        WithContext(std::move(set).error(), "role " + role + " with its setting " + setting.name);
+                                  "ALTER ROLE " + role + " SET " + name + " = " +
+                                      SettingLiteral(setting.name, setting.value));
     // Majors drop settings.
-    if (error.disposition == Disposition::kTerminal)
-      error.message += "; on the source, ALTER ROLE " + role + " RESET " +
-                       QuoteSettingName(setting.name) + ", then try again";
-    return tl::unexpected(std::move(error));
+    if (!set)
+      return Refused(std::move(set).error(), role, SettingObject(setting),
+                     "on the source, ALTER ROLE " + role + " RESET " + name);
   }
   return Ok();
 }
@@ -73,9 +80,12 @@ Status CreateRole(const std::stop_token& stop, Deadline deadline, Transaction& t
                        "COMMENT ON ROLE " + name + " IS " + QuoteLiteral(MarkOf(migration_uid))));
   TRY(ApplySettings(stop, deadline, transaction, name, role.settings));
   for (const SecurityLabel& label : role.labels) {
-    TRY(transaction.Exec(stop, deadline,
-                         "SECURITY LABEL FOR " + QuoteIdentifier(label.provider) + " ON ROLE " +
-                             name + " IS " + QuoteLiteral(label.label)));
+    Status labelled = transaction.Exec(stop, deadline,
+                                       "SECURITY LABEL FOR " + QuoteIdentifier(label.provider) +
+                                           " ON ROLE " + name + " IS " + QuoteLiteral(label.label));
+    if (!labelled)
+      return Refused(std::move(labelled).error(), name, LabelsObject(label.provider),
+                     "load the label provider on the target's server");
   }
   return Ok();
 }

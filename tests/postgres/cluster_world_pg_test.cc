@@ -401,6 +401,27 @@ TEST_F(OnlineWorld, ARoleThatThisMoveHasNotMadeKeepsItsPassword) {
   MustExec(target(), {"DROP ROLE " + source_.owner.quoted()});
 }
 
+TEST_F(OnlineWorld, ASettingThatTheTargetRefusesStaysBehindWhereThatIsAccepted) {
+  // Gone in 17.
+  MustExec(source(), {"ALTER ROLE " + source_.owner.quoted() + " SET force_parallel_mode = off",
+                      "ALTER ROLE " + source_.owner.quoted() + " SET work_mem = '5MB'"});
+  const std::string object = "setting force_parallel_mode of role " + source_.owner.name();
+  Status refused = Perform(Intent::kPrepareTarget);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().disposition, Disposition::kTerminal);
+  EXPECT_THAT(refused.error().message, HasSubstr('"' + object + "\" in copy.accept"));
+
+  migration_.spec.copy_accept = {object};
+  MustPerform(Intent::kPrepareTarget);
+  MustPerform(Intent::kPrepareTarget);  // Once more, as after a crash.
+  EXPECT_EQ(MustRead(target(),
+                     "SELECT setconfig::text FROM pg_db_role_setting"
+                     " WHERE setdatabase = 0 AND setrole = to_regrole($1)",
+                     {source_.owner.quoted()})[0],
+            "{work_mem=5MB}");
+  EXPECT_TRUE(pg::DropCreatedRoles({}, Soon(), target(), uid_));
+}
+
 TEST_F(OnlineWorld, TheWayBackIsTriedByItsOwnRoleAndAddressForEachCutover) {
   CatchUp(kShop);
   migration_.status.phase = Phase::kAwaitingCutover;

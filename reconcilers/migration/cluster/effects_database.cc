@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include <set>
 
 #include "operator/base/log.h"
 #include "postgres/control.h"
@@ -146,11 +146,8 @@ Status ClusterWorld::PrepareTarget(const Call& call, const pg::Claim& claim, Dat
     return TerminalError("DatabaseNotFound", "database " + source->database() + " is gone");
   TRY_ASSIGN(pg::Connection * beside, target.Beside(stop, deadline));
   TRY_ASSIGN(pg::Transaction transaction, pg::BeginEndedIfSilent(stop, deadline, *beside));
-  // One that was accepted to be another is used as it is there.
-  std::erase_if(roles.roles, [&](const pg::Role& role) {
-    const std::vector<std::string>& accept = migration.spec.copy_accept;
-    return std::find(accept.begin(), accept.end(), "role " + role.name) != accept.end();
-  });
+  const std::vector<std::string>& accept = migration.spec.copy_accept;
+  pg::LeaveOut(std::set<std::string>(accept.begin(), accept.end()), roles);
   TRY_ASSIGN(const api::DatabaseServer server, ReadServer(call, target.server_name()));
   TRY(pg::CreateRoles(stop, deadline, transaction, roles, migration.meta.uid,
                       server.spec.server_class == api::ServerClass::kShared ? pg::Powers::kWithhold

@@ -47,6 +47,20 @@ TEST(CompareRoles, AnyOtherAttributeOrPasswordIsAClash) {
   }
 }
 
+TEST(LeaveOut, TakesOutWhatIsAcceptedByItsNameAndNothingElse) {
+  Role tenant = Tenant(), other = Tenant();
+  other.name = "other";
+  tenant.settings = {{"tenant", "gone", "1"}, {"tenant", "work_mem", "5MB"}};
+  tenant.labels = {{"absent", "secret"}, {"there", "secret"}};
+  RoleSet roles{{tenant, other}, {}};
+  LeaveOut({"role other", "setting gone of role tenant", "setting work_mem of role other",
+            "security labels of absent"},
+           roles);
+  ASSERT_EQ(roles.roles.size(), 1u);
+  EXPECT_EQ(roles.roles[0].settings, (std::vector<StoredSetting>{{"tenant", "work_mem", "5MB"}}));
+  EXPECT_EQ(roles.roles[0].labels, (std::vector<SecurityLabel>{{"there", "secret"}}));
+}
+
 TEST(CompareRoles, TheMessageOfAClashHoldsNoVerifier) {
   Role other = Tenant();
   other.verifier = "SCRAM-SHA-256$4096:other";
