@@ -281,8 +281,9 @@ ServerState WithoutTheFence(ServerState state) {
 // person has asked to go back in vain, or has suspended the move.
 void AddSourcesThatComeOpenAgain(std::vector<Itinerary>& all) {
   auto fail_over = [](Simulation& run) {
-    if (run.phase() == Phase::kHypercare)
-      run.FailOver(run.source(), WithoutTheFence(run.source().state()));
+    if (run.phase() != Phase::kHypercare) return;
+    run.SetStandbyAside(WithoutTheFence(run.source().state()));
+    run.FailOver(run.source());
   };
   all.push_back({.name = "SourceComesOpenAgainWhileARollbackIsHeld",
                  .on_phase = {{Phase::kHypercare,

@@ -180,7 +180,8 @@ class Simulation {
   void WriteBehindTheFence(ModelServer& server, int64_t number);
   void TakeAway(ModelServer& server, std::chrono::seconds lasts);
   /// An asynchronous standby receives nothing more from now on,
-  void SetStandbyAside(const ModelServer& server) { standby_ = server.state(); }
+  void SetStandbyAside(const ModelServer& server) { SetStandbyAside(server.state()); }
+  void SetStandbyAside(ServerState state) { standby_ = std::move(state); }
   /// and is promoted in its server's place.
   void FailOver(ModelServer& server);
   /// The tenant's database is dropped by hand, with all that streams have there; what it held.
