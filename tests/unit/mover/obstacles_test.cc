@@ -100,7 +100,7 @@ TEST(LeaveOut, RolesSettingsAndExtensionsGoToo) {
   roles.roles[0].name = "bob";
   roles.roles[1].name = "alice";
   roles.roles[1].settings = {{"alice", "work_mem", "1"}, {"alice", "odd", "1"}};
-  LeaveOut({kRole, {"setting odd of role alice", "", ""}}, roles);
+  LeaveOut(std::vector<Obstacle>{kRole, {"setting odd of role alice", "", ""}}, roles);
   ASSERT_EQ(roles.roles.size(), 1u);
   EXPECT_EQ(roles.roles[0].settings.size(), 1u);
   pg::DatabaseProperties properties;
