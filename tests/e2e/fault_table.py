@@ -155,9 +155,9 @@ CASES = [
     Case(VANISHED, "Smoke", "GoneMoved"),
 ]
 
-# What a real Odoo is moved through as well, while a user creates partners by its route: the leader's
-# death in every phase, and of the other faults these. In scenarios.py are its death in Copying and
-# in Switching, and those of the servers.
+# What a real Odoo is moved through as well, while a user creates partners by its route: the leader
+# dies in every phase, and of the other faults these. In scenarios.py are its death in Copying, in
+# Switching, and those of the servers.
 UNDER_ODOO = {
     (BOTH, "Switching"), (API, "Copying"), (API, "Switching"), (MOVER, "Copying"), (CUT, "Copying"),
     (FULL, "Copying"), (TENANT_SECRET, "AwaitingCutover"), (ADMIN_SECRET, "Copying"),

@@ -678,6 +678,19 @@ void AddOnlineWaits(std::vector<Itinerary>& all, api::SwitchMode mode) {
                  .ends = {Phase::kCompleted}});
 }
 
+// What all of them have: the switch in their names, its spec, and a pooler where it takes one.
+void MakeOnline(std::vector<Itinerary>& all, api::SwitchMode mode) {
+  for (Itinerary& itinerary : all) {
+    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
+    if (itinerary.spec.Empty()) itinerary.spec = OnlineSpec(mode);
+    if (mode != api::SwitchMode::kPooler) continue;
+    itinerary.given = [given = itinerary.given](Surroundings& around) {
+      around.PutPoolerInFront();
+      given(around);
+    };
+  }
+}
+
 }  // namespace
 
 std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
@@ -740,15 +753,7 @@ std::vector<Itinerary> OnlineItineraries(api::SwitchMode mode) {
       all, OnlineSpec(mode, R"({"hypercare":{"durationSeconds":60,"onFailedChecks":"Hold"}})"));
   if (mode == api::SwitchMode::kPooler) AddPoolerTroubles(all);
   if (mode == api::SwitchMode::kPooler) AddSilentPoolers(all);
-  for (Itinerary& itinerary : all) {
-    itinerary.name = "Online" + std::string(api::Name(mode)) + itinerary.name;
-    if (itinerary.spec.Empty()) itinerary.spec = OnlineSpec(mode);
-    if (mode != api::SwitchMode::kPooler) continue;
-    itinerary.given = [given = itinerary.given](Surroundings& around) {
-      around.PutPoolerInFront();
-      given(around);
-    };
-  }
+  MakeOnline(all, mode);
   return all;
 }
 
