@@ -103,8 +103,7 @@ Status ApplySetting(const std::stop_token& stop, Deadline deadline, Transaction&
   std::string sql = setting.role.empty() ? "ALTER DATABASE " + QuoteIdentifier(database)
                                          : "ALTER ROLE " + QuoteIdentifier(setting.role) +
                                                " IN DATABASE " + QuoteIdentifier(database);
-  sql += " SET " + QuoteSettingName(setting.name) + " = " +
-         SettingLiteral(setting.name, setting.value);
+  sql += " " + SetClause(setting.name, setting.value);
   TRY(transaction.Exec(stop, deadline, "SAVEPOINT setting"));
   Status applied = transaction.Exec(stop, deadline, sql);
   if (applied) return transaction.Exec(stop, deadline, "RELEASE SAVEPOINT setting");
@@ -157,6 +156,10 @@ std::string SettingLiteral(std::string_view name, std::string_view stored_value)
   for (const std::string& element : SplitList(stored_value))
     literal += (literal.empty() ? "" : ", ") + QuoteLiteral(element);
   return literal.empty() ? "''" : literal;
+}
+
+std::string SetClause(std::string_view name, std::string_view stored_value) {
+  return "SET " + QuoteSettingName(name) + " = " + SettingLiteral(name, stored_value);
 }
 
 Result<std::optional<DatabaseProperties>> FindDatabase(std::stop_token stop, Deadline deadline,

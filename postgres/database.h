@@ -112,4 +112,8 @@ std::string QuoteSettingName(std::string_view name);
 /// element is quoted by itself, or the list would become one odd name.
 std::string SettingLiteral(std::string_view name, std::string_view stored_value);
 
+/// `SET name = value` of a value as the catalog stores it: what ALTER DATABASE, ROLE and FUNCTION
+/// take.
+std::string SetClause(std::string_view name, std::string_view stored_value);
+
 }  // namespace cutover::pg

@@ -59,12 +59,9 @@ void CompareWithExisting(ObstacleSearch& search, const pg::DatabaseProperties& s
   compare("collation rules", source.icu_rules, target.icu_rules, true);
 }
 
-/// Whoever may set it for himself may set it for the database; values are checked alike.
 Status SettingsAreTaken(ObstacleSearch& search, const pg::DatabaseProperties& source) {
   for (const pg::StoredSetting& setting : source.settings) {
-    TRY_ASSIGN(auto refusal,
-               search.Try("ALTER ROLE CURRENT_USER SET " + pg::QuoteSettingName(setting.name) +
-                          " = " + pg::SettingLiteral(setting.name, setting.value)));
+    TRY_ASSIGN(auto refusal, search.TrySetting(setting));
     if (!refusal) continue;
     const std::string of = setting.role.empty()
                                ? "ALTER DATABASE " + pg::QuoteIdentifier(source.name)

@@ -90,9 +90,7 @@ Status CanBeCreated(ObstacleSearch& search, const pg::Role& role) {
                    " CREATEROLE" + attributes.substr(8) + ", or have somebody create the role",
                false);
   for (const pg::StoredSetting& setting : role.settings) {
-    TRY_ASSIGN(refusal,
-               search.Try("ALTER ROLE CURRENT_USER SET " + pg::QuoteSettingName(setting.name) +
-                          " = " + pg::SettingLiteral(setting.name, setting.value)));
+    TRY_ASSIGN(refusal, search.TrySetting(setting));
     if (refusal)
       search.Add(pg::SettingObject(setting), "the target refuses it: " + refusal->message,
                  "on the source: ALTER ROLE " + pg::QuoteIdentifier(role.name) + " RESET " +

@@ -47,6 +47,11 @@ struct ObstacleSearch {
 
   /// Whether the target takes `sql`, found out in a transaction that is rolled back.
   Result<std::optional<Refusal>> Try(const std::string& sql);
+  /// Whether it takes that setting. Whoever may set it for himself may set it for a role or a
+  /// database; values are checked alike.
+  Result<std::optional<Refusal>> TrySetting(const pg::StoredSetting& setting) {
+    return Try("ALTER ROLE CURRENT_USER " + pg::SetClause(setting.name, setting.value));
+  }
   Result<pg::Rows> OfSource(const std::string& sql, const pg::Params& params = {}) {
     return source.Query(stop, deadline, sql, params);
   }

@@ -195,9 +195,7 @@ std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction&
   if (!there.settings.empty()) sql += " RESET ALL";
   for (const std::string& setting : wanted.settings) {
     const size_t end = setting.find('=');
-    const std::string name = setting.substr(0, end);
-    sql += " SET " + pg::QuoteSettingName(name) + " = " +
-           pg::SettingLiteral(name, setting.substr(end + 1));
+    sql += " " + pg::SetClause(setting.substr(0, end), setting.substr(end + 1));
   }
   return sql;
 }

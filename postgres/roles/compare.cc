@@ -120,8 +120,9 @@ std::string GrantStatement(const Membership& membership, int major) {
 
 std::string DescribeSetting(std::string_view role, const StoredSetting& setting) {
   const bool own = setting.name.find('.') == std::string::npos;
-  return "ALTER ROLE " + QuoteIdentifier(role) + " SET " + QuoteSettingName(setting.name) + " = " +
-         (own ? SettingLiteral(setting.name, setting.value) : "…");
+  return "ALTER ROLE " + QuoteIdentifier(role) + " " +
+         (own ? SetClause(setting.name, setting.value)
+              : "SET " + QuoteSettingName(setting.name) + " = …");
 }
 
 std::vector<StoredSetting> MissingSettings(const Role& source, const Role& target) {

@@ -59,14 +59,13 @@ tl::unexpected<Error> Refused(Error error, const std::string& role, const std::s
 Status ApplySettings(const std::stop_token& stop, Deadline deadline, Transaction& transaction,
                      const std::string& role, const std::vector<StoredSetting>& settings) {
   for (const StoredSetting& setting : settings) {
-    const std::string name = QuoteSettingName(setting.name);
-    Status set = transaction.Exec(stop, deadline,
-                                  "ALTER ROLE " + role + " SET " + name + " = " +
-                                      SettingLiteral(setting.name, setting.value));
+    Status set = transaction.Exec(
+        stop, deadline, "ALTER ROLE " + role + " " + SetClause(setting.name, setting.value));
     // Majors drop settings.
     if (!set)
-      return Refused(std::move(set).error(), role, SettingObject(setting),
-                     "on the source, ALTER ROLE " + role + " RESET " + name);
+      return Refused(
+          std::move(set).error(), role, SettingObject(setting),
+          "on the source, ALTER ROLE " + role + " RESET " + QuoteSettingName(setting.name));
   }
   return Ok();
 }

@@ -720,6 +720,16 @@ class FailingOverSource : public FailingOver, public ::testing::WithParamInterfa
 class FailingOverTarget : public FailingOver {
  protected:
   FailingOverTarget() : FailingOver(17, pg::Side::kTarget) {}
+
+  /// A row is confirmed, and kept as changed, that the standby does not receive.
+  void FollowPastTheStandby() {
+    CatchUp(kShop);
+    WatchChanges();
+    MustPerform(Intent::kWatchStream);
+    FreezeStandby();
+    Follow(Direction::kForward, "confirmed");
+    MustPerform(Intent::kWatchStream);
+  }
 };
 
 TEST_P(FailingOverSource, Trap84_IsNoWayBackWhateverArrivesAfterwards) {
@@ -748,12 +758,7 @@ INSTANTIATE_TEST_SUITE_P(Majors, FailingOverSource, ::testing::Values(13, 15, 18
                          ::testing::PrintToStringParamName());
 
 TEST_F(FailingOverTarget, Trap84_IsCopiedAgainAndNotFollowedOn) {
-  CatchUp(kShop);
-  WatchChanges();
-  MustPerform(Intent::kWatchStream);
-  FreezeStandby();
-  Follow(Direction::kForward, "confirmed");
-  MustPerform(Intent::kWatchStream);
+  FollowPastTheStandby();
   FailOver();
   Follow(Direction::kForward, "later");
   EXPECT_EQ(OrdersOn(source()), "before confirmed later");
@@ -767,12 +772,7 @@ TEST_F(FailingOverTarget, Trap84_IsCopiedAgainAndNotFollowedOn) {
 
 // What no copy of the slots tells: some keep them on their standbys (pg_failover_slots).
 TEST_F(FailingOverTarget, Trap84_BehindClosedDoorsIsNotSwitchedToThoughTheMarkerArrives) {
-  CatchUp(kShop);
-  WatchChanges();
-  MustPerform(Intent::kWatchStream);
-  FreezeStandby();
-  Follow(Direction::kForward, "confirmed");
-  MustPerform(Intent::kWatchStream);
+  FollowPastTheStandby();
   migration_.status.cutover.attempts = 1;
   MustPerform(Intent::kFenceSource);
   FailOver();

@@ -24,6 +24,15 @@ using testing::TestDatabase;
 using testing::TestRole;
 using testing::UniqueName;
 
+/// As an admin who is no superuser, and may close the owner's database.
+Connection ConnectPlainly(Connection& superuser, const TestRole& plain, const TestRole& owner,
+                          const TestDatabase& database) {
+  MustExec(superuser, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
+                       "GRANT " + owner.quoted() + " TO " + plain.quoted(),
+                       "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
+  return MustConnect(plain.Options(database.name()));
+}
+
 /// The fence on a server of each major, since both sides of a move are fenced in time.
 class Fencing : public ::testing::TestWithParam<int> {
  protected:
@@ -168,10 +177,7 @@ TEST_P(Fencing, WhoeverAsksForThatEndsWhatIsPreparedOnceNobodyCanCommitIt) {
 TEST_P(Fencing, WhatIsPreparedAndNotOursToEndIsNamed) {
   const TestRole plain{Server()};
   const TestDatabase other{Server(), owner_.name()};
-  MustExec(elsewhere_, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
-                        "GRANT " + owner_.quoted() + " TO " + plain.quoted(),
-                        "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
-  Connection closing = MustConnect(plain.Options(other.name()));
+  Connection closing = ConnectPlainly(elsewhere_, plain, owner_, other);
   const Claim claim{"uid-2", 1, Side::kSource};
   ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
   Connection tenant = MustConnect(owner_.Options(other.name()));
@@ -212,10 +218,7 @@ TEST_P(Fencing, AMemberOfTheAdminRoleKeepsTheProofAway) {
 TEST_P(Fencing, BySomebodyPlainEndsWhomItMayAndNamesWhomOnlyASuperuserCan) {
   const TestRole plain{Server()};
   const TestDatabase other{Server(), owner_.name()};
-  MustExec(elsewhere_, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
-                        "GRANT " + owner_.quoted() + " TO " + plain.quoted(),
-                        "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
-  Connection closing = MustConnect(plain.Options(other.name()));
+  Connection closing = ConnectPlainly(elsewhere_, plain, owner_, other);
   const Claim claim{"uid-2", 1, Side::kSource};
   ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
   Connection tenant = MustConnect(owner_.Options(other.name()));
@@ -239,10 +242,7 @@ TEST(FencingInTime, TimeThatIsUpInTheMiddleOfALookStillNamesWhoIsThere) {
   const TestRole owner{server.Options()}, plain{server.Options()};
   const TestDatabase database{server.Options(), owner.name()};
   Connection admin = MustConnect(server.Options());
-  MustExec(admin, {"ALTER ROLE " + plain.quoted() + " CREATEDB CREATEROLE",
-                   "GRANT " + owner.quoted() + " TO " + plain.quoted(),
-                   "GRANT pg_signal_backend, pg_read_all_stats TO " + plain.quoted()});
-  Connection closing = MustConnect(plain.Options(database.name()));
+  Connection closing = ConnectPlainly(admin, plain, owner, database);
   const Claim claim{"uid-1", 1, Side::kSource};
   ASSERT_TRUE(ClaimEpoch({}, Soon(), closing, claim));
   Connection superuser = MustConnect(database.Options());

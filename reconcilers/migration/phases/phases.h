@@ -70,8 +70,8 @@ bool IsHalfDropped(const Fact<DatabaseFacts>& side);
 bool SourceIsGone(const Observation& seen);
 /// Says so, for a message.
 std::string WhySourceIsGone(const api::TenantMigration& migration);
-/// The same time: somebody, or a failover to a standby that had not heard of the fence, has opened
-/// the source, and there are two that can be written to. Nothing where that is not known.
+/// After the journal, too: closes the source where somebody, or a failover to a standby that had
+/// not heard of the fence, has opened it beside the target. Nothing where that is not known.
 std::optional<Plan> KeepSourceClosed(const Observation& seen);
 /// The same where something else is to be done, or waited for, as well: gives way to that where it
 /// would be refused (WhyNoFence()), or has been tried in vain in the round before.
