@@ -30,8 +30,9 @@ class VerifyVerb : public Verb {
     AddJobsFlag(*command(), jobs_);
     comparison_.AddTo(*command());
     command()->add_option("--state", state_file_,
-                          "Keep in this file which tables were found equal, and go on from there; "
-                          "tables that were written to since are compared again");
+                          "Keep in this file which tables were found equal, and which parts of big "
+                          "ones were read, and go on from there; tables that were written to since "
+                          "are compared again");
     command()->footer(std::string(kExamples) + "\n" + kConnectionsHelp + "\n" + kExitCodesHelp);
   }
 

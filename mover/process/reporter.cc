@@ -141,6 +141,14 @@ void Reporter::AddBytes(int64_t bytes, int64_t rows) {
   changed_.back() = true;
 }
 
+void Reporter::Spare(int64_t bytes) {
+  MutexLock lock(mutex_);
+  if (stages_.empty()) return;
+  StageProgress& stage = stages_.back();
+  stage.bytes_total = std::max<int64_t>(stage.bytes_total - bytes, 0);
+  changed_.back() = true;
+}
+
 void Reporter::TableDone() {
   MutexLock lock(mutex_);
   if (stages_.empty()) return;

@@ -41,6 +41,8 @@ class Reporter {
 
   void BeginStage(std::string_view stage, int64_t bytes_total = 0, int64_t tables_total = 0);
   void AddBytes(int64_t bytes, int64_t rows);
+  /// So much of the stage's total need not be done.
+  void Spare(int64_t bytes);
   void TableDone();
   void EndStage();
 

@@ -106,6 +106,7 @@ Json EncodeReport(const Report& report) {
                             {"rows", report.rows},
                             {"bytes", report.bytes},
                             {"tablesProvenBefore", report.tables_proven_before},
+                            {"partsReadBefore", report.parts_read_before},
                             {"mismatchCount", report.mismatch_count},
                             {"mismatches", std::move(mismatches)},
                             {"warnings", Json::ArrayOf(report.warnings)},

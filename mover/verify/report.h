@@ -77,6 +77,8 @@ struct Report {
   /// Of `tables`, those that an earlier run with the same state file proved, and which nobody has
   /// written to since.
   int64_t tables_proven_before = 0;
+  /// Of the other tables, parts that earlier runs have read, of which the same holds.
+  int64_t parts_read_before = 0;
   /// WAL that the target's server wrote while this copy was made and proven. Unknown where it
   /// cannot be asked, and of a comparison alone.
   std::optional<int64_t> target_wal_bytes = std::nullopt;
@@ -103,9 +105,9 @@ std::vector<std::string> WhatIsCompared(VerificationLevel level);
 /// How rows are compared at `level`, in one sentence.
 std::string HowRowsAreCompared(VerificationLevel level);
 
-/// verdict, level, tables, rows, bytes, tablesProvenBefore, targetWalBytes where it is known,
-/// mismatchCount, mismatches, warnings, secondsByStage, versions, startedAt, finishedAt, source,
-/// target, compared, method.
+/// verdict, level, tables, rows, bytes, tablesProvenBefore, partsReadBefore, targetWalBytes where
+/// it is known, mismatchCount, mismatches, warnings, secondsByStage, versions, startedAt,
+/// finishedAt, source, target, compared, method.
 Json EncodeReport(const Report& report);
 
 /// The same as a page of plain text, 100 columns wide, that a person would file: the result, what

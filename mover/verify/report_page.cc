@@ -113,6 +113,10 @@ std::string How(const Report& report) {
     page += Item(Grouped(report.tables_proven_before) +
                  " tables were compared by an earlier run with the same state file, and have not "
                  "been written to since.");
+  if (report.parts_read_before > 0)
+    page += Item(Grouped(report.parts_read_before) +
+                 " parts of other tables were read by earlier runs with the same state file; the "
+                 "side that holds such a part has not been written to since, in that table.");
   return page;
 }
 

@@ -12,7 +12,9 @@
 namespace cutover::mover {
 namespace {
 
-constexpr int kFormat = 1;
+/// Of the file, and of how rows are read: raise it when either changes, so that no version takes
+/// over what another one has seen in another way.
+constexpr int kFormat = 2;
 
 constexpr char kFingerprints[] = R"(
 SELECT n.nspname, c.relname,
@@ -20,7 +22,12 @@ SELECT n.nspname, c.relname,
                             pg_catalog.pg_table_size(c.oid),
                             pg_catalog.pg_stat_get_tuples_inserted(c.oid),
                             pg_catalog.pg_stat_get_tuples_updated(c.oid),
-                            pg_catalog.pg_stat_get_tuples_deleted(c.oid))
+                            pg_catalog.pg_stat_get_tuples_deleted(c.oid),
+                            (SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(
+                               pg_catalog.concat_ws(' ', a.attnum, a.atttypid, a.attname), ', '
+                               ORDER BY a.attnum), 0)
+                             FROM pg_catalog.pg_attribute a
+                             WHERE a.attrelid = c.oid AND a.attnum > 0))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
   AND n.nspname NOT IN ('information_schema', 'cutover'))";
@@ -44,6 +51,22 @@ Result<std::string> ReadAll(int descriptor, const std::string& path) {
 Json Header(const VerifyState::Pair& pair) {
   return Json::Object(
       {{"cutoverVerify", kFormat}, {"source", pair.source}, {"target", pair.target}});
+}
+
+Json Encode(const RowsSeen& contents) {
+  return Json::Object(
+      {{"rows", contents.rows}, {"bytes", contents.bytes}, {"digest", contents.digest.Hex()}});
+}
+
+/// The same for the same part alone. Names and statements may be long, and parts many.
+std::string KeyOf(const VerifyState::Part& part) {
+  RowsSeen key;
+  RowHasher().Add(
+      Json::ArrayOf(std::vector<std::string>{part.of_source ? "source" : "target", part.table,
+                                             part.fingerprint, part.statement})
+          .Dump(),
+      key);
+  return key.digest.Hex();
 }
 
 }  // namespace
@@ -82,7 +105,8 @@ Result<VerifyState> VerifyState::Open(const std::string& path, const Pair& pair)
 VerifyState::VerifyState(VerifyState&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
-      proven_(std::move(other.proven_)) {}
+      proven_(std::move(other.proven_)),
+      parts_(std::move(other.parts_)) {}
 
 VerifyState::~VerifyState() {
   if (descriptor_ >= 0) close(descriptor_);
@@ -125,6 +149,10 @@ Status VerifyState::Take(const Json& line) {
   proven.contents.digest = *digest;
   proven.contents.rows = line["rows"].AsInt();
   proven.contents.bytes = line["bytes"].AsInt();
+  if (line.Contains("part")) {
+    parts_[line["part"].AsString()] = proven.contents;
+    return Ok();
+  }
   proven.source_fingerprint = line["source"].AsString();
   proven.target_fingerprint = line["target"].AsString();
   proven_[line["table"].AsString()] = std::move(proven);
@@ -144,12 +172,29 @@ std::optional<RowsSeen> VerifyState::Find(const std::string& table,
 
 Status VerifyState::Add(const std::string& table, const Proven& proven) {
   proven_[table] = proven;
-  return Append(Json::Object({{"table", table},
-                              {"rows", proven.contents.rows},
-                              {"bytes", proven.contents.bytes},
-                              {"digest", proven.contents.digest.Hex()},
-                              {"source", proven.source_fingerprint},
-                              {"target", proven.target_fingerprint}}));
+  Json line = Encode(proven.contents);
+  line.Set("table", table);
+  line.Set("source", proven.source_fingerprint);
+  line.Set("target", proven.target_fingerprint);
+  return Append(line);
+}
+
+std::optional<RowsSeen> VerifyState::FindPart(const Part& part) const {
+  if (part.fingerprint.empty()) return std::nullopt;
+  auto found = parts_.find(KeyOf(part));
+  if (found == parts_.end()) return std::nullopt;
+  return found->second;
+}
+
+Status VerifyState::AddPart(const Part& part, const RowsSeen& contents) {
+  if (part.fingerprint.empty()) return Ok();
+  const std::string key = KeyOf(part);
+  parts_[key] = contents;
+  Json line = Encode(contents);
+  line.Set("table", part.table);
+  line.Set("side", part.of_source ? "source" : "target");
+  line.Set("part", key);
+  return Append(line);
 }
 
 Status VerifyState::Append(const Json& line) {

@@ -15,9 +15,10 @@
 namespace cutover::mover {
 
 /// By qualified name: what changes when somebody writes to the table. The file that holds it (new
-/// after TRUNCATE or a rewrite), its size, and how many rows were ever inserted, updated and
-/// deleted. The counts arrive in the server's statistics up to ten seconds after the transaction
-/// that they speak of, and a crash of the server resets them.
+/// after TRUNCATE or a rewrite), its size, how many rows were ever inserted, updated and deleted,
+/// and its columns, since one that is added with a default gives every row a value without writing
+/// any. The counts arrive in the server's statistics up to ten seconds after the transaction that
+/// they speak of, and a crash of the server resets them.
 using Fingerprints = std::map<std::string, std::string>;
 
 /// Over a connection that is in no transaction, *before* the snapshot that is then compared: what
@@ -30,8 +31,9 @@ Result<Fingerprints> ReadFingerprints(std::stop_token stop, Deadline deadline,
 Result<std::string> DescribeIdentity(std::stop_token stop, Deadline deadline,
                                      pg::Connection& connection);
 
-/// A file that keeps which tables were found equal, so that the next run need not read them again:
-/// JSON lines, the first of which names the pair. One process at a time; one thread at a time.
+/// A file that keeps which tables were found equal, and which parts of big ones were read, so that
+/// the next run need not read them again: JSON lines, the first of which names the pair. One
+/// process at a time; one thread at a time.
 class VerifyState {
  public:
   struct Pair {
@@ -48,6 +50,15 @@ class VerifyState {
     bool operator==(const Proven&) const = default;
   };
 
+  /// A part of a big table on one side. What it holds is kept whatever the other side holds: a
+  /// table is compared when all parts of both are there.
+  struct Part {
+    std::string table;
+    bool of_source = false;
+    std::string fingerprint;  ///< That side's.
+    std::string statement;    ///< That reads it: by another one the same rows may look different.
+  };
+
   /// Opens the file or makes it. A last line that was torn by the end of its process is dropped.
   /// Terminal: "StateOfAnotherPair", "StateDamaged", "StateBusy", "StateNotWritable".
   static Result<VerifyState> Open(const std::string& path, const Pair& pair);
@@ -62,6 +73,10 @@ class VerifyState {
   /// Written at once, so that it survives this process. Terminal "StateNotWritable".
   Status Add(const std::string& table, const Proven& proven);
 
+  /// The same of a part. One whose table has no fingerprint is neither kept nor found.
+  std::optional<RowsSeen> FindPart(const Part& part) const;
+  Status AddPart(const Part& part, const RowsSeen& contents);
+
   size_t size() const { return proven_.size(); }
   const std::string& path() const { return path_; }
 
@@ -73,7 +88,8 @@ class VerifyState {
 
   std::string path_;
   int descriptor_;
-  std::map<std::string, Proven> proven_;  ///< By TablePlan::Qualified(); the last line wins.
+  std::map<std::string, Proven> proven_;   ///< By TablePlan::Qualified(); the last line wins.
+  std::map<std::string, RowsSeen> parts_;  ///< By all that Part says, hashed.
 };
 
 }  // namespace cutover::mover

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "mover/copy/table_copy.h"
 #include "mover/process/parallel.h"
@@ -26,25 +27,32 @@ class Ledger {
       for (const TableChunk& chunk : group.chunks) ++parts_left_[chunk.table];
   }
 
-  void Know(size_t table, const RowsSeen& source) {
+  /// Rows that need not be read.
+  void Know(size_t table, bool is_source, const RowsSeen& seen) {
     MutexLock lock(mutex_);
-    contents_[table].source = source;
+    Of(table, is_source).Add(seen);
   }
 
-  /// Tables of which no side has anything to read.
-  void CloseEmpty() {
+  /// Tables of which neither side has anything left to read.
+  void CloseComplete() {
     MutexLock lock(mutex_);
     for (size_t table = 0; table < contents_.size(); ++table)
       if (parts_left_[table] == 0) Tell(table);
   }
 
-  void Add(size_t table, bool is_source, const RowsSeen& seen) {
+  /// `part`: where it is one of a big table.
+  void Add(size_t table, bool is_source, const RowsSeen& seen,
+           const std::optional<ReadPart>& part) {
     MutexLock lock(mutex_);
-    (is_source ? contents_[table].source : contents_[table].target).Add(seen);
+    Of(table, is_source).Add(seen);
+    if (part && terms_.on_part) terms_.on_part(*part, seen);
     if (--parts_left_[table] == 0) Tell(table);
   }
 
  private:
+  RowsSeen& Of(size_t table, bool is_source) REQUIRES(mutex_) {
+    return is_source ? contents_[table].source : contents_[table].target;
+  }
   /// Under the lock, so that one call comes after the other.
   void Tell(size_t table) REQUIRES(mutex_) {
     terms_.on_table(table, contents_[table]);
@@ -75,11 +83,13 @@ class SideReader {
     };
   }
 
-  int64_t Plan() {
+  PartsRead Plan() {
+    PartsRead parts;
     groups_ = PlanChunks(tables_, side_.connection().major_version(), terms_.chunk_bytes);
+    parts.known = static_cast<int64_t>(
+        std::erase_if(groups_, [this](const ChunkGroup& group) { return IsKnown(group); }));
     ledger_.Expect(groups_);
-    int64_t parts = 0;
-    for (const ChunkGroup& group : groups_) parts += static_cast<int64_t>(group.chunks.size());
+    for (const ChunkGroup& group : groups_) parts.read += static_cast<int64_t>(group.chunks.size());
     return parts;
   }
 
@@ -89,6 +99,27 @@ class SideReader {
   }
 
  private:
+  /// Nothing of a small table: to write it down would cost more than to read it again.
+  std::optional<ReadPart> PartOf(const TableChunk& chunk) const {
+    const TablePlan& table = tables_[chunk.table];
+    if (table.bytes < kSmallTableBytesMax || terms_.counts_only) return std::nullopt;
+    return ReadPart{
+        chunk.table, is_source_,
+        CopyOutStatement(table, ConditionOf(table, chunk.range)) +
+            CopyOptions(copy_terms_.FormatOf(table), copy_terms_.encoding, /*freeze=*/false)};
+  }
+
+  bool IsKnown(const ChunkGroup& group) {
+    if (!terms_.find_part || group.chunks.size() != 1) return false;
+    const TableChunk& chunk = group.chunks.front();
+    const std::optional<ReadPart> part = PartOf(chunk);
+    const std::optional<RowsSeen> seen = part ? terms_.find_part(*part) : std::nullopt;
+    if (!seen) return false;
+    ledger_.Know(chunk.table, is_source_, *seen);
+    reporter_.Spare(chunk.bytes);
+    return true;
+  }
+
   Result<Lane> MakeLane(std::stop_token lane_stop) {
     const int lane = 2 * lanes_made_++ + (is_source_ ? 0 : 1);
     TRY_ASSIGN(pg::Connection opened, side_.OpenLane(lane_stop));
@@ -101,7 +132,7 @@ class SideReader {
         if (!seen)
           return tl::make_unexpected(
               WithContext(std::move(seen).error(), "verifying table " + table.Display()));
-        ledger_.Add(chunk.table, is_source_, *seen);
+        ledger_.Add(chunk.table, is_source_, *seen, PartOf(chunk));
       }
       reporter_.SetActivity(lane, "");
       // A new transaction under the same snapshot: its locks would pile up over many tables.
@@ -153,7 +184,7 @@ std::vector<TablePlan> Unknown(const std::vector<TablePlan>& tables,
   for (size_t i = 0; i < unknown.size(); ++i) {
     auto found = known.find(unknown[i].Qualified());
     if (found == known.end()) continue;
-    ledger.Know(i, found->second);
+    ledger.Know(i, true, found->second);
     unknown[i].excluded = true;
   }
   return unknown;
@@ -161,16 +192,19 @@ std::vector<TablePlan> Unknown(const std::vector<TablePlan>& tables,
 
 }  // namespace
 
-Result<int64_t> ReadTables(std::stop_token stop, Side& source, Side& target,
-                           const TablePairs& tables, const ReadTerms& terms, Reporter& reporter) {
+Result<PartsRead> ReadTables(std::stop_token stop, Side& source, Side& target,
+                             const TablePairs& tables, const ReadTerms& terms, Reporter& reporter) {
   Ledger ledger(tables.size(), terms, reporter);
   std::vector<TablePlan> unknown;
   if (terms.known_source != nullptr) unknown = Unknown(tables.source, *terms.known_source, ledger);
   SideReader ours(source, true, terms.known_source != nullptr ? unknown : tables.source, terms,
                   ledger, reporter);
   SideReader theirs(target, false, tables.target, terms, ledger, reporter);
-  const int64_t parts = ours.Plan() + theirs.Plan();
-  ledger.CloseEmpty();
+  PartsRead parts = ours.Plan();
+  const PartsRead of_target = theirs.Plan();
+  parts.read += of_target.read;
+  parts.known += of_target.known;
+  ledger.CloseComplete();
   TRY(RunBoth(
       stop, [&](std::stop_token either) { return ours.Run(either); },
       [&](std::stop_token either) { return theirs.Run(either); }));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ struct TableContents {
   bool equal() const { return source == target; }
 };
 
+/// Some rows of a big table on one side, read by one COPY.
+struct ReadPart {
+  size_t table = 0;  ///< Index into the pairs.
+  bool of_source = false;
+  std::string statement;  ///< That reads it. The same of the same blocks, read in the same way.
+};
+
 struct ReadTerms {
   int jobs = 2;  ///< Connections a side.
   /// What one COPY of a big table reads. Small enough that no lane is left alone with a big table
@@ -51,15 +59,25 @@ struct ReadTerms {
   bool counts_only = false;  ///< Rows are counted by the server and not read.
   /// What the source is known to hold, by TablePlan::Qualified(): not read again.
   const std::map<std::string, RowsSeen>* known_source = nullptr;
+  /// What a part is known to hold: not read again. Null: nothing is known.
+  std::function<std::optional<RowsSeen>(const ReadPart&)> find_part;
+  /// Told, one call at a time, what was read of a part. Null: nobody wants to know.
+  std::function<void(const ReadPart&, const RowsSeen&)> on_part;
   /// Told, one call at a time, when both sides of a table were read. Index into the pairs.
   std::function<void(size_t table, const TableContents&)> on_table;
+};
+
+/// What was read, beside what was known.
+struct PartsRead {
+  int64_t read = 0;
+  int64_t known = 0;  ///< By find_part.
 };
 
 /// Reads all tables of both sides at the same time, under the sides' snapshots, and calls
 /// `terms.on_table` for each. Each side's heap is laid out in its own way, so each is split on its
 /// own, by blocks, and the parts' digests are added up; small tables go many to a task; a heap
-/// without a block holds nothing and is not asked. Returns the number of parts that were read.
-Result<int64_t> ReadTables(std::stop_token stop, Side& source, Side& target,
-                           const TablePairs& tables, const ReadTerms& terms, Reporter& reporter);
+/// without a block holds nothing and is not asked.
+Result<PartsRead> ReadTables(std::stop_token stop, Side& source, Side& target,
+                             const TablePairs& tables, const ReadTerms& terms, Reporter& reporter);
 
 }  // namespace cutover::mover

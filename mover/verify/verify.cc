@@ -84,17 +84,23 @@ struct Resumed {
     return Resumed{std::move(state), std::move(ours.fingerprints), std::move(theirs.fingerprints)};
   }
 
-  std::optional<RowsSeen> Find(const std::string& table) const {
-    return state.Find(table, Of(source, table), Of(target, table));
+  std::optional<RowsSeen> Find(const TablePlan& table) const {
+    return state.Find(table.Qualified(), Of(source, table), Of(target, table));
   }
-  Status Add(const std::string& table, const RowsSeen& contents) {
-    return state.Add(table, {contents, Of(source, table), Of(target, table)});
+  Status Add(const TablePlan& table, const RowsSeen& contents) {
+    return state.Add(table.Qualified(), {contents, Of(source, table), Of(target, table)});
+  }
+  VerifyState::Part PartOf(const TablePlan& table, const ReadPart& part) const {
+    return {table.Qualified(), part.of_source, Of(part.of_source ? source : target, table),
+            part.statement};
   }
 
  private:
-  static std::string Of(const Fingerprints& fingerprints, const std::string& table) {
-    auto found = fingerprints.find(table);
-    return found == fingerprints.end() ? "" : found->second;
+  /// With the rows that are meant, where that are not all: another version of an extension may say
+  /// so otherwise.
+  static std::string Of(const Fingerprints& fingerprints, const TablePlan& table) {
+    auto found = fingerprints.find(table.Qualified());
+    return found == fingerprints.end() ? "" : found->second + table.condition;
   }
 };
 
@@ -157,6 +163,8 @@ class Comparison {
     if (!different_.empty())
       text += ", of which " + std::to_string(different_.size()) + " differ, such as " +
               pairs_.source[different_.front().first].Display();
+    if (parts_kept_ > 0)
+      text += ", and " + std::to_string(parts_kept_) + " parts of big ones are read and kept";
     return text;
   }
 
@@ -224,7 +232,7 @@ class Comparison {
     if (options_.level == VerificationLevel::kRows && terms.FormatOf(source) == RowFormat::kBinary)
       ++report_.method.binary_tables;
     if (resumed_ != nullptr) {
-      if (const std::optional<RowsSeen> proven = resumed_->Find(source.Qualified())) {
+      if (const std::optional<RowsSeen> proven = resumed_->Find(source)) {
         ++report_.tables_proven_before;
         ++compared_;
         report_.rows += proven->rows;
@@ -274,9 +282,31 @@ class Comparison {
       MutexLock lock(mutex_);
       Note(table, contents);
     };
-    TRY_ASSIGN(report_.method.chunks,
+    if (resumed_ != nullptr) KeepParts(terms);
+    TRY_ASSIGN(const PartsRead parts,
                mover::ReadTables(stop, source_, target_, pairs_, terms, reporter_));
+    report_.method.chunks = parts.read;
+    report_.parts_read_before = parts.known;
     return kept_;
+  }
+
+  /// A table may be too big for the budget of one run.
+  void KeepParts(ReadTerms& terms) {
+    auto part_of = [this](const ReadPart& part) {
+      return resumed_->PartOf(pairs_.source[part.table], part);
+    };
+    terms.find_part = [this, part_of](const ReadPart& part) {
+      MutexLock lock(mutex_);
+      std::optional<RowsSeen> seen = resumed_->state.FindPart(part_of(part));
+      if (seen) ++parts_kept_;
+      return seen;
+    };
+    terms.on_part = [this, part_of](const ReadPart& part, const RowsSeen& seen) {
+      MutexLock lock(mutex_);
+      if (!kept_) return;
+      kept_ = resumed_->state.AddPart(part_of(part), seen);
+      ++parts_kept_;
+    };
   }
 
   void Note(size_t table, const TableContents& contents) REQUIRES(mutex_) {
@@ -286,7 +316,7 @@ class Comparison {
     if (!contents.equal()) {
       different_.emplace_back(table, contents);
     } else if (resumed_ != nullptr && kept_) {
-      kept_ = resumed_->Add(pairs_.source[table].Qualified(), contents.source);
+      kept_ = resumed_->Add(pairs_.source[table], contents.source);
     }
   }
 
@@ -352,6 +382,7 @@ class Comparison {
   TablePairs pairs_;
   Mutex mutex_;  ///< Lanes add to these, and to the report's totals, under it.
   int64_t compared_ = 0;
+  int64_t parts_kept_ = 0;  ///< Of big tables, of either side, also of those that are compared.
   std::map<std::string, std::vector<Chunk>> ledger_;  ///< By table; read when one differs.
   std::vector<std::pair<size_t, TableContents>> different_ GUARDED_BY(mutex_);
   Status kept_;  ///< Whether the state file took what was proven.
@@ -369,7 +400,7 @@ tl::unexpected<Error> Timeout(const VerifyOptions& options, const std::string& p
                              "another run goes on from there");
   return TerminalError("VerificationTimeout",
                        spent + "run the same command again to go on: " + options.state_file +
-                           " keeps what was found equal");
+                           " keeps what was found equal, and of big tables what was read");
 }
 
 /// `progress` is how far it came, in words, when it fails.

@@ -50,8 +50,9 @@ struct VerifyOptions {
   /// Whether nobody writes to the source. Where users do, its rows are those of SourceFacts, which
   /// must be given, and sequences are not compared.
   bool source_at_rest = true;
-  /// A file that keeps which tables were found equal, so that a run that was ended by its bound, or
-  /// by anything else, can be continued. Level Rows, without SourceFacts. Empty: nothing is kept.
+  /// A file that keeps which tables were found equal, and which parts of big ones were read, so
+  /// that a run that was ended by its bound, or by anything else, can be continued. Level Rows,
+  /// without SourceFacts. Empty: nothing is kept.
   std::string state_file;
   int64_t chunk_bytes = int64_t{64} << 20;  ///< As ReadTerms::chunk_bytes.
   LocalizeTerms localize;

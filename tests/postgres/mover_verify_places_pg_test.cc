@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -59,7 +60,8 @@ class VerifyPlaces : public ::testing::Test {
       On(side, {"INSERT INTO ledger SELECT CASE WHEN k <= 15000 THEN k - 9000000000000000000"
                 " ELSE k::bigint * k * 1000 END, 1.0, 0, repeat('x', 90) || k"
                 " FROM (SELECT k FROM generate_series(1, 20000) k ORDER BY " +
-                std::string(order) + ") AS rows"});
+                    std::string(order) + ") AS rows",
+                "SELECT pg_stat_force_next_flush()"});
   }
 
   Report Verify() { return MustVerify(options_); }
@@ -268,6 +270,34 @@ class VerifyResumed : public VerifyPlaces {
   }
   ~VerifyResumed() override { unlink(path_.c_str()); }
 
+  /// A table of several parts, which nobody tidies up meanwhile.
+  void FillLedgerForGood() {
+    FillLedger();
+    OnBoth({"ALTER TABLE ledger SET (autovacuum_enabled = off)"});
+  }
+
+  std::vector<std::string> Lines() const {
+    std::ifstream file(path_);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }
+  static bool IsPart(const std::string& line) { return line.find("\"part\"") != std::string::npos; }
+
+  /// What a run leaves that is killed when it has read but `parts` of the big table: lines are only
+  /// ever added. Returns how many parts are kept.
+  int64_t KeepFirstParts(size_t parts) {
+    const std::vector<std::string> lines = Lines();
+    std::ofstream file(path_, std::ios::trunc);
+    size_t kept = 0;
+    for (const std::string& line : lines) {
+      const bool of_ledger = line.find("ledger") != std::string::npos;
+      if (of_ledger && (!IsPart(line) || kept++ >= parts)) continue;
+      file << line << "\n";
+    }
+    return static_cast<int64_t>(std::min(kept, parts));
+  }
+
   Result<Report> TryVerify() {
     Reporter silent(Reporter::Output::kSilent);
     return VerifyDatabases({}, Programs(), options_, std::nullopt, silent);
@@ -315,6 +345,69 @@ TEST_F(VerifyResumed, ARunThatRanOutOfTimeIsContinuedByTheNext) {
   Report report = Verify();
   EXPECT_TRUE(report.equal()) << Describe(report);
   EXPECT_EQ(report.tables_proven_before, 3);
+}
+
+TEST_F(VerifyResumed, ARunThatEndsInTheMiddleOfABigTableIsContinuedThere) {
+  FillLedgerForGood();
+  const Report whole = Verify();
+  ASSERT_TRUE(whole.equal()) << Describe(whole);
+  const int64_t parts = std::ranges::count_if(Lines(), IsPart);
+  ASSERT_GE(parts, 16) << "both sides in several parts";
+  const int64_t kept = KeepFirstParts(11);
+  const Report rest = Verify();
+  EXPECT_TRUE(rest.equal()) << Describe(rest);
+  EXPECT_EQ(rest.tables_proven_before, 3);
+  EXPECT_EQ(rest.parts_read_before, kept);
+  EXPECT_EQ(rest.method.chunks, parts - kept);
+  EXPECT_EQ(rest.rows, whole.rows);
+  EXPECT_EQ(rest.bytes, whole.bytes);
+  EXPECT_EQ(Verify().tables_proven_before, 4) << "the table is proven as any other";
+}
+
+TEST_F(VerifyResumed, PartsOfASideThatWasWrittenToAreReadAgainAndThoseOfTheOtherAreNot) {
+  FillLedgerForGood();
+  ASSERT_TRUE(Verify().equal());
+  const std::vector<std::string> lines = Lines();
+  const int64_t of_source = std::ranges::count_if(lines, [](const std::string& line) {
+    return IsPart(line) && line.find("\"source\"") != std::string::npos;
+  });
+  const int64_t parts = std::ranges::count_if(lines, IsPart);
+  KeepFirstParts(lines.size());  // The run before it was killed just before the table was compared.
+  Plant("UPDATE ledger SET note = '' WHERE id = 400000000000; SELECT pg_stat_force_next_flush()");
+  const Report read = Verify();
+  EXPECT_EQ(read.parts_read_before, of_source);
+  EXPECT_EQ(read.method.chunks, parts - of_source);
+  const Report taken_over = Verify();
+  EXPECT_EQ(taken_over.parts_read_before, parts);
+  for (const Report& report : {read, taken_over}) {
+    ASSERT_EQ(report.mismatch_count, 1) << Describe(report);
+    EXPECT_EQ(report.mismatches[0].table, "public.ledger");
+    ASSERT_EQ(report.mismatches[0].places.size(), 1u);
+    EXPECT_THAT(report.mismatches[0].places[0].rows,
+                ElementsAre(RowDifference{"(id)=(400000000000)", "differs", {"note"}}));
+  }
+}
+
+TEST_F(VerifyResumed, PartsThatAreCutOtherwiseAreReadAgain) {
+  FillLedgerForGood();
+  ASSERT_TRUE(Verify().equal());
+  KeepFirstParts(11);
+  options_.chunk_bytes = 300 << 10;
+  const Report report = Verify();
+  EXPECT_TRUE(report.equal()) << Describe(report);
+  EXPECT_EQ(report.parts_read_before, 0);
+}
+
+TEST_F(VerifyResumed, AColumnThatCameSinceIsComparedThoughNoRowWasWritten) {
+  ASSERT_TRUE(Verify().equal());
+  for (const auto& [side, value] :
+       {std::pair(options_.source, "5"), std::pair(options_.target, "6")})
+    On(side, {"ALTER TABLE first ADD b int DEFAULT " + std::string(value),
+              "ALTER TABLE first ALTER b DROP DEFAULT"});
+  const Report report = Verify();
+  ASSERT_EQ(report.mismatch_count, 1) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "public.first");
+  EXPECT_EQ(report.tables_proven_before, 2);
 }
 
 TEST_F(VerifyResumed, AFileOfAnotherPairIsRefused) {

@@ -56,6 +56,17 @@ TEST(Report, SaysHowMuchWalACopyMadeWhereThatIsKnown) {
   EXPECT_THAT(ReportPage(report), HasSubstr("WAL           7,654,321 bytes"));
 }
 
+TEST(Report, SaysWhatItOwesToEarlierRuns) {
+  EXPECT_THAT(ReportPage(Equal()), Not(HasSubstr("earlier run")));
+  Report report = Equal();
+  report.tables_proven_before = 12;
+  report.parts_read_before = 3456;
+  EXPECT_EQ(EncodeReport(report)["tablesProvenBefore"].AsInt(), 12);
+  EXPECT_EQ(EncodeReport(report)["partsReadBefore"].AsInt(), 3456);
+  EXPECT_THAT(ReportPage(report), HasSubstr("12 tables were compared by an earlier run"));
+  EXPECT_THAT(ReportPage(report), HasSubstr("3,456 parts of other tables were read by earlier"));
+}
+
 TEST(Report, ThePageNamesTableChunkRangeRowsAndColumns) {
   const std::string page = ReportPage(Different());
   for (const char* part : {"DIFFERENT. 1 difference,", "  - public.ledger (rowCount)",

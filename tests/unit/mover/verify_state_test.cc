@@ -69,6 +69,36 @@ TEST_F(VerifyStateTest, ATableThatChangedOnEitherSideIsNotProvenAnyMore) {
   EXPECT_FALSE(state->Find("\"public\".\"a\"", "s1", ""));
 }
 
+TEST_F(VerifyStateTest, APartIsFoundByTheVeryStatementOnTheSideThatHasNotChanged) {
+  const VerifyState::Part part{"\"public\".\"a\"", true, "s1", "COPY blocks 0-9"};
+  {
+    auto state = VerifyState::Open(path_, kPair);
+    ASSERT_TRUE(state) << state.error().message;
+    ASSERT_TRUE(state->AddPart(part, Contents("1")));
+    ASSERT_TRUE(state->AddPart({part.table, true, "", part.statement}, Contents("2")));
+  }
+  auto state = VerifyState::Open(path_, kPair);
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_EQ(state->FindPart(part), Contents("1"));
+  EXPECT_EQ(state->size(), 0u) << "a part proves no table";
+  const VerifyState::Part others[] = {
+      {"\"public\".\"b\"", true, part.fingerprint, part.statement},
+      {part.table, false, part.fingerprint, part.statement},
+      {part.table, true, "s2", part.statement},
+      {part.table, true, "", part.statement},
+      {part.table, true, part.fingerprint, "COPY blocks 0-10"},
+  };
+  for (const VerifyState::Part& other : others)
+    EXPECT_FALSE(state->FindPart(other)) << other.table << other.fingerprint << other.statement;
+}
+
+TEST_F(VerifyStateTest, AFileOfAnEarlierFormatIsRefused) {
+  Append(R"({"cutoverVerify":1,"source":"system 1 database 5 shop",)"
+         R"("target":"system 2 database 7 shop"})"
+         "\n");
+  EXPECT_EQ(ReasonOfOpening(kPair), "StateDamaged");
+}
+
 TEST_F(VerifyStateTest, ATornLastLineIsDroppedAndTheFileGoesOn) {
   Write();
   const std::string whole = Text();
