@@ -64,7 +64,7 @@ Status FindLostReferences(std::stop_token stop, const CloneOptions& options, pg:
         {reference.Object(),
          "rows of " + reference.table + " refer to rows of " + reference.referenced +
              ", which is excluded, so that the target would refuse this foreign key",
-         "exclude " + reference.table + " too, or do not exclude " + reference.referenced,
+         "exclude " + reference.Referring() + " too, or do not exclude " + reference.referenced,
          reference.whole});
   return Ok();
 }
@@ -151,7 +151,7 @@ Result<Survey> Look(std::stop_token stop, const PgPrograms& programs, const Clon
   TRY(RequireReadable(stop, Deadline::Never(), connection));
   TRY(programs.RequireDumpFor(stop, Deadline::Never(), connection.major_version()));
   TRY_ASSIGN(survey.tables, ReadTables(stop, Deadline::Never(), connection));
-  TRY(ExcludeTables(options.exclude_tables, survey.tables));
+  TRY(ExcludeTables(stop, Deadline::Never(), connection, options.exclude_tables, survey.tables));
   OrderForCopy(survey.tables);
   TRY(LockTables(stop, connection, survey.tables));
   TablesByObject objects;

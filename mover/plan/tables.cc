@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "postgres/excluded_tables.h"
+
 namespace cutover::mover {
 namespace {
 
@@ -185,6 +187,17 @@ Status ExcludeTables(const std::vector<std::string>& names, std::vector<TablePla
     found->excluded = true;
   }
   return Ok();
+}
+
+Status ExcludeTables(std::stop_token stop, Deadline deadline, pg::Connection& connection,
+                     const std::vector<std::string>& names, std::vector<TablePlan>& tables) {
+  Status marked = ExcludeTables(names, tables);
+  if (marked) return marked;
+  TRY_ASSIGN(auto others, pg::FindNotExcludable(stop, deadline, connection, names));
+  for (const pg::NotExcludable& other : others)
+    if (other.partitioned)
+      return TerminalError("PartitionedTable", "excluded table " + other.WhatToName());
+  return marked;
 }
 
 void OrderForCopy(std::vector<TablePlan>& tables) {

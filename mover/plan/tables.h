@@ -48,6 +48,10 @@ Result<TablesByObject> ReadTablesByObject(std::stop_token stop, Deadline deadlin
 /// Marks the tables named "schema.table" as excluded. Terminal "NoSuchTable" for a name that is not
 /// there: a misspelt exclusion would copy what somebody wanted to leave.
 Status ExcludeTables(const std::vector<std::string>& names, std::vector<TablePlan>& tables);
+/// The same of the tables that were read over `connection`. Terminal "PartitionedTable" for one
+/// whose rows are those of its partitions, and these by name.
+Status ExcludeTables(std::stop_token stop, Deadline deadline, pg::Connection& connection,
+                     const std::vector<std::string>& names, std::vector<TablePlan>& tables);
 
 /// Pure: biggest first, so that the last lane is not left alone with the biggest; names decide
 /// ties.

@@ -182,7 +182,8 @@ class Comparison {
     auto [ours, theirs] = Together([&] { return read(source_); }, [&] { return read(target_); });
     TRY(ours);
     TRY(theirs);
-    TRY(ExcludeTables(options_.exclude_tables, *ours));
+    TRY(ExcludeTables(stop, Deadline::Never(), source_.connection(), options_.exclude_tables,
+                      *ours));
     OrderForCopy(*ours);
     std::map<std::string, TablePlan*> by_name;
     for (TablePlan& table : *theirs) by_name[table.Qualified()] = &table;

@@ -193,6 +193,23 @@ void AddAllTablesPublications(const PreflightFacts& facts, Findings& findings) {
              "do not move along"});
 }
 
+void AddNotExcludable(const PreflightFacts& facts, Findings& findings) {
+  std::vector<std::string> unknown;
+  for (const pg::NotExcludable& table : facts.source->not_excludable) {
+    if (table.partitioned)
+      findings.push_back({Severity::kHopeless, "ExcludedTablePartitioned",
+                          "copy.excludeTables names a table without rows of its own: " +
+                              table.WhatToName() + "; create a new TenantMigration"});
+    else
+      unknown.push_back(table.name);
+  }
+  if (!unknown.empty())
+    findings.push_back({Severity::kHopeless, "ExcludedTableNotFound",
+                        DatabaseOf(facts) + " has no table " + List(unknown) +
+                            ", which copy.excludeTables names: create a new TenantMigration with "
+                            "names of tables as schema.table"});
+}
+
 /// The copy would fail at its very end, with the tenant's users out.
 void AddBrokenReferences(const PreflightFacts& facts, Findings& findings) {
   for (const pg::BrokenReference& reference : facts.source->broken_references) {
@@ -202,7 +219,7 @@ void AddBrokenReferences(const PreflightFacts& facts, Findings& findings) {
                       ", which copy.excludeTables names, so that the target would refuse foreign "
                       "key " +
                       reference.constraint,
-                  "exclude " + reference.table + " too in a new TenantMigration", findings);
+                  "exclude " + reference.Referring() + " too in a new TenantMigration", findings);
     else
       findings.push_back({Severity::kHopeless, "ExcludedRowsNeeded",
                           "rows of " + reference.table + " refer to rows of the partition " +
@@ -210,8 +227,8 @@ void AddBrokenReferences(const PreflightFacts& facts, Findings& findings) {
                               ", which copy.excludeTables names, so that the target would refuse "
                               "foreign key " +
                               reference.constraint +
-                              ": create a new TenantMigration that excludes " + reference.table +
-                              " too, or copies the partition"});
+                              ": create a new TenantMigration that excludes " +
+                              reference.Referring() + " too, or copies the partition"});
   }
 }
 
@@ -433,12 +450,7 @@ Findings CopyCanBeDoneAsOrdered(const PreflightFacts& facts) {
                             throttle + "=SQL (the chart's value throttleQueries)"});
   }
   if (!Have(facts.source, findings)) return findings;
-  if (!facts.source->unknown_excluded_tables.empty())
-    findings.push_back({Severity::kHopeless, "ExcludedTableNotFound",
-                        DatabaseOf(facts) + " has no table " +
-                            List(facts.source->unknown_excluded_tables) +
-                            ", which copy.excludeTables names: create a new TenantMigration with "
-                            "names of tables as schema.table"});
+  AddNotExcludable(facts, findings);
   AddBrokenReferences(facts, findings);
   if (!facts.source->throttle_problem.empty())
     findings.push_back({Severity::kBlocking, "ThrottleQueryFailed",

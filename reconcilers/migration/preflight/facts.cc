@@ -93,16 +93,6 @@ Result<std::vector<AdminMember>> ReadAdminMembers(const Gathering& g, pg::Connec
   return members;
 }
 
-Result<std::vector<std::string>> ReadUnknownTables(const Gathering& g, pg::Connection& connection) {
-  return ReadNames(g, connection,
-                   "SELECT wanted FROM pg_catalog.unnest($1::text[]) AS wanted "
-                   "WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c "
-                   "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                   "WHERE c.relkind = 'r' AND n.nspname || '.' || c.relname = wanted) "
-                   "ORDER BY 1",
-                   {g.inputs.migration.spec.copy_exclude_tables});
-}
-
 // A table that cannot be searched in seconds is left to the mover, which searches it to the end
 // before it copies anything.
 Result<std::vector<pg::BrokenReference>> ReadBrokenReferences(const Gathering& g,
@@ -162,7 +152,9 @@ Result<SourceFacts> ReadSource(const Gathering& g, pg::Connection& connection) {
   TRY_ASSIGN(facts.server, pg::ProbeServer(g.stop, g.Part(), connection));
   TRY_ASSIGN(facts.database, pg::ObserveDatabase(g.stop, g.Part(), connection));
   facts.roles = pg::ReadReferencedRoles(g.stop, g.Part(), connection);
-  TRY_ASSIGN(facts.unknown_excluded_tables, ReadUnknownTables(g, connection));
+  TRY_ASSIGN(facts.not_excludable,
+             pg::FindNotExcludable(g.stop, g.Part(), connection,
+                                   g.inputs.migration.spec.copy_exclude_tables));
   TRY_ASSIGN(facts.broken_references, ReadBrokenReferences(g, connection));
   TRY(ReadPublishing(g, connection, facts));
   TRY_ASSIGN(facts.throttle_problem, FindThrottleProblem(g, connection));

@@ -51,7 +51,7 @@ struct SourceFacts {
   std::vector<std::string> unfenceable_roles;
   std::vector<AdminMember> admin_members;              ///< Without superusers.
   Fact<pg::RoleSet> roles;                             ///< That the database cannot do without.
-  std::vector<std::string> unknown_excluded_tables;    ///< Of spec.copy.excludeTables.
+  std::vector<pg::NotExcludable> not_excludable;       ///< Of spec.copy.excludeTables.
   std::vector<pg::BrokenReference> broken_references;  ///< Of rows to excluded tables'.
   /// Publications FOR ALL TABLES, which send the move's own tables along with the tenant's.
   std::vector<std::string> all_tables_publications;

@@ -208,6 +208,39 @@ TEST(ExcludedTables, ThatOtherRowsReferToAreRefusedByTheKeysName) {
               ElementsAre("public.of_part", "public.unused"));
 }
 
+TEST(ExcludedTables, OfPartitionedOnesThePartitionsAreNamed) {
+  Move move;
+  move.Plant({"CREATE TABLE log (id int) PARTITION BY LIST (id)",
+              "CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1)",
+              "CREATE TABLE log_2 PARTITION OF log FOR VALUES IN (2, 3) PARTITION BY LIST (id)",
+              "CREATE TABLE log_2_3 PARTITION OF log_2 FOR VALUES IN (3)",
+              "INSERT INTO log VALUES (1), (3)",
+              "CREATE TABLE bare (id int) PARTITION BY LIST (id)",
+              "CREATE TABLE mail (id int PRIMARY KEY)", "INSERT INTO mail VALUES (1)",
+              "CREATE TABLE note (mail int REFERENCES mail) PARTITION BY LIST (mail)",
+              "CREATE TABLE note_1 PARTITION OF note FOR VALUES IN (1)",
+              "CREATE TABLE note_rest PARTITION OF note DEFAULT", "INSERT INTO note VALUES (1)"});
+  move.options.exclude_tables = {"public.log"};
+  EXPECT_THAT(move.MustBeRefused("PartitionedTable"),
+              HasSubstr("name the ones that are meant instead: public.log_1, public.log_2_3"));
+  move.options.exclude_tables = {"public.log_1", "public.log_2"};
+  EXPECT_THAT(move.MustBeRefused("PartitionedTable"), HasSubstr("instead: public.log_2_3"));
+  move.options.exclude_tables = {"public.bare"};
+  EXPECT_THAT(move.MustBeRefused("PartitionedTable"), HasSubstr("take it off the list"));
+  move.options.exclude_tables = {"public.no_such"};
+  EXPECT_THAT(move.MustBeRefused("NoSuchTable"), HasSubstr("public.no_such"));
+  move.options.exclude_tables = {"public.mail"};
+  move.options.accept = {"rows of public.mail"};
+  EXPECT_THAT(move.MustBeRefused(),
+              HasSubstr("exclude public.note_1, public.note_rest, the partitions of public.note, "
+                        "too"));
+  move.options.exclude_tables = {"public.mail", "public.note_1", "public.note_rest"};
+  move.options.accept = {"rows of public.mail", "rows of public.note_1",
+                         "rows of public.note_rest"};
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT count(*) FROM public.note"), ElementsAre("0"));
+}
+
 TEST(CopyTraps, Trap33_RowsOfChildrenAndPartitionsArriveExactlyOnce) {
   Move move;
   move.Plant({"CREATE TABLE top (id int, w text)", "CREATE TABLE middle () INHERITS (top)",

@@ -329,7 +329,7 @@ const std::vector<Known>& CatalogStatements() {
       {"SELECT count(setval(", SetSequences},
       {"SELECT name, setval(", SetSequencesThatExist},
       {"SHOW server_encoding", Encoding},
-      {"SELECT wanted FROM pg_catalog.unnest($1::text[])", NoRows},
+      {"SELECT wanted, c.oid IS NOT NULL,", NoRows},
       {"FROM pg_subscription s", NoRows},
       {"FROM pg_extension e", NoRows},
       {"FROM pg_event_trigger", NoRows},

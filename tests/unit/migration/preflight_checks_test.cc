@@ -262,56 +262,71 @@ std::vector<Case> CasesOfRoles() {
 
 // What spec.copy leaves behind or waives.
 std::vector<Case> CasesOfCopy() {
-  return {
-      {"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.database.extensions.push_back({"postgis", "3.3.2", "p"});
-         });
-         f.migration.spec.copy_accept = {"extension postgis"};
-       }},
-      {"leftovers", "ConstraintsNotEnforced", Severity::kBlocking,
-       "ALTER TABLE public.t ENABLE TRIGGER ALL",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.unenforced_tables = {"public.t"}; });
-       }},
-      {"leftovers", "TablespacesDropped", Severity::kBlocking,
-       "\"tablespace fast_disk\" in copy.accept",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
-       }},
-      {"leftovers", "TablespacesDropped", Severity::kWarning, "as accepted",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
-         f.migration.spec.copy_accept = {"tablespace fast_disk"};
-       }},
-      {"copy", "ExcludedTableNotFound", Severity::kHopeless, "public.no_such",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) { s.unknown_excluded_tables = {"public.no_such"}; });
-       }},
-      {"copy", "ExcludedRowsNeeded", Severity::kBlocking,
-       "\"FK CONSTRAINT public.note note_fkey\" in copy.accept",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.broken_references = {{"public.note", "note_fkey", "public.mail", true}};
-         });
-       }},
-      {"copy", "ExcludedRowsNeeded", Severity::kHopeless, "excludes public.note too",
-       [](auto& f) {
-         ChangeSource(f, [](SourceFacts& s) {
-           s.broken_references = {{"public.note", "note_fkey", "public.mail", false}};
-         });
-       }},
-      {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
-       [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
-      {"copy", "ThrottleQueryUnknown", Severity::kBlocking, "the operator knows busy, load",
-       [](auto& f) { f.migration.spec.copy_throttle_query = "SELECT 1"; }},
-      {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
-       [](auto& f) {
-         f.migration.spec.copy_throttle_query = "load";
-         ChangeSource(
-             f, [](SourceFacts& s) { s.throttle_problem = "relation \"load\" does not exist"; });
-       }}};
+  return {{"extensions", "ExtensionMissing", Severity::kWarning, "as accepted",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) {
+               s.database.extensions.push_back({"postgis", "3.3.2", "p"});
+             });
+             f.migration.spec.copy_accept = {"extension postgis"};
+           }},
+          {"leftovers", "ConstraintsNotEnforced", Severity::kBlocking,
+           "ALTER TABLE public.t ENABLE TRIGGER ALL",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) { s.database.unenforced_tables = {"public.t"}; });
+           }},
+          {"leftovers", "TablespacesDropped", Severity::kBlocking,
+           "\"tablespace fast_disk\" in copy.accept",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+           }},
+          {"leftovers", "TablespacesDropped", Severity::kWarning, "as accepted",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) { s.database.tablespaces = {"fast_disk"}; });
+             f.migration.spec.copy_accept = {"tablespace fast_disk"};
+           }},
+          {"copy", "ExcludedTableNotFound", Severity::kHopeless, "public.no_such",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) { s.not_excludable = {{"public.no_such"}}; });
+           }},
+          {"copy", "ExcludedTablePartitioned", Severity::kHopeless,
+           "instead: public.log_1, public.log_2",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) {
+               s.not_excludable = {{"public.log", true, {"public.log_1", "public.log_2"}}};
+             });
+           }},
+          {"copy", "ExcludedRowsNeeded", Severity::kBlocking,
+           "\"FK CONSTRAINT public.note note_fkey\" in copy.accept",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) {
+               s.broken_references = {{"public.note", "note_fkey", "public.mail", true}};
+             });
+           }},
+          {"copy", "ExcludedRowsNeeded", Severity::kBlocking,
+           "exclude public.note_1, the partitions of public.note, too",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) {
+               s.broken_references = {
+                   {"public.note", "note_fkey", "public.mail", true, {"public.note_1"}}};
+             });
+           }},
+          {"copy", "ExcludedRowsNeeded", Severity::kHopeless, "excludes public.note too",
+           [](auto& f) {
+             ChangeSource(f, [](SourceFacts& s) {
+               s.broken_references = {{"public.note", "note_fkey", "public.mail", false}};
+             });
+           }},
+          {"copy", "RowsStayBehind", Severity::kWarning, "public.mail_message",
+           [](auto& f) { f.migration.spec.copy_exclude_tables = {"public.mail_message"}; }},
+          {"copy", "ThrottleQueryUnknown", Severity::kBlocking, "the operator knows busy, load",
+           [](auto& f) { f.migration.spec.copy_throttle_query = "SELECT 1"; }},
+          {"copy", "ThrottleQueryFailed", Severity::kBlocking, "relation \"load\" does not exist",
+           [](auto& f) {
+             f.migration.spec.copy_throttle_query = "load";
+             ChangeSource(f, [](SourceFacts& s) {
+               s.throttle_problem = "relation \"load\" does not exist";
+             });
+           }}};
 }
 
 // Everything that Online asks for, answered well.
