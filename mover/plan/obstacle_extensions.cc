@@ -110,7 +110,8 @@ Status LookAtExtension(ObstacleSearch& search, const std::string& name, const st
     return Ok();
   }
   if (name == "plpgsql") return Ok();  // Every new database has it.
-  return MayCreate(search, name, offer.trusted);
+  TRY(MayCreate(search, name, offer.trusted));
+  return FindMemberObstacles(search, name, version);
 }
 
 }  // namespace

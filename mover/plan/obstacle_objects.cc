@@ -289,6 +289,51 @@ Status NullableChildren(ObstacleSearch& search) {
   return Ok();
 }
 
+/// Where a dump looks for nothing but grants.
+constexpr char kInSystemSchemas[] = R"(
+SELECT pg_catalog.pg_describe_object(o.classid, o.oid, 0) || ' in schema ' || n.nspname
+  FROM (SELECT 'pg_catalog.pg_proc'::regclass::oid AS classid, oid, pronamespace AS place
+          FROM pg_catalog.pg_proc
+        UNION ALL SELECT 'pg_catalog.pg_class'::regclass, oid, relnamespace FROM pg_catalog.pg_class
+         WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+        UNION ALL SELECT 'pg_catalog.pg_type'::regclass, oid, typnamespace FROM pg_catalog.pg_type
+         WHERE typtype IN ('e', 'd', 'r')
+        UNION ALL SELECT 'pg_catalog.pg_operator'::regclass, oid, oprnamespace
+          FROM pg_catalog.pg_operator
+        UNION ALL SELECT 'pg_catalog.pg_ts_config'::regclass, oid, cfgnamespace
+          FROM pg_catalog.pg_ts_config
+        UNION ALL SELECT 'pg_catalog.pg_ts_dict'::regclass, oid, dictnamespace
+          FROM pg_catalog.pg_ts_dict) o
+       JOIN pg_catalog.pg_namespace n ON n.oid = o.place
+ WHERE o.oid >= 16384 AND n.nspname IN ('pg_catalog', 'information_schema') AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_depend d WHERE d.classid = o.classid AND d.objid = o.oid
+            AND d.deptype IN ('e', 'i'))
+ ORDER BY 1)";
+
+Status InSystemSchemas(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows, search.OfSource(kInSystemSchemas));
+  for (const pg::Row row : rows)
+    search.Add(
+        row.Text(0), "no dump holds what users have put into the system's own schemas",
+        "on the source: ALTER … SET SCHEMA to one of the database's own; or accept, and make "
+        "it on the target");
+  return Ok();
+}
+
+/// They stay where they are: what they stand for is the source's log.
+Status Slots(ObstacleSearch& search) {
+  TRY_ASSIGN(pg::Rows rows,
+             search.OfSource("SELECT slot_name, plugin FROM pg_catalog.pg_replication_slots"
+                             " WHERE database = pg_catalog.current_database() AND NOT temporary"
+                             " AND slot_name !~ $1 ORDER BY 1",
+                             {pg::kStreamNamePattern}));
+  for (const pg::Row row : rows)
+    search.Note("replication slot " + row.Text(0) + " (" + row.Text(1) +
+                ") stays on the source: whoever reads it learns nothing of what is written on the "
+                "target, and it keeps the source's log until it is dropped");
+  return Ok();
+}
+
 /// A dump has no word for it, so the target holds everybody to them again.
 Status UnenforcedConstraints(ObstacleSearch& search) {
   TRY_ASSIGN(const std::vector<std::string> tables,
@@ -313,6 +358,8 @@ Status FindObjectObstacles(ObstacleSearch& search) {
   TRY(Labels(search));
   TRY(Subscriptions(search));
   TRY(UnenforcedConstraints(search));
+  TRY(InSystemSchemas(search));
+  TRY(Slots(search));
   return ForeignServers(search);
 }
 

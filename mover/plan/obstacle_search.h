@@ -70,6 +70,10 @@ Status FindDatabaseObstacles(ObstacleSearch& search);
 Status FindRoleObstacles(ObstacleSearch& search);
 /// Extensions: absent, of other software's kind, without preloading.
 Status FindExtensionObstacles(ObstacleSearch& search);
+/// What users have changed of an extension's objects. Some are only told by what the target's
+/// server makes of the extension, which is tried there, and rolled back.
+Status FindMemberObstacles(ObstacleSearch& search, const std::string& name,
+                           const std::string& version);
 /// Entries of the dump, and what no dump holds: collations, libraries, labels, subscriptions,
 /// invalid indexes, foreign servers.
 Status FindObjectObstacles(ObstacleSearch& search);

@@ -186,7 +186,10 @@ void RenameRoles(const RoleNames& names, LargeObjects& objects) {
 }
 
 void RenameRoles(const RoleNames& names, std::vector<Extension>& extensions) {
-  for (Extension& extension : extensions) extension.owner = Renamed(names, extension.owner);
+  for (Extension& extension : extensions) {
+    extension.owner = Renamed(names, extension.owner);
+    for (OwnedMember& member : extension.owned) member.owner = Renamed(names, member.owner);
+  }
 }
 
 }  // namespace cutover::mover

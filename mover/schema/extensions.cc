@@ -46,6 +46,24 @@ struct Offer {
   bool owner_can_create = false;  ///< Trusted, and the owner there is no superuser.
 };
 
+constexpr char kOwned[] = R"(
+SELECT o.kind || ' ' || o.name, r.rolname
+FROM pg_catalog.pg_extension e
+JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass
+     AND d.refobjid = e.oid AND d.deptype = 'e'
+JOIN (SELECT 'pg_catalog.pg_class'::regclass::oid AS class, oid, relowner AS owner,
+             CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                          WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE'
+                          ELSE 'TABLE' END AS kind, oid::regclass::text AS name
+        FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+      UNION ALL SELECT 'pg_catalog.pg_proc'::regclass, oid, proowner, 'ROUTINE',
+                       oid::regprocedure::text FROM pg_catalog.pg_proc
+      UNION ALL SELECT 'pg_catalog.pg_namespace'::regclass, oid, nspowner, 'SCHEMA',
+                       pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_namespace) o
+     ON o.class = d.classid AND o.oid = d.objid
+JOIN pg_catalog.pg_roles r ON r.oid = o.owner
+WHERE e.extname = $1 AND o.owner <> e.extowner AND NOT r.rolsuper ORDER BY 1)";
+
 /// What the target's server can create.
 Result<Offer> ReadOffer(std::stop_token stop, Deadline deadline, Connection& target,
                         const Extension& extension) {
@@ -148,6 +166,21 @@ Result<std::string> ReadVersion(std::stop_token stop, Deadline deadline, Connect
   return rows[0].Text(0);
 }
 
+/// What another version has no more, or we may not give away, keeps its owner.
+Status AlignOwners(std::stop_token stop, Deadline deadline, Connection& target,
+                   const Extension& extension, std::vector<std::string>& warnings) {
+  for (const OwnedMember& member : extension.owned) {
+    Status done = target.Exec(
+        stop, deadline, "ALTER " + member.object + " OWNER TO " + QuoteIdentifier(member.owner));
+    if (done) continue;
+    if (!target.usable() || done.error().disposition != Disposition::kTerminal) return done;
+    warnings.push_back(member.object + " of extension " + extension.name + " does not belong to " +
+                       member.owner +
+                       " on the target, as it does on the source: " + done.error().message);
+  }
+  return Ok();
+}
+
 /// An extension has no ALTER … OWNER, so another owner can only be told.
 void NoteOwners(const std::vector<Extension>& wanted, const std::vector<Extension>& there,
                 std::vector<std::string>& warnings) {
@@ -200,6 +233,15 @@ std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction&
   return sql;
 }
 
+Result<std::vector<OwnedMember>> ReadOwnedMembers(std::stop_token stop, Deadline deadline,
+                                                  Connection& connection,
+                                                  const std::string& extension) {
+  TRY_ASSIGN(pg::Rows rows, connection.Query(stop, deadline, kOwned, {extension}));
+  std::vector<OwnedMember> owned;
+  for (const pg::Row row : rows) owned.push_back({row.Text(0), row.Text(1)});
+  return owned;
+}
+
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
                                               Connection& connection) {
   TRY_ASSIGN(pg::Rows rows,
@@ -214,8 +256,9 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
   std::vector<Extension> extensions;
   for (const pg::Row row : rows) {
     Extension extension{row.Text(0), row.Text(1), row.Text(2), row.Text(3),
-                        row.Bool(4), row.Text(5), {}};
+                        row.Bool(4), row.Text(5), {},          {}};
     TRY_ASSIGN(extension.functions, ReadFunctions(stop, deadline, connection, extension.name));
+    TRY_ASSIGN(extension.owned, ReadOwnedMembers(stop, deadline, connection, extension.name));
     extensions.push_back(std::move(extension));
   }
   return extensions;
@@ -241,6 +284,7 @@ Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadlin
     TRY(AlignComment(stop, deadline, target, extension, warnings));
     TRY_ASSIGN(const std::string version, ReadVersion(stop, deadline, target, extension.name));
     TRY(AlignFunctions(stop, deadline, target, extension, version));
+    TRY(AlignOwners(stop, deadline, target, extension, warnings));
   }
   TRY(SwitchKeys(stop, deadline, target, false));
   TRY_ASSIGN(std::vector<Extension> after, ReadExtensions(stop, deadline, target));

@@ -30,6 +30,15 @@ struct ExtensionFunction {
 std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction& there,
                        bool same_version);
 
+/// An extension's object that somebody has been given: neither the extension's owner nor a
+/// superuser, as whom a trusted extension makes its objects. No dump carries that either.
+struct OwnedMember {
+  std::string object;  ///< As ALTER … OWNER TO takes it: "TABLE public.spatial_ref_sys".
+  std::string owner;
+
+  auto operator<=>(const OwnedMember&) const = default;
+};
+
 struct Extension {
   std::string name;
   std::string schema;
@@ -38,7 +47,12 @@ struct Extension {
   bool owner_is_superuser = false;
   std::string comment;
   std::vector<ExtensionFunction> functions;
+  std::vector<OwnedMember> owned;  ///< In the order of their names.
 };
+
+Result<std::vector<OwnedMember>> ReadOwnedMembers(std::stop_token stop, Deadline deadline,
+                                                  pg::Connection& connection,
+                                                  const std::string& extension);
 
 /// In the order of their creation, which is an order of dependence.
 Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline deadline,
@@ -47,8 +61,8 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
 /// Makes the target's extensions those of `wanted`. Their schemas and owners must exist. A trusted
 /// one is created as its owner, who may then upgrade, comment and drop it as on the source; others
 /// only as the role of `target` (the admin's), since they need a superuser. Versions are kept where
-/// the target has them; another version is a warning, and so are another owner, and a comment that
-/// is not ours to change.
+/// the target has them; another version is a warning, and so are another owner, of an object that
+/// is not ours to give away, too, and a comment that is not ours to change.
 /// Terminal "ExtensionMissing" names one that the target's server does not have.
 /// Foreign keys between their tables are silenced, as their rows come in any order and were proven
 /// on the source: EnableExtensionKeys() ends that, once the rows are there.

@@ -115,8 +115,21 @@ void CompareFunctions(const Extension& ours, const Extension& theirs, Report& re
   }
 }
 
-Status CompareExtensions(std::stop_token stop, Side& source, Side& target, Report& report) {
+void CompareOwned(const Extension& ours, const Extension& theirs, Report& report) {
+  for (const OwnedMember& member : ours.owned) {
+    auto there =
+        std::find_if(theirs.owned.begin(), theirs.owned.end(),
+                     [&](const OwnedMember& other) { return other.object == member.object; });
+    if (there == theirs.owned.end() || there->owner != member.owner)
+      report.Add({member.object, "owner", member.owner,
+                  there == theirs.owned.end() ? "whoever made the extension" : there->owner});
+  }
+}
+
+Status CompareExtensions(std::stop_token stop, Side& source, Side& target,
+                         const RoleNames& role_names, Report& report) {
   TRY_ASSIGN(auto ours, ReadExtensions(stop, Deadline::Never(), source.connection()));
+  RenameRoles(role_names, ours);
   TRY_ASSIGN(auto theirs, ReadExtensions(stop, Deadline::Never(), target.connection()));
   auto by_name = [](const std::vector<Extension>& extensions) {
     Words names;
@@ -129,7 +142,9 @@ Status CompareExtensions(std::stop_token stop, Side& source, Side& target, Repor
     auto there = std::find_if(theirs.begin(), theirs.end(), [&](const Extension& candidate) {
       return candidate.name == extension.name;
     });
-    if (there != theirs.end()) CompareFunctions(extension, *there, report);
+    if (there == theirs.end()) continue;
+    CompareFunctions(extension, *there, report);
+    CompareOwned(extension, *there, report);
   }
   return Ok();
 }
@@ -338,7 +353,7 @@ Status CompareCatalogs(std::stop_token stop, const PgPrograms& programs, Side& s
   auto read = [&](std::stop_token both) -> Status {
     if (terms.compare_sequences) TRY(CompareSequences(both, source, target, found));
     TRY(CompareLargeObjects(both, source, target, role_names, terms.known_large_objects, found));
-    TRY(CompareExtensions(both, source, target, found));
+    TRY(CompareExtensions(both, source, target, role_names, found));
     TRY(CompareProperties(both, source, target, role_names, terms.compare_access, found));
     TRY(CompareColumnOrders(both, source, target, found));
     TRY(CompareRoles(both, source, target, role_names, terms.known_roles, found));

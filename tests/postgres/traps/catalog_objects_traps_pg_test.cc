@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -71,25 +72,64 @@ TEST(CatalogTraps, Trap09_ExtensionsKeepTheirVersionSchemaAndOwner) {
   move.ExpectSame(std::string("SELECT datacl::text") + kThisDatabase);
 }
 
-/// Writes an extension into a directory of the server's machine by the server's own hands.
-void WriteExtension(pg::Connection& server, const std::string& directory) {
-  const std::string control = "comment = 'config'\ndefault_version = '1'\nrelocatable = false\n";
-  const std::string script =
-      "CREATE TABLE @extschema@.a_child (id int PRIMARY KEY, parent int, ours boolean);\n"
-      "CREATE TABLE @extschema@.z_parent (id int PRIMARY KEY, ours boolean);\n"
-      "INSERT INTO @extschema@.z_parent VALUES (0, true);\n"
-      "INSERT INTO @extschema@.a_child VALUES (0, 0, true);\n"
-      "ALTER TABLE @extschema@.a_child ADD FOREIGN KEY (parent) REFERENCES @extschema@.z_parent;\n"
-      "SELECT pg_catalog.pg_extension_config_dump('@extschema@.a_child', 'WHERE NOT ours');\n"
-      "SELECT pg_catalog.pg_extension_config_dump('@extschema@.z_parent', 'WHERE NOT ours');\n";
-  auto write = [&](const std::string& file, const std::string& text) {
-    MustExec(server, {"COPY (SELECT string_to_table(" + QuoteLiteral(text) +
-                      ", E'\\n')) TO PROGRAM 'mkdir -p " + directory + "/extension && cat > " +
-                      directory + "/extension/" + file + "'"});
-  };
-  write("trap_config.control", control);
-  write("trap_config--1.sql", script);
-}
+/// What trap_config makes: two tables whose rows are the users', with a key between them, and
+/// things of its own.
+constexpr char kExtensionScript[] = R"(
+CREATE TABLE @extschema@.a_child (id int PRIMARY KEY, parent int, ours boolean);
+CREATE TABLE @extschema@.z_parent (id int PRIMARY KEY, ours boolean);
+INSERT INTO @extschema@.z_parent VALUES (0, true);
+INSERT INTO @extschema@.a_child VALUES (0, 0, true);
+ALTER TABLE @extschema@.a_child ADD FOREIGN KEY (parent) REFERENCES @extschema@.z_parent;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.a_child', 'WHERE NOT ours');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.z_parent', 'WHERE NOT ours');
+CREATE TABLE @extschema@.lookup (id int, name text DEFAULT 'none');
+INSERT INTO @extschema@.lookup VALUES (1, 'theirs');
+CREATE FUNCTION @extschema@.known(int) RETURNS text LANGUAGE sql
+  AS 'SELECT name FROM @extschema@.lookup WHERE id = $1';
+COMMENT ON FUNCTION @extschema@.known(int) IS 'what is known';
+CREATE TYPE @extschema@.mood AS ENUM ('sad');
+)";
+
+/// An extension that a server of version 18 has for as long as this lives: written into a directory
+/// of its machine by its own hands.
+class OwnExtension {
+ public:
+  OwnExtension() : admin_(MustConnect(server())) {
+    // One at a time: the server has one place where it looks. Held by the session.
+    MustExec(admin_, {"SELECT pg_advisory_lock(4712)"});
+    Write("trap_config.control",
+          "comment = 'config'\ndefault_version = '1'\nrelocatable = false\n");
+    Write("trap_config--1.sql", kExtensionScript);
+    MustExec(admin_, {"ALTER SYSTEM SET extension_control_path = '$system:" + directory_ + "'",
+                      "SELECT pg_reload_conf()"});
+    // A session that began right after the reload may not have seen it yet.
+    while (!IsThere()) {
+    }
+  }
+  ~OwnExtension() {
+    MustExec(admin_, {"ALTER SYSTEM RESET extension_control_path", "SELECT pg_reload_conf()",
+                      "COPY (SELECT 1) TO PROGRAM 'rm -r " + directory_ + "'"});
+  }
+  OwnExtension(const OwnExtension&) = delete;
+  OwnExtension& operator=(const OwnExtension&) = delete;
+
+  static pg::ConnectOptions server() { return Servers().OfMajor(18); }
+
+ private:
+  static bool IsThere() {
+    pg::Connection session = MustConnect(server());
+    return !MustRead(session, "SELECT name FROM pg_available_extensions WHERE name = 'trap_config'")
+                .empty();
+  }
+  void Write(const std::string& file, const std::string& text) {
+    MustExec(admin_, {"COPY (SELECT string_to_table(" + QuoteLiteral(text) +
+                      ", E'\\n')) TO PROGRAM 'mkdir -p " + directory_ + "/extension && cat > " +
+                      directory_ + "/extension/" + file + "'"});
+  }
+
+  const std::string directory_ = "/tmp/" + pg::testing::UniqueName("ext");
+  pg::Connection admin_;
+};
 
 TEST(CatalogTraps, Trap09_HowAnExtensionsFunctionsWereAlteredComesAlongAndIsCompared) {
   Move move;
@@ -123,34 +163,114 @@ TEST(CatalogTraps, Trap09_HowAnExtensionsFunctionsWereAlteredComesAlongAndIsComp
 }
 
 TEST(CatalogTraps, Trap10_ConfigurationRowsComeInOrderOfTheirKeysAndWithoutTheExtensionsOwn) {
-  const pg::ConnectOptions server = Servers().OfMajor(18);
-  const std::string directory = "/tmp/" + pg::testing::UniqueName("ext");
-  pg::Connection admin = MustConnect(server);
-  WriteExtension(admin, directory);
-  MustExec(admin, {"ALTER SYSTEM SET extension_control_path = '$system:" + directory + "'",
-                   "SELECT pg_reload_conf()"});
+  const OwnExtension extension;
+  Move move(extension.server(), extension.server());
+  move.Plant({"CREATE EXTENSION trap_config",
+              "INSERT INTO z_parent SELECT i, false FROM generate_series(1, 500) i",
+              // The child is bigger, and first by name: both orders would be wrong.
+              "INSERT INTO a_child SELECT i, 1 + i % 500, false FROM generate_series(1, 20000) i",
+              // Written again as they were, as pg_upgrade does it.
+              "UPDATE lookup SET name = name", "ALTER FUNCTION known(int) STABLE"});
+  move.MustArrive();
+  EXPECT_THAT(move.OnTarget("SELECT count(*) || ' ' || sum(parent) FROM public.a_child"),
+              ElementsAre(move.OnSource("SELECT count(*) || ' ' || sum(parent)"
+                                        " FROM public.a_child")[0]));
+  move.ExpectSame("SELECT count(*) FROM public.z_parent");
+  move.ExpectSame("SELECT id || name FROM public.lookup");
+  move.ExpectSame(
+      "SELECT extconfig::regclass[]::text || extcondition::text FROM pg_extension"
+      " WHERE extname = 'trap_config'");
+}
+
+TEST(CatalogTraps, Trap10_RowsThatAnExtensionDoesNotMarkAreRefusedUnlessAccepted) {
+  const OwnExtension extension;
+  Move move(extension.server(), extension.server());
+  move.Plant({"CREATE SCHEMA ext", "CREATE EXTENSION trap_config WITH SCHEMA ext",
+              "INSERT INTO ext.lookup VALUES (2, 'users')"});
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr("rows of ext.lookup: the table is extension trap_config's"),
+                    Not(HasSubstr("a_child")), Not(HasSubstr("known"))));
+  move.options.accept = {"rows of ext.lookup"};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("rows of ext.lookup")));
+  EXPECT_THAT(move.OnTarget("SELECT name FROM ext.lookup"), ElementsAre("theirs"));
+}
+
+TEST(CatalogTraps, Trap09_WhatUsersChangedOfAnExtensionsObjectsComesAlongOrIsRefusedByName) {
+  const OwnExtension extension;
+  Move move(extension.server(), extension.server());
+  const std::string role = move.Role();
+  move.Plant({"CREATE EXTENSION trap_config",
+              "CREATE OR REPLACE FUNCTION known(int) RETURNS text LANGUAGE sql AS 'SELECT NULL'",
+              "COMMENT ON FUNCTION known(int) IS 'less'", "COMMENT ON COLUMN lookup.id IS 'new'",
+              "ALTER TYPE mood ADD VALUE 'glad'", "ALTER TABLE lookup ALTER name SET DEFAULT 'any'",
+              "ALTER TABLE lookup ADD extra int", "CREATE INDEX lookup_name ON lookup (name)",
+              "ALTER TABLE lookup ADD CONSTRAINT named CHECK (name <> '')",
+              "CREATE TRIGGER t BEFORE UPDATE ON lookup FOR EACH ROW EXECUTE FUNCTION"
+              " suppress_redundant_updates_trigger()",
+              "CREATE RULE r AS ON DELETE TO lookup DO INSTEAD NOTHING",
+              // These come along.
+              "ALTER TABLE lookup OWNER TO " + QuoteIdentifier(role),
+              "ALTER FUNCTION known(int) OWNER TO " + QuoteIdentifier(role),
+              "GRANT SELECT ON a_child TO " + QuoteIdentifier(role)});
+  const std::vector<std::string> changed = {"function public.known(integer)",
+                                            "comment on function public.known(integer)",
+                                            "comment on column id of table public.lookup",
+                                            "value 'glad' of type public.mood",
+                                            "column name of table public.lookup",
+                                            "column extra of table public.lookup",
+                                            "index public.lookup_name",
+                                            "constraint named on table public.lookup",
+                                            "trigger t on table public.lookup",
+                                            "rule r on table public.lookup"};
+  const std::string refused = move.MustBeRefused();
+  for (const std::string& object : changed) EXPECT_THAT(refused, HasSubstr("\n  " + object + ": "));
+  EXPECT_EQ(std::ranges::count(refused, '\n'), static_cast<int>(changed.size())) << refused;
+  move.options.accept = changed;
+  move.Plant({"ALTER TABLE a_child ADD extra int"});
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr("column extra of table public.a_child"));
+  move.options.accept.push_back("column extra of table public.a_child");
+  EXPECT_THAT(move.MustBeRefused(), HasSubstr("this cannot be accepted"));
+  move.options.accept.pop_back();
+  move.Plant({"ALTER TABLE a_child DROP extra"});
+  move.MustArrive();
+  move.ExpectSame(
+      "SELECT concat_ws(' ', relname, relacl, relowner::regrole) FROM pg_class WHERE oid IN"
+      " ('public.a_child'::regclass, 'public.lookup'::regclass) ORDER BY 1");
+  move.ExpectSame("SELECT proowner::regrole FROM pg_proc WHERE proname = 'known'");
   {
-    Move move(server, server);
-    // A session that began right after the reload may not have seen it yet.
-    while (move.OnSource("SELECT name FROM pg_available_extensions WHERE name = 'trap_config'")
-               .empty()) {
-    }
-    move.Plant(
-        {"CREATE EXTENSION trap_config",
-         "INSERT INTO z_parent SELECT i, false FROM generate_series(1, 500) i",
-         // The child is bigger, and first by name: both orders would be wrong.
-         "INSERT INTO a_child SELECT i, 1 + i % 500, false FROM generate_series(1, 20000) i"});
-    move.MustArrive();
-    EXPECT_THAT(move.OnTarget("SELECT count(*) || ' ' || sum(parent) FROM public.a_child"),
-                ElementsAre(move.OnSource("SELECT count(*) || ' ' || sum(parent)"
-                                          " FROM public.a_child")[0]));
-    move.ExpectSame("SELECT count(*) FROM public.z_parent");
-    move.ExpectSame(
-        "SELECT extconfig::regclass[]::text || extcondition::text FROM pg_extension"
-        " WHERE extname = 'trap_config'");
+    pg::Connection copy = MustConnect(move.Copy());
+    MustExec(copy, {"ALTER TABLE public.lookup OWNER TO CURRENT_USER"});
   }
-  MustExec(admin, {"ALTER SYSTEM RESET extension_control_path", "SELECT pg_reload_conf()",
-                   "COPY (SELECT 1) TO PROGRAM 'rm -r " + directory + "'"});
+  VerifyOptions verify;
+  verify.source = move.Source();
+  verify.target = move.Copy();
+  const Report report = MustVerify(verify);
+  ASSERT_EQ(report.mismatch_count, 1) << Describe(report);
+  EXPECT_EQ(report.mismatches[0].table, "TABLE public.lookup");
+}
+
+TEST(CatalogTraps, WhatUsersHavePutIntoTheSystemsSchemasIsRefusedUnlessAccepted) {
+  Move move;
+  move.Plant({"CREATE FUNCTION pg_catalog.ours(int) RETURNS int LANGUAGE sql AS 'SELECT $1'",
+              "CREATE VIEW information_schema.ours AS SELECT 1 AS a",
+              "CREATE EXTENSION adminpack"});  // In pg_catalog, too.
+  move.options.accept = {"extension adminpack"};
+  const std::vector<std::string> ours = {
+      "function ours(integer) in schema pg_catalog",
+      "view information_schema.ours in schema information_schema"};
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr(ours[0]), HasSubstr(ours[1]), Not(HasSubstr("pg_file"))));
+  move.options.accept.insert(move.options.accept.end(), ours.begin(), ours.end());
+  move.MustArrive();
+}
+
+TEST(CatalogTraps, SlotsThatStayOnTheSourceAreNamed) {
+  Move move;
+  const std::string slot = pg::testing::UniqueName("slot");
+  move.Plant({"CREATE TABLE t (a int)",
+              "SELECT pg_create_logical_replication_slot(" + QuoteLiteral(slot) + ", 'pgoutput')"});
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr("replication slot " + slot)));
+  move.Plant({"SELECT pg_drop_replication_slot(" + QuoteLiteral(slot) + ")"});
 }
 
 TEST(CatalogTraps, Trap11_ACommentOnAnExtensionArrives) {
