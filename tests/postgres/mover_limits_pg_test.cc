@@ -125,12 +125,18 @@ TEST(Throttle, ARunningJobFollowsTheQueryOfItsSpec) {
   EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
 }
 
-/// Clones the move with one job and says how much memory that took.
-int64_t MebibytesToClone(const SlowMove& move) {
-  const Program::Ended ended =
+/// Clones the move with one job.
+Program::Ended CloneByOneJob(const SlowMove& move, seconds patience) {
+  Program::Ended ended =
       Program(CUTOVER_MOVER_BINARY, move.CloneArguments({"--jobs", "1"}), move.Environment())
-          .Wait(kMove);
+          .Wait(patience);
   EXPECT_EQ(ended.exit_code, kExitProven) << ended.errors;
+  return ended;
+}
+
+/// How much memory that took.
+int64_t MebibytesToClone(const SlowMove& move) {
+  const Program::Ended ended = CloneByOneJob(move, kMove);
   const int64_t mebibytes = ended.resident_kibibytes_max >> 10;
   std::printf("resident set: %lld MiB at most, in %.1f s\n", static_cast<long long>(mebibytes),
               ended.seconds);
@@ -145,6 +151,25 @@ TEST(Memory, ABigTableTakesNoMoreThanIsAllowedForAJob) {
                           "CREATE UNLOGGED TABLE public.big AS SELECT i AS id,"
                           " repeat(md5(i::text), 32) AS body FROM generate_series(1, 300000) i"));
   EXPECT_LE(MebibytesToClone(move), 64 + 32);
+}
+
+/// 20,000 tables may take 64 MiB more than a few. So many would take minutes; a tenth of them is
+/// held to a tenth of it.
+TEST(Memory, ManyTablesTakeLittleMoreThanFew) {
+  constexpr int kMany = 2000, kInATransaction = 200;
+  const int64_t few = CloneByOneJob(SlowMove(), kMove).own_kibibytes_max;
+  const SlowMove move;
+  pg::Connection source = MustConnect(move.Source());
+  for (int made = 0; made < kMany; made += kInATransaction)
+    MustExec(source, {"DO $$ BEGIN FOR i IN " + std::to_string(made) + "+1.." +
+                      std::to_string(made + kInATransaction) +
+                      " LOOP EXECUTE format('CREATE TABLE public.many_%s (id int PRIMARY KEY, note"
+                      " text)', i); EXECUTE format('INSERT INTO public.many_%s VALUES (1, ''x'')',"
+                      " i); END LOOP; END $$"});
+  const int64_t many = CloneByOneJob(move, 4 * kMove).own_kibibytes_max;
+  std::printf("resident set: %lld KiB for few tables, %lld KiB for %d more\n",
+              static_cast<long long>(few), static_cast<long long>(many), kMany);
+  EXPECT_LE(many - few, int64_t{64} * 1024 * kMany / 20000);
 }
 
 /// Values of 300 MB each: stored as they are, compressed to a hundredth, and of a type that says

@@ -116,7 +116,10 @@ Program::Ended Program::Wait(std::chrono::seconds patience) {
   const Clock::time_point began = Clock::now();
   int status = 0;
   rusage usage{};
+  int64_t own_kibibytes_max = 0;
   while (wait4(pid_, &status, WNOHANG, &usage) == 0) {
+    if (const int64_t peak = std::atoll(StatusField(pid_, "VmHWM").c_str()); peak > 0)
+      own_kibibytes_max = peak;
     if (Clock::now() - began > patience) {
       ADD_FAILURE() << "it did not end within " << patience.count() << " s: " << Read(errors_);
       kill(pid_, SIGKILL);
@@ -133,6 +136,7 @@ Program::Ended Program::Wait(std::chrono::seconds patience) {
   ended.errors = Read(errors_);
   ended.seconds = std::chrono::duration<double>(Clock::now() - began).count();
   ended.resident_kibibytes_max = usage.ru_maxrss;
+  ended.own_kibibytes_max = own_kibibytes_max;
   return ended;
 }
 

@@ -26,6 +26,7 @@ class Program {
     /// The largest resident set, by wait4(): of the process itself or of a child that it waited
     /// for, whichever was larger.
     int64_t resident_kibibytes_max = 0;
+    int64_t own_kibibytes_max = 0;  ///< Of the process itself, as of some milliseconds before.
 
     std::string reason() const { return summary["error"]["reason"].AsString(); }
     std::string message() const { return summary["error"]["message"].AsString(); }
