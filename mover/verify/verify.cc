@@ -169,9 +169,10 @@ class Comparison {
   }
 
  private:
-  static ComparedSide Describe(const Side& side) {
-    return ComparedSide{side.options().host, side.options().port, side.options().database,
-                        side.version()};
+  /// By what it is connected to: a service file or the environment may have said that.
+  static ComparedSide Describe(Side& side) {
+    const pg::ConnectOptions& options = side.connection().options();
+    return ComparedSide{options.host, options.port, options.database, side.version()};
   }
 
   /// Tables of both sides, matched by name. What stands on one side only is a mismatch already.

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -424,9 +425,10 @@ struct Ran {
   int exit_code = -1;
 };
 
-Ran RunMover(const std::string& arguments) {
-  const std::string command = "CUTOVER_PG_BINDIR='" + Servers().bin_directory + "' '" +
-                              CUTOVER_MOVER_BINARY + "' " + arguments + " 2>&1";
+/// `environment`: "NAME=value …" for the shell, over what it has otherwise.
+Ran RunMover(const std::string& arguments, const std::string& environment = "") {
+  const std::string command = "CUTOVER_PG_BINDIR='" + Servers().bin_directory + "' " + environment +
+                              " '" + CUTOVER_MOVER_BINARY + "' " + arguments + " 2>&1";
   Ran ran;
   FILE* pipe = popen(command.c_str(), "r");
   std::array<char, 4096> buffer;
@@ -460,6 +462,50 @@ TEST_F(VerifyResumed, TheProgramFilesAReportAndEndsWithTheVerdict) {
   EXPECT_EQ(RunMover(arguments + " --report /nonexistent/page").exit_code, kExitUsage)
       << "an option twice is a mistake";
   unlink(page.c_str());
+}
+
+/// A directory with pg_dump and pg_restore that write down their arguments, and a service file.
+class CliConnections : public VerifyPlaces {
+ protected:
+  CliConnections() : directory_(Servers().directory + "/" + pg::testing::UniqueName("cli")) {
+    std::filesystem::create_directory(directory_);
+    for (const char* program : {"pg_dump", "pg_restore"}) {
+      const std::string path = directory_ + "/" + program;
+      std::ofstream(path) << "#!/bin/sh\necho \"$0 $*\" >>" << directory_ << "/arguments\nexec "
+                          << Servers().bin_directory << "/" << program << " \"$@\"\n";
+      std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    }
+    std::ofstream(directory_ + "/services")
+        << "[one]\nhost=" << options_.source.host << "\nport=" << options_.source.port
+        << "\nuser=" << options_.source.user << "\ndbname=" << options_.source.database
+        << "\npassword=" << options_.source.password << "\n";
+  }
+  ~CliConnections() override { std::filesystem::remove_all(directory_); }
+
+  std::string Arguments() const {
+    std::ifstream file(directory_ + "/arguments");
+    return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  }
+
+  const std::string directory_;
+};
+
+TEST_F(CliConnections, ComeFromAServiceFileAndTheEnvironmentAndNoChildGetsAPasswordAsAnArgument) {
+  OnBoth({"CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)"});
+  ASSERT_FALSE(options_.source.password.empty());
+  ASSERT_NE(options_.source.database, options_.target.database);
+  const pg::ConnectOptions& side = options_.target;
+  const Ran equal =
+      RunMover("verify --source service=one --target dbname=" + side.database,
+               "CUTOVER_PG_BINDIR=" + directory_ + " PGSERVICEFILE=" + directory_ +
+                   "/services PGHOST=" + side.host + " PGPORT=" + std::to_string(side.port) +
+                   " PGUSER=" + side.user + " CUTOVER_TARGET_PASSWORD=" + side.password);
+  EXPECT_EQ(equal.exit_code, kExitProven) << equal.output;
+  EXPECT_THAT(equal.output, HasSubstr("\"" + options_.source.database + "\""));
+  EXPECT_THAT(equal.output, HasSubstr("\"" + options_.target.database + "\""));
+  EXPECT_THAT(Arguments(), HasSubstr("pg_dump "));
+  EXPECT_THAT(Arguments(), Not(HasSubstr(side.password)));
+  EXPECT_THAT(equal.output, Not(HasSubstr(side.password)));
 }
 
 TEST(Cli, HelpTeaches) {
