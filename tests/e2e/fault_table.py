@@ -26,7 +26,7 @@ class Case(NamedTuple):
     phase: str
     end: str
     daily: bool = False  # Part of hack/test's default run.
-    seconds: int = 240  # For the whole test.
+    seconds: int = 480  # For the whole test, with others beside it.
     profile: str = "Generic"  # Whose move it is: Generic, the program that counts; Odoo.
 
     @property
