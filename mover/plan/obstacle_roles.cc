@@ -278,6 +278,7 @@ Status FindRoleObstacles(ObstacleSearch& search) {
     for (const pg::RoleFinding& finding : pg::CompareRoles(renamed, roles.target))
       TRY(Judge(search, finding, role, roles));
   }
+  TRY(FindParameterObstacles(search, roles.source));
   TRY(EveryOwnerExists(search, roles));
   return RolesOfSettingsExist(search, roles);
 }

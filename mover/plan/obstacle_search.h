@@ -11,6 +11,7 @@
 #include "operator/base/result.h"
 #include "postgres/connection.h"
 #include "postgres/database.h"
+#include "postgres/roles.h"
 
 namespace cutover::mover {
 
@@ -68,6 +69,8 @@ struct ObstacleSearch {
 Status FindDatabaseObstacles(ObstacleSearch& search);
 /// Roles that are needed: absent, different, without password; memberships, roles' settings.
 Status FindRoleObstacles(ObstacleSearch& search);
+/// Privileges of `roles`, the source's, or of everybody on the source server's settings.
+Status FindParameterObstacles(ObstacleSearch& search, const pg::RoleSet& roles);
 /// Extensions: absent, of other software's kind, without preloading.
 Status FindExtensionObstacles(ObstacleSearch& search);
 /// What users have changed of an extension's objects. Some are only told by what the target's

@@ -192,6 +192,33 @@ TEST(CatalogTraps, Trap04_MembersOfAGroupThatIsOnlyGrantedSomethingAreNotForgott
               ElementsAre("t"));
 }
 
+// The server's to give, since 15.
+TEST(CatalogTraps, Trap05_APrivilegeOnAParameterIsRefusedWithTheExactGrantUnlessAccepted) {
+  Move move;
+  const std::string role = move.Role("LOGIN"), elsewhere = move.Role();
+  const std::string quoted = QuoteIdentifier(role);
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + quoted,
+              "GRANT SET ON PARAMETER log_min_messages, work_mem TO " + quoted,
+              "GRANT SET ON PARAMETER log_statement TO " + QuoteIdentifier(elsewhere)});
+  const std::string privilege = "privilege SET on parameter log_min_messages of role " + role;
+  const std::string refusal = move.MustBeRefused();
+  EXPECT_THAT(refusal, AllOf(HasSubstr(privilege),
+                             HasSubstr("GRANT SET ON PARAMETER log_min_messages TO " + quoted)));
+  EXPECT_THAT(refusal, Not(HasSubstr("work_mem"))) << "everybody may set it";
+  EXPECT_THAT(refusal, Not(HasSubstr("log_statement"))) << "he has nothing to do with the database";
+  move.options.accept = {privilege};
+  EXPECT_THAT(move.MustArrive().warnings, Contains(HasSubstr(privilege)));
+}
+
+TEST(CatalogTraps, Trap05_APrivilegeOnAParameterThatIsThereIsNoObstacle) {
+  Move move;
+  const std::string quoted = QuoteIdentifier(move.Role());
+  const std::string grant = "GRANT ALTER SYSTEM ON PARAMETER log_min_messages TO " + quoted;
+  move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + quoted, grant});
+  move.PlantOnTarget({"CREATE ROLE " + quoted, grant});
+  move.MustArrive();
+}
+
 TEST(CatalogTraps, Trap04_ARoleThatWouldNotBeThereIsRefusedWithWhatItOwns) {
   Move move;
   const std::string super = move.Role("SUPERUSER");

@@ -43,8 +43,12 @@ Move::~Move() {
         MustExec(inside, {statement});
       MustExec(admin, {"DROP DATABASE " + QuoteIdentifier(database) + " WITH (FORCE)"});
     }
-    for (const std::string& role : roles_)
+    for (const std::string& role : roles_) {
+      // What the server has granted; a role that is not there has nothing.
+      Status disowned = admin.Exec({}, pg::testing::Soon(),
+                                   "DROP OWNED BY " + QuoteIdentifier(role) + " CASCADE");
       MustExec(admin, {"DROP ROLE IF EXISTS " + QuoteIdentifier(role)});
+    }
   }
 }
 
