@@ -64,32 +64,54 @@ void NoteCopy(const Change& change) {
     NoteCopyUnderWay(change, **progress);
 }
 
-// Seconds until the doors may close: until no more than spec.cutover.maxReplicationLagBytes are
-// missing. How fast they become fewer is a mean that forgets within a minute or so, since what has
-// been applied is confirmed by leaps, up to 30 seconds apart (half of wal_sender_timeout) while the
-// subscriber is busy. The mean needs no place of its own: the last lag and its estimate hold it.
-// 0: they may close already, or it does not become less.
-int64_t EtaOfFollowing(const Change& change, const api::MigrationProgress& before,
-                       int64_t lag_bytes) {
+// Where what is left becomes less: seconds until nothing is. 0: it does not, or that is not worth
+// saying.
+int64_t SecondsUntilNothing(double left, double per_second) {
+  constexpr double kWorthSayingMax = 30.0 * 24 * 3600;
+  if (per_second <= 0) return 0;
+  const double eta = std::ceil(left / per_second);
+  return eta > kWorthSayingMax ? 0 : static_cast<int64_t>(eta);
+}
+
+// By how many bytes are missing. How fast they become fewer is a mean that forgets within a minute
+// or so, since what has been applied is confirmed by leaps, up to 30 seconds apart (half of
+// wal_sender_timeout) while the subscriber is busy. The mean needs no place of its own: the last
+// lag and its estimate hold it.
+int64_t EtaByBytes(double elapsed, double before_left, double left, int64_t before_eta_seconds) {
   constexpr double kMemorySeconds = 60;
-  const int64_t goal = change.migration.spec.replication_lag_bytes_max;
-  if (change.migration.status.phase != Phase::kCatchingUp || lag_bytes <= goal) return 0;
-  if (!before.replication_lag_bytes || !before.updated_at) return 0;
-  const double elapsed =
-      std::chrono::duration<double>(change.seen.now - *before.updated_at).count();
-  if (elapsed <= 0) return before.eta_seconds;  // The leader before had a clock that is ahead.
-  const auto before_left = static_cast<double>(*before.replication_lag_bytes - goal);
-  const auto left = static_cast<double>(lag_bytes - goal);
   double per_second = (before_left - left) / elapsed;
-  if (before.eta_seconds > 0 && before_left > 0) {
+  if (before_eta_seconds > 0 && before_left > 0) {
     const double kept = std::exp(-elapsed / kMemorySeconds);
     per_second =
-        kept * before_left / static_cast<double>(before.eta_seconds) + (1 - kept) * per_second;
+        kept * before_left / static_cast<double>(before_eta_seconds) + (1 - kept) * per_second;
   }
-  if (per_second <= 0) return 0;
-  constexpr double kWorthSayingSecondsMax = 30.0 * 24 * 3600;
-  const double eta = std::ceil(left / per_second);
-  return eta > kWorthSayingSecondsMax ? 0 : static_cast<int64_t>(eta);
+  return SecondsUntilNothing(left, per_second);
+}
+
+// By how old is what was applied last. It comes with what is applied, so it tells that the target
+// catches up also while nothing is confirmed, or while the source writes more and more.
+int64_t EtaBySeconds(double elapsed, const std::optional<int64_t>& before,
+                     const std::optional<int64_t>& age) {
+  if (!before || !age) return 0;
+  return SecondsUntilNothing(static_cast<double>(*age),
+                             static_cast<double>(*before - *age) / elapsed);
+}
+
+// Seconds until the doors may close: until no more than spec.cutover.maxReplicationLagBytes are
+// missing. 0: they may close already, or nothing tells that the target catches up.
+int64_t EtaOfFollowing(const Change& change, const api::MigrationProgress& before,
+                       const api::MigrationProgress& now) {
+  const int64_t goal = change.migration.spec.replication_lag_bytes_max;
+  const int64_t left = *now.replication_lag_bytes - goal;
+  if (change.migration.status.phase != Phase::kCatchingUp || left <= 0) return 0;
+  if (!before.replication_lag_bytes || !before.updated_at) return 0;
+  const double elapsed =
+      std::chrono::duration<double>(*now.updated_at - *before.updated_at).count();
+  if (elapsed <= 0) return before.eta_seconds;  // The leader before had a clock that is ahead.
+  const int64_t eta = EtaByBytes(elapsed, static_cast<double>(*before.replication_lag_bytes - goal),
+                                 static_cast<double>(left), before.eta_seconds);
+  if (eta > 0) return eta;
+  return EtaBySeconds(elapsed, before.replication_lag_seconds, now.replication_lag_seconds);
 }
 
 // How far the following side is behind, at most every few seconds, as above.
@@ -101,12 +123,13 @@ void NoteLag(const Change& change, const Fact<PublisherFacts>& publisher,
   bool fresh = progress.replication_lag_bytes && progress.updated_at &&
                change.seen.now - *progress.updated_at < kLagInterval;
   if (fresh) return;
-  progress.eta_seconds = EtaOfFollowing(change, progress, publisher->lag_bytes);
+  const api::MigrationProgress before = progress;
   progress.replication_lag_bytes = publisher->lag_bytes;
   double age = subscriber->HeartbeatAgeSeconds(*publisher);
   progress.replication_lag_seconds =
       age < 0 ? std::nullopt : std::optional<int64_t>(static_cast<int64_t>(age));
   progress.updated_at = change.seen.now;
+  progress.eta_seconds = EtaOfFollowing(change, before, progress);
 }
 
 void NoteStream(const Change& change) {

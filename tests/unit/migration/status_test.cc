@@ -426,15 +426,19 @@ class TimeToCatchUp : public ::testing::Test {
  protected:
   TimeToCatchUp() { migration_.spec.strategy = api::Strategy::kOnline; }
 
-  /// A look at a lag of so many bytes beyond what the doors close at; returns the estimate.
-  int64_t EtaAfter(int second, int64_t bytes_beyond_gate,
+  /// A look at a lag of so many bytes beyond what the doors close at, and at a heartbeat so old, or
+  /// none; returns the estimate.
+  int64_t EtaAfter(int second, int64_t bytes_beyond_gate, std::optional<double> age_seconds = {},
                    Plan plan = Plan::Wait(std::chrono::seconds(1), "following")) {
     Observation seen = At(second);
     PublisherFacts publisher;
     publisher.slot = publisher.published = true;
     publisher.lag_bytes = migration_.spec.replication_lag_bytes_max + bytes_beyond_gate;
+    publisher.clock_seconds = 1'000'000 + second;
+    SubscriberFacts subscriber;
+    if (age_seconds) subscriber.heartbeat_at_seconds = publisher.clock_seconds - *age_seconds;
     seen.forward_publisher = publisher;
-    seen.forward_subscriber = SubscriberFacts{};
+    seen.forward_subscriber = subscriber;
     migration_.status = After(migration_, std::move(plan), seen);
     return migration_.status.progress.eta_seconds;
   }
@@ -455,6 +459,13 @@ TEST_F(TimeToCatchUp, IsNotEstimatedWhileTheLagDoesNotFall) {
   EXPECT_EQ(EtaAfter(20, 1'200'000), 0);
   EXPECT_EQ(EtaAfter(30, 1'100'000), 110);
   EXPECT_EQ(EtaAfter(40, 2'100'000), 0) << "users write faster than the target applies";
+}
+
+TEST_F(TimeToCatchUp, IsEstimatedFromTheHeartbeatWhileTheBytesDoNotFall) {
+  EXPECT_EQ(EtaAfter(0, 1'000'000, 300), 0) << "one look tells nothing";
+  EXPECT_EQ(EtaAfter(10, 1'000'000, 250), 50) << "nothing is confirmed yet";
+  EXPECT_EQ(EtaAfter(20, 9'000'000, 200), 40) << "the source writes much";
+  EXPECT_GT(EtaAfter(30, 9'000'000, 210), 40) << "nor does it come closer";
 }
 
 // A busy subscriber confirms what it has applied every 30 seconds only.
@@ -481,7 +492,7 @@ TEST_F(TimeToCatchUp, IsEstimatedNoLongerOnceTheDoorsMayCloseOrThePhaseIsOver) {
   EXPECT_EQ(EtaAfter(20, 0), 0);
   EtaAfter(30, 1'000'000);
   EXPECT_EQ(EtaAfter(40, 900'000), 90);
-  EXPECT_EQ(EtaAfter(41, 0, Plan::Go(Guard::kCaughtUp)), 0) << "between two notes of the lag";
+  EXPECT_EQ(EtaAfter(41, 0, {}, Plan::Go(Guard::kCaughtUp)), 0) << "between two notes of the lag";
 }
 
 TEST_F(TimeToCatchUp, IsNotedEveryFewSecondsOnly) {
