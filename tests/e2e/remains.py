@@ -28,11 +28,17 @@ IN_THE_DATABASE = {
 }
 
 
+def of_any_move(name):
+    """Sentences, of a server."""
+    server = Server(name)
+    return [f"{what} on {name}" for what, question in ON_A_SERVER.items()
+            if server.sql("postgres", question) != "0"]
+
+
 def on_server(name, database, home):
     """Sentences. `home`: the server that the tenant's database has to be on."""
     server = Server(name)
-    found = [f"{what} on {name}" for what, question in ON_A_SERVER.items()
-             if server.sql("postgres", question) != "0"]
+    found = of_any_move(name)
     if not server.has_database(database):
         return found
     if name != home:
@@ -46,16 +52,24 @@ def objects():
                    "--selector", "cutover.dev/migration-uid", "--output", "name").split()
 
 
-def expect_none(database, home, servers=SERVERS):
-    """Some of it goes by garbage collection, so it is looked for until it is gone."""
+def expect_soon(look):
+    """That `look` finds nothing. Some of it goes by garbage collection, so it is looked for until
+    it is gone."""
     last = []
 
     def clean():
-        last[:] = [what for name in servers for what in on_server(name, database, home)]
-        last.extend(objects())
+        last[:] = [*look(), *objects()]
         return not last
 
     try:
         wait_until("everything of the move is gone", 60, clean, 1)
     except Failure as failure:
         raise Failure(f"left behind: {', '.join(last)}") from failure
+
+
+def expect_none(database, home, servers=SERVERS):
+    expect_soon(lambda: [what for name in servers for what in on_server(name, database, home)])
+
+
+def expect_none_of_any_move():
+    expect_soon(lambda: [what for name in SERVERS for what in of_any_move(name)])

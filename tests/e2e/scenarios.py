@@ -217,5 +217,9 @@ def helm_test_succeeds_on_the_running_release():
     expect("Phase:          Succeeded" in said.stdout, f"it tested nothing: {said.stdout}")
 
 
+def all_scenarios_together_leave_nothing_behind():
+    remains.expect_none_of_any_move()
+
+
 if __name__ == "__main__":
     scenario.main(globals())
