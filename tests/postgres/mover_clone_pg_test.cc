@@ -78,8 +78,7 @@ TEST(WalVolume, IsUnknownToWhoMayNotAskAndNoErrorEither) {
   const WalPosition begin =
       ReadWalPosition({}, pg::testing::Soon(), session).value_or(std::nullopt);
   EXPECT_TRUE(begin);
-  const auto of_another =
-      WalBytesSince({}, pg::testing::Soon(), session, WalPosition("FFFFFFF/0"));
+  const auto of_another = WalBytesSince({}, pg::testing::Soon(), session, WalPosition("FFFFFFF/0"));
   ASSERT_TRUE(of_another) << of_another.error().message;
   EXPECT_FALSE(*of_another) << "a standby in its place has less";
   MustExec(session, {"REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC",
