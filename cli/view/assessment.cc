@@ -351,7 +351,7 @@ std::optional<Advice> AdviseRollback(const MigrationView& migration) {
   const std::string reason = migration.ReadyReason();
   const std::string shut_for = migration.ReasonOf("RollbackReady", ConditionStatus::kFalse);
   if (reason == "SourceGone" || shut_for == "SourceGone") return std::nullopt;
-  if (reason == "LedgerMissing") return std::nullopt;
+  if (reason == "LedgerMissing" || RollbackAwaitsFence(migration)) return std::nullopt;
   const std::string back = "goes back to " + SourceName(migration);
   const std::string plainly = Command(migration, "rollback");
   const std::string with_consent = plainly + " --accept-data-loss";
@@ -398,7 +398,8 @@ void AdviseAfterJournal(const MigrationView& migration, std::vector<Advice>& adv
   if (auto rollback = may_go_back ? AdviseRollback(migration) : std::nullopt)
     advice.push_back(*std::move(rollback));
   const bool refused = reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
-                       reason == "SourceGone" || reason == "LedgerMissing";
+                       reason == "SourceGone" || reason == "LedgerMissing" ||
+                       RollbackAwaitsFence(migration);
   // One that the operator itself wanted cannot be taken back.
   if (refused && IsOpen(migration, api::kRollbackAnnotation, migration.handled.rollback))
     advice.push_back({"kubectl annotate tm " + migration.meta.name + " -n " +

@@ -49,7 +49,7 @@ bool WindowIsAhead(const MigrationView& migration, WallTime now) {
 bool RollbackIsHeld(const MigrationView& migration) {
   const std::string reason = migration.ReadyReason();
   return reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
-         reason == "PreparedTransactions" || reason == "SuperuserOwner";
+         RollbackAwaitsFence(migration);
 }
 
 // A rollback after the smoke test was put off, and a person may say that the tenant stays.
@@ -131,9 +131,10 @@ std::string DescribeWait(const MigrationView& migration, bool accept_data_loss) 
   const std::string why = shut ? open ? open->message : "" : migration.message;
   return (shut ? " The way back is not open at the moment" : " Going back waits at the moment") +
          (why.empty() ? "" : " (" + why + ")") +
-         (accept_data_loss ? ": what does not arrive there is lost."
-                           : ", and the users work on until it is. To go back without what does "
-                             "not arrive: --accept-data-loss.");
+         (RollbackAwaitsFence(migration) ? ", and the users work on until it is."
+          : accept_data_loss             ? ": what does not arrive there is lost."
+                             : ", and the users work on until it is. To go back without what does "
+                               "not arrive: --accept-data-loss.");
 }
 
 Prospect ForeseeRollback(const MigrationView& migration, Stretch stretch, bool accept_data_loss) {
@@ -283,6 +284,13 @@ bool AwaitsConsentWhileGoingBack(const MigrationView& migration) {
   const std::string reason = migration.ReadyReason();
   return reason == "NoWayBack" || reason == "RollbackNeedsConsent" || reason == "AwaitingWayBack" ||
          reason == "PoolerNotPaused";
+}
+
+bool RollbackAwaitsFence(const MigrationView& migration) {
+  const std::string reason = migration.ReadyReason();
+  const std::string token = migration.meta.Annotation(api::kRollbackAnnotation);
+  const bool is_asked_for = !token.empty() && token != migration.handled.rollback;
+  return is_asked_for && (reason == "PreparedTransactions" || reason == "SuperuserOwner");
 }
 
 bool GoesBackWithoutLoss(const MigrationView& migration) {

@@ -32,6 +32,11 @@ struct Prospect {
 /// Whether it is going back, or would, but for a loss that a person may still accept.
 bool AwaitsConsentWhileGoingBack(const MigrationView& migration);
 
+/// Whether a rollback that was asked for waits for what no fence of the target would stop: no
+/// consent takes the place of mending that. Where nobody has asked, the same reason is one of the
+/// source, which somebody has opened again, and keeps no rollback.
+bool RollbackAwaitsFence(const MigrationView& migration);
+
 /// Whether a rollback of one whose users were switched is known to lose nothing, and so waits for
 /// nothing either.
 bool GoesBackWithoutLoss(const MigrationView& migration);

@@ -18,7 +18,7 @@ struct WaitForPerson {
 ///
 /// What passes by itself is not here, however long it may take: the window of AwaitingWindow, a
 /// check that has not failed often enough (AwaitingChecks), a placement that is being adopted.
-inline constexpr std::array<WaitForPerson, 17> kWaitsForPerson{{
+inline constexpr std::array<WaitForPerson, 19> kWaitsForPerson{{
     {"AwaitingApproval", "approve it, and the users are stopped"},
     {"Suspended", "resume it"},
     {"RollbackNeedsConsent",
@@ -50,6 +50,11 @@ inline constexpr std::array<WaitForPerson, 17> kWaitsForPerson{{
     {"EpochBehind",
      "the operator's Lease counts from too low, as after a reinstall: raise its leaseTransitions, "
      "as the message says"},
+    {"PreparedTransactions",
+     "commit or roll back what is prepared, as the message says: no fence ends it"},
+    {"SuperuserOwner",
+     "give the tenant's database to the tenant's own role, as the message says: no fence stops a "
+     "superuser"},
     {"PodCannotStart", "mend what keeps the pod from starting"},
     {"PlacementNotFound", "create the DatabasePlacement that it names"},
     {"PreflightFailed", "mend what the checks have found; it looks again by itself"},

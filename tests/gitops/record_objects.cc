@@ -335,6 +335,26 @@ void RecordWaitsOfDatabases(Recording& recording) {
   }
 }
 
+// A database that no fence would stop: the source before the doors close, and the target where a
+// rollback is asked for.
+void RecordWaitsForFence(Recording& recording) {
+  Observation prepared = SeenIn(Phase::kAwaitingCutover);
+  migration::DatabaseFacts source;
+  source.exists = true;
+  source.state = migration::ControlState::kOpen;
+  source.prepared_transactions = 1;
+  source.prepared = "order-42";
+  prepared.source = source;
+  recording.AddDecided("prepared-transactions", Phase::kAwaitingCutover, MigrationObject(),
+                       prepared);
+
+  Observation owned = WayBack().Seen();
+  migration::DatabaseFacts target = *owned.target;
+  target.superuser_owner = true;
+  owned.target = target;
+  recording.AddDecided("superuser-owner", Phase::kHypercare, AskedToGoBack(OnlineObject()), owned);
+}
+
 // Every way in which an Online move's way back can stand while users work on the target, and what
 // becomes of a rollback that is asked for then.
 void RecordWaysBack(Recording& recording) {
@@ -486,6 +506,7 @@ int main(int argc, char** argv) {
   cutover::RecordEnds(recording);
   cutover::RecordWaits(recording);
   cutover::RecordWaitsOfDatabases(recording);
+  cutover::RecordWaitsForFence(recording);
   cutover::RecordWaysBack(recording);
   cutover::RecordMoments(recording);
   cutover::RecordServers(recording);

@@ -208,6 +208,45 @@ void AddHypercare(std::vector<Wait>& all) {
   });
 }
 
+/// One transaction is prepared in it, or a superuser owns it.
+void RefuseFence(migration::Fact<migration::DatabaseFacts>& side, std::string_view reason) {
+  migration::DatabaseFacts facts = *side;
+  facts.prepared_transactions = reason == "PreparedTransactions" ? 1 : 0;
+  facts.prepared = "order-42";
+  facts.superuser_owner = reason == "SuperuserOwner";
+  side = facts;
+}
+
+// Wherever a database is about to be fenced that no fence would stop.
+void AddFences(std::vector<Wait>& all, const char* reason) {
+  for (bool online : {false, true}) {
+    Wait before{"doors stay open", reason, In(Phase::kAwaitingCutover, online), See(1)};
+    before.migration.spec.approval = api::Approval::kAutomatic;
+    before.seen.forward_publisher = before.seen.reverse_publisher;
+    before.seen.forward_subscriber = before.seen.reverse_subscriber;
+    before.seen.source = Database(ControlState::kOpen, false);
+    RefuseFence(before.seen.source, reason);
+    all.push_back(before);
+    Wait back{"going back waits", reason, In(Phase::kHypercare, online), See(1)};
+    AskToGoBack(back.migration);
+    back.migration.meta.annotations[api::kAcceptDataLossAnnotation] = "back";
+    RefuseFence(back.seen.target, reason);
+    all.push_back(back);
+  }
+  Wait plain{"going back without loss waits", reason, In(Phase::kHypercare, true), See(1)};
+  AskToGoBack(plain.migration);
+  RefuseFence(plain.seen.target, reason);
+  all.push_back(plain);
+  Wait open{"the source is open again", reason, In(Phase::kHypercare, true), See(1),
+            Holding(reason)};
+  open.seen.source = Database(ControlState::kJournaled, false);
+  RefuseFence(open.seen.source, reason);
+  all.push_back(open);
+  Wait out{"users are out", reason, In(Phase::kRollingBack), See(1), Holding(reason)};
+  RefuseFence(out.seen.target, reason);
+  all.push_back(out);
+}
+
 void AddGoingBack(std::vector<Wait>& all) {
   Wait gone{"nothing to go back to", "SourceGone", In(Phase::kRollingBack), See(1)};
   gone.seen.source = migration::DatabaseFacts{};
@@ -232,6 +271,7 @@ std::vector<Wait> Waits() {
   AddBeforeUsersAreIn(all);
   AddHypercare(all);
   AddGoingBack(all);
+  for (const char* reason : {"PreparedTransactions", "SuperuserOwner"}) AddFences(all, reason);
   return all;
 }
 
@@ -340,8 +380,9 @@ TEST(Advice, WhateverACommandCanEndIsOfferedOne) {
     Record(wait);
     const Assessment assessment = Assess(SeenBy(wait));
     EXPECT_EQ(assessment.health, Health::kAsksYou);
-    const std::set<std::string_view> mended = {"SourceGone", "EpochBehind", "LedgerMissing",
-                                               "MoveWasOver"};
+    const std::set<std::string_view> mended = {"SourceGone",           "EpochBehind",
+                                               "LedgerMissing",        "MoveWasOver",
+                                               "PreparedTransactions", "SuperuserOwner"};
     const Phase phase = wait.migration.status.phase;
     const bool goes_back = phase == Phase::kUndoing || phase == Phase::kRollingBack;
     const bool by_hand = goes_back && mended.contains(wait.reason);
@@ -350,6 +391,26 @@ TEST(Advice, WhateverACommandCanEndIsOfferedOne) {
       EXPECT_EQ(assessment.advice.front().command, "kubectl cutover resume move -n acme");
     }
   }
+}
+
+// It would have a person give up what that does not end.
+TEST(Advice, NoLossIsOfferedWhereARollbackAwaitsAFence) {
+  std::vector<Wait> all;
+  AddFences(all, "PreparedTransactions");
+  int held = 0;
+  for (Wait& wait : all) {
+    Record(wait);
+    const Snapshot seen = SeenBy(wait);
+    const MigrationView& migration = seen.migration;
+    if (!RollbackAwaitsFence(migration)) continue;
+    ++held;
+    EXPECT_FALSE(GoesBackWithoutLoss(migration));
+    if (migration.strategy != "Online") continue;  // There a loss must be accepted, too.
+    const Prospect prospect = Foresee(Command::kRollback, migration, false, wait.seen.now);
+    EXPECT_EQ(prospect.consequences.find("--accept-data-loss"), std::string::npos);
+    EXPECT_NE(prospect.consequences.find("COMMIT PREPARED"), std::string::npos);
+  }
+  EXPECT_EQ(held, 3) << "Offline, and Online with and without consent";
 }
 
 TEST(Advice, AnotherAttemptIsNotOfferedOnceTheWindowIsOver) {

@@ -15,9 +15,11 @@ local waits_for_a_person = {
   PodCannotStart = true,
   SmokeFailedNoWayBack = true,
   PreflightFailed = true,
+  PreparedTransactions = true,
   RollbackNeedsConsent = true,
   SchemaChanged = true,
   SourceGone = true,
+  SuperuserOwner = true,
   Suspended = true,
   TargetGone = true,
 }
