@@ -105,10 +105,12 @@ struct RoleFinding {
 std::vector<RoleFinding> CompareRoles(const RoleSet& source, const RoleSet& target);
 
 enum class MembershipVerdict {
-  kGrant,          ///< It will be given: the group, and maybe the member, is brought by the move.
-  kOfStranger,     ///< The move brings the member only: the group was there before, and may be
-                   ///< another tenant's. Given unless Powers::kWithhold.
-  kThere,          ///< Given on the target already, with all that it may.
+  kGrant,       ///< It will be given: the group, and maybe the member, is brought by the move.
+  kOfStranger,  ///< The move brings the member only: the group was there before, and may be
+                ///< another tenant's. Given unless Powers::kWithhold.
+  kToStranger,  ///< The move brings the group only, and nothing but its name says that the member
+                ///< is the source's: see FindTakenByName(). Given unless Powers::kWithhold.
+  kThere,       ///< Given on the target already, with all that it may.
   kReachesBeyond,  ///< Never given, since on a shared server it would show this tenant the others,
                    ///< or make him the master of the server: the group is predefined, or a
                    ///< superuser on the source, or Role::reaches_beyond on the target.
@@ -136,10 +138,17 @@ struct WithheldPower {
 };
 
 /// Pure: CREATEROLE, REPLICATION and BYPASSRLS of roles that this migration creates, and the
-/// memberships that are MembershipVerdict::kOfStranger. What a role that is there already has
-/// there, it keeps.
+/// memberships that are MembershipVerdict::kOfStranger or kToStranger. What a role that is there
+/// already has there, it keeps.
 std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
                                         std::string_view migration_uid);
+
+/// Pure: the roles of `source` that were on `target` before this migration and are
+/// RoleVerdict::kSame without a proof: nobody logs in as them by a password that both sides have.
+/// Where tenants share a server, what the database grants to such a role may go to another
+/// tenant's.
+std::vector<std::string> FindTakenByName(const RoleSet& source, const RoleSet& target,
+                                         std::string_view migration_uid);
 
 /// Pure: the settings of `source` that `target`, the same role, has not or has otherwise.
 std::vector<StoredSetting> MissingSettings(const Role& source, const Role& target);

@@ -162,17 +162,33 @@ void MembershipsComeAlong(ObstacleSearch& search, const Roles& roles) {
                      "; or accept that it is not given");
     }
     const bool beyond = verdicts[at] == pg::MembershipVerdict::kReachesBeyond;
-    if (!beyond &&
-        (verdicts[at] != pg::MembershipVerdict::kOfStranger || !search.terms.withhold_powers))
-      continue;
+    const bool to_stranger = verdicts[at] == pg::MembershipVerdict::kToStranger;
+    const bool of_strangers = to_stranger || verdicts[at] == pg::MembershipVerdict::kOfStranger;
+    if (!beyond && !(of_strangers && search.terms.withhold_powers)) continue;
     search.Add(pg::MembershipObject(membership),
                beyond ? "it reaches beyond this database, and is not given on the target"
-                      : "the group is on the target already and may be another tenant's, so it is "
-                        "not given",
+               : to_stranger
+                   ? "the member is on the target already and may be another tenant's, since no "
+                     "password proves it to be the same, so it is not given"
+                   : "the group is on the target already and may be another tenant's, so it is "
+                     "not given",
                "accept that, and where it is wanted, on the target afterwards: GRANT " +
                    pg::QuoteIdentifier(renamed.memberships[at].group) + " TO " +
                    pg::QuoteIdentifier(renamed.memberships[at].member));
   }
+}
+
+/// Nothing to wait for: a second database of one tenant finds his groups there.
+void NamesAreTaken(ObstacleSearch& search, const Roles& roles) {
+  if (!search.terms.withhold_powers) return;
+  pg::RoleSet renamed = roles.source;
+  RenameRoles(search.terms.role_names, renamed);
+  const auto names = pg::FindTakenByName(renamed, roles.target, search.terms.migration_uid);
+  if (names.empty()) return;
+  search.Note(
+      "no password proves that these roles of the target are the source's, so what the "
+      "database grants to them, and what they own in it, goes to whoever has them there: " +
+      Enumerate(names, kNamesMax));
 }
 
 /// Whoever logs in and is granted nothing but a membership is not followed, or a group of many
@@ -271,6 +287,7 @@ Status FindRoleObstacles(ObstacleSearch& search) {
   TRY_ASSIGN(Roles roles, ReadBothSides(search));
   RoleNamesAreUsed(search, roles);
   MembershipsComeAlong(search, roles);
+  NamesAreTaken(search, roles);
   MembersComeAlong(search, roles);
   for (const pg::Role& role : roles.source.roles) {
     pg::RoleSet renamed{{role}, {}};

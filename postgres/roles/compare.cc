@@ -31,6 +31,13 @@ std::string Difference(const Role& source, const Role& target) {
   return words;
 }
 
+/// Whoever knows its password here knows it there. A role without a login is used by its members,
+/// whatever its password is.
+bool IsProven(const Role& source, const Role& target) {
+  return source.can_login && target.can_login && source.verifier_known && target.verifier_known &&
+         !source.verifier.empty() && source.verifier == target.verifier;
+}
+
 struct Power {
   const char* name;
   bool Role::*held;
@@ -192,13 +199,27 @@ std::vector<MembershipVerdict> JudgeMemberships(const RoleSet& source, const Rol
              (group != nullptr && group->reaches_beyond))
       verdicts.push_back(MembershipVerdict::kReachesBeyond);
     else if (is_brought(membership.group))
-      verdicts.push_back(MembershipVerdict::kGrant);
+      verdicts.push_back(stranger == nullptr || IsProven(*member, *stranger)
+                             ? MembershipVerdict::kGrant
+                             : MembershipVerdict::kToStranger);
     else if (group != nullptr && stranger == nullptr)
       verdicts.push_back(MembershipVerdict::kOfStranger);
     else
       verdicts.push_back(MembershipVerdict::kLeft);
   }
   return verdicts;
+}
+
+std::vector<std::string> FindTakenByName(const RoleSet& source, const RoleSet& target,
+                                         std::string_view migration_uid) {
+  std::vector<std::string> names;
+  for (const Role& role : source.roles) {
+    const Role* there = Stranger(target, role.name, migration_uid);
+    if (there != nullptr && !role.superuser && Difference(role, *there).empty() &&
+        !IsProven(role, *there))
+      names.push_back(role.name);
+  }
+  return names;
 }
 
 std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& target,
@@ -218,14 +239,20 @@ std::vector<WithheldPower> FindWithheld(const RoleSet& source, const RoleSet& ta
   }
   const auto verdicts = JudgeMemberships(source, target, migration_uid);
   for (size_t at = 0; at < verdicts.size(); ++at) {
-    if (verdicts[at] != MembershipVerdict::kOfStranger) continue;
+    const bool to_stranger = verdicts[at] == MembershipVerdict::kToStranger;
+    if (!to_stranger && verdicts[at] != MembershipVerdict::kOfStranger) continue;
     const Membership& membership = source.memberships[at];
-    found.push_back({MembershipObject(membership),
-                     "role " + membership.member + " is a member of " + membership.group +
-                         ", and a role of that name is on the target already, whose rights are not "
-                         "given on a server that tenants share",
-                     "REVOKE " + QuoteIdentifier(membership.group) + " FROM " +
-                         QuoteIdentifier(membership.member)});
+    found.push_back(
+        {MembershipObject(membership),
+         "role " + membership.member + " is a member of " + membership.group +
+             (to_stranger ? ", and a role named " + membership.member +
+                                " is on the target already, which no password proves to be the "
+                                "same and which is given no rights on a server that tenants "
+                                "share"
+                          : ", and a role of that name is on the target already, whose rights "
+                            "are not given on a server that tenants share"),
+         "REVOKE " + QuoteIdentifier(membership.group) + " FROM " +
+             QuoteIdentifier(membership.member)});
   }
   return found;
 }

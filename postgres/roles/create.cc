@@ -205,8 +205,9 @@ Status CreateRoles(std::stop_token stop, Deadline deadline, Transaction& transac
   const auto verdicts = JudgeMemberships(source, target, migration_uid);
   std::vector<Membership> memberships;
   for (size_t at = 0; at < verdicts.size(); ++at) {
-    if (verdicts[at] == MembershipVerdict::kGrant ||
-        (verdicts[at] == MembershipVerdict::kOfStranger && powers == Powers::kBring))
+    const bool of_strangers = verdicts[at] == MembershipVerdict::kOfStranger ||
+                              verdicts[at] == MembershipVerdict::kToStranger;
+    if (verdicts[at] == MembershipVerdict::kGrant || (of_strangers && powers == Powers::kBring))
       memberships.push_back(source.memberships[at]);
   }
   for (const Membership& membership : InOrderOfGrants(std::move(memberships)))

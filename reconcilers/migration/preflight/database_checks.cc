@@ -433,6 +433,17 @@ Findings RolesKeepToTheirDatabase(const PreflightFacts& facts) {
        pg::FindWithheld(*source, *target, facts.migration.meta.uid))
     AddWaivable(facts, "RoleNotCopied", power.object, power.why,
                 "do without it (" + Run(SourceOf(facts), power.statement) + ")", findings);
+  const auto by_name = pg::FindTakenByName(*source, *target, facts.migration.meta.uid);
+  if (!by_name.empty())
+    findings.push_back({Severity::kWarning, "RoleTakenByName",
+                        "roles of these names are on " + TargetOf(facts) +
+                            " already and are taken for the tenant's, though nobody logs in as "
+                            "them by a password that would prove it; if they are another "
+                            "tenant's, he gets what " +
+                            DatabaseOf(facts) +
+                            " grants to them and what they own in it, so rename them on one side "
+                            "first: " +
+                            List(by_name)});
   return findings;
 }
 

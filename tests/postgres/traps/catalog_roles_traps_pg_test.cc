@@ -168,6 +168,39 @@ TEST(CatalogTraps, Trap04_AMembershipInARoleThatWasThereIsWithheldOnASharedServe
   }
 }
 
+TEST(CatalogTraps, Trap04_AMembershipOfANamesakeIsWithheldOnASharedServer) {
+  const bool shared[] = {true, false};
+  for (const bool withheld : shared) {
+    Move move;
+    const std::string readers = move.Role(), data = move.Role();
+    const std::string client = move.Role("LOGIN PASSWORD 'known'");
+    move.Plant({"CREATE TABLE t (a int)", "ALTER TABLE t OWNER TO " + QuoteIdentifier(data),
+                "GRANT " + QuoteIdentifier(data) + " TO " + QuoteIdentifier(readers) + ", " +
+                    QuoteIdentifier(client)});
+    // Nobody logs in as the one; of the other the password is the same.
+    const std::string verifier = move.OnSource(
+        "SELECT rolpassword FROM pg_authid WHERE rolname = " + QuoteLiteral(client))[0];
+    move.PlantOnTarget(
+        {"CREATE ROLE " + QuoteIdentifier(readers),
+         "CREATE ROLE " + QuoteIdentifier(client) + " LOGIN PASSWORD " + QuoteLiteral(verifier)});
+    const std::string membership = "membership of " + readers + " in " + data;
+    move.options.withhold_powers = withheld;
+    if (withheld) {
+      EXPECT_THAT(move.MustBeRefused(), AllOf(HasSubstr(membership), Not(HasSubstr(client))));
+      move.options.accept = {membership};
+    }
+    const auto by_name = AllOf(HasSubstr("no password proves"), HasSubstr(readers));
+    const std::vector<std::string> warnings = move.MustArrive().warnings;
+    EXPECT_EQ(::testing::Matches(Contains(by_name))(warnings), withheld);
+    const auto is_member = [&](const std::string& role) {
+      return move.OnTarget("SELECT pg_has_role(" + QuoteLiteral(role) + ", " + QuoteLiteral(data) +
+                           ", 'MEMBER')");
+    };
+    EXPECT_THAT(is_member(readers), ElementsAre(withheld ? "f" : "t"));
+    EXPECT_THAT(is_member(client), ElementsAre("t"));
+  }
+}
+
 TEST(CatalogTraps, Trap04_MembersOfAGroupThatIsOnlyGrantedSomethingAreNotForgotten) {
   Move move;
   const std::string readers = move.Role(), above = move.Role(), alice = move.Role("LOGIN");

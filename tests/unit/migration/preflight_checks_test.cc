@@ -185,6 +185,16 @@ void LoseAMembership(PreflightFacts& facts) {
   ChangeSource(facts, [&roles](SourceFacts& source) { source.roles = roles; });
 }
 
+/// A role that nobody logs in as, on both sides.
+void NameARoleLikeAStrangers(PreflightFacts& facts) {
+  pg::Role readers = RoleOf("readers", "");
+  readers.can_login = false;
+  ChangeTarget(facts, [&](TargetFacts& target) { target.roles = pg::RoleSet{{readers}, {}}; });
+  ChangeSource(facts, [&](SourceFacts& source) {
+    Change<pg::RoleSet>(source.roles, [&](pg::RoleSet& roles) { roles.roles.push_back(readers); });
+  });
+}
+
 /// A role that is on both sides, and has a setting on the source only.
 void LoseASetting(PreflightFacts& facts, const char* name) {
   pg::RoleSet roles;
@@ -233,6 +243,8 @@ std::vector<Case> CasesOfRoles() {
          GiveOwner(f, &pg::Role::create_role);
          f.migration.spec.copy_accept = {"CREATEROLE of role acme_owner"};
        }},
+      {"role-powers", "RoleTakenByName", Severity::kWarning, "readers",
+       [](auto& f) { NameARoleLikeAStrangers(f); }},
       {"roles", "RoleClash", Severity::kWarning, "as accepted",
        [](auto& f) {
          ChangeTarget(f, [](TargetFacts& t) {
@@ -854,6 +866,27 @@ TEST(Preflight, EachObstacleIsFoundByItsOwnLineWithItsRemedy) {
     for (const PreflightCheck& check : PreflightChecks())
       EXPECT_EQ(!check.run(facts).empty(), check.name == c.check) << check.name;
   }
+}
+
+TEST(Preflight, WithholdsMembershipsFromANamesakeWhereTenantsShareAServer) {
+  PreflightFacts facts = Good();
+  NameARoleLikeAStrangers(facts);
+  ChangeSource(facts, [](SourceFacts& source) {
+    Change<pg::RoleSet>(source.roles, [](pg::RoleSet& roles) {
+      roles.memberships = {{"acme_owner", "readers"}};
+    });
+  });
+  const std::vector<Finding> shared = CheckPreflight(facts);
+  ASSERT_EQ(shared.size(), 2u);
+  EXPECT_EQ(shared[0].reason, "RoleNotCopied");
+  EXPECT_EQ(shared[0].severity, Severity::kBlocking);
+  EXPECT_THAT(shared[0].message,
+              HasSubstr("\"membership of readers in acme_owner\" in copy.accept"));
+  EXPECT_EQ(shared[1].reason, "RoleTakenByName");
+  ChangeTargetSpec(facts, [](api::DatabaseServerSpec& spec) {
+    spec.server_class = api::ServerClass::kDedicated;
+  });
+  EXPECT_TRUE(CheckPreflight(facts).empty());
 }
 
 // The three lines that ask whether the servers, the database and the paths can be followed at all;

@@ -103,6 +103,40 @@ TEST(FindWithheld, NamesAMembershipThatIsNewInARoleThatWasThereBefore) {
   EXPECT_EQ(WithheldOf(source, {{group}, {}}), Objects()) << "it came with this tenant";
 }
 
+TEST(FindWithheld, NamesAMembershipOfARoleThatIsTheSameByItsNameOnly) {
+  using Objects = std::vector<std::string>;
+  Role group, readers;
+  group.name = "group";
+  readers.name = "readers";
+  const RoleSet source{{readers, group}, {{"group", "readers"}}};
+  EXPECT_EQ(WithheldOf(source, {}), Objects());
+  EXPECT_EQ(WithheldOf(source, {{readers}, {}}), Objects{"membership of readers in group"});
+  readers.comment = "Created by Cutover, migration uid";
+  EXPECT_EQ(WithheldOf(source, {{readers}, {}}), Objects()) << "it came with this tenant";
+}
+
+TEST(FindTakenByName, NamesRolesThatNoPasswordProvesToBeTheSame) {
+  auto taken = [](const Role& source, const Role& target) {
+    return !FindTakenByName({{source}, {}}, {{target}, {}}, "uid").empty();
+  };
+  EXPECT_FALSE(taken(Tenant(), Tenant()));
+  EXPECT_TRUE(FindTakenByName({{Tenant()}, {}}, {}, "uid").empty()) << "it is created";
+  Role nobody = Tenant(), bare = Tenant(), unread = Tenant(), other = Tenant();
+  nobody.can_login = false;
+  EXPECT_TRUE(taken(nobody, nobody)) << "its members use it, whatever its password";
+  bare.verifier.clear();
+  EXPECT_TRUE(taken(bare, bare));
+  unread.verifier_known = false;
+  EXPECT_TRUE(taken(unread, Tenant()));
+  EXPECT_TRUE(taken(Tenant(), unread));
+  other.verifier = "other";
+  EXPECT_FALSE(taken(Tenant(), other)) << "a clash is another matter";
+  nobody.comment = "Created by Cutover, migration uid";
+  EXPECT_FALSE(taken(nobody, nobody)) << "it came with this tenant";
+  nobody.comment = "Created by Cutover, migration other";
+  EXPECT_TRUE(taken(nobody, nobody));
+}
+
 TEST(CompareRoles, ASuperuserIsNeverCreated) {
   Role super = Tenant();
   super.superuser = true;
@@ -136,6 +170,19 @@ TEST(JudgeMemberships, AreOursToGiveWhereTheMoveBringsTheGroup) {
   EXPECT_EQ(Judge({Group()}), MembershipVerdict::kOfStranger);
   EXPECT_EQ(Judge({ours, Group()}), MembershipVerdict::kOfStranger);
   EXPECT_EQ(Judge({Tenant(), Group()}), MembershipVerdict::kLeft);
+}
+
+TEST(JudgeMemberships, OfARoleThatNoPasswordProvesAreAStrangers) {
+  Role readers;
+  readers.name = "readers";
+  const RoleSet source{{readers, Group()}, {{"group", "readers"}}};
+  auto judge = [&](const RoleSet& target) { return JudgeMemberships(source, target, "ours")[0]; };
+  EXPECT_EQ(judge({{readers}, {}}), MembershipVerdict::kToStranger);
+  EXPECT_EQ(judge({{readers, Group("Created by Cutover, migration ours")}, {}}),
+            MembershipVerdict::kToStranger);
+  EXPECT_EQ(judge({{readers, Group()}, {}}), MembershipVerdict::kLeft);
+  EXPECT_EQ(judge({{readers, Group()}, {{"group", "readers", false, true, true}}}),
+            MembershipVerdict::kThere);
 }
 
 TEST(JudgeMemberships, IsNeverGivenInWhatReachesBeyondTheDatabase) {
