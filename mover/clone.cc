@@ -125,8 +125,9 @@ class Clone {
       (item->type == "SCHEMA" ? schemas : others).push_back(item);
     TRY(RestoreItems(stop, target, schemas));
     TRY(LendCreate(stop, Deadline::Never(), target, survey_.structure.script));
-    TRY_ASSIGN(auto warnings,
-               PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions));
+    TRY_ASSIGN(auto warnings, PrepareExtensions(stop, Deadline::Never(), target, survey_.extensions,
+                                                options_.withhold_powers ? pg::Powers::kWithhold
+                                                                         : pg::Powers::kBring));
     Warn(std::move(warnings));
     std::list<RestoreItem> moulded;
     others = MouldTables(others, survey_.column_orders, moulded);

@@ -64,7 +64,7 @@ struct CloneOptions {
   /// needed either is no reason to fail. And who reaches the database through a group alone is not
   /// asked: behind the fence those whom preflight had let in look left out, too.
   bool preflight_passed = false;
-  /// pg::Powers::kWithhold for the roles that come along.
+  /// pg::Powers::kWithhold for the roles that come along, and for the extensions' functions.
   bool withhold_powers = false;
   /// Roles that have another name on the target: source → target.
   std::map<std::string, std::string> role_names;

@@ -94,6 +94,18 @@ SELECT what || pg_catalog.pg_describe_object(classid, objid, objsubid),
        classid::oid, objid, objsubid > 0 AND what = '' AND objid = ANY (marked)
   FROM part, own, extension ORDER BY 1)";
 
+/// What a function may do beyond its caller: WithoutPowers().
+constexpr char kPowers[] = R"(
+SELECT pg_catalog.replace(pg_catalog.pg_describe_object(m.classid, m.objid, 0), place, ''),
+       pg_catalog.pg_describe_object(m.classid, m.objid, 0),
+       pg_catalog.concat_ws(', ', CASE WHEN p.proleakproof THEN 'LEAKPROOF' END,
+         CASE WHEN p.prosecdef THEN 'SECURITY DEFINER' ||
+              coalesce(' with settings ' || pg_catalog.replace(p.proconfig::text,
+                pg_catalog.rtrim(place, '.'), '@extschema@'), '') END)
+  FROM extension, member m JOIN pg_catalog.pg_proc p ON p.oid = m.objid
+ WHERE m.classid = 'pg_catalog.pg_proc'::regclass AND p.prokind = 'f'
+   AND (p.proleakproof OR p.prosecdef) ORDER BY 1)";
+
 constexpr char kUnmarkedRows[] = R"(
 SELECT nspname || '.' || relname, pg_catalog.replace(pg_catalog.quote_ident(nspname) || '.', place,
                                                      '') || relname,
@@ -116,6 +128,11 @@ struct Part {
   uint32_t object_oid = 0;
 };
 using Parts = std::map<std::string, Part>;
+
+struct PowersOf {
+  std::string object;
+  std::string powers;
+};
 
 struct UnmarkedTable {
   std::string object;
@@ -149,9 +166,19 @@ Result<std::map<std::string, UnmarkedTable>> ReadUnmarked(ObstacleSearch& search
   return tables;
 }
 
+Result<std::map<std::string, PowersOf>> ReadPowers(ObstacleSearch& search, pg::Connection& side,
+                                                   const std::string& name) {
+  TRY_ASSIGN(pg::Rows rows,
+             side.Query(search.stop, search.deadline, std::string(kOfExtension) + kPowers, {name}));
+  std::map<std::string, PowersOf> powers;
+  for (const pg::Row row : rows) powers[row.Text(0)] = {row.Text(1), row.Text(2)};
+  return powers;
+}
+
 /// What may have been changed, of one extension.
 struct Suspects {
   Parts parts;
+  std::map<std::string, PowersOf> powers;      ///< Where they are withheld.
   std::map<std::string, std::string> rows;     ///< Digests, by key.
   std::map<std::string, std::string> objects;  ///< Of `rows`, likewise.
 };
@@ -182,18 +209,26 @@ Result<Suspects> FindSuspects(ObstacleSearch& search, const std::string& name) {
     suspects.rows[key] = digest[0].Text(0);
     suspects.objects[key] = table.object;
   }
+  // Altered together with CREATE EXTENSION it looks like the extension's own.
+  if (search.terms.withhold_powers) {
+    TRY_ASSIGN(suspects.powers, ReadPowers(search, search.source, name));
+  }
   return suspects;
 }
 
 /// What the target's server makes of the extension.
 struct Twin {
   Parts parts;
+  std::map<std::string, PowersOf> powers;
   std::map<std::string, std::string> rows;
 };
 
 Result<Twin> ReadTwin(ObstacleSearch& search, const std::string& name, const Suspects& suspects) {
   Twin twin;
   TRY_ASSIGN(twin.parts, ReadParts(search, search.target, name));
+  if (!suspects.powers.empty()) {
+    TRY_ASSIGN(twin.powers, ReadPowers(search, search.target, name));
+  }
   TRY_ASSIGN(auto unmarked, ReadUnmarked(search, search.target, name));
   for (const auto& [key, table] : unmarked) {
     if (!suspects.rows.contains(key) || !table.readable) continue;
@@ -261,6 +296,19 @@ void AddParts(ObstacleSearch& search, const std::string& name, const Parts& susp
   }
 }
 
+void AddPowers(ObstacleSearch& search, const std::string& name, const Suspects& suspects,
+               const Twin& twin) {
+  for (const auto& [key, function] : suspects.powers) {
+    auto made = twin.powers.find(key);
+    if (made != twin.powers.end() && made->second.powers == function.powers) continue;
+    search.Add(function.object,
+               "it is " + function.powers + ", and extension " + name +
+                   " makes it otherwise; on the target it belongs to whoever makes the extension "
+                   "there, so on a server that tenants share it stays as it is made",
+               "on the source: ALTER FUNCTION … SECURITY INVOKER NOT LEAKPROOF; or accept that");
+  }
+}
+
 void AddRows(ObstacleSearch& search, const std::string& name, const Suspects& suspects,
              const std::optional<Twin>& twin) {
   for (const auto& [key, digest] : suspects.rows) {
@@ -298,11 +346,12 @@ Status FindMemberObstacles(ObstacleSearch& search, const std::string& name,
                            const std::string& version) {
   TRY(OwnersCanBeGiven(search, name));
   TRY_ASSIGN(const Suspects suspects, FindSuspects(search, name));
-  if (suspects.parts.empty() && suspects.rows.empty()) return Ok();
+  if (suspects.parts.empty() && suspects.rows.empty() && suspects.powers.empty()) return Ok();
   TRY_ASSIGN(const auto twin, MakeTwin(search, name, version, suspects));
   AddRows(search, name, suspects, twin);
   if (twin) {
     AddParts(search, name, suspects.parts, *twin);
+    AddPowers(search, name, suspects, *twin);
   } else if (!suspects.parts.empty()) {
     std::vector<std::string> objects;
     for (const auto& [key, part] : suspects.parts) objects.push_back(part.object);

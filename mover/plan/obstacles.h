@@ -46,7 +46,7 @@ struct MoveTerms {
   bool create = true;
   std::map<std::string, std::string> role_names;  ///< source → target, those that differ.
   std::string migration_uid;
-  bool withhold_powers = false;   ///< pg::Powers::kWithhold for the roles that come along.
+  bool withhold_powers = false;   ///< As CloneOptions have it.
   bool preflight_passed = false;  ///< As CloneOptions have it.
 };
 

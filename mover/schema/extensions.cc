@@ -14,6 +14,8 @@ using pg::Connection;
 using pg::QuoteIdentifier;
 using pg::QuoteLiteral;
 
+constexpr std::string_view kDefiner = "SECURITY DEFINER", kLeakproof = "LEAKPROOF";
+
 constexpr char kFunctions[] = R"(
 SELECT p.oid::regprocedure::text,
        CASE p.provolatile WHEN 'i' THEN 'IMMUTABLE' WHEN 's' THEN 'STABLE' ELSE 'VOLATILE' END,
@@ -39,6 +41,10 @@ Result<std::vector<ExtensionFunction>> ReadFunctions(std::stop_token stop, Deadl
   for (const pg::Row row : rows)
     functions.push_back({row.Text(0), row.Text(1), row.TextArray(2), row.TextArray(3)});
   return functions;
+}
+
+bool IsDefiner(const ExtensionFunction& function) {
+  return std::find(function.marks.begin(), function.marks.end(), kDefiner) != function.marks.end();
 }
 
 struct Offer {
@@ -151,7 +157,7 @@ Status AlignComment(std::stop_token stop, Deadline deadline, Connection& target,
 
 /// `extension` is the source's, `version` the target's.
 Status AlignFunctions(std::stop_token stop, Deadline deadline, Connection& target,
-                      const Extension& extension, const std::string& version) {
+                      const Extension& extension, const std::string& version, pg::Powers powers) {
   TRY_ASSIGN(auto there, ReadFunctions(stop, deadline, target, extension.name));
   std::map<std::string, const ExtensionFunction*> by_signature;
   for (const ExtensionFunction& function : there) by_signature[function.signature] = &function;
@@ -159,8 +165,9 @@ Status AlignFunctions(std::stop_token stop, Deadline deadline, Connection& targe
     auto found = by_signature.find(function.signature);
     // A function that only one of two versions has is the versions' business.
     if (found == by_signature.end()) continue;
-    const std::string alteration =
-        Alteration(function, *found->second, extension.version == version);
+    const std::string alteration = Alteration(
+        powers == pg::Powers::kWithhold ? WithoutPowers(function, *found->second) : function,
+        *found->second, extension.version == version);
     if (!alteration.empty())
       TRY(target.Exec(stop, deadline, "ALTER FUNCTION " + function.signature + alteration));
   }
@@ -234,13 +241,23 @@ std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction&
   if (wanted.volatility != there.volatility) sql += " " + wanted.volatility;
   for (size_t at = 0; same_version && at < wanted.marks.size(); ++at)
     if (wanted.marks[at] != there.marks.at(at)) sql += " " + wanted.marks[at];
-  if (wanted.settings == there.settings || (!same_version && !there.settings.empty())) return sql;
+  if (wanted.settings == there.settings) return sql;
+  if (!same_version && (!there.settings.empty() || IsDefiner(there))) return sql;
   if (!there.settings.empty()) sql += " RESET ALL";
   for (const std::string& setting : wanted.settings) {
     const size_t end = setting.find('=');
     sql += " " + pg::SetClause(setting.substr(0, end), setting.substr(end + 1));
   }
   return sql;
+}
+
+ExtensionFunction WithoutPowers(ExtensionFunction wanted, const ExtensionFunction& there) {
+  for (size_t at = 0; at < wanted.marks.size(); ++at)
+    if (wanted.marks[at] == kDefiner || wanted.marks[at] == kLeakproof)
+      wanted.marks[at] = there.marks.at(at);
+  // Its search_path decides what it calls.
+  if (IsDefiner(wanted)) wanted.settings = there.settings;
+  return wanted;
 }
 
 Result<std::vector<OwnedMember>> ReadOwnedMembers(std::stop_token stop, Deadline deadline,
@@ -276,7 +293,8 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
 
 Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadline deadline,
                                                    Connection& target,
-                                                   const std::vector<Extension>& wanted) {
+                                                   const std::vector<Extension>& wanted,
+                                                   pg::Powers powers) {
   std::vector<std::string> warnings;
   TRY_ASSIGN(std::vector<Extension> before, ReadExtensions(stop, deadline, target));
   std::set<std::string> there;
@@ -293,7 +311,7 @@ Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadlin
     if (!there.contains(extension.name)) TRY(Create(stop, deadline, target, extension, warnings));
     TRY(AlignComment(stop, deadline, target, extension, warnings));
     TRY_ASSIGN(const std::string version, ReadVersion(stop, deadline, target, extension.name));
-    TRY(AlignFunctions(stop, deadline, target, extension, version));
+    TRY(AlignFunctions(stop, deadline, target, extension, version, powers));
     TRY(AlignOwners(stop, deadline, target, extension, warnings));
   }
   TRY(SwitchKeys(stop, deadline, target, false));

@@ -8,6 +8,7 @@
 #include "operator/base/deadline.h"
 #include "operator/base/result.h"
 #include "postgres/connection.h"
+#include "postgres/roles.h"
 
 namespace cutover::mover {
 
@@ -26,9 +27,14 @@ struct ExtensionFunction {
 /// Pure: what ALTER FUNCTION has to say to make `there`, of the same signature, like `wanted`;
 /// empty where they are alike. What an extension of another version marks otherwise is that
 /// version's business, except what people are told to alter: volatility, and settings where the
-/// other has none.
+/// other has none and is no SECURITY DEFINER.
 std::string Alteration(const ExtensionFunction& wanted, const ExtensionFunction& there,
                        bool same_version);
+
+/// Pure: `wanted` without what it may do beyond `there`, of the same signature and version:
+/// SECURITY DEFINER, LEAKPROOF, and other settings of a function that is SECURITY DEFINER on both
+/// sides. On the target an extension's functions belong to the role that makes it, ours for most.
+ExtensionFunction WithoutPowers(ExtensionFunction wanted, const ExtensionFunction& there);
 
 /// An extension's object that somebody has been given: neither the extension's owner nor a
 /// superuser, as whom a trusted extension makes its objects. No dump carries that either.
@@ -64,11 +70,13 @@ Result<std::vector<Extension>> ReadExtensions(std::stop_token stop, Deadline dea
 /// the target has them; another version is a warning, and so are another owner, of an object that
 /// is not ours to give away, too, and a comment that is not ours to change.
 /// Terminal "ExtensionMissing" names one that the target's server does not have.
+/// kWithhold leaves functions WithoutPowers(), and says nothing of it.
 /// Foreign keys between their tables are silenced, as their rows come in any order and were proven
 /// on the source: EnableExtensionKeys() ends that, once the rows are there.
 Result<std::vector<std::string>> PrepareExtensions(std::stop_token stop, Deadline deadline,
                                                    pg::Connection& target,
-                                                   const std::vector<Extension>& wanted);
+                                                   const std::vector<Extension>& wanted,
+                                                   pg::Powers powers);
 
 /// Safe to repeat.
 Status EnableExtensionKeys(std::stop_token stop, Deadline deadline, pg::Connection& target);

@@ -27,6 +27,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 using ::testing::SizeIs;
 
@@ -160,6 +161,28 @@ TEST(CatalogTraps, Trap09_HowAnExtensionsFunctionsWereAlteredComesAlongAndIsComp
   ASSERT_EQ(report.mismatch_count, 2) << Describe(report);
   EXPECT_EQ(report.mismatches[0].table, "function public.each(public.hstore)");
   EXPECT_EQ(report.mismatches[1].table, "function public.tconvert(text,text)");
+}
+
+TEST(CatalogTraps, Trap09_AnExtensionsFunctionsGetNoPowersOnASharedServer) {
+  Move move;
+  // Together with the extension, so that their age does not tell.
+  move.Plant({"BEGIN", "CREATE EXTENSION hstore",
+              "ALTER FUNCTION tconvert(text, text) SECURITY DEFINER COST 7",
+              "ALTER FUNCTION each(hstore) LEAKPROOF SET search_path TO public", "COMMIT"});
+  const std::vector<std::string> mighty = {"function public.each(public.hstore)",
+                                           "function public.tconvert(text,text)"};
+  move.options.withhold_powers = true;
+  EXPECT_THAT(move.MustBeRefused(),
+              AllOf(HasSubstr(mighty[0] + ": it is LEAKPROOF, and"),
+                    HasSubstr(mighty[1] + ": it is SECURITY DEFINER, and extension hstore"),
+                    Not(HasSubstr("akeys"))));
+  move.options.accept = mighty;
+  EXPECT_THAT(move.MustArrive().warnings,
+              IsSupersetOf({HasSubstr(mighty[0]), HasSubstr(mighty[1])}));
+  EXPECT_THAT(move.OnTarget("SELECT concat_ws(' ', proname, prosecdef, proleakproof, procost,"
+                            " proconfig) FROM pg_proc WHERE proname IN ('tconvert', 'each')"
+                            " ORDER BY 1"),
+              ElementsAre("each f f 1 {search_path=public}", "tconvert f f 7"));
 }
 
 TEST(CatalogTraps, Trap10_ConfigurationRowsComeInOrderOfTheirKeysAndWithoutTheExtensionsOwn) {

@@ -31,5 +31,28 @@ TEST(Alteration, LeavesToAnotherVersionWhatItMarksOtherwise) {
   EXPECT_EQ(Alteration(wanted, newer, false), " STABLE") << "Odoo's unaccent, for one";
 }
 
+TEST(Alteration, LeavesTheSettingsOfAnotherVersionsSecurityDefiner) {
+  ExtensionFunction wanted = kPlain, newer = kPlain;
+  wanted.settings = {"search_path=public"};
+  newer.marks[1] = "SECURITY DEFINER";
+  EXPECT_EQ(Alteration(wanted, newer, false), "");
+}
+
+TEST(WithoutPowers, KeepsAllThatAFunctionDoesWithItsCallersRights) {
+  const ExtensionFunction plain{
+      "f()", "STABLE", {"SECURITY INVOKER", "NOT LEAKPROOF", "COST 1"}, {}};
+  ExtensionFunction wanted{"f()", "IMMUTABLE", {"SECURITY DEFINER", "LEAKPROOF", "COST 7"}, {}};
+  wanted.settings = {"search_path=public"};
+  EXPECT_EQ(Alteration(WithoutPowers(wanted, plain), plain, true),
+            " IMMUTABLE COST 7 SET search_path = 'public'");
+  ExtensionFunction mighty = plain;
+  mighty.marks[0] = "SECURITY DEFINER";
+  mighty.settings = {"search_path=pg_catalog"};
+  EXPECT_EQ(Alteration(WithoutPowers(wanted, mighty), mighty, true), " IMMUTABLE COST 7")
+      << "its search_path decides what it calls";
+  EXPECT_EQ(Alteration(WithoutPowers(plain, mighty), mighty, true), " SECURITY INVOKER RESET ALL");
+  EXPECT_EQ(WithoutPowers(mighty, mighty), mighty);
+}
+
 }  // namespace
 }  // namespace cutover::mover
