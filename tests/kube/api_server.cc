@@ -16,13 +16,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <random>
 #include <thread>
 
 #include "operator/base/check.h"
 #include "operator/base/random.h"
 #include "operator/kube/kubeconfig.h"
 #include "operator/kube/metadata.h"
+#include "tests/free_port.h"
 
 namespace cutover::testing {
 namespace {
@@ -34,25 +34,6 @@ constexpr seconds kReadyTimeout{90};
 
 tl::unexpected<Error> Failed(const std::string& message) {
   return TerminalError("TestSetup", message);
-}
-
-// A port that was free a moment ago, of those that the kernel gives to nobody who does not ask for
-// one. Nothing holds it until the server takes it, and while it is restarted; on the loopback of a
-// test machine that is good enough, and there is no other way to tell etcd its port.
-Result<int> FreePort() {
-  std::random_device choose;
-  for (int tries = 0; tries < 100; ++tries) {
-    int handle = socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const int port = 20'000 + static_cast<int>(choose() % 10'000);
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    bool found = bind(handle, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    close(handle);
-    if (found) return port;
-  }
-  return Failed("no free port on the loopback");
 }
 
 // The standard output of a shell command that succeeds, without its last newline.
@@ -136,8 +117,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::Start(const std::string& dir
   std::unique_ptr<ControlPlane> made(new ControlPlane(directory));
   std::filesystem::create_directories(directory);
   TRY_ASSIGN(made->binaries_, BinariesDirectory());
-  TRY_ASSIGN(made->etcd_port_, FreePort());
-  TRY_ASSIGN(made->etcd_peer_port_, FreePort());
+  made->etcd_port_ = FreePort();
+  made->etcd_peer_port_ = FreePort();
   TRY(made->MakeCertificates());
   TRY(made->StartEtcd());
   TRY(made->AddServer());
@@ -263,8 +244,7 @@ Status ControlPlane::StartGarbageCollector() {
 }
 
 Result<int> ControlPlane::AddServer(int etcd_port) {
-  TRY_ASSIGN(int port, FreePort());
-  servers_.push_back({port, etcd_port ? etcd_port : etcd_port_, nullptr});
+  servers_.push_back({FreePort(), etcd_port ? etcd_port : etcd_port_, nullptr});
   TRY(StartServer(servers_.back()));
   return static_cast<int>(servers_.size()) - 1;
 }

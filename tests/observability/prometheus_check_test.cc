@@ -3,33 +3,18 @@
 // Checks of kind prometheus against a real Prometheus, over HTTP as the operator asks it.
 #include "reconcilers/migration/checks/prometheus_check.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <optional>
 #include <thread>
 
+#include "tests/free_port.h"
 #include "tests/kube/api_server.h"
 
 namespace cutover::migration {
 namespace {
-
-int FreePort() {
-  int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  ::close(listener);
-  return ntohs(address.sin_port);
-}
 
 /// A Prometheus that scrapes nothing, on the loopback.
 class RealPrometheus : public ::testing::Test {
@@ -39,7 +24,7 @@ class RealPrometheus : public ::testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory_ = name;
     std::ofstream(directory_ + "/prometheus.yml") << "global: {}\n";
-    std::string address = "127.0.0.1:" + std::to_string(FreePort());
+    std::string address = "127.0.0.1:" + std::to_string(testing::FreePort());
     auto started = testing::Process::Start(
         {"/usr/bin/prometheus", "--config.file=" + directory_ + "/prometheus.yml",
          "--storage.tsdb.path=" + directory_ + "/data", "--web.listen-address=" + address},

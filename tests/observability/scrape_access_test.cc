@@ -14,6 +14,7 @@
 #include "operator/telemetry/health.h"
 #include "operator/telemetry/scrape_gate.h"
 #include "operator/telemetry/serving_certificate.h"
+#include "tests/free_port.h"
 #include "tests/kube/api_server.h"
 
 namespace cutover::telemetry {
@@ -54,13 +55,6 @@ class RealScraper : public ::testing::Test {
     return "- job_name: " + name + "\n" + settings +
            "  static_configs: [{targets: ['127.0.0.1:" + std::to_string(server_->port()) + "']}]\n";
   }
-  // A port that nobody listens at now.
-  static uint16_t FreePort() {
-    HttpServerOptions options;
-    options.host = "127.0.0.1";
-    return (*HttpServer::Start(std::move(options)))->port();
-  }
-
   // What each job found: 1 or 0; waits until all have found what they should, as a scrape also
   // fails when it takes too long.
   std::map<std::string, std::string> Up(const std::string& prometheus,
@@ -101,7 +95,7 @@ TEST_F(RealScraper, GetsInWithItsTokenAndNotWithoutItNorByPlainHttp) {
                               Job("other-token", https + token("other-token") + trusting) +
                               Job("no-token", https + trusting) + Job("plain", token("token")) +
                               Job("distrusts", https + token("token")));
-  const std::string address = "127.0.0.1:" + std::to_string(FreePort());
+  const std::string address = "127.0.0.1:" + std::to_string(testing::FreePort());
   auto prometheus = testing::Process::Start(
       {"/usr/bin/prometheus", "--config.file=" + directory_ + "/prometheus.yml",
        "--storage.tsdb.path=" + directory_ + "/data", "--web.listen-address=" + address},

@@ -14,10 +14,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <thread>
 
 #include "operator/base/check.h"
+#include "tests/free_port.h"
 #include "tests/postgres/servers.h"
 
 namespace cutover::pg::testing {
@@ -33,21 +33,6 @@ sockaddr_in Loopback(int port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port));
   return address;
-}
-
-/// Of those that the kernel gives to nobody who does not ask for one: it is taken some time later,
-/// and again after each restart.
-int FreePort() {
-  std::random_device choose;
-  while (true) {
-    const int handle = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int port = 20'000 + static_cast<int>(choose() % 10'000);
-    const sockaddr_in address = Loopback(port);
-    const bool free =
-        bind(handle, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    close(handle);
-    if (free) return port;
-  }
 }
 
 bool Answers(int port) {
@@ -70,7 +55,8 @@ std::string UserLine(const std::string& name, const std::string& password) {
 }  // namespace
 
 OwnPooler::OwnPooler(const OwnPoolerOptions& options)
-    : program_(options.program.empty() ? DefaultProgram() : options.program), port_(FreePort()) {
+    : program_(options.program.empty() ? DefaultProgram() : options.program),
+      port_(cutover::testing::FreePort()) {
   std::string pattern = (std::filesystem::temp_directory_path() / "cutover-pooler-XXXXXX").string();
   CHECK(mkdtemp(pattern.data()) != nullptr);
   directory_ = pattern;
