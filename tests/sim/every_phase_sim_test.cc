@@ -2,7 +2,8 @@
 //
 // What a GitOps tool may do to our own objects at any moment: take the migration out of Git, or put
 // the migration and its placement back to what Git says; in every phase that any itinerary comes
-// through, those of strategy Online and those of going back among them.
+// through, those of strategy Online and those of going back among them. A third of all pairs of
+// itinerary and phase; by hand, with everything: CUTOVER_SIM_ALL=1.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -36,6 +37,16 @@ std::vector<Itinerary> Undisturbed() {
 std::set<Phase> PhasesOf(const Itinerary& itinerary) {
   const std::vector<Phase>& phases = ReferenceOf(itinerary).phases;
   return {phases.begin(), phases.end()};
+}
+
+// Neighbours among the itineraries are much alike: what one leaves out the next ones try.
+std::vector<Phase> TriedPhasesOf(const Itinerary& itinerary) {
+  const size_t stride = TriesEverything() ? 1 : 3;
+  auto at = static_cast<size_t>(FindItinerary(itinerary.name) - Itineraries().data());
+  std::vector<Phase> tried;
+  for (Phase phase : PhasesOf(itinerary))
+    if (at++ % stride == 0) tried.push_back(phase);
+  return tried;
 }
 
 /// The itinerary, and `command` once it has come to `phase`, after what it does there itself.
@@ -76,7 +87,7 @@ bool WaitsForALostPooler(const Itinerary& itinerary, Phase phase) {
 class InEveryPhase : public testing::TestWithParam<Itinerary> {};
 
 TEST_P(InEveryPhase, APrunedMigrationGoesAndLeavesOneSideOpenAndNothingBehind) {
-  for (Phase phase : PhasesOf(GetParam())) {
+  for (Phase phase : TriedPhasesOf(GetParam())) {
     if (IsAboutUsersWhoAreNotInYet(GetParam(), phase)) continue;
     if (WouldDropTheOnlyCopy(GetParam(), phase)) continue;
     if (WaitsForALostPooler(GetParam(), phase)) continue;
@@ -98,7 +109,7 @@ bool IsAboutWhatGitBrings(const Itinerary& itinerary, Phase phase) {
 
 TEST_P(InEveryPhase, PuttingMigrationAndPlacementBackChangesNothing) {
   const RunResult& reference = ReferenceOf(GetParam());
-  for (Phase phase : PhasesOf(GetParam())) {
+  for (Phase phase : TriedPhasesOf(GetParam())) {
     if (IsAboutWhatGitBrings(GetParam(), phase)) continue;
     SCOPED_TRACE(api::Name(phase));
     const RunResult result = ResultOf(With(GetParam(), phase, [](Simulation& run) {

@@ -18,6 +18,10 @@ RunPlan ParsePlan(const std::string& text);
 /// The run without a fault that others of its itinerary are held against. Computed once.
 const RunResult& ReferenceOf(const Itinerary& itinerary);
 
+/// Whether everything is asked for, by hand: CUTOVER_SIM_ALL=1. Otherwise a part of it is tried,
+/// the same one each time.
+bool TriesEverything();
+
 /// kSurvivedFaults, or those named in CUTOVER_SIM_FAULTS, with commas between.
 const std::vector<FaultKind>& TriedFaults();
 

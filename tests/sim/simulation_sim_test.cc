@@ -81,7 +81,7 @@ TEST_P(Simulation, EndsAsItShouldWhateverDiesAroundEachEffect) {
       all.push_back({FindItinerary(GetParam().name),
                      {{.kind = kind, .at = at, .rival_effects = rival_effects}},
                      0});
-  size_t stride = FromEnvironment("CUTOVER_SIM_ALL", 0) != 0 ? 1 : kStride;
+  const size_t stride = TriesEverything() ? 1 : kStride;
   size_t offset = std::hash<std::string>()(GetParam().name) % stride;
   for (size_t at = offset; at < all.size(); at += stride) chosen.push_back(all[at]);
   Expect(RunFromEffects(chosen));
