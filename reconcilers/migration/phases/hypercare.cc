@@ -171,6 +171,44 @@ Plan Watch(const api::TenantMigration& migration, const Observation& seen) {
   return plan;
 }
 
+// While users work on the target: the stream back, the views, and what checks say.
+Plan LookAfterTenant(const api::TenantMigration& migration, const Observation& seen) {
+  if (!migration.spec.online()) return Watch(migration, seen);
+  if (!seen.target.known()) {
+    if (auto plan = DropIdleSlotOnSource(migration, seen)) return *plan;
+  }
+  if (auto plan = KeepWayBack(migration, seen)) return *plan;
+  // The source is fenced: what was refreshed there too late for the doors is known, and final.
+  if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
+  auto back = GoBackAfterSmoke(migration, seen);
+  Plan plan = back ? *back : Watch(migration, seen);
+  if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
+  // Without our row no heartbeat can be written; that it is missing is what there is to say.
+  if (plan.reason == "LedgerMissing") return plan;
+  plan.effect = KeepWayBackOpen(seen);
+  return plan;
+}
+
+// A source that cannot be closed keeps checks and heartbeats from nothing, for as long as a person
+// takes; only what would leave this phase waits for it.
+Plan BesideOpenSource(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  constexpr std::chrono::seconds kPace{2};
+  if (plan.look_at || !KeepSourceClosed(seen)) return plan;
+  const auto why = WhyNoFence(seen.source, migration.status.source_server_name);
+  if (plan.guard) {
+    plan = TellOfWayBack(migration, seen, Plan::Wait(kPace, plan.message, plan.reason));
+    if (plan.look_at) return plan;
+    if (migration.spec.online() && !WayBackIsGivenUp(migration, seen))
+      plan.effect = KeepWayBackOpen(seen);
+  }
+  plan.message = "the source database is open as well, and " +
+                 (why ? "cannot be closed: " + why->message : "to be closed is tried again") +
+                 "; " + plan.message;
+  if (why) plan.reason = why->reason;
+  plan.trouble = true;
+  return plan;
+}
+
 }  // namespace
 
 std::optional<Plan> KeepSourceClosed(const Observation& seen) {
@@ -205,28 +243,14 @@ std::string AnswerToStay(const api::TenantMigration& migration) {
 /// back stays open, with samples of what it has carried compared. What was counted is in status, so
 /// that it outlives whoever counted.
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
-  if (auto plan = KeepSourceClosed(seen)) return *plan;
+  if (auto plan = TryToCloseSource(migration, seen)) return *plan;
   if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
   if (auto plan = HoldWithoutTarget(migration, seen)) return TellOfWayBack(migration, seen, *plan);
-  if (migration.meta.deleting()) {
-    if (auto plan = HoldForTenantOnTarget(migration, seen))
-      return TellOfWayBack(migration, seen, *plan);
-    return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
-  }
-  if (!migration.spec.online()) return Watch(migration, seen);
-  if (!seen.target.known()) {
-    if (auto plan = DropIdleSlotOnSource(migration, seen)) return *plan;
-  }
-  if (auto plan = KeepWayBack(migration, seen)) return *plan;
-  // The source is fenced: what was refreshed there too late for the doors is known, and final.
-  if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
-  auto back = GoBackAfterSmoke(migration, seen);
-  Plan plan = back ? *back : Watch(migration, seen);
-  if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
-  // Without our row no heartbeat can be written; that it is missing is what there is to say.
-  if (plan.reason == "LedgerMissing") return plan;
-  plan.effect = KeepWayBackOpen(seen);
-  return plan;
+  if (!migration.meta.deleting())
+    return BesideOpenSource(migration, seen, LookAfterTenant(migration, seen));
+  if (auto plan = HoldForTenantOnTarget(migration, seen))
+    return TellOfWayBack(migration, seen, *plan);
+  return BesideOpenSource(migration, seen, Plan::Go(Guard::kHypercareOver, "deleted: finishing"));
 }
 
 }  // namespace cutover::migration

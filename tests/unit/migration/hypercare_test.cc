@@ -262,6 +262,47 @@ TEST_F(Hypercare, ASourceThatCannotBeClosedKeepsAHeldRollbackFromNothing) {
   EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain) << "and tried again";
 }
 
+// For as long as a person takes to end what somebody has prepared there.
+TEST_F(Hypercare, ASourceThatCannotBeClosedKeepsChecksAndTheWayBackFromNothing) {
+  Observation seen = See(0);
+  DatabaseFacts open = testing::Database(ControlState::kOpen, false);
+  open.prepared_transactions = 1;
+  open.prepared = "order-42";
+  seen.source = open;
+  const Plan watched = Round(seen);
+  EXPECT_EQ(watched.effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(watched.reason, "PreparedTransactions");
+  EXPECT_TRUE(watched.trouble);
+  EXPECT_THAT(watched.message, HasSubstr("the source database is open as well, and cannot be "));
+  EXPECT_THAT(watched.message, HasSubstr("order-42"));
+
+  outcome_.verdict = Verdict::kFailed;
+  for (int minute = 1; minute <= 3; ++minute) {
+    Observation failing = See(60 * minute);
+    failing.source = open;
+    failing.checks = std::vector<CheckOutcome>{outcome_};
+    Round(failing);
+  }
+  EXPECT_EQ(migration_.status.checks.at(0).consecutive_failures, 3) << "checks are counted on";
+  EXPECT_EQ(migration_.status.phase, Phase::kHypercare) << "two sides are open";
+}
+
+TEST_F(Hypercare, IsNotOverWhileTheSourceIsOpenAndItsStreamBackIsKeptMeanwhile) {
+  for (const bool deleted : {false, true}) {
+    Observation seen = See(kHypercareSeconds + 1);
+    DatabaseFacts open = testing::Database(ControlState::kOpen, false);
+    open.superuser_owner = true;
+    seen.source = open;
+    if (deleted) migration_.meta.deletion_timestamp = Noon();
+    const Plan held = Round(seen);
+    EXPECT_FALSE(held.guard);
+    EXPECT_EQ(held.effect, Intent::kWatchReverseStream);
+    EXPECT_EQ(held.reason, "SuperuserOwner");
+    seen.source = testing::Database(ControlState::kJournaled, true);
+    EXPECT_EQ(Decide(migration_, seen).plan.guard, Guard::kHypercareOver);
+  }
+}
+
 TEST_F(Hypercare, ASourceThatIsClosedAwayOrSomebodyElsesIsLeftAlone) {
   DatabaseFacts foreign = testing::Database(ControlState::kOpen, false);
   foreign.foreign = true;
