@@ -210,6 +210,17 @@ Result<SubscriberFacts> ObserveSubscriber(std::stop_token stop, Deadline deadlin
 Result<std::string> SchemaFingerprint(std::stop_token stop, Deadline deadline,
                                       Connection& connection);
 
+/// From now on DDL in the tenant's database is written down: the command, the first object that it
+/// names, the role that was logged in, and when. It is for people to read, once the fingerprint has
+/// told that something was changed, and decides nothing: what fails to be written fails alone.
+/// Before the fingerprint is taken, since it makes two event triggers, which go with schema
+/// cutover. Does nothing where we are no superuser, or plpgsql is missing.
+Status WatchDdl(std::stop_token stop, Deadline deadline, Connection& connection,
+                const Claim& claim);
+/// "ALTER TABLE public.orders by role odoo at 2026-11-24T02:13:05Z, …": the last three, newest
+/// first, and how many there were before; empty where none is known.
+Result<std::string> DescribeDdl(std::stop_token stop, Deadline deadline, Connection& connection);
+
 /// What the catalogs behind SchemaFingerprint() held at one moment, told by the numbers of the
 /// transactions that wrote their rows: some ten times as quick to compare, so that it can be done
 /// while clients wait. All DDL shows, and large objects as above; some of what is none does, too (a

@@ -40,6 +40,7 @@ using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::StartsWith;
 
 class NobodyResolves final : public wiring::Resolver {
  public:
@@ -322,8 +323,9 @@ TEST_F(OnlineWorld, Trap59_RowsThatAlterTableHasRewrittenHoldTheMoveAndStopTheSw
   EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, "");
   OnSource({"ALTER TABLE public.orders ALTER word TYPE text USING upper(word)"});
   const char* words = "table public.orders was altered (rows rewritten)";
-  EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, words);
-  EXPECT_EQ(*LookAt(Subject::kSchema).schema_change, words) << "it cannot be taken back";
+  for (int look = 0; look < 2; ++look)  // It cannot be taken back.
+    EXPECT_THAT(*LookAt(Subject::kSchema).schema_change,
+                StartsWith(words + std::string(" (ALTER TABLE public.orders by role ")));
 
   migration_.status.cutover.attempts = 1;
   MustPerform(Intent::kFenceSource);

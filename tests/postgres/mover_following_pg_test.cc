@@ -11,6 +11,7 @@
 
 #include "postgres/changes.h"
 #include "postgres/control.h"
+#include "postgres/replication.h"
 #include "tests/postgres/mover/followed_move.h"
 #include "tests/postgres/mover/program.h"
 #include "tests/postgres/mover/tenant.h"
@@ -106,12 +107,16 @@ TEST(Following, WhatBelongsToAStreamIsNoPartOfTheTenantsDatabase) {
   // As the way back stands on the source when the structure changed and all is copied again.
   MustExec(source, {"CREATE SUBSCRIPTION " + reverse +
                     " CONNECTION 'host=127.0.0.1' PUBLICATION p WITH (connect = false)"});
+  const pg::Claim claim{followed.stream().substr(16), 1, pg::Side::kSource};
+  ASSERT_TRUE(pg::ClaimEpoch({}, Soon(), source, claim));
+  ASSERT_TRUE(pg::WatchDdl({}, Soon(), source, claim));
   const Program::Ended ended = Start(followed).Wait(kMove);
   MustExec(source, {"ALTER SUBSCRIPTION " + reverse + " SET (slot_name = NONE)",
                     "DROP SUBSCRIPTION " + reverse});
   ExpectProven(ended);
   pg::Connection copy = MustConnect(followed.Copy());
   EXPECT_THAT(MustRead(copy, "SELECT pubname FROM pg_publication"), IsEmpty());
+  EXPECT_THAT(MustRead(copy, "SELECT evtname FROM pg_event_trigger"), IsEmpty());
   EXPECT_THAT(MustRead(copy,
                        "SELECT subname FROM pg_subscription s JOIN pg_database d"
                        " ON d.oid = s.subdbid WHERE d.datname = current_database()"),

@@ -99,6 +99,7 @@ class ClusterWorld final : public World {
   Result<StructureFacts> ObserveStructure(const Call& call);
   Result<ViewFacts> ObserveViews(const Call& call);
   Result<std::string> ObserveSchemaChange(const Call& call);
+  Result<std::string> FindSchemaChange(const Call& call);
   Result<bool> ObserveRehearsal(const Call& call);
   Result<bool> ObserveTenantLogin(const Call& call, pg::Side side);
   Result<bool> ObserveTenantLoginBack(const Call& call);

@@ -170,7 +170,7 @@ Result<StructureFacts> ClusterWorld::ObserveStructure(const Call& call) {
   return StructureFacts{.settled = watch->settled, .changes = watch->changes};
 }
 
-Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
+Result<std::string> ClusterWorld::FindSchemaChange(const Call& call) {
   TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
   TRY_ASSIGN(auto copied,
              pg::ReadRecord(call.stop, call.deadline, *inside, kFingerprintRecord, ""));
@@ -181,6 +181,15 @@ Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
   TRY_ASSIGN(pg::Rows large, inside->Query(call.stop, call.deadline,
                                            "SELECT FROM pg_largeobject_metadata LIMIT 1"));
   return std::string(large.empty() ? "its structure was changed" : "large objects were made");
+}
+
+// With who did it and when, where that is known.
+Result<std::string> ClusterWorld::ObserveSchemaChange(const Call& call) {
+  TRY_ASSIGN(std::string change, FindSchemaChange(call));
+  if (change.empty()) return change;
+  TRY_ASSIGN(pg::Connection * inside, InsideOf(call, pg::Side::kSource));
+  const auto ddl = pg::DescribeDdl(call.stop, call.deadline, *inside);
+  return ddl && !ddl->empty() ? change + " (" + *ddl + ")" : change;
 }
 
 Result<bool> ClusterWorld::ObserveRehearsal(const Call& call) {
@@ -275,6 +284,9 @@ Status ClusterWorld::PublishSource(const Call& call) {
                           login.publisher, login.password));
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
     TRY(pg::SetReplicaIdentities(stop, deadline, inside.source, claim));
+  TRY_ASSIGN(auto known, pg::ReadRecord(stop, deadline, inside.source, kFingerprintRecord, ""));
+  // An operator that did not watch may have taken the fingerprint, which must not change.
+  if (!known) TRY(pg::WatchDdl(stop, deadline, inside.source, claim));
   TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, inside.source));
   TRY_ASSIGN(pg::Structure files, pg::ReadTableFiles(stop, deadline, inside.source));
   TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, inside.source));

@@ -502,6 +502,8 @@ std::vector<Known> OfStreams() {
       {"pg_logical_slot_peek_binary_changes($1::text::name", ReadRogueWrites},
       {"SELECT to_regclass('cutover.heartbeat')", HasStreamTables},
       {"CREATE TABLE IF NOT EXISTS cutover.heartbeat", CreateStreamTables},
+      {"EXISTS (SELECT FROM pg_language WHERE lanname", Nothing},  // We are no superuser.
+      {"c.relname = 'ddl'", Nothing},
       {"INSERT INTO cutover.heartbeat", WriteHeartbeat},
       {"INSERT INTO cutover.marker", WriteMarker},
       {"SELECT FROM pg_publication WHERE pubname = $1", PublicationExists},
