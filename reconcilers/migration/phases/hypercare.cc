@@ -19,10 +19,16 @@ Plan AnswerTo(const CheckStatus& failed, const api::TenantMigration& migration,
   std::string words = Describe(failed);
   bool go_back = migration.spec.on_failed_checks == api::OnFailedChecks::kRollback &&
                  !WayBackIsGivenUp(migration, seen);
-  if (go_back && MayGoBack(migration, seen)) return Plan::RollBack("HypercareCheckFailed", words);
-  std::string waiting = go_back ? "going back as soon as nothing is lost by it (now: " +
-                                      WhyNotBackNow(migration, seen) + "): "
-                                : "holding: ";
+  const bool two_sides = KeepSourceClosed(seen).has_value();
+  if (go_back && !two_sides && MayGoBack(migration, seen))
+    return Plan::RollBack("HypercareCheckFailed", words);
+  std::string waiting = "holding: ";
+  if (go_back && two_sides)
+    waiting = "going back as soon as the source is closed: ";
+  else if (go_back)
+    waiting =
+        "going back as soon as nothing is lost by it (now: " + WhyNotBackNow(migration, seen) +
+        "): ";
   Plan plan = Plan::Wait(std::chrono::seconds(5), waiting + words, "HypercareCheckFailed");
   plan.trouble = true;
   return plan;
@@ -90,7 +96,10 @@ std::optional<Plan> KeepWayBack(const api::TenantMigration& migration, const Obs
     if (seen.reverse_subscriber.known() && seen.reverse_subscriber->exists)
       return Plan::Do(Intent::kDropReverseSubscriber, "removing the source's subscription");
   }
-  if (auto plan = TurnStream(seen)) return plan;
+  // Nothing is applied to a database that somebody else may write to; the slot keeps it.
+  if (auto plan = TurnStream(seen);
+      plan && (plan->effect != Intent::kStartReverseStream || !KeepSourceClosed(seen)))
+    return plan;
   ASK(seen.reverse_sample);
   ASK(seen.forward_publisher);
   // A source that is away keeps its own; that is no reason not to go on watching.
@@ -178,8 +187,10 @@ Plan LookAfterTenant(const api::TenantMigration& migration, const Observation& s
     if (auto plan = DropIdleSlotOnSource(migration, seen)) return *plan;
   }
   if (auto plan = KeepWayBack(migration, seen)) return *plan;
-  // The source is fenced: what was refreshed there too late for the doors is known, and final.
-  if (auto plan = RefreshViews(seen, std::chrono::seconds(0))) return *plan;
+  // Of a source that is shut: what was refreshed there too late for the doors is known, and final.
+  if (auto plan = RefreshViews(seen, std::chrono::seconds(0));
+      plan && (plan->look_at || !KeepSourceClosed(seen)))
+    return *plan;
   auto back = GoBackAfterSmoke(migration, seen);
   Plan plan = back ? *back : Watch(migration, seen);
   if (plan.guard || plan.effect || plan.look_at || WayBackIsGivenUp(migration, seen)) return plan;
@@ -189,24 +200,40 @@ Plan LookAfterTenant(const api::TenantMigration& migration, const Observation& s
   return plan;
 }
 
-// A source that cannot be closed keeps checks and heartbeats from nothing, for as long as a person
-// takes; only what would leave this phase waits for it.
-Plan BesideOpenSource(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+// What would leave this phase waits; the way back is kept open meanwhile.
+Plan InsteadOfLeaving(const api::TenantMigration& migration, const Observation& seen,
+                      const Plan& leaving) {
   constexpr std::chrono::seconds kPace{2};
-  if (plan.look_at || !KeepSourceClosed(seen)) return plan;
+  Plan hold = TellOfWayBack(migration, seen, Plan::Wait(kPace, leaving.message, leaving.reason));
+  const bool is_followed = migration.spec.online() && !WayBackIsGivenUp(migration, seen);
+  if (!hold.look_at && is_followed) hold.effect = KeepWayBackOpen(seen);
+  return hold;
+}
+
+// A source that cannot be closed keeps checks and heartbeats from nothing, for as long as a person
+// takes. What awaits consent says so by itself (WhileHeld()).
+Plan BesideOpenSource(const api::TenantMigration& migration, const Observation& seen, Plan plan) {
+  if (plan.look_at || plan.awaits_consent || !KeepSourceClosed(seen)) return plan;
+  if (plan.guard) plan = InsteadOfLeaving(migration, seen, plan);
+  if (plan.look_at) return plan;
   const auto why = WhyNoFence(seen.source, migration.status.source_server_name);
-  if (plan.guard) {
-    plan = TellOfWayBack(migration, seen, Plan::Wait(kPace, plan.message, plan.reason));
-    if (plan.look_at) return plan;
-    if (migration.spec.online() && !WayBackIsGivenUp(migration, seen))
-      plan.effect = KeepWayBackOpen(seen);
-  }
-  plan.message = "the source database is open as well, and " +
-                 (why ? "cannot be closed: " + why->message : "to be closed is tried again") +
-                 "; " + plan.message;
-  if (why) plan.reason = why->reason;
+  const api::Condition* told = migration.status.conditions.Find("Ready");
+  if (why || told != nullptr) plan.reason = why ? why->reason : told->reason;
+  plan.message =
+      "the source database is open as well, and " +
+      (why ? "cannot be closed: " + why->message
+           : "to close it is tried again, which failed (" + migration.status.message + ")") +
+      "; " + plan.message;
   plan.trouble = true;
   return plan;
+}
+
+Plan WhileUsersWork(const api::TenantMigration& migration, const Observation& seen) {
+  if (auto plan = HoldWithoutTarget(migration, seen)) return TellOfWayBack(migration, seen, *plan);
+  if (!migration.meta.deleting()) return LookAfterTenant(migration, seen);
+  if (auto plan = HoldForTenantOnTarget(migration, seen))
+    return TellOfWayBack(migration, seen, *plan);
+  return Plan::Go(Guard::kHypercareOver, "deleted: finishing");
 }
 
 }  // namespace
@@ -245,12 +272,7 @@ std::string AnswerToStay(const api::TenantMigration& migration) {
 Plan PlanHypercare(const api::TenantMigration& migration, const Observation& seen) {
   if (auto plan = TryToCloseSource(migration, seen)) return *plan;
   if (auto plan = LetLeftBehindGo(migration, seen)) return *plan;
-  if (auto plan = HoldWithoutTarget(migration, seen)) return TellOfWayBack(migration, seen, *plan);
-  if (!migration.meta.deleting())
-    return BesideOpenSource(migration, seen, LookAfterTenant(migration, seen));
-  if (auto plan = HoldForTenantOnTarget(migration, seen))
-    return TellOfWayBack(migration, seen, *plan);
-  return BesideOpenSource(migration, seen, Plan::Go(Guard::kHypercareOver, "deleted: finishing"));
+  return BesideOpenSource(migration, seen, WhileUsersWork(migration, seen));
 }
 
 }  // namespace cutover::migration

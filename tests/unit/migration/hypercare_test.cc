@@ -285,6 +285,43 @@ TEST_F(Hypercare, ASourceThatCannotBeClosedKeepsChecksAndTheWayBackFromNothing) 
   }
   EXPECT_EQ(migration_.status.checks.at(0).consecutive_failures, 3) << "checks are counted on";
   EXPECT_EQ(migration_.status.phase, Phase::kHypercare) << "two sides are open";
+  EXPECT_FALSE(Round(240, Verdict::kPassed).guard) << "and by then it is well again";
+}
+
+// What was refreshed on a side that nobody should have written to is no news of the tenant's.
+TEST_F(Hypercare, NothingIsTakenFromASourceThatIsOpenNorAppliedToIt) {
+  views_.stale = {"public.total"};
+  Observation seen = See(0);
+  SubscriberFacts source = *seen.reverse_subscriber;
+  source.enabled = false;
+  seen.reverse_subscriber = source;
+  DatabaseFacts open = testing::Database(ControlState::kOpen, false);
+  open.superuser_owner = true;
+  seen.source = open;
+  EXPECT_EQ(Round(seen).effect, Intent::kWatchReverseStream);
+  seen.source = testing::Database(ControlState::kJournaled, true);
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kStartReverseStream);
+  source.enabled = true;
+  seen.reverse_subscriber = source;
+  EXPECT_EQ(Decide(migration_, seen).plan.effect, Intent::kRefreshViews);
+}
+
+// The words of what failed stay beside what else there is to say, and so does their reason.
+TEST_F(Hypercare, AFailureToCloseTheSourceIsToldOnWhileOtherThingsGoOn) {
+  Observation seen = See(0);
+  seen.source = testing::Database(ControlState::kOpen, false);
+  EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain);
+  migration_.status.message = "CloseSourceAgain: it is locked";  // As a failed effect is told.
+  api::Condition refused;
+  refused.type = "Ready";
+  refused.status = api::ConditionStatus::kFalse;
+  refused.reason = "Locked";
+  migration_.status.conditions.Set(refused, Noon());
+  const Plan between = Round(seen);
+  EXPECT_EQ(between.effect, Intent::kWatchReverseStream);
+  EXPECT_EQ(between.reason, "Locked");
+  EXPECT_THAT(between.message, HasSubstr("CloseSourceAgain: it is locked"));
+  EXPECT_EQ(Round(seen).effect, Intent::kCloseSourceAgain) << "and tried again";
 }
 
 TEST_F(Hypercare, IsNotOverWhileTheSourceIsOpenAndItsStreamBackIsKeptMeanwhile) {
