@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "postgres/roles.h"
+#include "postgres/stream_names.h"
 
 namespace cutover::pg {
 namespace {
@@ -66,7 +67,8 @@ Status ReadSpecialObjects(const std::stop_token& stop, Deadline deadline, Connec
     facts->prepared_transactions.push_back({row.Text(0), row.Text(1), row.Text(2)});
   TRY_ASSIGN(Rows triggers, connection.Query(stop, deadline, R"(
       SELECT evtname, pg_get_userbyid(evtowner), evtenabled <> 'D'
-        FROM pg_event_trigger ORDER BY 1)"));
+        FROM pg_event_trigger WHERE evtname !~ $1 ORDER BY 1)",
+                                             {kStreamNamePattern}));
   for (Row row : triggers) facts->event_triggers.push_back({row.Text(0), row.Text(1), row.Bool(2)});
   TRY_ASSIGN(Rows subscriptions, connection.Query(stop, deadline, R"(
       SELECT s.subname, s.subenabled

@@ -211,12 +211,17 @@ Result<std::string> SchemaFingerprint(std::stop_token stop, Deadline deadline,
                                       Connection& connection);
 
 /// From now on DDL in the tenant's database is written down: the command, the first object that it
-/// names, the role that was logged in, and when. It is for people to read, once the fingerprint has
-/// told that something was changed, and decides nothing: what fails to be written fails alone.
-/// Before the fingerprint is taken, since it makes two event triggers, which go with schema
+/// names, the role that was logged in, and when; each command once in a transaction. It is for
+/// people to read, once the fingerprint has told that something was changed, and decides nothing:
+/// nobody's statement waits for it, and what fails to be written fails alone. Before the
+/// fingerprint is taken, since it makes two event triggers, which at the latest go with schema
 /// cutover. Does nothing where we are no superuser, or plpgsql is missing.
 Status WatchDdl(std::stop_token stop, Deadline deadline, Connection& connection,
                 const Claim& claim);
+/// Drops the triggers, before what they call: a session that has looked one up finds that still.
+/// Notes stay until schema cutover goes, which waits for transactions that have written one.
+Status StopWatchingDdl(std::stop_token stop, Deadline deadline, Connection& connection,
+                       const Claim& claim);
 /// "ALTER TABLE public.orders by role odoo at 2026-11-24T02:13:05Z, …": the last three, newest
 /// first, and how many there were before; empty where none is known.
 Result<std::string> DescribeDdl(std::stop_token stop, Deadline deadline, Connection& connection);

@@ -150,6 +150,7 @@ class ClusterWorld final : public World {
   Status PerformOnStream(const Call& call, Intent intent);
   Status PerformOnOneSide(const Call& call, Intent intent);
   Status PublishSource(const Call& call);
+  Status NoteDdl(const Call& call, const pg::Claim& claim, pg::Connection& source);
   /// What a subscriber logs in with to the publisher's side.
   struct StreamLogin {
     pg::PublisherAddress publisher;

@@ -284,9 +284,7 @@ Status ClusterWorld::PublishSource(const Call& call) {
                           login.publisher, login.password));
   if (migration.spec.replica_identity == api::ReplicaIdentity::kSetFull)
     TRY(pg::SetReplicaIdentities(stop, deadline, inside.source, claim));
-  TRY_ASSIGN(auto known, pg::ReadRecord(stop, deadline, inside.source, kFingerprintRecord, ""));
-  // An operator that did not watch may have taken the fingerprint, which must not change.
-  if (!known) TRY(pg::WatchDdl(stop, deadline, inside.source, claim));
+  TRY(NoteDdl(call, claim, inside.source));
   TRY_ASSIGN(std::string fingerprint, pg::SchemaFingerprint(stop, deadline, inside.source));
   TRY_ASSIGN(pg::Structure files, pg::ReadTableFiles(stop, deadline, inside.source));
   TRY_ASSIGN(auto views, pg::ReadMatviews(stop, deadline, inside.source));
@@ -300,6 +298,18 @@ Status ClusterWorld::PublishSource(const Call& call) {
   TRY(recorded);
   return pg::EnsurePublication(stop, deadline, inside.source, claim, Direction::kForward,
                                migration.spec.copy_exclude_tables);
+}
+
+// An operator that noted nothing may have taken the fingerprint, which must not change. What is not
+// noted stops no move.
+Status ClusterWorld::NoteDdl(const Call& call, const pg::Claim& claim, pg::Connection& source) {
+  TRY_ASSIGN(auto known, pg::ReadRecord(call.stop, call.deadline, source, kFingerprintRecord, ""));
+  if (known) return Ok();
+  const Status watched = pg::WatchDdl(call.stop, call.deadline, source, claim);
+  if (!watched)
+    LogWarn("who changes the source's structure is not noted",
+            {{"error", watched.error().message}});
+  return Ok();
 }
 
 // Another password each time, which lives in the role and in the subscription and nowhere else.
@@ -510,8 +520,10 @@ Status ClusterWorld::DropPublisher(const Call& call, pg::Direction direction) {
   if (!dropped && dropped.error().reason == "NotClaimed")
     return DropLateSlots(call, *inside, std::move(dropped).error());
   TRY(dropped);
-  if (direction == Direction::kForward)
+  if (direction == Direction::kForward) {
+    TRY(pg::StopWatchingDdl(stop, deadline, *inside, claim));
     TRY(pg::DropIdleSlot(stop, deadline, *inside, WatchOf(migration.meta.uid).slot, claim.epoch));
+  }
   TRY(pg::DropPublication(stop, deadline, *inside, claim, direction));
   TRY(pg::DropReplicationRole(stop, deadline, *inside, claim, direction));
   return pg::RestoreReplicaIdentities(stop, deadline, *inside, claim);

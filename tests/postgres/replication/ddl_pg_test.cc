@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/postgres/replication/streaming.h"
 
 namespace cutover::pg {
@@ -19,6 +21,7 @@ using testing::Servers;
 using testing::Soon;
 using testing::TestDatabase;
 using testing::TestRole;
+using testing::WaitUntil;
 
 constexpr const char* kTriggers = "SELECT evtname FROM pg_event_trigger ORDER BY 1";
 
@@ -54,9 +57,15 @@ TEST_P(DdlNotes, SayWhatWasDoneByWhomAndWhenTheLastOfItFirst) {
   MustExec(tenant_, {"ALTER TABLE shop.orders ADD COLUMN word text"});
   EXPECT_THAT(Notes(), ::testing::StartsWith("ALTER TABLE shop.orders by role " + owner_.name()));
   MustExec(tenant_, {"CREATE VIEW shop.v AS SELECT 1", "DROP TABLE shop.orders"});
-  EXPECT_THAT(Notes(), AllOf(::testing::StartsWith("DROP TABLE shop.orders by role "),
-                             HasSubstr("CREATE VIEW shop.v"), HasSubstr("ALTER TABLE"),
-                             HasSubstr(", and 1 before")));
+  MustExec(tenant_,
+           {"CREATE MATERIALIZED VIEW shop.m AS SELECT 1", "GRANT SELECT ON shop.v TO PUBLIC",
+            "REFRESH MATERIALIZED VIEW shop.m", "COMMENT ON VIEW shop.v IS 'no structure'"});
+  EXPECT_THAT(Notes(), ::testing::StartsWith("GRANT TABLE by role "));
+  MustExec(tenant_,
+           {"ALTER VIEW shop.v RENAME TO w", "DROP MATERIALIZED VIEW shop.m", "DROP VIEW shop.w"});
+  EXPECT_THAT(Notes(), AllOf(::testing::StartsWith("DROP VIEW shop.w by role "),
+                             HasSubstr(", DROP MATERIALIZED VIEW shop.m"),
+                             HasSubstr(", ALTER VIEW shop.w"), HasSubstr(", and 6 before")));
 }
 
 TEST_P(DdlNotes, LeaveOutWhatIsTakenBackTemporaryOrTheMovesOwn) {
@@ -69,6 +78,46 @@ TEST_P(DdlNotes, LeaveOutWhatIsTakenBackTemporaryOrTheMovesOwn) {
 TEST_P(DdlNotes, ThatCannotBeWrittenKeepNobodyFromHisDdl) {
   MustExec(admin_, {"DROP TABLE cutover.ddl"});
   MustExec(tenant_, {"CREATE TABLE shop.orders (id int)", "DROP TABLE shop.orders"});
+  EXPECT_EQ(Notes(), "");
+}
+
+// Whoever drops the schema waits for transactions that have written a note; nobody waits for him.
+TEST_P(DdlNotes, KeepNobodyWaitingForWhoeverRemovesThem) {
+  auto slow = Transaction::Begin({}, Soon(), tenant_);
+  ASSERT_TRUE(slow && slow->Exec({}, Soon(), "CREATE TABLE shop.slow (id int)"));
+  Connection remover = MustConnect(database_.Options());
+  Status refused = Ok();
+  std::thread removing([&] { refused = DropControl({}, Soon(), remover, claim_); });
+  WaitUntil(
+      [&] {
+        return MustRead(admin_,
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND"
+                        " relation = 'cutover.ddl'::regclass")[0] == "1";
+      },
+      "it waits for the table");
+  Connection other = MustConnect(owner_.Options(database_.name()));
+  MustExec(other, {"SET statement_timeout = '2s'", "CREATE TABLE shop.quick (id int)",
+                   "CREATE TEMP TABLE passing (id int)", "DROP TABLE shop.quick"});
+  removing.join();
+  ASSERT_FALSE(refused) << "it gives up by itself, and is tried again";
+  ASSERT_TRUE(slow->Commit({}, Soon()));
+  Must(DropControl({}, Soon(), admin_, claim_), "drop");
+}
+
+// A transaction has few subtransactions before all others have to look elsewhere for them.
+TEST_P(DdlNotes, NameEachCommandOnceInATransaction) {
+  MustExec(tenant_, {"BEGIN", "CREATE TABLE shop.a (id int)", "CREATE TABLE shop.b (id int)",
+                     "CREATE INDEX ON shop.a (id)", "CREATE TABLE shop.c (id int)", "COMMIT"});
+  EXPECT_EQ(MustRead(admin_, "SELECT count(*) FROM cutover.ddl")[0], "2");
+  MustExec(tenant_, {"CREATE TABLE shop.d (id int)"});
+  EXPECT_THAT(Notes(), ::testing::StartsWith("CREATE TABLE shop.d by role"));
+}
+
+TEST_P(DdlNotes, EndBeforeTheirTableDoes) {
+  Must(StopWatchingDdl({}, Soon(), admin_, claim_), "stop");
+  Must(StopWatchingDdl({}, Soon(), admin_, claim_), "stop again");
+  EXPECT_THAT(MustRead(admin_, kTriggers), IsEmpty());
+  MustExec(tenant_, {"CREATE TABLE shop.orders (id int)"});
   EXPECT_EQ(Notes(), "");
 }
 

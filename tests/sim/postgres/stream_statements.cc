@@ -504,6 +504,7 @@ std::vector<Known> OfStreams() {
       {"CREATE TABLE IF NOT EXISTS cutover.heartbeat", CreateStreamTables},
       {"EXISTS (SELECT FROM pg_language WHERE lanname", Nothing},  // We are no superuser.
       {"c.relname = 'ddl'", Nothing},
+      {"DROP EVENT TRIGGER IF EXISTS ", Nothing},
       {"INSERT INTO cutover.heartbeat", WriteHeartbeat},
       {"INSERT INTO cutover.marker", WriteMarker},
       {"SELECT FROM pg_publication WHERE pubname = $1", PublicationExists},
