@@ -15,7 +15,6 @@
 #include <map>
 #include <mutex>
 #include <random>
-#include <string_view>
 #include <thread>
 
 #include "operator/base/check.h"
@@ -127,7 +126,7 @@ const RunResult& ReferenceOf(const Itinerary& itinerary) {
 
 bool TriesEverything() {
   const char* asked = std::getenv("CUTOVER_SIM_ALL");
-  return asked != nullptr && std::string_view(asked) != "0";
+  return asked != nullptr && std::atoi(asked) != 0;
 }
 
 const std::vector<FaultKind>& TriedFaults() {
