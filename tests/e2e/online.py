@@ -54,7 +54,8 @@ def a_changed_structure_holds_the_move_until_somebody_decides():
     wait_for({"AwaitingCutover"})
     Server(source).sql(DATABASE, "alter table app.counted add column why text")
     wait_until("it holds", 60, lambda: condition("Ready").get("reason") == "SchemaChanged")
-    expect("ALTER TABLE app.counted by role " in condition("Ready")["message"], "it says who it was")
+    expect("ALTER TABLE app.counted by role " in condition("Ready")["message"],
+           "it says who it was")
     command("approve", "now")
     time.sleep(6)
     expect(shop.status()["phase"] in {"AwaitingCutover", "CatchingUp"},
