@@ -575,6 +575,8 @@ void AddNewAddresses(std::vector<Itinerary>& all, api::SwitchMode mode) {
                                [](Simulation& run) {
                                  run.Readdress(run.source());
                                  run.Later(seconds(40), Say(api::kApproveAnnotation));
+                                 // A cutover that was undone is asked for again.
+                                 run.Later(seconds(400), Say(api::kApproveAnnotation, "t2"));
                                }}},
                  .ends = {Phase::kCompleted}});
   all.push_back({.name = "TargetHasANewAddressInHypercare",

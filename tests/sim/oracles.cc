@@ -80,7 +80,7 @@ Json Timeless(const kube::Resource& resource, const Json& object) {
     const std::string& type = condition["type"].StringRef();
     const std::string& reason = condition["reason"].StringRef();
     if (!moved && IsProgress(type)) continue;  // How far it had come.
-    // What a migration may be given up for is judged by IsRightEnd.
+    // What a migration may be given up for is judged at the end.
     const bool judged = type == "Succeeded";
     conditions.Set(type, condition["status"].AsString() + (judged ? "" : " " + reason));
   }
@@ -484,12 +484,13 @@ void Simulation::CountState() {
 
 // --- the end ------------------------------------------------------------------------------------
 
-// With something away for a while, giving up is right as well, if that is what it is given up for.
-bool Simulation::IsRightEnd(Phase end) const {
-  auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
-  const std::string& reason = (*migration)->object["status"]["failureReason"].StringRef();
+bool Simulation::IsMeantEnd(Phase end, const std::string& reason) const {
   const std::string& right = itinerary_.given_up_for;
-  if (itinerary_.ends.contains(end) && (right.empty() || reason == right)) return true;
+  return itinerary_.ends.contains(end) && (right.empty() || reason == right);
+}
+
+// With something away for a while, giving up is right as well, if that is what it is given up for.
+bool Simulation::IsGivenUpInOutage(Phase end, const std::string& reason) const {
   if (!HasOutage() || (end != Phase::kFailed && end != Phase::kRolledBack)) return false;
   return std::find(std::begin(kGivenUpFor), std::end(kGivenUpFor), reason) != std::end(kGivenUpFor);
 }
@@ -518,11 +519,15 @@ void Simulation::CheckEnd() {
   if (itinerary_.loses_its_namespace) return CheckNothingIsLeftOfTheNamespace();
   Phase end =
       phase_.value_or(visited_.contains(Phase::kCompleted) ? Phase::kCompleted : Phase::kAborted);
-  if (phase_ && !IsRightEnd(end)) {
+  if (phase_) {
     auto migration = api_.Get(kube::kTenantMigration, {kSpace, kMigration});
     const Json& status = (*migration)->object["status"];
-    Fail("ended as " + std::string(api::Name(end)) + ": " + status["failureReason"].AsString() +
-         ": " + status["message"].AsString());
+    const std::string& reason = status["failureReason"].StringRef();
+    const bool is_meant = IsMeantEnd(end, reason);
+    result_.given_up_in_outage = !is_meant && IsGivenUpInOutage(end, reason);
+    if (!is_meant && !result_.given_up_in_outage)
+      Fail("ended as " + std::string(api::Name(end)) + ": " + reason + ": " +
+           status["message"].AsString());
   }
   CheckWhatIsSaid();
   CheckNoWayBackIsPromised();

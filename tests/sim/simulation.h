@@ -82,6 +82,7 @@ struct RunPlan {
 struct RunResult {
   std::vector<std::string> failures;  ///< Breached invariants and wrong ends; at most a handful.
   std::optional<api::Phase> end;      ///< Nothing when the migration is gone.
+  bool given_up_in_outage = false;    ///< Not at the end that was meant, and rightly so.
   int effects = 0;
   int effects_before = 0;               ///< Of these, how many came before the migration did.
   std::string end_state;                ///< Everything that should not depend on what failed.
@@ -259,7 +260,8 @@ class Simulation {
   void CheckNothingOfAStreamIsLeft(const ModelServer& server);
   void CheckQuietAfterwards();
   void FailUnended();
-  bool IsRightEnd(api::Phase end) const;
+  bool IsMeantEnd(api::Phase end, const std::string& reason) const;
+  bool IsGivenUpInOutage(api::Phase end, const std::string& reason) const;
   bool HasOutage() const;
   bool HasFault(std::initializer_list<FaultKind> kinds) const;
   void Fail(const std::string& what);
