@@ -91,14 +91,27 @@ Status ServerReconciler::Write(std::stop_token stop, Deadline deadline, const ku
   return Ok();
 }
 
-// Also after a query that was cut off: it would be so again.
 bool ServerReconciler::SizeIsDue(const kube::Key& key) {
   const SteadyTime now = clock_.SteadyNow();
   MutexLock lock(mutex_);
-  auto [asked, first] = size_asked_.try_emplace(key, now);
-  if (!first && now - asked->second < options_.size_interval) return false;
-  asked->second = now;
+  std::optional<SteadyTime>& asked_at = sizes_[key].asked_at;
+  if (asked_at && now - *asked_at < options_.size_interval) return false;
+  asked_at = now;
   return true;
+}
+
+int64_t ServerReconciler::LastSize(const kube::Key& key) {
+  MutexLock lock(mutex_);
+  return sizes_[key].bytes;
+}
+
+// A query that was cut off would be so again; a server that has just gone is asked when it is back.
+void ServerReconciler::KeepSize(const kube::Key& key, const Result<int64_t>& size) {
+  MutexLock lock(mutex_);
+  if (size)
+    sizes_[key].bytes = *size;
+  else if (size.error().reason != "DeadlineExceeded")
+    sizes_[key].asked_at.reset();
 }
 
 Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline deadline,
@@ -107,7 +120,7 @@ Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline de
              client_.Get(stop, deadline, kube::kDatabaseServer, key));
   if (!object) {
     MutexLock lock(mutex_);
-    size_asked_.erase(key);
+    sizes_.erase(key);
     return kube::Step::Gone();
   }
   if (kube::IsDeleting(*object)) return kube::Step::Done();
@@ -122,11 +135,14 @@ Result<kube::Step> ServerReconciler::Reconcile(std::stop_token stop, Deadline de
   api::DatabaseServerStatus status = DecideStatus(server, probe, clock_.WallNow());
   NoteOrphans(options_.orphans(server.meta.name), server.meta.generation, clock_.WallNow(), status);
 
+  const bool is_known = probe && IsKnownAs(*probe, status);
+  // A deposed leader's late write of the status may have had none.
+  if (is_known && status.size_bytes == 0) status.size_bytes = LastSize(key);
   TRY(Write(stop, deadline, key, server, status));
   // Whether the server can be worked with is said by now, however long this takes.
-  if (!probe || !IsKnownAs(*probe, status) || !SizeIsDue(key))
-    return kube::Step::After(options_.probe_interval);
+  if (!is_known || !SizeIsDue(key)) return kube::Step::After(options_.probe_interval);
   const Result<int64_t> size = read_size_(stop, deadline.OrAfter(options_.size_timeout), *login);
+  KeepSize(key, size);
   if (!size) {
     LogInfo("a server's size could not be read; the last one stays",
             {{"reason", size.error().reason}, {"message", size.error().message}});

@@ -48,7 +48,8 @@ Result<int64_t> ReadSizeOverNetwork(std::stop_token stop, Deadline deadline,
                                     const pg::ConnectOptions& login);
 
 /// Says in its status what a DatabaseServer is and whether it can be worked with. Changes nothing
-/// on the server. Keeps nothing between calls but when it asked for sizes; thread-safe.
+/// on the server. Keeps nothing between calls but the sizes that it has read, and when;
+/// thread-safe.
 class ServerReconciler {
  public:
   ServerReconciler(kube::Client& client, ServerReconcilerOptions options,
@@ -66,6 +67,8 @@ class ServerReconciler {
   Status Write(std::stop_token stop, Deadline deadline, const kube::Key& key,
                const api::DatabaseServer& server, const api::DatabaseServerStatus& status);
   bool SizeIsDue(const kube::Key& key);
+  int64_t LastSize(const kube::Key& key);
+  void KeepSize(const kube::Key& key, const Result<int64_t>& size);
 
   kube::Client& client_;
   const ServerReconcilerOptions options_;
@@ -73,8 +76,11 @@ class ServerReconciler {
   const Probe probe_;
   const ReadSize read_size_;
   Mutex mutex_;
-  /// When last, for each server.
-  std::map<kube::Key, SteadyTime> size_asked_ GUARDED_BY(mutex_);
+  struct SizeReading {
+    std::optional<SteadyTime> asked_at;  ///< Nothing when it is to be asked again at once.
+    int64_t bytes = 0;                   ///< 0 as long as none has come.
+  };
+  std::map<kube::Key, SizeReading> sizes_ GUARDED_BY(mutex_);
 };
 
 /// Runs the reconciler for every server of the store: when its spec changes, when a Secret that it

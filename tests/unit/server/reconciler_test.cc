@@ -137,6 +137,28 @@ TEST_F(ReconcilingAServer, AsksForTheSizeEveryTenMinutesWhetherItComesOrNot) {
   EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 9'000'000);
 }
 
+TEST_F(ReconcilingAServer, AsksForTheSizeAgainAsSoonAsAServerIsBackThatWentWhenItWasAsked) {
+  CreateSecret();
+  size_ = RetryError("ConnectionFailed", "connection refused");
+  ASSERT_TRUE(Reconcile());
+  size_ = int64_t{5'000'000};
+  clock_.Advance(std::chrono::seconds(30));
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 5'000'000);
+}
+
+TEST_F(ReconcilingAServer, SaysTheSizeAgainThatADeposedLeadersLateWriteHasTakenOut) {
+  CreateSecret();
+  ASSERT_TRUE(Reconcile());
+  const Json late = Json::Object({{"status", Json::Object({{"sizeBytes", Json()}})}});
+  ASSERT_TRUE(client_.Patch({}, Deadline::Never(), kube::kDatabaseServer, {"", "pg-1"}, late,
+                            {.subresource = "status"}));
+  ASSERT_TRUE(Stored()["status"]["sizeBytes"].IsNull());
+  ASSERT_TRUE(ReconcileAgain());
+  EXPECT_EQ(sizes_asked_, 1);
+  EXPECT_EQ(Stored()["status"]["sizeBytes"].AsInt(), 5'000'000);
+}
+
 TEST_F(ReconcilingAServer, DoesNotAskForTheSizeOfAnotherServerInItsPlaceOrOfNone) {
   CreateSecret();
   ASSERT_TRUE(Reconcile());
