@@ -66,6 +66,9 @@ struct CloneOptions {
   bool preflight_passed = false;
   /// pg::Powers::kWithhold for the roles that come along, and for the extensions' functions.
   bool withhold_powers = false;
+  /// The source's superusers may be tenants, and the target's are not: what was theirs is an
+  /// obstacle where it would act with a superuser's rights, or only a superuser may make it.
+  bool distrust_superusers = false;
   /// Roles that have another name on the target: source → target.
   std::map<std::string, std::string> role_names;
   int64_t chunk_bytes = kChunkBytes;  ///< As PlanChunks() takes it.

@@ -131,6 +131,7 @@ Result<Report> RunClone(std::stop_token stop, const PgPrograms& programs, const 
   clone.accept = spec.accept;
   clone.preflight_passed = true;
   clone.withhold_powers = spec.withhold_powers;
+  clone.distrust_superusers = spec.distrust_superusers;
   clone.level = spec.verification_level;
   clone.verification_seconds_max = spec.verification_seconds_max;
   clone.authorize = [&spec](std::stop_token s, pg::Connection& connection) {

@@ -115,7 +115,8 @@ Status Reconcile(std::stop_token stop, const CloneOptions& options, pg::Connecti
                                   options.admin ? *options.admin : options.target));
   const MoveTerms terms{options.target.database, options.admin.has_value(),
                         options.role_names,      options.migration_uid,
-                        options.withhold_powers, options.preflight_passed};
+                        options.withhold_powers, options.distrust_superusers,
+                        options.preflight_passed};
   TRY_ASSIGN(Obstacles obstacles, FindObstacles(stop, Deadline::Never(), source, target,
                                                 survey.structure.script, terms));
   FindLostRows(options, survey, obstacles);

@@ -136,6 +136,7 @@ Json EncodeJobSpec(const JobSpec& spec) {
   json.Set("excludeTables", Json::ArrayOf(spec.exclude_tables));
   json.Set("accept", Json::ArrayOf(spec.accept));
   if (spec.withhold_powers) json.Set("withholdPowers", true);
+  if (spec.distrust_superusers) json.Set("distrustSuperusers", true);
   json.Set("throttle",
            Json::Object({{"maxRateMebibytesPerSecond", spec.max_rate_mebibytes_per_second},
                          {"query", spec.throttle_query}}));
@@ -151,8 +152,8 @@ Json EncodeJobSpec(const JobSpec& spec) {
 Result<JobSpec> DecodeJobSpec(const Json& json) {
   TRY(OnlyKnown(json, "spec",
                 {"kind", "migrationUid", "attempt", "epoch", "source", "target", "jobs", "slot",
-                 "excludeTables", "accept", "withholdPowers", "archive", "throttle", "verification",
-                 "backup"}));
+                 "excludeTables", "accept", "withholdPowers", "distrustSuperusers", "archive",
+                 "throttle", "verification", "backup"}));
   JobSpec spec;
   TRY_ASSIGN(spec.kind, DecodeKind(json));
   spec.migration_uid = json["migrationUid"].AsString();
@@ -171,6 +172,7 @@ Result<JobSpec> DecodeJobSpec(const Json& json) {
   }
   for (const Json& object : json["accept"].Items()) spec.accept.push_back(object.AsString());
   spec.withhold_powers = json["withholdPowers"].AsBool(false);
+  spec.distrust_superusers = json["distrustSuperusers"].AsBool(false);
   if (json.Contains("archive")) {
     TRY(OnlyKnown(json["archive"], "archive", {"directory"}));
     spec.archive_directory = json["archive"]["directory"].AsString();

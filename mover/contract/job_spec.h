@@ -63,6 +63,8 @@ struct JobSpec {
   std::vector<std::string> accept;          ///< Objects that may stay behind.
   /// Roles bring nothing that reaches beyond the database (pg::Powers::kWithhold).
   bool withhold_powers = false;
+  /// The source's superusers may be tenants, the target's are not (CloneOptions).
+  bool distrust_superusers = false;
   std::string archive_directory;  ///< Where the rows go that do not come.
   /// How fast the source may be read, and when not at all. Read again while the Job runs, so that
   /// its ConfigMap can be changed: throttle_watch.h.

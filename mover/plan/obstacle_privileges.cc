@@ -102,6 +102,9 @@ Status TargetTakesOrders(ObstacleSearch& search) {
   return Ok();
 }
 
+/// A publication shows what is in the database, and only to whoever may replicate.
+bool GivesPower(const RestoreItem& item) { return !item.type.starts_with("PUBLICATION"); }
+
 /// Kinds of entries that only a superuser restores.
 bool NeedsSuperuser(const RestoreItem& item) {
   static const std::set<std::string> kinds = {
@@ -111,15 +114,25 @@ bool NeedsSuperuser(const RestoreItem& item) {
       "TEXT SEARCH TEMPLATE", "TRANSFORM"};
   if (kinds.contains(item.type)) return true;
   if (item.type == "PUBLICATION") return item.sql.find(" FOR ALL TABLES") != std::string::npos;
+  if (item.type == "CAST") return item.sql.find(" WITHOUT FUNCTION") != std::string::npos;
   return item.type == "ACL" && item.schema == "pg_catalog";
 }
 
+/// Because we are no superuser, or because we are one and the source's are not trusted.
 Status EntriesCanBeRestored(ObstacleSearch& search) {
-  const std::string why = "only a superuser may create it on the target, and role " +
-                          pg::QuoteIdentifier(search.target_admin) + " is none";
-  constexpr char kRemedy[] = "let a superuser of the target run the move, or accept that it stays";
+  const bool allowed = search.target_superuser;
+  const std::string why =
+      allowed
+          ? "only a superuser may create it, and whoever was one on a server of his own is none "
+            "on a shared one"
+          : "only a superuser may create it on the target, and role " +
+                pg::QuoteIdentifier(search.target_admin) + " is none";
+  const std::string remedy =
+      allowed ? "take it away on the source" : "let a superuser of the target run the move";
   for (const RestoreItem& item : search.script.items) {
-    if (NeedsSuperuser(item)) search.Add(item.Describe(), why, kRemedy);
+    if (NeedsSuperuser(item) && (!allowed || GivesPower(item)))
+      search.Add(item.type == "CAST" ? item.name : item.Describe(), why,
+                 remedy + ", or accept that it stays behind");
   }
   TRY_ASSIGN(
       pg::Rows rows,
@@ -130,7 +143,7 @@ Status EntriesCanBeRestored(ObstacleSearch& search) {
     const RestoreItem* item = search.Entry(static_cast<uint32_t>(row.Int(0)),
                                            row.Text(1) == "p" ? "PROCEDURE" : "FUNCTION");
     // Others may need a function, so it cannot simply stay.
-    if (item != nullptr) search.Add(item->Describe(), why, "let a superuser run the move", false);
+    if (item != nullptr) search.Add(item->Describe(), why, remedy, false);
   }
   return Ok();
 }
@@ -153,8 +166,8 @@ Status FindPrivilegeObstacles(ObstacleSearch& search) {
                FindUnreadable(search.stop, search.deadline, search.source, search.source_admin));
     std::move(found.begin(), found.end(), std::back_inserter(search.result.found));
   }
-  if (search.target_superuser) return Ok();
-  TRY(TargetTakesOrders(search));
+  if (!search.target_superuser) TRY(TargetTakesOrders(search));
+  if (search.target_superuser && !search.terms.distrust_superusers) return Ok();
   return EntriesCanBeRestored(search);
 }
 

@@ -80,7 +80,10 @@ Status FindMemberObstacles(ObstacleSearch& search, const std::string& name,
 /// Entries of the dump, and what no dump holds: collations, libraries, labels, subscriptions,
 /// invalid indexes, foreign servers.
 Status FindObjectObstacles(ObstacleSearch& search);
-/// What we must be allowed and are not, on either side.
+/// What we must be allowed and are not, on either side; and what only a superuser may make, where
+/// the source's are not trusted.
 Status FindPrivilegeObstacles(ObstacleSearch& search);
+/// What acts with the rights of the source's superusers, where those are not trusted.
+Status FindSuperuserObstacles(ObstacleSearch& search);
 
 }  // namespace cutover::mover

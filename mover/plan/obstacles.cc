@@ -112,6 +112,7 @@ Result<Obstacles> FindObstacles(std::stop_token stop, Deadline deadline, pg::Con
   TRY(FindExtensionObstacles(search));
   TRY(FindObjectObstacles(search));
   TRY(FindPrivilegeObstacles(search));
+  if (terms.distrust_superusers) TRY(FindSuperuserObstacles(search));
   std::vector<Obstacle>& found = search.result.found;
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());

@@ -46,8 +46,9 @@ struct MoveTerms {
   bool create = true;
   std::map<std::string, std::string> role_names;  ///< source → target, those that differ.
   std::string migration_uid;
-  bool withhold_powers = false;   ///< As CloneOptions have it.
-  bool preflight_passed = false;  ///< As CloneOptions have it.
+  bool withhold_powers = false;      ///< As CloneOptions have it.
+  bool distrust_superusers = false;  ///< As CloneOptions have it.
+  bool preflight_passed = false;     ///< As CloneOptions have it.
 };
 
 /// Looks for all that cannot come, before anything is written: extensions, roles and their

@@ -13,6 +13,7 @@
 #include "postgres/replication.h"
 #include "postgres/roles.h"
 #include "reconcilers/migration/cluster/cluster_world.h"
+#include "reconcilers/migration/cluster/jobs.h"
 #include "reconcilers/migration/decide.h"
 #include "reconcilers/migration/phases/phases.h"
 #include "reconcilers/wiring/base64.h"
@@ -172,6 +173,21 @@ class OnlineWorld : public ::testing::Test {
     ASSERT_TRUE(client_.Update({}, Soon(), kube::kDatabaseServer, changed));
   }
 
+  /// Whether the copy that is ordered now, from a source of that class, trusts its superusers.
+  bool TrustsSuperusersOf(const char* source_class, const char* target_class) {
+    const Json of_source = Json::Object({{"spec", Json::Object({{"class", source_class}})}});
+    const Json of_target = Json::Object({{"spec", Json::Object({{"class", target_class}})}});
+    EXPECT_TRUE(client_.Patch({}, Soon(), kube::kDatabaseServer, {"", "pg-source"}, of_source));
+    EXPECT_TRUE(client_.Patch({}, Soon(), kube::kDatabaseServer, {"", "pg-target"}, of_target));
+    ++migration_.status.attempt;
+    MustPerform(Intent::kCreateCopyJob);
+    auto order =
+        ReadOrder({}, Soon(), client_,
+                  {context_.config.namespace_name, JobName(migration_, mover::JobKind::kClone)});
+    EXPECT_TRUE(order && *order);
+    return !(**order).distrust_superusers;
+  }
+
   /// A refresh is told by the server's counts of rows, too, which come a moment later: with them.
   void OnSource(const std::vector<std::string>& statements) {
     MustExec(source(), statements);
@@ -243,6 +259,13 @@ class OnlineWorld : public ::testing::Test {
   NobodyResolves resolver_;
   ClusterContext context_{client_, resolver_, RealClock(), {}};
 };
+
+TEST_F(OnlineWorld, ACopyToASharedServerTrustsNoSuperuserOfATenantsOwn) {
+  EXPECT_FALSE(TrustsSuperusersOf("Dedicated", "Shared"));
+  EXPECT_TRUE(TrustsSuperusersOf("Shared", "Shared"));
+  EXPECT_TRUE(TrustsSuperusersOf("Shared", "Dedicated"));
+  EXPECT_TRUE(TrustsSuperusersOf("Dedicated", "Dedicated"));
+}
 
 // --- materialized views --------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ cutover_postgres_test(mover_majors_pg_test
 cutover_library(mover_test_move SOURCES traps/move.cc traps/copying.cc DEPS cutover::mover_test_tenant)
 cutover_postgres_test(mover_traps_pg_test
   SOURCES traps/catalog_database_traps_pg_test.cc traps/catalog_objects_traps_pg_test.cc
-          traps/catalog_roles_traps_pg_test.cc traps/copy_session_traps_pg_test.cc
+          traps/catalog_roles_traps_pg_test.cc traps/catalog_superusers_traps_pg_test.cc
+          traps/copy_session_traps_pg_test.cc
           traps/copy_snapshot_traps_pg_test.cc traps/copy_tables_traps_pg_test.cc
           traps/copy_values_traps_pg_test.cc traps/indexes_traps_pg_test.cc
           mover_copied_chunks_pg_test.cc mover_wide_rows_pg_test.cc

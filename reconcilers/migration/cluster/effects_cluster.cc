@@ -224,6 +224,8 @@ Status ClusterWorld::CreateCopyJob(const Call& call) {
   job.spec.source = std::move(sides.source);
   job.spec.target = std::move(sides.target);
   job.spec.withhold_powers = target_server.spec.server_class == api::ServerClass::kShared;
+  job.spec.distrust_superusers =
+      job.spec.withhold_powers && source_server.spec.server_class == api::ServerClass::kDedicated;
   if (ThrottleIsUnknown(context_.config, call.migration.spec)) {
     TRY_ASSIGN(auto last, ReadOrder(call.stop, call.deadline, context_.client,
                                     {context_.config.namespace_name,

@@ -20,6 +20,7 @@ JobSpec CloneSpec() {
   spec.slot = "cutover_forward_6f1c";
   spec.exclude_tables = {"public.ir_logging"};
   spec.withhold_powers = true;
+  spec.distrust_superusers = true;
   spec.verification_level = VerificationLevel::kCounts;
   spec.verification_seconds_max = 60;
   return spec;
